@@ -1,0 +1,1 @@
+"""Optimizer Baselines: find out which optimizer is really better."""

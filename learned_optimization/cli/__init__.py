@@ -1,0 +1,1 @@
+"""The `lopt` command, one small module a command group."""

@@ -1,0 +1,67 @@
+"""Errors written for the person who reads them.
+
+Every error a user can cause derives from `LoptError`; the command line prints
+its one line and exits with code 2. The message says what was wrong, the value
+got, what is allowed (or the nearest names), and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LoptError(ValueError):
+    """Something the user asked for cannot be done, and why."""
+
+
+class UnknownNameError(LoptError):
+    """A name that is not registered, with the nearest names that are.
+
+    Args:
+      kind: what was looked up, in the singular, e.g. `"task"`.
+      name: the name got.
+      known: every allowed name.
+      hint: what to do to see all of them, e.g. `"lopt tasks lists them all"`.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = ""):
+        self.kind, self.name = kind, name
+        known = sorted(known)
+        nearest = nearest_names(name, known)
+        if nearest:
+            advice = f"did you mean {' or '.join(nearest)}?"
+        elif len(known) <= 8:
+            advice = f"known: {', '.join(known) or 'none'}."
+        else:
+            advice = f"none of the {len(known)} known names is near."
+        super().__init__(
+            f"unknown {kind} {name!r}: {advice}" + (f" ({hint})" if hint else "")
+        )
+
+
+class DataNotFoundError(LoptError):
+    """A data set's files are nowhere they are looked for."""
+
+
+class DatasetShapeError(LoptError):
+    """A data file does not hold what its format promises."""
+
+
+class ResultError(LoptError):
+    """A result file or archive is missing, unreadable or inconsistent."""
+
+
+def nearest_names(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """At most `n` names of `known` that look like `name`, best first."""
+    by_lower = {k.lower(): k for k in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=n, cutoff=0.6)
+    return [by_lower[c] for c in close]
+
+
+def check_at_least(what: str, value: int, minimum: int) -> None:
+    """Raises `LoptError` unless `value` is a whole number of at least `minimum`."""
+    if isinstance(value, bool) or int(value) != value or value < minimum:
+        raise LoptError(
+            f"{what} must be a whole number of at least {minimum}, got {value!r}."
+        )

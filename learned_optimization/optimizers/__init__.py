@@ -1,0 +1,1 @@
+"""Optimizers: pytrees of hyper-parameters with pure init and update."""

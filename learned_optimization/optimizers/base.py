@@ -1,0 +1,192 @@
+"""The interface of an optimizer: a pytree of hyper-parameters with pure functions.
+
+An optimizer is a dataclass made by `@optimizer`. Its numeric fields are pytree
+leaves, so an optimizer may cross `jax.jit` and `jax.vmap` like any array: one
+compiled program then trains with many learning rates at once. Fields that
+decide the structure of the program (an integer block size, a flag) are marked
+`static_field`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import pkgutil
+from importlib import import_module
+from typing import Any, TypeVar, dataclass_transform
+
+import gin
+import jax
+import numpy as np
+
+from learned_optimization.errors import UnknownNameError
+
+Params = Any
+ModelState = Any
+OptState = Any
+Gradient = Any
+PRNGKey = jax.Array
+Scalar = float | jax.Array
+
+_T = TypeVar("_T", bound=type)
+_REGISTRY: dict[str, type[Optimizer]] = {}
+
+
+class Optimizer:
+    """Turns gradients into new parameters.
+
+    All methods are pure: they return a new state and change nothing.
+    """
+
+    def init(
+        self,
+        params: Params,
+        model_state: ModelState | None = None,
+        num_steps: int | None = None,
+        key: PRNGKey | None = None,
+    ) -> OptState:
+        """The state before the first update.
+
+        Args:
+          params: initial parameters, a pytree of arrays.
+          model_state: initial model state, carried along with the parameters.
+          num_steps: length of the run, for optimizers that plan over it.
+          key: PRNG key, for optimizers that draw.
+        """
+        raise NotImplementedError
+
+    def update(
+        self,
+        opt_state: OptState,
+        grad: Gradient,
+        loss: jax.Array | None = None,
+        model_state: ModelState | None = None,
+        is_valid: bool = False,
+        key: PRNGKey | None = None,
+    ) -> OptState:
+        """The state after one step.
+
+        Args:
+          opt_state: the state before the step.
+          grad: gradient of the loss, structured like the parameters.
+          loss: the loss the gradient belongs to, a scalar.
+          model_state: the model state after the loss was computed.
+          is_valid: whether `loss` was computed on validation data.
+          key: PRNG key, for optimizers that draw.
+        """
+        raise NotImplementedError
+
+    def get_params(self, opt_state: OptState) -> Params:
+        """The parameters held by a state."""
+        return opt_state.params
+
+    def get_state(self, opt_state: OptState) -> ModelState:
+        """The model state held by a state."""
+        return opt_state.state
+
+    def get_params_state(self, opt_state: OptState) -> tuple[Params, ModelState]:
+        """The parameters and the model state held by a state."""
+        return self.get_params(opt_state), self.get_state(opt_state)
+
+    def set_params(self, opt_state: OptState, params: Params) -> OptState:
+        """The same state with other parameters."""
+        return opt_state.replace(params=params)
+
+    @property
+    def name(self) -> str:
+        """The class name followed by every hyper-parameter.
+
+        `Adam_lr0.001_b10.9_b20.999_eps1e-08_epsroot1e-08`, say. Two different
+        settings never share a name: values are written so that they read back
+        as the same number. Needs concrete hyper-parameters.
+        """
+        if not dataclasses.is_dataclass(self):
+            return type(self).__name__
+        parts = [
+            f"_{f.metadata.get('short', f.name)}{_format(getattr(self, f.name))}"
+            for f in dataclasses.fields(self)
+        ]
+        return type(self).__name__ + "".join(parts)
+
+
+def _format(value: Any) -> str:
+    if isinstance(value, (np.ndarray, np.generic, jax.Array)):
+        value = np.asarray(value)
+        # The shortest text that reads back as the same float32.
+        return str(value[()]) if value.ndim == 0 else str(value.tolist())
+    name = getattr(value, "name", None)
+    return f"({name})" if name is not None else str(value)
+
+
+def hparam(default: Any = dataclasses.MISSING, *, short: str | None = None) -> Any:
+    """A numeric hyper-parameter, which may be a traced array.
+
+    Args:
+      default: the default value.
+      short: how the hyper-parameter is written in `Optimizer.name`.
+    """
+    metadata = {} if short is None else {"short": short}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def static_field(default: Any = dataclasses.MISSING, *, short: str | None = None):
+    """A hyper-parameter that shapes the program: hashable, never traced."""
+    metadata: dict[str, Any] = {"static": True}
+    if short is not None:
+        metadata["short"] = short
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass_transform(
+    frozen_default=True, eq_default=False, field_specifiers=(hparam, static_field)
+)
+def hparams_dataclass(cls: _T) -> _T:
+    """Makes a class a frozen dataclass and a pytree of its hyper-parameters."""
+    cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    fields = dataclasses.fields(cls)
+    static = [f.name for f in fields if f.metadata.get("static")]
+    return jax.tree_util.register_dataclass(
+        cls, [f.name for f in fields if f.name not in static], static
+    )
+
+
+@dataclass_transform(
+    frozen_default=True, eq_default=False, field_specifiers=(hparam, static_field)
+)
+def optimizer(cls: _T) -> _T:
+    """Class decorator that makes and registers an optimizer.
+
+    The class becomes a frozen dataclass, a pytree of its hyper-parameters and a
+    gin configurable; `lopt optimizers`, error messages and the shared test
+    suite find it by its name.
+    """
+    cls = hparams_dataclass(cls)
+    configurable = gin.configurable(cls, module="learned_optimization.optimizers")
+    _REGISTRY[cls.__name__] = configurable
+    return configurable
+
+
+def all_optimizers() -> dict[str, type[Optimizer]]:
+    """Every registered optimizer class by name, in alphabetical order."""
+    from learned_optimization import optimizers
+
+    for module in pkgutil.iter_modules(optimizers.__path__, optimizers.__name__ + "."):
+        import_module(module.name)
+    return dict(sorted(_REGISTRY.items()))
+
+
+def get_optimizer(name: str) -> type[Optimizer]:
+    """The optimizer class of that name.
+
+    Raises:
+      UnknownNameError: with the nearest names, if there is none.
+    """
+    known = all_optimizers()
+    if name not in known:
+        raise UnknownNameError("optimizer", name, known, "`lopt optimizers` lists them")
+    return known[name]
+
+
+def summary(cls: type[Optimizer]) -> str:
+    """The first line of an optimizer's documentation."""
+    return (inspect.getdoc(cls) or "").partition("\n")[0]

@@ -1,0 +1,122 @@
+"""Learning-rate schedules: pytrees that map a step to a learning rate.
+
+A schedule stands wherever an optimizer takes a learning rate. Steps count from
+zero: the first update asks for `schedule(0)`.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from learned_optimization.optimizers.base import (
+    Optimizer,
+    Scalar,
+    hparam,
+    hparams_dataclass,
+)
+
+
+class Schedule:
+    """A learning rate that depends on the step.
+
+    Subclasses are dataclasses made by `hparams_dataclass` that define
+    `__call__`.
+    """
+
+    # Named like an optimizer: the class, then every setting.
+    name = Optimizer.name
+
+    def __call__(self, step: jax.Array | int) -> jax.Array:
+        """The learning rate of update `step`, counted from zero."""
+        raise NotImplementedError
+
+
+@hparams_dataclass
+class Constant(Schedule):
+    """The same learning rate at every step."""
+
+    learning_rate: Scalar = hparam(0.01, short="lr")
+
+    def __call__(self, step: jax.Array | int) -> jax.Array:
+        """The learning rate of update `step`, counted from zero."""
+        del step
+        return jnp.asarray(self.learning_rate, jnp.float32)
+
+
+@hparams_dataclass
+class SqrtDecay(Schedule):
+    """Linear warm-up, then decay with the inverse square root of the step.
+
+    `learning_rate * min(t / warmup, sqrt(warmup / t))` with `t = step + 1`, the
+    shape of Vaswani et al. 2017 (arXiv:1706.03762, section 5.3), scaled so that
+    its peak is `learning_rate`.
+    """
+
+    learning_rate: Scalar = hparam(0.01, short="lr")
+    warmup: Scalar = hparam(1000.0, short="warmup")
+
+    def __call__(self, step: jax.Array | int) -> jax.Array:
+        """The learning rate of update `step`, counted from zero."""
+        t = jnp.asarray(step, jnp.float32) + 1.0
+        return self.learning_rate * jnp.minimum(
+            t / self.warmup, jnp.sqrt(self.warmup / t)
+        )
+
+
+@hparams_dataclass
+class ExpDecay(Schedule):
+    """Exponential decay: `learning_rate * exp(-rate * t)` with `t = step + 1`."""
+
+    learning_rate: Scalar = hparam(0.01, short="lr")
+    rate: Scalar = hparam(7e-5, short="rate")
+
+    def __call__(self, step: jax.Array | int) -> jax.Array:
+        """The learning rate of update `step`, counted from zero."""
+        t = jnp.asarray(step, jnp.float32) + 1.0
+        return self.learning_rate * jnp.exp(-self.rate * t)
+
+
+@hparams_dataclass
+class CosineDecay(Schedule):
+    """Linear warm-up, then a half cosine down to a share of the peak.
+
+    The shape of Loshchilov & Hutter 2017 (arXiv:1608.03983) without restarts.
+    """
+
+    num_steps: Scalar = hparam(10_000.0, short="steps")
+    learning_rate: Scalar = hparam(0.01, short="lr")
+    warmup_steps: Scalar = hparam(0.0, short="warmup")
+    final_fraction: Scalar = hparam(0.0, short="final")
+
+    def __call__(self, step: jax.Array | int) -> jax.Array:
+        """The learning rate of update `step`, counted from zero."""
+        step = jnp.asarray(step, jnp.float32)
+        warm = (step + 1.0) / jnp.maximum(self.warmup_steps, 1.0)
+        progress = (step - self.warmup_steps) / jnp.maximum(
+            self.num_steps - self.warmup_steps, 1.0
+        )
+        cosine = 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+        decayed = self.final_fraction + (1.0 - self.final_fraction) * cosine
+        return self.learning_rate * jnp.where(step < self.warmup_steps, warm, decayed)
+
+
+@hparams_dataclass
+class LinearDecay(Schedule):
+    """Linear warm-up, then a straight line down to a share of the peak."""
+
+    num_steps: Scalar = hparam(10_000.0, short="steps")
+    learning_rate: Scalar = hparam(0.01, short="lr")
+    warmup_steps: Scalar = hparam(0.0, short="warmup")
+    final_fraction: Scalar = hparam(0.0, short="final")
+
+    def __call__(self, step: jax.Array | int) -> jax.Array:
+        """The learning rate of update `step`, counted from zero."""
+        step = jnp.asarray(step, jnp.float32)
+        warm = (step + 1.0) / jnp.maximum(self.warmup_steps, 1.0)
+        progress = (step - self.warmup_steps) / jnp.maximum(
+            self.num_steps - self.warmup_steps, 1.0
+        )
+        left = 1.0 - jnp.clip(progress, 0.0, 1.0)
+        decayed = self.final_fraction + (1.0 - self.final_fraction) * left
+        return self.learning_rate * jnp.where(step < self.warmup_steps, warm, decayed)

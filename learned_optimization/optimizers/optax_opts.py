@@ -1,0 +1,433 @@
+"""Optimizers made of optax gradient transformations, one small class each.
+
+A class lists the hyper-parameters and says which transformation they make;
+`OptaxOptimizer` does the rest. To add one, write such a class here: it is then
+listed, documented and covered by the shared test suite.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from learned_optimization.optimizers.base import (
+    Gradient,
+    ModelState,
+    Optimizer,
+    Params,
+    PRNGKey,
+    Scalar,
+    hparam,
+    optimizer,
+    static_field,
+)
+from learned_optimization.optimizers.learning_rate_schedules import (
+    ExpDecay,
+    Schedule,
+    SqrtDecay,
+)
+
+ScalarOrSchedule = Scalar | Schedule
+
+
+@flax.struct.dataclass
+class OptaxState:
+    """What an `OptaxOptimizer` carries from step to step.
+
+    Attributes:
+      params: the parameters.
+      state: the model state, None for a stateless model.
+      optax_opt_state: the state of the gradient transformation.
+      iteration: int32 scalar, the number of updates done.
+    """
+
+    params: Any
+    state: Any
+    optax_opt_state: Any
+    iteration: jax.Array
+
+
+class OptaxOptimizer(Optimizer):
+    """An optimizer whose update is an optax gradient transformation."""
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The transformation these hyper-parameters make."""
+        raise NotImplementedError
+
+    def init(
+        self,
+        params: Params,
+        model_state: ModelState | None = None,
+        num_steps: int | None = None,
+        key: PRNGKey | None = None,
+    ) -> OptaxState:
+        """The state before the first update; see `Optimizer.init`."""
+        del num_steps, key
+        return OptaxState(
+            params=params,
+            state=model_state,
+            optax_opt_state=self.transformation().init(params),
+            iteration=jnp.zeros([], jnp.int32),
+        )
+
+    def update(
+        self,
+        opt_state: OptaxState,
+        grad: Gradient,
+        loss: jax.Array | None = None,
+        model_state: ModelState | None = None,
+        is_valid: bool = False,
+        key: PRNGKey | None = None,
+    ) -> OptaxState:
+        """The state after one step; see `Optimizer.update`."""
+        del loss, is_valid, key
+        updates, optax_opt_state = self.transformation().update(
+            grad, opt_state.optax_opt_state, opt_state.params
+        )
+        return OptaxState(
+            params=optax.apply_updates(opt_state.params, updates),
+            state=model_state,
+            optax_opt_state=optax_opt_state,
+            iteration=opt_state.iteration + 1,
+        )
+
+
+@optimizer
+class SGD(OptaxOptimizer):
+    """Stochastic gradient descent (Robbins & Monro 1951)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.sgd(self.learning_rate)
+
+
+@optimizer
+class SGDM(OptaxOptimizer):
+    """Gradient descent with heavy-ball momentum (Polyak 1964)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    momentum: Scalar = hparam(0.9, short="m")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.sgd(self.learning_rate, momentum=self.momentum)
+
+
+@optimizer
+class Adam(OptaxOptimizer):
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    beta1: Scalar = hparam(0.9, short="b1")
+    beta2: Scalar = hparam(0.999, short="b2")
+    epsilon: Scalar = hparam(1e-8, short="eps")
+    epsilon_root: Scalar = hparam(1e-8, short="epsroot")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.adam(
+            self.learning_rate,
+            b1=self.beta1,
+            b2=self.beta2,
+            eps=self.epsilon,
+            eps_root=self.epsilon_root,
+        )
+
+
+class _ScheduledAdam(OptaxOptimizer):
+    learning_rate: Any
+    beta1: Any
+    beta2: Any
+    epsilon: Any
+    epsilon_root: Any
+
+    def schedule(self) -> Schedule:
+        """The learning rate of each step."""
+        raise NotImplementedError
+
+    def transformation(self) -> optax.GradientTransformation:
+        """Adam under the schedule."""
+        return optax.adam(
+            self.schedule(),
+            b1=self.beta1,
+            b2=self.beta2,
+            eps=self.epsilon,
+            eps_root=self.epsilon_root,
+        )
+
+
+@optimizer
+class AdamSqrtDecayLR(_ScheduledAdam):
+    """Adam, learning rate warmed up for 1,000 steps, then `~ 1 / sqrt(step)`.
+
+    At update `t >= 1` it is `learning_rate * min(t / 1000, sqrt(1000 / t))`.
+    """
+
+    learning_rate: Scalar = hparam(0.01, short="lr")
+    beta1: Scalar = hparam(0.9, short="b1")
+    beta2: Scalar = hparam(0.999, short="b2")
+    epsilon: Scalar = hparam(1e-8, short="eps")
+    epsilon_root: Scalar = hparam(1e-8, short="epsroot")
+
+    def schedule(self) -> Schedule:
+        """The learning rate of each step."""
+        return SqrtDecay(learning_rate=self.learning_rate, warmup=1000.0)
+
+
+@optimizer
+class AdamExpDecayLR(_ScheduledAdam):
+    """Adam with an exponentially decaying learning rate.
+
+    At update `t >= 1` it is `learning_rate * exp(-7e-5 t)`.
+    """
+
+    learning_rate: Scalar = hparam(0.01, short="lr")
+    beta1: Scalar = hparam(0.9, short="b1")
+    beta2: Scalar = hparam(0.999, short="b2")
+    epsilon: Scalar = hparam(1e-8, short="eps")
+    epsilon_root: Scalar = hparam(1e-8, short="epsroot")
+
+    def schedule(self) -> Schedule:
+        """The learning rate of each step."""
+        return ExpDecay(learning_rate=self.learning_rate, rate=7e-5)
+
+
+@optimizer
+class RMSProp(OptaxOptimizer):
+    """RMSProp (Tieleman & Hinton 2012), with momentum where it is given.
+
+    The update is divided by `sqrt(nu + epsilon)`. `momentum=None` leaves the
+    momentum buffer out.
+    """
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    decay: Scalar = hparam(0.9, short="d")
+    epsilon: Scalar = hparam(1e-8, short="eps")
+    momentum: Scalar | None = hparam(None, short="m")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.rmsprop(
+            self.learning_rate,
+            decay=self.decay,
+            eps=self.epsilon,
+            momentum=self.momentum,
+        )
+
+
+@optimizer
+class AdaBelief(OptaxOptimizer):
+    """AdaBelief (Zhuang et al. 2020, arXiv:2010.07468)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    beta1: Scalar = hparam(0.9, short="b1")
+    beta2: Scalar = hparam(0.999, short="b2")
+    epsilon: Scalar = hparam(1e-16, short="eps")
+    epsilon_root: Scalar = hparam(1e-16, short="epsroot")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.adabelief(
+            self.learning_rate,
+            b1=self.beta1,
+            b2=self.beta2,
+            eps=self.epsilon,
+            eps_root=self.epsilon_root,
+        )
+
+
+@optimizer
+class AdamW(OptaxOptimizer):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    beta1: Scalar = hparam(0.9, short="b1")
+    beta2: Scalar = hparam(0.999, short="b2")
+    epsilon: Scalar = hparam(1e-8, short="eps")
+    epsilon_root: Scalar = hparam(0.0, short="epsroot")
+    weight_decay: Scalar = hparam(1e-4, short="wd")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.adamw(
+            self.learning_rate,
+            b1=self.beta1,
+            b2=self.beta2,
+            eps=self.epsilon,
+            eps_root=self.epsilon_root,
+            weight_decay=self.weight_decay,
+        )
+
+
+@optimizer
+class Adafactor(OptaxOptimizer):
+    """Adafactor (Shazeer & Stern 2018, arXiv:1804.04235), defaults as in optax.
+
+    `None` for `clipping_threshold`, `momentum` or `weight_decay_rate` leaves
+    that part out.
+    """
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    min_dim_size_to_factor: int = static_field(128, short="mindim")
+    decay_rate: Scalar = hparam(0.8, short="d")
+    decay_offset: Scalar = hparam(0, short="doff")
+    multiply_by_parameter_scale: bool = static_field(True, short="pscale")
+    clipping_threshold: Scalar | None = hparam(1.0, short="clip")
+    momentum: Scalar | None = hparam(None, short="m")
+    weight_decay_rate: Scalar | None = hparam(None, short="wd")
+    epsilon: Scalar = hparam(1e-30, short="eps")
+    factored: bool = static_field(True, short="fact")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.adafactor(
+            self.learning_rate,
+            min_dim_size_to_factor=self.min_dim_size_to_factor,
+            decay_rate=self.decay_rate,
+            decay_offset=self.decay_offset,
+            multiply_by_parameter_scale=self.multiply_by_parameter_scale,
+            clipping_threshold=self.clipping_threshold,
+            momentum=self.momentum,
+            weight_decay_rate=self.weight_decay_rate,
+            eps=self.epsilon,
+            factored=self.factored,
+        )
+
+
+@optimizer
+class AdaGrad(OptaxOptimizer):
+    """AdaGrad (Duchi et al. 2011, JMLR 12:2121-2159)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    initial_accumulator_value: Scalar = hparam(0.1, short="acc")
+    epsilon: Scalar = hparam(1e-7, short="eps")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.adagrad(
+            self.learning_rate,
+            initial_accumulator_value=self.initial_accumulator_value,
+            eps=self.epsilon,
+        )
+
+
+@optimizer
+class Fromage(OptaxOptimizer):
+    """Fromage (Bernstein et al. 2020, arXiv:2002.03432)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    min_norm: Scalar = hparam(1e-6, short="minnorm")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.fromage(self.learning_rate, min_norm=self.min_norm)
+
+
+@optimizer
+class Lamb(OptaxOptimizer):
+    """LAMB (You et al. 2020, arXiv:1904.00962)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    beta1: Scalar = hparam(0.9, short="b1")
+    beta2: Scalar = hparam(0.999, short="b2")
+    epsilon: Scalar = hparam(1e-6, short="eps")
+    epsilon_root: Scalar = hparam(0.0, short="epsroot")
+    weight_decay: Scalar = hparam(0.0, short="wd")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.lamb(
+            self.learning_rate,
+            b1=self.beta1,
+            b2=self.beta2,
+            eps=self.epsilon,
+            eps_root=self.epsilon_root,
+            weight_decay=self.weight_decay,
+        )
+
+
+@optimizer
+class Lars(OptaxOptimizer):
+    """LARS (You et al. 2017, arXiv:1708.03888)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    weight_decay: Scalar = hparam(0.0, short="wd")
+    trust_coefficient: Scalar = hparam(0.001, short="trust")
+    epsilon: Scalar = hparam(0.0, short="eps")
+    momentum: Scalar = hparam(0.9, short="m")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.lars(
+            self.learning_rate,
+            weight_decay=self.weight_decay,
+            trust_coefficient=self.trust_coefficient,
+            eps=self.epsilon,
+            momentum=self.momentum,
+        )
+
+
+@optimizer
+class RAdam(OptaxOptimizer):
+    """Rectified Adam (Liu et al. 2020, arXiv:1908.03265)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    beta1: Scalar = hparam(0.9, short="b1")
+    beta2: Scalar = hparam(0.999, short="b2")
+    epsilon: Scalar = hparam(1e-8, short="eps")
+    epsilon_root: Scalar = hparam(0.0, short="epsroot")
+    threshold: Scalar = hparam(5.0, short="threshold")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.radam(
+            self.learning_rate,
+            b1=self.beta1,
+            b2=self.beta2,
+            eps=self.epsilon,
+            eps_root=self.epsilon_root,
+            threshold=self.threshold,
+        )
+
+
+@optimizer
+class SM3(OptaxOptimizer):
+    """SM3 (Anil et al. 2019, arXiv:1901.11150).
+
+    `beta2 = 1` accumulates squared gradients as the paper does; below 1 they
+    are averaged. It decides the form of the program, so it cannot be traced.
+    """
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    momentum: Scalar = hparam(0.9, short="m")
+    beta2: float = static_field(1.0, short="b2")
+    epsilon: Scalar = hparam(1e-8, short="eps")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.chain(
+            optax.scale_by_sm3(b1=self.momentum, b2=self.beta2, eps=self.epsilon),
+            optax.scale_by_learning_rate(self.learning_rate),
+        )
+
+
+@optimizer
+class Yogi(OptaxOptimizer):
+    """Yogi (Zaheer et al. 2018, NeurIPS)."""
+
+    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    beta1: Scalar = hparam(0.9, short="b1")
+    beta2: Scalar = hparam(0.999, short="b2")
+    epsilon: Scalar = hparam(1e-3, short="eps")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The optax transformation of these hyper-parameters."""
+        return optax.yogi(
+            self.learning_rate, b1=self.beta1, b2=self.beta2, eps=self.epsilon
+        )

@@ -1,0 +1,1 @@
+"""Machine-learning problems that optimizers are trained on."""

@@ -1,0 +1,1 @@
+"""Data sets, loaded only when a batch is needed."""

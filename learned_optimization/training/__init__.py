@@ -1,0 +1,1 @@
+"""The training engine behind `learned_optimization.eval_training`."""

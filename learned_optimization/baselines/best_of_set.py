@@ -1,0 +1,96 @@
+"""Which configuration of a set is best, and how it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from learned_optimization.baselines.utils import load_archive
+from learned_optimization.errors import UnknownNameError
+from learned_optimization.eval_training import EVAL_SPLITS
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The evaluation curves of a set on a task.
+
+    Attributes:
+      xs: int64 `[num_evals]`, number of the update each evaluation precedes.
+      losses: split name to float `[num_configs, num_seeds, num_evals]`.
+      opt_names: name of each configuration.
+    """
+
+    xs: np.ndarray
+    losses: dict[str, np.ndarray]
+    opt_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BestOfSet:
+    """The best configuration of a set.
+
+    Attributes:
+      index: its place in the set.
+      opt_name: its name.
+      final: split name to float `[num_seeds]`, loss of the last evaluation.
+      at_edge: it is the first or last of the set: better ones may lie outside.
+      num_diverged: trials of the set whose last evaluation is not finite.
+      num_trials: trials of the set.
+      select: split whose loss decided.
+    """
+
+    index: int
+    opt_name: str
+    final: dict[str, np.ndarray]
+    at_edge: bool
+    num_diverged: int
+    num_trials: int
+    select: str
+
+
+def check_eval_split(split: str) -> None:
+    """Raises `UnknownNameError` unless `split` is one that runs evaluate."""
+    if split not in EVAL_SPLITS:
+        raise UnknownNameError("evaluated split", split, EVAL_SPLITS)
+
+
+def load_curves(task_name: str, hparam_set_name: str) -> Curves:
+    """Loads the evaluation curves of an archived set; reads nothing else of it.
+
+    Raises:
+      ResultError: if there is no such archive, or it cannot be read.
+    """
+    keys = ["eval/xs", "opt_name", *(f"eval/{split}/loss" for split in EVAL_SPLITS)]
+    archive = load_archive(task_name, hparam_set_name, keys)
+    return Curves(
+        xs=archive["eval/xs"][0, 0],
+        losses={split: archive[f"eval/{split}/loss"] for split in EVAL_SPLITS},
+        opt_names=tuple(str(name) for name in archive["opt_name"][:, 0]),
+    )
+
+
+def best_of_set(curves: Curves, select: str = "outer_valid") -> BestOfSet:
+    """The configuration with the lowest mean final loss over seeds.
+
+    A configuration with a diverged seed is worse than any without one.
+
+    Args:
+      curves: the set's curves.
+      select: split whose loss decides; selecting on another split than the one
+        reported keeps the reported loss free of selection bias.
+    """
+    check_eval_split(select)
+    final = {split: losses[:, :, -1] for split, losses in curves.losses.items()}
+    diverged = ~np.isfinite(final[select])
+    score = np.where(diverged, np.inf, final[select]).mean(axis=1)
+    index = int(np.argmin(score))
+    return BestOfSet(
+        index=index,
+        opt_name=curves.opt_names[index],
+        final={split: values[index] for split, values in final.items()},
+        at_edge=index in (0, len(curves.opt_names) - 1),
+        num_diverged=int(diverged.sum()),
+        num_trials=diverged.size,
+        select=select,
+    )

@@ -1,0 +1,125 @@
+"""Training one trial as gin configures it, and noting trials without training."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+import gin
+import jax
+
+from learned_optimization import filesystem
+from learned_optimization.baselines.trials import Trial, TrialGrid
+from learned_optimization.baselines.utils import (
+    Result,
+    get_root_baseline_dir,
+    write_baseline_result,
+)
+from learned_optimization.errors import LoptError, check_at_least
+from learned_optimization.eval_training import RunPlan
+from learned_optimization.optimizers.base import Optimizer, get_optimizer
+from learned_optimization.tasks.base import Task, get_task_from_name
+
+_COLLECTED: ContextVar[list[Trial] | None] = ContextVar("collected", default=None)
+
+
+@gin.configurable(module="learned_optimization.baselines.run_trainer")
+def inner_train_task(
+    task: Task | str,
+    opt: Optimizer | str,
+    num_steps: int,
+    eval_every: int = 10,
+    eval_batches: int = 5,
+    last_eval_batches: int = 10,
+    eval_task: Task | str | None = None,
+    task_name: str | None = None,
+    eval_task_name: str | None = None,
+    opt_name: str | None = None,
+    device: jax.Device | str | None = None,
+    seed: int = 0,
+) -> Result | None:
+    """Trains one trial and writes its result file.
+
+    Args:
+      task: the task, or the name of a fixed task.
+      opt: the optimizer, or the name of one (with its default setting).
+      num_steps: number of the last update, counted from 0.
+      eval_every: updates between evaluations.
+      eval_batches: batches of each split in an evaluation.
+      last_eval_batches: the same, at `num_steps`.
+      eval_task: the task evaluated; `task` if None.
+      task_name: name to store under; the task's own if None.
+      eval_task_name: name to record; the evaluated task's own if None.
+      opt_name: name to store under; the optimizer's own if None.
+      device: a jax device, or text such as `"cpu:0"`; jax's choice if None.
+      seed: decides initial parameters, data order and all other random numbers.
+
+    Returns:
+      What the result file holds, or None within `collecting_trials`.
+
+    Raises:
+      LoptError: if an argument is wrong, the task's data is not at hand, or the
+        result directory cannot be written; nothing is written then.
+    """
+    task = get_task_from_name(task) if isinstance(task, str) else task
+    eval_task = get_task_from_name(eval_task) if isinstance(eval_task, str) else eval_task
+    opt = get_optimizer(opt)() if isinstance(opt, str) else opt
+    check_at_least("seed", seed, 0)
+    eval_task = eval_task or task
+    trial = Trial(
+        task=task,
+        eval_task=eval_task,
+        task_name=task_name or task.name,
+        eval_task_name=eval_task_name or eval_task.name,
+        opt=opt,
+        opt_name=opt_name or opt.name,
+        plan=RunPlan(num_steps, eval_every, eval_batches, last_eval_batches),
+        seed=seed,
+        device=find_device(device),
+        gin_operative_config=gin.operative_config_str(max_line_length=10**6),
+    )
+    collected = _COLLECTED.get()
+    if collected is not None:
+        collected.append(trial)
+        return None
+    filesystem.check_writable(get_root_baseline_dir())
+    [(_, result)] = TrialGrid([[trial]]).run()
+    write_baseline_result(result)
+    return result
+
+
+@contextlib.contextmanager
+def collecting_trials() -> Iterator[list[Trial]]:
+    """Within it, `inner_train_task` only notes the trial it would have trained.
+
+    This is how a whole set is read from gin configurations before any of it
+    runs.
+    """
+    token = _COLLECTED.set([])
+    try:
+        collected = _COLLECTED.get()
+        assert collected is not None
+        yield collected
+    finally:
+        _COLLECTED.reset(token)
+
+
+def find_device(device: jax.Device | str | None) -> jax.Device | None:
+    """The device of that name.
+
+    Args:
+      device: a device, `"<platform>"` or `"<platform>:<index>"`, or None.
+
+    Raises:
+      LoptError: listing the devices there are, if there is no such device.
+    """
+    if not isinstance(device, str):
+        return device
+    platform, _, index = device.partition(":")
+    for candidate in jax.local_devices():
+        same = platform.lower() == candidate.platform
+        if same and index in ("", str(candidate.id)):
+            return candidate
+    have = ", ".join(f"{d.platform}:{d.id}" for d in jax.local_devices())
+    raise LoptError(f"no device {device!r}: this machine has {have}.")

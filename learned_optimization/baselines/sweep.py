@@ -1,0 +1,191 @@
+"""Runs all trials of some sets on a task, skipping those that have results."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from learned_optimization import configuration, filesystem
+from learned_optimization.baselines.hparam_sets import HParamSet
+from learned_optimization.baselines.inner_training import (
+    collecting_trials,
+    inner_train_task,
+)
+from learned_optimization.baselines.trials import Trial, TrialGrid, make_grids
+from learned_optimization.baselines.utils import (
+    get_root_baseline_dir,
+    read_npz,
+    write_baseline_result,
+)
+from learned_optimization.errors import ResultError
+from learned_optimization.eval_training import Progress
+from learned_optimization.tasks.base import Task
+
+
+class Observer(Protocol):
+    """Told how a sweep goes; see `cli.progress` for the one on the terminal."""
+
+    def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
+        """Before the first grid: trials asked for, those done, updates to do."""
+
+    def progressed(self, grid: TrialGrid, progress: Progress) -> None:
+        """After every chunk of a grid."""
+
+    def finished(self, grid: TrialGrid, num_diverged: int) -> None:
+        """After a grid's results are written."""
+
+
+class SilentObserver:
+    """Says nothing."""
+
+    def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
+        """Nothing to say."""
+
+    def progressed(self, grid: TrialGrid, progress: Progress) -> None:
+        """Nothing to say."""
+
+    def finished(self, grid: TrialGrid, num_diverged: int) -> None:
+        """Nothing to say."""
+
+
+@dataclass
+class SweepSummary:
+    """What a sweep did.
+
+    Attributes:
+      num_trials: trials asked for.
+      num_skipped: trials that had results before.
+      num_diverged: trials run now whose last training loss was not finite.
+      trial_steps: updates done, over all trials.
+      run_seconds: seconds spent training, compilation apart.
+      compile_seconds: seconds spent compiling.
+      unreadable: result files that could not be read; their trials ran again.
+    """
+
+    num_trials: int = 0
+    num_skipped: int = 0
+    num_diverged: int = 0
+    trial_steps: int = 0
+    run_seconds: float = 0.0
+    compile_seconds: float = 0.0
+    unreadable: list[str] = field(default_factory=list)
+
+
+def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
+    """The trials of one set on one task, without running any.
+
+    Bindings of the global gin configuration apply where the set has none.
+
+    Raises:
+      LoptError: if the set's configurations are not valid.
+    """
+    configurations, _ = hparam_set(task_name)
+    with collecting_trials() as trials:
+        for bindings in configurations:
+            with configuration.bound(bindings):
+                configuration.call_bound(inner_train_task)
+    return trials
+
+
+def existing_seeds(save_dir: str, bad: list[str] | None = None) -> set[int]:
+    """Seeds that have a readable result file in a folder.
+
+    Args:
+      save_dir: folder of one configuration's results.
+      bad: paths of unreadable files are appended to it.
+    """
+    seeds = set()
+    for path in filesystem.list_files(save_dir, ".curves"):
+        try:
+            seeds.add(int(read_npz(path, ["seed"])["seed"]))
+        except ResultError:
+            if bad is not None:
+                bad.append(path)
+    return seeds
+
+
+def missing_trials(
+    trials: Iterable[Trial], bad: list[str] | None = None
+) -> list[Trial]:
+    """Those trials that have no readable result yet.
+
+    Args:
+      trials: the trials asked for.
+      bad: paths of unreadable result files are appended to it.
+    """
+    by_folder: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        by_folder[trial.save_dir].append(trial)
+    missing = []
+    for folder, group in by_folder.items():
+        have = existing_seeds(folder, bad)
+        missing += [trial for trial in group if trial.seed not in have]
+    return missing
+
+
+def run_sweep(
+    task_names: Sequence[str],
+    hparam_sets: Sequence[HParamSet],
+    observer: Observer | None = None,
+) -> SweepSummary:
+    """Trains every trial of the sets on the tasks that has no result yet.
+
+    Results are written grid by grid: interrupted, a sweep loses the grid it was
+    at and goes on from there when it is called again.
+
+    Args:
+      task_names: names of fixed tasks.
+      hparam_sets: the sets.
+      observer: told how it goes.
+
+    Returns:
+      Counts and times.
+
+    Raises:
+      LoptError: if a name or setting is wrong, data is not at hand, or the
+        result directory cannot be written; before anything is trained.
+    """
+    observer = observer or SilentObserver()
+    summary = SweepSummary()
+    trials = [
+        trial for task in task_names for s in hparam_sets for trial in set_trials(task, s)
+    ]
+    # Two sets may share configurations; a trial runs once.
+    unique = {(t.save_dir, t.seed): t for t in trials}
+    missing = missing_trials(unique.values(), summary.unreadable)
+    summary.num_trials = len(unique)
+    summary.num_skipped = len(unique) - len(missing)
+    grids = make_grids(missing)
+    if grids:
+        filesystem.check_writable(get_root_baseline_dir())
+        check_data(trial.task for trial in missing)
+    observer.started(
+        summary.num_trials,
+        summary.num_skipped,
+        sum(trial.plan.num_steps + 1 for trial in missing),
+    )
+    for grid in grids:
+        _run_grid(grid, observer, summary)
+    return summary
+
+
+def check_data(tasks: Iterable[Task]) -> None:
+    """Loads the data of every task, so that a missing one is found at once."""
+    for datasets in {t.datasets for t in tasks if t.datasets is not None}:
+        datasets.load()
+
+
+def _run_grid(grid: TrialGrid, observer: Observer, summary: SweepSummary) -> None:
+    on_progress: Callable[[Progress], None] = lambda p: observer.progressed(grid, p)  # noqa: E731
+    results = grid.run(on_progress)
+    for _, result in results:
+        write_baseline_result(result)
+    num_diverged = sum(str(result["status"]) == "diverged" for _, result in results)
+    first = results[0][1]
+    summary.num_diverged += num_diverged
+    summary.trial_steps += sum(t.plan.num_steps + 1 for t in grid.trials)
+    summary.run_seconds += float(first["timing/run_seconds"])
+    summary.compile_seconds += float(first["timing/compile_seconds"])
+    observer.finished(grid, num_diverged)

@@ -1,0 +1,218 @@
+"""One trial: a task, an optimizer's setting, a seed. Many are run together."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
+from typing import Any
+
+import jax
+import numpy as np
+
+from learned_optimization.baselines.utils import Result, get_save_dir
+from learned_optimization.errors import LoptError
+from learned_optimization.eval_training import (
+    GridResult,
+    Progress,
+    RunPlan,
+    multi_trial_training_curves,
+    trial_curves,
+)
+from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.tasks.base import Task
+
+SCHEMA_VERSION = 1
+
+_RECORDED_PACKAGES = ("optimizer-baselines", "jax", "jaxlib", "optax", "flax", "numpy")
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Everything that decides one result file.
+
+    Attributes:
+      task: the task trained on.
+      eval_task: the task evaluated.
+      task_name: name the result is stored under.
+      eval_task_name: name recorded for the evaluated task.
+      opt: the optimizer, with concrete hyper-parameters.
+      opt_name: name the result is stored under.
+      plan: number of steps and evaluations.
+      seed: decides every random number of the trial.
+      device: where to run; every local device if None.
+      gin_operative_config: the gin configuration the trial was made from.
+    """
+
+    task: Task
+    eval_task: Task
+    task_name: str
+    eval_task_name: str
+    opt: Optimizer
+    opt_name: str
+    plan: RunPlan
+    seed: int
+    device: jax.Device | None
+    gin_operative_config: str
+
+    @property
+    def save_dir(self) -> str:
+        """Folder the result file goes to."""
+        p = self.plan
+        return get_save_dir(
+            self.task_name,
+            self.opt_name,
+            p.num_steps,
+            p.eval_every,
+            p.eval_batches,
+            p.last_eval_batches,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TrialGrid:
+    """Trials that run as one program: every configuration with every seed.
+
+    Attributes:
+      rows: one row a configuration, one trial a seed, seeds in the same order.
+    """
+
+    rows: Sequence[Sequence[Trial]]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, configuration by configuration."""
+        return list(itertools.chain.from_iterable(self.rows))
+
+    def run(
+        self, on_progress: Callable[[Progress], None] | None = None
+    ) -> list[tuple[Trial, Result]]:
+        """Trains all trials and returns each with what its result file holds."""
+        first = self.rows[0][0]
+        result = multi_trial_training_curves(
+            first.task,
+            [row[0].opt for row in self.rows],
+            first.plan.num_steps,
+            [jax.random.PRNGKey(trial.seed) for trial in self.rows[0]],
+            eval_every=first.plan.eval_every,
+            eval_batches=first.plan.eval_batches,
+            last_eval_batches=first.plan.last_eval_batches,
+            eval_task=first.eval_task,
+            devices=None if first.device is None else [first.device],
+            on_progress=on_progress,
+        )
+        return [
+            (trial, result_record(trial, result, c, s, len(self.trials)))
+            for c, row in enumerate(self.rows)
+            for s, trial in enumerate(row)
+        ]
+
+
+def make_grids(trials: Iterable[Trial]) -> list[TrialGrid]:
+    """Arranges trials into as few grids as run together.
+
+    Trials share a grid if they have the same task and plan, optimizers of one
+    structure, and the same seeds.
+
+    Raises:
+      LoptError: if two settings share a name, so that their results would mix.
+    """
+    configs: dict[Any, dict[int, Trial]] = defaultdict(dict)
+    for trial in trials:
+        by_seed = configs[trial.save_dir]
+        _check_same_setting(by_seed.values(), trial)
+        by_seed[trial.seed] = trial
+    grids: dict[Any, list[list[Trial]]] = defaultdict(list)
+    for by_seed in configs.values():
+        row = [by_seed[seed] for seed in sorted(by_seed)]
+        first = row[0]
+        key = (
+            first.task,
+            first.eval_task,
+            first.task_name,
+            first.eval_task_name,
+            first.plan,
+            first.device,
+            jax.tree.structure(first.opt),
+            tuple(sorted(by_seed)),
+        )
+        grids[key].append(row)
+    return [TrialGrid(rows) for rows in grids.values()]
+
+
+def _check_same_setting(others: Iterable[Trial], trial: Trial) -> None:
+    for other in others:
+        if other.opt.name != trial.opt.name:
+            raise LoptError(
+                f"two settings would store their results under the same name "
+                f"{trial.opt_name!r}: {other.opt.name} and {trial.opt.name}. "
+                "Give each an opt_name of its own."
+            )
+
+
+def result_record(
+    trial: Trial, result: GridResult, config: int, seed: int, num_trials: int
+) -> Result:
+    """What the result file of one trial of a grid holds.
+
+    Args:
+      trial: the trial.
+      result: curves of the grid.
+      config: row of the trial in the grid.
+      seed: column of the trial in the grid.
+      num_trials: trials the grid ran together.
+
+    Returns:
+      Result key to array. Keys under `timing/` differ from run to run; all
+      others are the same whenever the same grid is run on the same machine.
+    """
+    curves = trial_curves(result, config, seed)
+    plan, device = trial.plan, result.devices[0]
+    finite = np.isfinite(curves["train/loss"])
+    record: dict[str, Any] = {
+        **curves,
+        "eval/eval_batches": np.int64(plan.eval_batches),
+        "eval/last_eval_batches": np.int64(plan.last_eval_batches),
+        "num_steps": np.int64(plan.num_steps),
+        "eval_every": np.int64(plan.eval_every),
+        "eval_batches": np.int64(plan.eval_batches),
+        "last_eval_batches": np.int64(plan.last_eval_batches),
+        "task_name": trial.task_name,
+        "eval_task_name": trial.eval_task_name,
+        "opt_name": trial.opt_name,
+        "gin_operative_config": trial.gin_operative_config,
+        "accelerator_platform": device.platform,
+        "accelerator_kind": device.device_kind,
+        "accelerator_devs": np.int64(len(result.devices)),
+        "seed": np.int64(trial.seed),
+        "schema_version": np.int64(SCHEMA_VERSION),
+        "status": "done" if finite[-1] else "diverged",
+        "synthetic_data": np.bool_(_is_synthetic(trial)),
+        "versions": "\n".join(_versions()),
+        "timing/run_seconds_per_trial": np.float64(result.run_seconds / num_trials),
+        "timing/run_seconds": np.float64(result.run_seconds),
+        "timing/compile_seconds": np.float64(result.compile_seconds),
+        "timing/trials_run_together": np.int64(num_trials),
+    }
+    return {key: np.asarray(value) for key, value in record.items()}
+
+
+def _is_synthetic(trial: Trial) -> bool:
+    return any(
+        task.datasets is not None and task.datasets.is_synthetic
+        for task in (trial.task, trial.eval_task)
+    )
+
+
+def _versions() -> list[str]:
+    lines = [f"python=={python_version()}"]
+    for package in _RECORDED_PACKAGES:
+        try:
+            lines.append(f"{package}=={version(package)}")
+        except PackageNotFoundError:
+            # The package runs from a source tree that was never installed.
+            lines.append(f"{package}==unknown")
+    return lines

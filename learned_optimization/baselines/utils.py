@@ -1,0 +1,301 @@
+"""Result files and archives: where they are, how they are written and read.
+
+A trial is one `.curves` file, a compressed npz without pickles:
+`<root>/<task>/<opt_name>/<num_steps>_<eval_every>_<eval_batches>_<last>/`
+`<YYYYmmdd_HHMMSS>_<10 characters>.curves`. An archive
+`<root>/<task>/<set>.npz` holds the same keys with leading axes
+`[num_configs, num_seeds]`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import IO, Any
+
+import numpy as np
+
+from learned_optimization import filesystem
+from learned_optimization.errors import ResultError
+
+Result = dict[str, np.ndarray]
+
+# What a damaged npz raises, depending on where the damage is.
+_BAD_FILE_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+def get_root_baseline_dir() -> str:
+    """Root of the result files: `LOPT_BASELINE_DIR` or `~/lopt_baselines`."""
+    return _directory("LOPT_BASELINE_DIR", "~/lopt_baselines")
+
+
+def get_baseline_archive_rootdir() -> str:
+    """Root of the archives: `LOPT_BASELINE_ARCHIVES_DIR` or its default.
+
+    The default is `~/lopt_baselines_archives`.
+    """
+    return _directory("LOPT_BASELINE_ARCHIVES_DIR", "~/lopt_baselines_archives")
+
+
+def _directory(variable: str, default: str) -> str:
+    return os.path.expanduser(os.environ.get(variable) or default)
+
+
+def get_baseline_archive_path(task_name: str, hparam_set_name: str) -> str:
+    """Path of the archive of one task and set."""
+    return filesystem.join(
+        get_baseline_archive_rootdir(), task_name, f"{hparam_set_name}.npz"
+    )
+
+
+def get_save_dir(
+    task_name: str,
+    opt_name: str,
+    num_steps: int,
+    eval_every: int,
+    eval_batches: int,
+    last_eval_batches: int,
+) -> str:
+    """Folder of the result files of one configuration."""
+    settings = f"{num_steps}_{eval_every}_{eval_batches}_{last_eval_batches}"
+    return filesystem.join(get_root_baseline_dir(), task_name, opt_name, settings)
+
+
+def write_npz(path: str, arrays: Mapping[str, Any]) -> None:
+    """Writes arrays as a compressed npz, whole or not at all.
+
+    Equal arrays make equal bytes: no time stamp is kept inside.
+
+    Raises:
+      ResultError: if a value would need a pickle; nothing is written then.
+    """
+    as_arrays = {key: np.asarray(value) for key, value in arrays.items()}
+    for key, array in as_arrays.items():
+        if array.dtype.hasobject:
+            raise ResultError(
+                f"cannot write {key!r} to {path}: an array of Python objects "
+                "would need a pickle. Store numbers or text."
+            )
+
+    def write(file: IO[bytes]) -> None:
+        np.savez_compressed(file, allow_pickle=False, **as_arrays)
+
+    filesystem.write_whole(path, write)
+
+
+def read_npz(path: str, keys: Sequence[str] | None = None) -> Result:
+    """Reads an npz without ever running a pickle.
+
+    Args:
+      path: local path or URL.
+      keys: the keys wanted; all of them if None.
+
+    Raises:
+      ResultError: if the file is missing, damaged, lacks a key, or holds
+        Python objects.
+    """
+    if not filesystem.exists(path):
+        raise ResultError(f"no such result file: {path}")
+    try:
+        with filesystem.open_to_read(path) as file:
+            # A zip is read from its end: one read beats many seeks when remote.
+            content = io.BytesIO(file.read())
+        with np.load(content, allow_pickle=False) as npz:
+            return {key: npz[key] for key in (npz.files if keys is None else keys)}
+    except _BAD_FILE_ERRORS as error:
+        raise ResultError(
+            f"cannot read {path}: {error}. The file is damaged or no result "
+            "file: delete it and run the trial again."
+        ) from error
+
+
+def write_archive(
+    task_name: str, hparam_set_name: str, arrays: Mapping[str, Any]
+) -> str:
+    """Writes the archive of one task and set.
+
+    Args:
+      task_name: the task's name.
+      hparam_set_name: the set's name.
+      arrays: result key to array `[num_configs, num_seeds, ...]`.
+
+    Returns:
+      The path written.
+    """
+    path = get_baseline_archive_path(task_name, hparam_set_name)
+    write_npz(path, arrays)
+    return path
+
+
+def load_archive(
+    task_name: str, hparam_set_name: str, keys: Sequence[str] | None = None
+) -> Result:
+    """Loads the archive of one task and set.
+
+    Args:
+      task_name: the task's name.
+      hparam_set_name: the set's name.
+      keys: the keys wanted; all of them if None.
+
+    Returns:
+      Result key to array; curves are `[num_configs, num_seeds, num_evals]` (or
+      `num_steps + 1` for `train/*`), and so are `train/xs` and `eval/xs`.
+
+    Raises:
+      ResultError: if there is no such archive, naming those there are.
+    """
+    path = get_baseline_archive_path(task_name, hparam_set_name)
+    if not filesystem.exists(path):
+        have = list_hparam_sets_for_task(task_name)
+        raise ResultError(
+            f"no archive of {hparam_set_name} on {task_name} at {path}; archived "
+            f"for this task: {', '.join(have) or 'nothing'}. "
+            f"Make it with `lopt sweep {task_name} {hparam_set_name}`."
+        )
+    return read_npz(path, keys)
+
+
+def list_hparam_sets_for_task(task_name: str) -> list[str]:
+    """Names of the sets archived for a task, sorted."""
+    folder = filesystem.join(get_baseline_archive_rootdir(), task_name)
+    paths = filesystem.list_files(folder, ".npz")
+    return [path.rsplit("/", 1)[-1].removesuffix(".npz") for path in paths]
+
+
+def delete_saved_task_data(
+    task_name: str,
+    opt_name: str,
+    num_steps: int,
+    eval_every: int,
+    eval_batches: int,
+    last_eval_batches: int,
+) -> list[str]:
+    """Deletes the result files of one configuration.
+
+    Returns:
+      The paths deleted.
+    """
+    folder = get_save_dir(
+        task_name, opt_name, num_steps, eval_every, eval_batches, last_eval_batches
+    )
+    paths = filesystem.list_files(folder, ".curves")
+    for path in paths:
+        filesystem.remove_file(path)
+    return paths
+
+
+def delete_archive(task_name: str, hparam_set_name: str) -> str:
+    """Deletes one archive and returns its path.
+
+    Raises:
+      ResultError: if there is none.
+    """
+    path = get_baseline_archive_path(task_name, hparam_set_name)
+    if not filesystem.exists(path):
+        raise ResultError(f"no archive of {hparam_set_name} on {task_name} at {path}.")
+    filesystem.remove_file(path)
+    return path
+
+
+def write_baseline_result(result: Mapping[str, Any]) -> str:
+    """Writes the result of one trial where its own settings say.
+
+    Args:
+      result: result key to array; `task_name`, `opt_name`, `num_steps`,
+        `eval_every`, `eval_batches` and `last_eval_batches` decide the folder.
+
+    Returns:
+      The path written.
+    """
+    folder = get_save_dir(
+        str(result["task_name"]),
+        str(result["opt_name"]),
+        *(
+            int(result[key])
+            for key in ("num_steps", "eval_every", "eval_batches", "last_eval_batches")
+        ),
+    )
+    now = datetime.now().strftime("%Y%m%d_%H%M%S")
+    path = filesystem.join(folder, f"{now}_{str(uuid.uuid4())[:10]}.curves")
+    write_npz(path, result)
+    return path
+
+
+def load_baseline_results_from_dir(
+    save_dir: str,
+    output_type: str = "curves",
+    threads: int = 0,
+    clear_bad_files: bool = False,
+) -> list[Result]:
+    """Loads every result file of one folder.
+
+    Args:
+      save_dir: the folder, as of `get_save_dir`.
+      output_type: the files' ending.
+      threads: files read at once; 0 reads one after the other.
+      clear_bad_files: delete files that cannot be read and return the others.
+
+    Returns:
+      One result a file, in the order of their names.
+
+    Raises:
+      ResultError: naming every unreadable file, unless they are to be cleared.
+    """
+    paths = filesystem.list_files(save_dir, f".{output_type}")
+
+    def read(path: str) -> Result | ResultError:
+        try:
+            return read_npz(path)
+        except ResultError as error:
+            return error
+
+    if threads > 0:
+        with ThreadPoolExecutor(threads) as pool:
+            outcomes = list(pool.map(read, paths))
+    else:
+        outcomes = [read(path) for path in paths]
+
+    results: list[Result] = []
+    bad: list[str] = []
+    for path, outcome in zip(paths, outcomes, strict=True):
+        if isinstance(outcome, ResultError):
+            bad.append(path)
+        else:
+            results.append(outcome)
+    if bad and not clear_bad_files:
+        raise ResultError(
+            f"{len(bad)} of {len(paths)} result files cannot be read: "
+            f"{', '.join(bad)}. Delete them, or pass clear_bad_files=True."
+        )
+    for path in bad:
+        filesystem.remove_file(path)
+    return results
+
+
+def load_baseline_results(
+    task_name: str,
+    opt_name: str,
+    num_steps: int,
+    eval_every: int = 10,
+    eval_batches: int = 5,
+    last_eval_batches: int = 10,
+    output_type: str = "curves",
+    threads: int = 0,
+    clear_bad_files: bool = False,
+) -> list[Result]:
+    """Loads every result file of one configuration.
+
+    Arguments are those of `get_save_dir` and `load_baseline_results_from_dir`.
+    """
+    folder = get_save_dir(
+        task_name, opt_name, num_steps, eval_every, eval_batches, last_eval_batches
+    )
+    return load_baseline_results_from_dir(
+        folder, output_type, threads=threads, clear_bad_files=clear_bad_files
+    )

@@ -1,0 +1,187 @@
+"""Figures that compare sets: the best configuration of each, over training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from learned_optimization.baselines.best_of_set import (
+    BestOfSet,
+    Curves,
+    best_of_set,
+    check_eval_split,
+    load_curves,
+)
+from learned_optimization.errors import LoptError
+
+__all__ = ["Curves", "load_curves", "plot_tasks_and_sets", "smooth"]
+
+# Okabe & Ito's palette, safe for the colour-blind, less its yellow (too light
+# on white) and with black last.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_LINE_STYLES = ("-", "--", ":", "-.")
+
+
+def smooth(values: np.ndarray, ema: float) -> np.ndarray:
+    """Exponential moving average over the last axis, corrected for its start.
+
+    Non-finite values make all later ones NaN: a diverged run stays diverged.
+
+    Args:
+      values: float `[..., num_evals]`.
+      ema: decay per evaluation, in [0, 1); 0 leaves the values as they are.
+
+    Returns:
+      Float64 array of the same shape.
+
+    Raises:
+      LoptError: if `ema` is outside [0, 1).
+    """
+    if not 0.0 <= ema < 1.0:
+        raise LoptError(f"ema must be at least 0 and below 1, got {ema!r}.")
+    out = np.empty(values.shape, np.float64)
+    total, weight = np.zeros(values.shape[:-1]), 0.0
+    for i in range(values.shape[-1]):
+        value = np.where(np.isfinite(values[..., i]), values[..., i], np.nan)
+        total = ema * total + (1.0 - ema) * value
+        weight = ema * weight + (1.0 - ema)
+        out[..., i] = total / weight
+    return out
+
+
+def plot_tasks_and_sets(
+    task: str,
+    opt_sets: Sequence[str],
+    ax: Axes | None = None,
+    alpha_on_confidence: float = 0.1,
+    confidence_alpha: float = 1.0,
+    ema: float = 0.9,
+    initial_shift: int = 500,
+    legend: bool = True,
+    labels: Mapping[str, str] | Sequence[str] | None = None,
+    colors: Mapping[str, Any] | Sequence[Any] | None = None,
+    always_include_first_opt: bool = False,
+    split: str = "test",
+    select: str = "outer_valid",
+) -> Axes:
+    """Plots the best configuration of each set on one task.
+
+    The best configuration is the one with the lowest final loss on `select`,
+    averaged over seeds. Its curve is the mean over seeds of the smoothed loss
+    on `split`.
+
+    Args:
+      task: the task's name.
+      opt_sets: names of archived sets.
+      ax: axes to draw on; new ones if None.
+      alpha_on_confidence: opacity of the band around each curve; 0 leaves the
+        bands out.
+      confidence_alpha: half-width of the band, in standard errors over seeds.
+      ema: smoothing per evaluation, in [0, 1).
+      initial_shift: updates at the start that do not decide the range of the
+        loss axis (a tenth of the run, if that is less).
+      legend: whether to draw a legend, best set first.
+      labels: names in the legend, by set or in the order of `opt_sets`.
+      colors: colours, by set or in the order of `opt_sets`.
+      always_include_first_opt: keep the whole curve of the first set in range.
+      split: split whose loss is drawn: `train`, `outer_valid` or `test`.
+      select: split whose loss selects the configuration.
+
+    Returns:
+      The axes.
+
+    Raises:
+      ResultError: if a set is not archived for the task.
+      LoptError: if a split is unknown or no set is given.
+    """
+    check_eval_split(split)
+    check_eval_split(select)
+    if not opt_sets:
+        raise LoptError("plotting needs at least one set, got none.")
+    loaded = {name: load_curves(task, name) for name in opt_sets}
+    if ax is None:
+        _, ax = plt.subplots(figsize=(8.0, 5.0), layout="constrained")
+
+    drawn: list[tuple[np.ndarray, np.ndarray]] = []
+    handles: list[tuple[float, Any]] = []
+    for i, (name, curves) in enumerate(loaded.items()):
+        best = best_of_set(curves, select)
+        losses = smooth(curves.losses[split][best.index], ema)
+        mean = losses.mean(axis=0)
+        error = losses.std(axis=0, ddof=1 if len(losses) > 1 else 0) / np.sqrt(
+            len(losses)
+        )
+        style = {
+            "color": _pick(colors, name, i, _COLORS[i % len(_COLORS)]),
+            "linestyle": _LINE_STYLES[i // len(_COLORS) % len(_LINE_STYLES)],
+        }
+        label = _pick(labels, name, i, _label(name, best))
+        [line] = ax.plot(curves.xs, mean, label=label, linewidth=1.6, **style)
+        if alpha_on_confidence > 0:
+            half = confidence_alpha * error
+            ax.fill_between(
+                curves.xs,
+                mean - half,
+                mean + half,
+                color=style["color"],
+                alpha=alpha_on_confidence,
+                linewidth=0,
+            )
+        drawn.append((curves.xs, mean))
+        handles.append((mean[-1] if np.isfinite(mean[-1]) else np.inf, line))
+
+    _set_loss_range(ax, drawn, initial_shift, always_include_first_opt)
+    ax.set_xlim(0, max(xs[-1] for xs, _ in drawn))
+    ax.set_xlabel("updates")
+    ax.set_ylabel(f"{split} loss")
+    ax.set_title(f"{task}\nbest of each set by {select} loss", fontsize=11)
+    ax.grid(alpha=0.25, linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+    if legend:
+        ordered = [line for _, line in sorted(handles, key=lambda pair: pair[0])]
+        ax.legend(
+            handles=ordered,
+            frameon=False,
+            fontsize=8,
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+        )
+    return ax
+
+
+def _pick(given: Any, name: str, index: int, default: Any) -> Any:
+    if given is None:
+        return default
+    if isinstance(given, Mapping):
+        return given.get(name, default)
+    return given[index]
+
+
+def _label(set_name: str, best: BestOfSet) -> str:
+    return f"{set_name}: {best.opt_name}"
+
+
+def _set_loss_range(
+    ax: Axes,
+    drawn: Sequence[tuple[np.ndarray, np.ndarray]],
+    initial_shift: int,
+    always_include_first: bool,
+) -> None:
+    after = [mean[xs >= min(initial_shift, xs[-1] // 10)] for xs, mean in drawn]
+    after = [values[np.isfinite(values)] for values in after]
+    tops = [float(values.max()) for values in after if values.size]
+    if not tops:
+        return
+    # One poor set must not flatten all others: the better half and the ones
+    # near it decide.
+    bottom = min(float(values.min()) for values in after if values.size)
+    reach = 3.0 * (float(np.median(tops)) - bottom)
+    top = max(t for t in tops if t <= bottom + reach)
+    if always_include_first and after[0].size:
+        top = max(top, float(after[0].max()))
+    margin = 0.04 * (top - bottom) or 0.04 * abs(top) or 1.0
+    ax.set_ylim(bottom - margin, top + margin)

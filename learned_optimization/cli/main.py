@@ -1,0 +1,72 @@
+"""The `lopt` command: its groups, and how errors reach the person."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from learned_optimization.cli import (
+    archive,
+    data,
+    lists,
+    plot,
+    quickstart,
+    sweep,
+    train,
+)
+from learned_optimization.errors import LoptError
+
+app = typer.Typer(
+    name="lopt",
+    help="Find out which optimizer is really better.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("quickstart")(quickstart.quickstart)
+app.command("sweep")(sweep.sweep)
+app.command("archive")(archive.archive)
+app.command("plot")(plot.plot)
+app.command("train")(train.train)
+app.command("tasks")(lists.tasks)
+app.command("sets")(lists.sets)
+app.command("optimizers")(lists.optimizers)
+app.add_typer(data.app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("optimizer-baselines"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Runs the command; an error a user can mend is one line and exit code 2."""
+    try:
+        app()
+    except LoptError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""`lopt plot`: the figure that compares sets, and its table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from learned_optimization.cli.options import SetNames, TaskName
+
+Output = Annotated[
+    Path, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf.")
+]
+Split = Annotated[
+    str, typer.Option(help="Split whose loss is drawn: train, outer_valid or test.")
+]
+Select = Annotated[
+    str, typer.Option(help="Split whose final loss selects the best configuration.")
+]
+
+
+def plot(
+    task: TaskName,
+    sets: SetNames,
+    output: Output = Path("comparison.png"),
+    split: Split = "test",
+    select: Select = "outer_valid",
+    ema: Annotated[float, typer.Option(help="Smoothing per evaluation.")] = 0.9,
+) -> None:
+    """Plot the best configuration of each archived set."""
+    from learned_optimization.baselines.hparam_sets import get_hparam_set
+    from learned_optimization.tasks import registry
+
+    registry.get(task)
+    for name in sets:
+        get_hparam_set(name)
+    draw(task, sets, output, split=split, select=select, ema=ema)
+
+
+def draw(task: str, sets: list[str], output: Path, **options: object) -> None:
+    """Draws the figure, prints the table, says where the figure is."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from learned_optimization import filesystem
+    from learned_optimization.baselines import vis
+    from learned_optimization.cli.tables import print_best_of_sets
+    from learned_optimization.errors import LoptError
+
+    allowed = (".png", ".svg", ".pdf")
+    if output.suffix not in allowed:
+        raise LoptError(
+            f"cannot draw {output}: its name must end in {', '.join(allowed)}."
+        )
+    fig, ax = plt.subplots(figsize=(10.0, 5.0), layout="constrained")
+    vis.plot_tasks_and_sets(task, sets, ax=ax, **options)  # pyright: ignore
+    filesystem.write_whole(
+        output.absolute(),
+        lambda file: fig.savefig(file, dpi=150, format=output.suffix[1:]),
+    )
+    plt.close(fig)
+    print_best_of_sets(task, sets, select=str(options.get("select", "outer_valid")))
+    typer.echo(f"figure: {output}")

@@ -1,0 +1,76 @@
+"""A sweep's progress on the terminal."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from learned_optimization import eval_training
+from learned_optimization.baselines.trials import TrialGrid
+
+
+class ProgressBar:
+    """An `Observer` that draws a bar, or prints a line a grid without a terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[rate]}  {task.fields[diverged]} diverged"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._row = self._bar.add_task("starting", total=1, rate="", diverged=0)
+        self._finished_updates = self._finished_diverged = 0
+        self._start = time.monotonic()
+
+    def __enter__(self) -> ProgressBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Leaves the bar as it is."""
+        self._bar.stop()
+
+    def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
+        """Sets the length of the bar."""
+        self._bar.update(self._row, total=max(total_updates, 1))
+        if num_done:
+            self._console.print(f"{num_done} of {num_trials} trials have results")
+
+    def progressed(self, grid: TrialGrid, progress: eval_training.Progress) -> None:
+        """Moves the bar."""
+        done = progress.updates_done * progress.num_trials
+        rate = done / max(progress.run_seconds, 1e-9)
+        self._bar.update(
+            self._row,
+            description=type(grid.rows[0][0].opt).__name__,
+            completed=self._finished_updates + done,
+            rate=f"{rate:,.0f} trial-steps/s",
+            diverged=self._finished_diverged + progress.num_diverged,
+        )
+
+    def finished(self, grid: TrialGrid, num_diverged: int) -> None:
+        """Adds a finished grid to what is done."""
+        trials = grid.trials
+        self._finished_updates += sum(t.plan.num_steps + 1 for t in trials)
+        self._finished_diverged += num_diverged
+        if not self._console.is_terminal:
+            self._console.print(
+                f"{type(trials[0].opt).__name__}: {len(trials)} trials done, "
+                f"{num_diverged} diverged, {time.monotonic() - self._start:.0f} s"
+            )

@@ -1,0 +1,39 @@
+"""`lopt quickstart`: a real comparison in a minute or two, offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from learned_optimization.cli.plot import Output
+
+TASK = "ImageMLP_FashionMnist8_Relu32"
+SETS = [
+    f"{name}_1000_R5"
+    for name in (
+        "AdamLR",
+        "AdamWLR",
+        "SGDLR",
+        "SGDMLR",
+        "RMSPropLR",
+        "AdaGradLR",
+        "YogiLR",
+        "LambLR",
+    )
+]
+
+
+def quickstart(output: Output = Path("quickstart.png")) -> None:
+    """Compare eight optimizers: 560 trials on real data, archives, table, figure."""
+    from learned_optimization.baselines.hparam_sets import get_hparam_set
+    from learned_optimization.cli.plot import draw
+    from learned_optimization.cli.sweep import run_and_archive
+    from learned_optimization.eval_training import use_all_cores
+
+    use_all_cores()
+    hparam_sets = [get_hparam_set(name) for name in SETS]
+    trials = sum(s.num_trials for s in hparam_sets)
+    typer.echo(f"{TASK}: {len(SETS)} sets, {trials} trials of 1,000 steps")
+    run_and_archive(TASK, hparam_sets)
+    draw(TASK, SETS, output)

@@ -1,0 +1,73 @@
+"""`lopt sweep`: every trial of some sets, then their archives."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from learned_optimization.cli.options import (
+    GinBindings,
+    GinFiles,
+    SetNames,
+    TaskName,
+    load_gin,
+)
+
+
+def sweep(
+    task: TaskName,
+    sets: SetNames,
+    archive: Annotated[
+        bool, typer.Option(help="Archive each set once it is complete.")
+    ] = True,
+    gin_file: GinFiles = None,
+    gin_bindings: GinBindings = None,
+) -> None:
+    """Train every trial of the sets that has no result yet.
+
+    Ctrl-C stops it; the same command goes on where it was.
+    """
+    from learned_optimization.baselines.hparam_sets import get_hparam_set
+    from learned_optimization.eval_training import use_all_cores
+    from learned_optimization.tasks import registry
+
+    hparam_sets = [get_hparam_set(name) for name in sets]
+    registry.get(task)
+    use_all_cores()
+    load_gin(gin_file, gin_bindings)
+    run_and_archive(task, hparam_sets, archive)
+
+
+def run_and_archive(task: str, hparam_sets: list, archive: bool = True) -> None:
+    """Runs a sweep under a progress bar, prints what it did, and archives."""
+    from learned_optimization.baselines import archiving
+    from learned_optimization.baselines.sweep import run_sweep
+    from learned_optimization.baselines.utils import get_root_baseline_dir
+    from learned_optimization.cli.progress import ProgressBar
+
+    with ProgressBar() as bar:
+        try:
+            summary = run_sweep([task], hparam_sets, bar)
+        except KeyboardInterrupt:
+            bar.stop()
+            typer.echo(
+                "stopped; finished trials are kept. The same command goes on.", err=True
+            )
+            raise typer.Exit(130) from None
+    for path in summary.unreadable:
+        typer.echo(f"warning: unreadable, its trial ran again: {path}", err=True)
+    ran = summary.num_trials - summary.num_skipped
+    typer.echo(
+        f"{ran} trials run, {summary.num_skipped} had results, "
+        f"{summary.num_diverged} diverged"
+    )
+    if ran:
+        typer.echo(
+            f"{summary.run_seconds:.1f} s training, {summary.compile_seconds:.1f} s "
+            f"compiling, {summary.trial_steps / summary.run_seconds:,.0f} trial-steps/s"
+        )
+    typer.echo(f"results in {get_root_baseline_dir()}")
+    if archive:
+        for hparam_set in hparam_sets:
+            typer.echo(f"archived {archiving.archive(task, hparam_set)}")

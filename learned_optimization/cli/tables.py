@@ -1,0 +1,59 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from learned_optimization.baselines.best_of_set import best_of_set, load_curves
+from learned_optimization.eval_training import EVAL_SPLITS
+
+# Wide enough for every column where the output is no terminal.
+_MIN_WIDTH = 110
+
+
+def console() -> Console:
+    """A console that never cuts a table for want of a terminal."""
+    found = Console()
+    return found if found.is_terminal else Console(width=max(found.width, _MIN_WIDTH))
+
+
+def print_best_of_sets(
+    task: str, set_names: Sequence[str], select: str = "outer_valid"
+) -> None:
+    """The best configuration of each set and its final losses, best set first."""
+    best = {name: best_of_set(load_curves(task, name), select) for name in set_names}
+    table = Table(title=f"{task}: best of each set by final {select} loss")
+    table.add_column("set")
+    table.add_column("best configuration")
+    for split in EVAL_SPLITS:
+        table.add_column(split, justify="right")
+    table.add_column("diverged", justify="right")
+
+    def order(name: str) -> float:
+        mean = best[name].final[select].mean()
+        return float(mean) if np.isfinite(mean) else np.inf
+
+    edge = False
+    for name in sorted(best, key=order):
+        b = best[name]
+        edge |= b.at_edge
+        table.add_row(
+            name,
+            b.opt_name + (" *" if b.at_edge else ""),
+            *(_mean_and_spread(b.final[split]) for split in EVAL_SPLITS),
+            f"{b.num_diverged}/{b.num_trials}",
+        )
+    out = console()
+    out.print(table)
+    out.print("mean ± standard deviation over seeds of the last evaluation")
+    if edge:
+        out.print("* at the edge of its set: a better one may lie outside")
+
+
+def _mean_and_spread(values: np.ndarray) -> str:
+    spread = values.std(ddof=1) if len(values) > 1 else float("nan")
+    return f"{values.mean():.4f} ± {spread:.4f}"

@@ -1,0 +1,126 @@
+"""Every byte read or written goes through here.
+
+Paths are local (`~` is expanded) or URLs that fsspec understands. A file
+appears under its final name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import uuid
+from collections.abc import Callable
+from typing import IO, Any, cast
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from learned_optimization.errors import ResultError
+
+
+def _resolve(path: str | os.PathLike) -> tuple[Any, str]:
+    return fsspec.core.url_to_fs(os.path.expanduser(os.fspath(path)))
+
+
+def join(root: str, *parts: str) -> str:
+    """Joins path parts below a local folder or a URL."""
+    return posixpath.join(os.path.expanduser(root), *parts)
+
+
+def open_to_read(path: str | os.PathLike) -> IO[bytes]:
+    """Opens a file to read its bytes."""
+    fs, inner = _resolve(path)
+    return cast("IO[bytes]", fs.open(inner, "rb"))
+
+
+def exists(path: str | os.PathLike) -> bool:
+    """Whether a file or folder of that name exists."""
+    fs, inner = _resolve(path)
+    return fs.exists(inner)
+
+
+def list_files(folder: str | os.PathLike, suffix: str = "") -> list[str]:
+    """Paths of the files directly in a folder, sorted; empty if it is missing.
+
+    Args:
+      folder: the folder.
+      suffix: how the names of the files wanted end.
+    """
+    fs, inner = _resolve(folder)
+    # A remote listing may have been cached before a file was written.
+    fs.invalidate_cache()
+    if not fs.exists(inner):
+        return []
+    return sorted(
+        fs.unstrip_protocol(entry["name"])
+        if not isinstance(fs, LocalFileSystem)
+        else entry["name"]
+        for entry in fs.ls(inner, detail=True)
+        if entry["type"] == "file" and entry["name"].endswith(suffix)
+    )
+
+
+def remove_file(path: str | os.PathLike) -> None:
+    """Deletes one file; it is no error if it is gone already."""
+    fs, inner = _resolve(path)
+    if fs.exists(inner):
+        fs.rm_file(inner)
+
+
+def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], None]) -> None:
+    """Writes a file that is never seen half-written.
+
+    Locally the bytes go to a hidden file in the same folder, are flushed to the
+    disk, and take their name in one step. Object stores show an object only
+    once it is complete.
+
+    Args:
+      path: the final name; its folder is made if missing.
+      write: called with an open file to write to.
+    """
+    fs, inner = _resolve(path)
+    folder, name = posixpath.split(inner)
+    fs.makedirs(folder, exist_ok=True)
+    if not isinstance(fs, LocalFileSystem):
+        with fs.open(inner, "wb") as file:
+            write(file)
+        return
+    hidden = posixpath.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(hidden, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(hidden, inner)
+    except BaseException:
+        if os.path.exists(hidden):
+            os.remove(hidden)
+        raise
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Makes sure files can be written below a folder, before work is spent.
+
+    Args:
+      folder: made if missing.
+
+    Raises:
+      ResultError: naming the folder and the reason, if nothing can be written.
+    """
+    fs, inner = _resolve(folder)
+    probe = posixpath.join(inner, f".lopt-write-check-{uuid.uuid4().hex}")
+    try:
+        fs.makedirs(inner, exist_ok=True)
+        fs.pipe_file(probe, b"")
+        fs.rm_file(probe)
+    except OSError as error:
+        raise ResultError(
+            f"cannot write results below {os.fspath(folder)}: "
+            f"{error.strerror or error}. Set LOPT_BASELINE_DIR and "
+            "LOPT_BASELINE_ARCHIVES_DIR to folders you may write to."
+        ) from error

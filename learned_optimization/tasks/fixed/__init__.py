@@ -1,0 +1,1 @@
+"""The fixed tasks: one no-argument function a task, grouped by architecture."""

@@ -1,0 +1,58 @@
+"""Multi-layer perceptrons that compress images and rebuild them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+
+from learned_optimization.tasks.base import Batch
+from learned_optimization.tasks.datasets.base import Datasets
+from learned_optimization.tasks.datasets.image import fashion_mnist, mnist
+from learned_optimization.tasks.models.flax_task import FlaxTask
+from learned_optimization.tasks.models.mlp import MLP, Activation
+from learned_optimization.tasks.registry import fixed_task
+
+
+@dataclass(frozen=True)
+class ImageMLPAETask(FlaxTask):
+    """An autoencoder of images: a sigmoid for each pixel, mean squared error.
+
+    Attributes:
+      datasets: images; their size is that of the first and last layer.
+      hidden: width of each hidden layer, the code among them.
+      activation: applied after every hidden layer.
+    """
+
+    datasets: Datasets = field()
+    hidden: tuple[int, ...]
+    activation: Activation = jax.nn.relu
+
+    @property
+    def model(self) -> MLP:
+        """Maps images `[batch, h, w, c]` to pixel logits `[batch, h * w * c]`."""
+        num_pixels = math.prod(self.datasets.abstract_batch["image"].shape[1:])
+        return MLP(self.hidden, num_pixels, self.activation)
+
+    def output_loss(self, output: jax.Array, data: Batch) -> jax.Array:
+        """The mean squared error over all pixels of the batch, a scalar."""
+        pixels = data["image"].reshape(output.shape)
+        return jnp.mean(jnp.square(jax.nn.sigmoid(output) - pixels))
+
+    def normalizer(self, loss: jax.Array) -> jax.Array:
+        """Clips a loss to `[0, 1]`; NaN becomes 1, the worst a sigmoid can do."""
+        return jnp.clip(jnp.nan_to_num(loss, nan=1.0), 0.0, 1.0)
+
+
+@fixed_task
+def ImageMLPAE_Mnist_128x32x128_bs128() -> ImageMLPAETask:
+    """MNIST at 28x28, hidden layers of 128, 32 and 128."""
+    return ImageMLPAETask(mnist(128), hidden=(128, 32, 128))
+
+
+@fixed_task
+def ImageMLPAE_FashionMnist_128x32x128_bs128() -> ImageMLPAETask:
+    """Fashion-MNIST at 28x28, hidden layers of 128, 32 and 128."""
+    return ImageMLPAETask(fashion_mnist(128), hidden=(128, 32, 128))

@@ -1,0 +1,29 @@
+"""Initial weights shared by the models of the fixed tasks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def truncated_fan_in(
+    key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+) -> jax.Array:
+    """Normal weights of scale `1/sqrt(fan_in)`, cut off at two scales.
+
+    The cut is not made up for: the deviation of the draws is 0.88 of the scale.
+
+    Args:
+      key: PRNG key that decides the draw.
+      shape: `[..., fan_in, fan_out]`; the leading axes (the window of a
+        convolution) multiply the fan-in.
+      dtype: dtype of the weights.
+
+    Returns:
+      An array of `shape`, every entry within `2/sqrt(fan_in)` of zero.
+    """
+    scale = 1 / math.sqrt(math.prod(shape[:-1]))
+    return scale * jax.random.truncated_normal(key, -2, 2, shape, dtype)

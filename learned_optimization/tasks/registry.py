@@ -1,0 +1,80 @@
+"""The registry of fixed tasks, built from the modules of `tasks/fixed`.
+
+A fixed task is a no-argument function decorated with `@fixed_task`. Writing it
+in a module of `learned_optimization/tasks/fixed` is all there is to adding one.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import gin
+
+from learned_optimization.errors import UnknownNameError
+from learned_optimization.tasks.base import Task
+
+_REGISTRY: dict[str, FixedTask] = {}
+
+
+@dataclass(frozen=True)
+class FixedTask:
+    """A registered task.
+
+    Attributes:
+      name: the function's name, under which results are stored.
+      make: the no-argument function.
+      module: the module that defines it.
+      summary: the first line of its documentation.
+    """
+
+    name: str
+    make: Callable[[], Task]
+    module: str
+    summary: str
+
+
+def fixed_task(function: Callable[[], Task]) -> Callable[[], Task]:
+    """Function decorator that registers a fixed task.
+
+    The function becomes gin-configurable, and the task it returns carries the
+    function's name.
+    """
+    name = function.__name__
+
+    @functools.wraps(function)
+    def make() -> Task:
+        task = function()
+        # Tasks are frozen dataclasses; the name is part of this one's identity.
+        object.__setattr__(task, "_name", name)
+        return task
+
+    configurable = gin.configurable(make, module="learned_optimization.tasks.fixed")
+    summary = (inspect.getdoc(function) or "").partition("\n")[0]
+    _REGISTRY[name] = FixedTask(name, configurable, function.__module__, summary)
+    return configurable
+
+
+def all_fixed_tasks() -> dict[str, FixedTask]:
+    """Every fixed task by name, in alphabetical order."""
+    from learned_optimization.tasks import fixed
+
+    for module in pkgutil.iter_modules(fixed.__path__, fixed.__name__ + "."):
+        import_module(module.name)
+    return dict(sorted(_REGISTRY.items()))
+
+
+def get(name: str) -> FixedTask:
+    """The registered task of that name.
+
+    Raises:
+      UnknownNameError: with the nearest names, if there is none.
+    """
+    known = all_fixed_tasks()
+    if name not in known:
+        raise UnknownNameError("task", name, known, "`lopt tasks` lists them all")
+    return known[name]

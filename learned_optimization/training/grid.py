@@ -1,0 +1,173 @@
+"""A grid of trials laid over devices: stacking, padding, splitting.
+
+The grid is `[seeds, configs]`; one axis is split over the devices, padded by
+repeating its last entry where it does not divide evenly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from learned_optimization.errors import LoptError
+from learned_optimization.optimizers.base import Optimizer
+
+_AXIS = "trials"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a grid of trials lies on devices.
+
+    Attributes:
+      mesh: the devices.
+      num_seeds: seeds asked for.
+      num_configs: configurations asked for.
+      split: the axis split over devices: 0 for seeds, 1 for configurations.
+    """
+
+    mesh: Mesh
+    num_seeds: int
+    num_configs: int
+    split: int
+
+    @classmethod
+    def choose(
+        cls, num_seeds: int, num_configs: int, devices: Sequence[jax.Device]
+    ) -> Layout:
+        """The layout with the least work on the busiest device.
+
+        Args:
+          num_seeds: seeds of the grid.
+          num_configs: configurations of the grid.
+          devices: devices that may be used; all of them, unless there are fewer
+            trials along either axis.
+        """
+
+        def work(split: int, used: int) -> tuple[int, int, int]:
+            sizes = [num_seeds, num_configs]
+            sizes[split] = math.ceil(sizes[split] / used)
+            # Ties go to configurations, which share their batches, and to
+            # fewer devices.
+            return sizes[0] * sizes[1], -split, used
+
+        _, split, used = min(
+            work(split, used)
+            for split, size in enumerate((num_seeds, num_configs))
+            for used in range(1, min(len(devices), size) + 1)
+        )
+        mesh = Mesh(np.asarray(devices[:used]), (_AXIS,))
+        return cls(mesh, num_seeds, num_configs, -split)
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Seeds and configurations after padding."""
+        sizes = [self.num_seeds, self.num_configs]
+        devices = self.mesh.size
+        sizes[self.split] = math.ceil(sizes[self.split] / devices) * devices
+        return sizes[0], sizes[1]
+
+    @property
+    def configs_per_device(self) -> int:
+        """Configurations each device sees, padding included."""
+        return self.padded[1] // (self.mesh.size if self.split == 1 else 1)
+
+    @property
+    def over_grid(self) -> PartitionSpec:
+        """How arrays `[seeds, configs, ...]` are split."""
+        return PartitionSpec(*((_AXIS,) if self.split == 0 else (None, _AXIS)))
+
+    @property
+    def over_seeds(self) -> PartitionSpec:
+        """How arrays `[seeds, ...]` are split."""
+        return PartitionSpec(_AXIS) if self.split == 0 else PartitionSpec()
+
+    @property
+    def over_configs(self) -> PartitionSpec:
+        """How arrays `[configs, ...]` are split."""
+        return PartitionSpec(_AXIS) if self.split == 1 else PartitionSpec()
+
+    def put(self, tree: Any, spec: PartitionSpec) -> Any:
+        """Places arrays on the devices."""
+        return jax.device_put(tree, NamedSharding(self.mesh, spec))
+
+    def pad_seeds(self, items: Sequence[Any]) -> list[Any]:
+        """One item a seed, the last repeated as padding."""
+        return [*items, *[items[-1]] * (self.padded[0] - len(items))]
+
+    def pad_configs(self, items: Sequence[Any]) -> list[Any]:
+        """One item a configuration, the last repeated as padding."""
+        return [*items, *[items[-1]] * (self.padded[1] - len(items))]
+
+    def map(self, function: Callable, in_specs: Sequence[PartitionSpec]) -> Callable:
+        """Splits a function of grids over the devices; all results are grids."""
+        return jax.shard_map(
+            function,
+            mesh=self.mesh,
+            in_specs=tuple(in_specs),
+            out_specs=self.over_grid,
+            check_vma=False,
+        )
+
+
+def stack_hparams(
+    opts: Sequence[Optimizer],
+) -> tuple[list[np.ndarray], Callable[[Sequence[jax.Array]], Optimizer]]:
+    """Separates what differs between optimizers from what they share.
+
+    Only hyper-parameters that differ become arrays: the others stay Python
+    numbers, which keep their full precision in the program.
+
+    Args:
+      opts: optimizers of one structure.
+
+    Returns:
+      One array `[configs, ...]` for each hyper-parameter that differs, and a
+      function from one entry of each to the optimizer.
+
+    Raises:
+      LoptError: if the optimizers differ in more than numbers.
+    """
+    leaves, structures = zip(*[jax.tree.flatten(opt) for opt in opts], strict=True)
+    if any(s != structures[0] for s in structures[1:]):
+        raise LoptError(
+            "optimizers trained together must differ in numeric hyper-parameters "
+            f"only; got {opts[0].name} and others of another structure."
+        )
+    varies = [
+        any(not np.array_equal(other[i], first) for other in leaves[1:])
+        for i, first in enumerate(leaves[0])
+    ]
+    stacked = [
+        _as_32_bit(np.stack([np.asarray(row[i]) for row in leaves]))
+        for i in range(len(varies))
+        if varies[i]
+    ]
+
+    def rebuild(values: Sequence[jax.Array]) -> Optimizer:
+        rest = iter(values)
+        return jax.tree.unflatten(
+            structures[0],
+            [
+                next(rest) if v else leaf
+                for v, leaf in zip(varies, leaves[0], strict=True)
+            ],
+        )
+
+    return stacked, rebuild
+
+
+def _as_32_bit(values: np.ndarray) -> np.ndarray:
+    if values.dtype == object:
+        raise LoptError(
+            "optimizers trained together must differ in numeric hyper-parameters "
+            f"only, got {values.tolist()}. Run them one by one."
+        )
+    kind = {"f": np.float32, "i": np.int32, "u": np.uint32}.get(values.dtype.kind)
+    return values if kind is None else values.astype(kind)

@@ -1,0 +1,204 @@
+"""The compiled program: blocks of evaluation and updates, for many trials at once.
+
+One program serves runs of any length. How many blocks a call does, and how many
+batches and updates a block has, are run-time numbers, so a run may be cut into
+chunks anywhere without changing one bit of its curve.
+
+Trials form a grid `[seeds, configs]`. Configurations share the batches of their
+seed (common random numbers), which lets XLA turn the first layer of all of them
+into one matrix product. The grid is split over devices along one axis; trials
+never communicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.tasks.base import Task
+from learned_optimization.training.trial_data import EVAL_SPLITS, Pool
+
+# Sub-keys of a seed's key, so that no two uses share random numbers.
+INIT_KEY, OPT_INIT_KEY, LOSS_KEY, UPDATE_KEY, EVAL_KEY = range(5)
+
+
+class ChunkInputs(NamedTuple):
+    """What one call reads besides the trials' state.
+
+    Attributes:
+      first_step: int32 scalar, number of the chunk's first update.
+      num_blocks: int32 scalar, blocks to do.
+      updates: int32 `[max_blocks]`, updates of each block.
+      eval_batches: int32 `[max_blocks]`, batches of each evaluation.
+    """
+
+    first_step: Any
+    num_blocks: Any
+    updates: Any
+    eval_batches: Any
+
+
+class ChunkOutputs(NamedTuple):
+    """The curves of one call, filled as far as its blocks go.
+
+    Attributes:
+      train_loss: float32 `[max_blocks * eval_every]`.
+      metrics: metric name to float32 `[max_blocks, 3]`, a column a split.
+    """
+
+    train_loss: jax.Array
+    metrics: dict[str, jax.Array]
+
+
+@dataclass(frozen=True)
+class TrialProgram:
+    """How one trial runs; traceable, to be mapped over seeds and configurations.
+
+    Attributes:
+      task: the task trained on.
+      eval_task: the task evaluated.
+      make_optimizer: the optimizer of given (traced) hyper-parameters.
+      train_pool: data trained on.
+      eval_pool: data evaluated on.
+      num_steps: told to the optimizer's `init`.
+      eval_every: updates a block at most.
+      max_blocks: blocks a call at most.
+    """
+
+    task: Task
+    eval_task: Task
+    make_optimizer: Callable[[Any], Optimizer]
+    train_pool: Pool
+    eval_pool: Pool
+    num_steps: int
+    eval_every: int
+    max_blocks: int
+
+    def init(self, hparams: Any, params: Any, model_state: Any, key: jax.Array) -> Any:
+        """The optimizer state before the first update."""
+        return self.make_optimizer(hparams).init(
+            params,
+            model_state=model_state,
+            num_steps=self.num_steps,
+            key=jax.random.fold_in(key, OPT_INIT_KEY),
+        )
+
+    def run_chunk(
+        self,
+        hparams: Any,
+        opt_state: Any,
+        key: jax.Array,
+        train_indices: jax.Array,
+        eval_indices: jax.Array,
+        train_arrays: dict[str, jax.Array],
+        eval_arrays: dict[str, jax.Array],
+        inputs: ChunkInputs,
+    ) -> tuple[Any, ChunkOutputs]:
+        """Runs some blocks of one trial.
+
+        Args:
+          hparams: traced hyper-parameters of the configuration.
+          opt_state: state before the chunk.
+          key: PRNG key of the seed.
+          train_indices: int32 `[max_blocks * eval_every, batch]`.
+          eval_indices: int32 `[max_blocks, max_eval_batches, 3, eval_batch]`.
+          train_arrays: stored arrays of the training data.
+          eval_arrays: stored arrays of the evaluation data.
+          inputs: what varies between calls.
+
+        Returns:
+          The state after the chunk, and its curves.
+        """
+        opt = self.make_optimizer(hparams)
+
+        def evaluate(opt_state, step, block):
+            params, state = opt.get_params_state(opt_state)
+            eval_key = jax.random.fold_in(jax.random.fold_in(key, EVAL_KEY), step)
+
+            def one_split(indices, split_key):
+                batch = self.eval_pool.batch(eval_arrays, indices)
+                return self._metrics(params, state, split_key, batch)
+
+            def add_batch(b, total):
+                keys = jax.random.split(
+                    jax.random.fold_in(eval_key, b), len(EVAL_SPLITS)
+                )
+                metrics = jax.vmap(one_split)(eval_indices[block, b], keys)
+                return jax.tree.map(jnp.add, total, metrics)
+
+            count = inputs.eval_batches[block]
+            zeros = {name: jnp.zeros(len(EVAL_SPLITS)) for name in metric_names}
+            total = lax.fori_loop(0, count, add_batch, zeros)
+            return jax.tree.map(lambda x: x / count, total)
+
+        def update(step, row, opt_state):
+            params, state = opt.get_params_state(opt_state)
+            batch = self.train_pool.batch(train_arrays, train_indices[row])
+            loss_key = jax.random.fold_in(jax.random.fold_in(key, LOSS_KEY), step)
+            (loss, state), grad = jax.value_and_grad(
+                self.task.loss_with_state, has_aux=True
+            )(params, state, loss_key, batch)
+            opt_state = opt.update(
+                opt_state,
+                grad,
+                loss=loss,
+                model_state=state,
+                key=jax.random.fold_in(jax.random.fold_in(key, UPDATE_KEY), step),
+            )
+            return opt_state, loss
+
+        def block(b, carry):
+            opt_state, out = carry
+            first_row = b * self.eval_every
+            step = inputs.first_step + first_row
+            metrics = jax.tree.map(
+                lambda buffer, value: buffer.at[b].set(value),
+                out.metrics,
+                evaluate(opt_state, step, b),
+            )
+
+            def one_update(u, carry):
+                opt_state, losses = carry
+                opt_state, loss = update(step + u, first_row + u, opt_state)
+                return opt_state, losses.at[first_row + u].set(loss)
+
+            opt_state, losses = lax.fori_loop(
+                0, inputs.updates[b], one_update, (opt_state, out.train_loss)
+            )
+            return opt_state, ChunkOutputs(losses, metrics)
+
+        metric_names = self.metric_names(opt, opt_state, key)
+        out = ChunkOutputs(
+            jnp.zeros(self.max_blocks * self.eval_every),
+            {m: jnp.zeros((self.max_blocks, len(EVAL_SPLITS))) for m in metric_names},
+        )
+        return lax.fori_loop(0, inputs.num_blocks, block, (opt_state, out))
+
+    def metric_names(self, opt: Optimizer, opt_state: Any, key: jax.Array) -> list[str]:
+        """`loss`, `loss_normalized` and the auxiliary names of the task."""
+
+        def metrics(opt_state, key):
+            params, state = opt.get_params_state(opt_state)
+            arrays = {f: jnp.asarray(a[:1]) for f, a in self.eval_pool.arrays.items()}
+            indices = jnp.zeros(self.eval_pool.batch_size, jnp.int32)
+            batch = self.eval_pool.batch(arrays, indices)
+            return self._metrics(params, state, key, batch)
+
+        return list(jax.eval_shape(metrics, opt_state, key))
+
+    def _metrics(self, params, state, key, batch) -> dict[str, jax.Array]:
+        loss, _, aux = self.eval_task.loss_with_state_and_aux(params, state, key, batch)
+        own = {"loss": loss, "loss_normalized": self.eval_task.normalizer(loss)}
+        clash = sorted(own.keys() & aux.keys())
+        if clash:
+            raise ValueError(
+                f"task {self.eval_task.name} returns an auxiliary value named "
+                f"{clash[0]!r}, which the result file uses itself: rename it."
+            )
+        return {k: jnp.asarray(v, jnp.float32) for k, v in {**own, **aux}.items()}

@@ -1,0 +1,326 @@
+"""Runs a grid of trials from first to last update, a chunk at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.tasks.base import Task
+from learned_optimization.training.grid import Layout, stack_hparams
+from learned_optimization.training.plan import RunPlan
+from learned_optimization.training.program import (
+    INIT_KEY,
+    ChunkInputs,
+    ChunkOutputs,
+    TrialProgram,
+)
+from learned_optimization.training.trial_data import EVAL_SPLITS, Pool, SeedStreams
+
+# A chunk has room for about this many updates: index streams stay small, and
+# the program's shape does not depend on the length of the run.
+_CHUNK_UPDATES = 1000
+_SECONDS_A_CHUNK = 1.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+      updates_done: updates done by each trial so far.
+      num_updates: updates each trial will do.
+      num_trials: trials run together.
+      num_diverged: trials whose last training loss was not finite.
+      run_seconds: seconds spent running, compilation apart.
+      compile_seconds: seconds spent compiling.
+    """
+
+    updates_done: int
+    num_updates: int
+    num_trials: int
+    num_diverged: int
+    run_seconds: float
+    compile_seconds: float
+
+
+@dataclass(frozen=True)
+class GridResult:
+    """The curves of a grid of trials.
+
+    Attributes:
+      curves: result-file key to array; `train/xs` and `eval/xs` are int64
+        `[num_steps + 1]` and `[num_evals]`; every other is float32
+        `[num_configs, num_seeds, ...]`.
+      run_seconds: seconds spent running all trials, compilation apart.
+      compile_seconds: seconds spent compiling.
+      devices: the devices used.
+    """
+
+    curves: dict[str, np.ndarray]
+    run_seconds: float
+    compile_seconds: float
+    devices: tuple[jax.Device, ...]
+
+
+def run_grid(
+    task: Task,
+    opts: Sequence[Optimizer],
+    keys: Sequence[jax.Array],
+    plan: RunPlan,
+    *,
+    eval_task: Task | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> GridResult:
+    """Trains every optimizer with every key.
+
+    Args:
+      task: the task trained on.
+      opts: one optimizer a configuration, differing in numeric
+        hyper-parameters only.
+      keys: one PRNG key a seed; it decides initial parameters, the order of the
+        data and every other random number, the same for each configuration.
+      plan: number of steps and evaluations.
+      eval_task: the task evaluated; `task` if None.
+      devices: devices to run on; all local ones if None.
+      on_progress: called after every chunk.
+
+    Returns:
+      The curves, and how long they took.
+
+    Raises:
+      DataNotFoundError: if the task's data is not at hand.
+      LoptError: if the optimizers cannot run in one program.
+    """
+    eval_task = eval_task or task
+    train_pool = Pool.of(task.datasets)
+    eval_pool = (
+        train_pool
+        if eval_task.datasets is task.datasets
+        else Pool.of(eval_task.datasets)
+    )
+    hparams, make_optimizer = stack_hparams(opts)
+    layout = Layout.choose(len(keys), len(opts), list(devices or jax.local_devices()))
+    program = TrialProgram(
+        task=task,
+        eval_task=eval_task,
+        make_optimizer=make_optimizer,
+        train_pool=train_pool,
+        eval_pool=eval_pool,
+        num_steps=plan.num_steps,
+        eval_every=plan.eval_every,
+        max_blocks=max(1, _CHUNK_UPDATES // plan.eval_every),
+    )
+    runner = _GridRunner(program, layout, plan, hparams, list(keys))
+    return runner.run(on_progress or (lambda progress: None))
+
+
+class _GridRunner:
+    """The state of one `run_grid` call."""
+
+    def __init__(
+        self,
+        program: TrialProgram,
+        layout: Layout,
+        plan: RunPlan,
+        hparams: list[np.ndarray],
+        keys: list[jax.Array],
+    ):
+        self._program, self._layout, self._plan = program, layout, plan
+        self._eval_width = max(plan.eval_batches, plan.last_eval_batches)
+        self._streams = [
+            SeedStreams(
+                np.asarray(_raw_key(key)).tolist(),
+                program.train_pool,
+                program.eval_pool,
+            )
+            for key in keys
+        ]
+        self._compile_seconds = self._run_seconds = 0.0
+
+        padded = [np.asarray(layout.pad_configs(list(values))) for values in hparams]
+        self._hparams = layout.put(padded, layout.over_configs)
+        raw_keys = np.stack([_raw_key(key) for key in layout.pad_seeds(keys)])
+        self._keys = layout.put(raw_keys, layout.over_seeds)
+        # The same object twice is one buffer twice: memory is not doubled where
+        # the evaluation reads the training data.
+        train = layout.put(dict(program.train_pool.arrays), PartitionSpec())
+        same = program.eval_pool is program.train_pool
+        evaluation = (
+            train
+            if same
+            else layout.put(dict(program.eval_pool.arrays), PartitionSpec())
+        )
+        self._data = (train, evaluation)
+        self._opt_state = self._init(keys)
+        self._chunk = None
+
+    def _compile(self, function: Callable, *args: Any, donate: tuple = ()) -> Callable:
+        start = time.perf_counter()
+        compiled = jax.jit(function, donate_argnums=donate).lower(*args).compile()
+        self._compile_seconds += time.perf_counter() - start
+        return compiled
+
+    def _init(self, keys: list[jax.Array]) -> Any:
+        program, layout = self._program, self._layout
+        # One seed at a time, so that a seed's initial parameters do not depend
+        # on which other seeds run with it.
+        first = jax.random.wrap_key_data(_raw_key(keys[0]))
+        init_task = self._compile(
+            lambda key: program.task.init_with_state(jax.random.fold_in(key, INIT_KEY)),
+            first,
+        )
+        drawn = [init_task(jax.random.wrap_key_data(_raw_key(key))) for key in keys]
+        initial = jax.tree.map(lambda *x: np.stack(x), *layout.pad_seeds(drawn))
+        initial = layout.put(initial, layout.over_seeds)
+
+        def init(hparams, initial, keys):
+            def one(hparams, initial, key):
+                return program.init(hparams, *initial, jax.random.wrap_key_data(key))
+
+            # No hyper-parameter differs where there is one configuration.
+            over_configs = jax.vmap(
+                one, in_axes=(0, None, None), axis_size=layout.configs_per_device
+            )
+            return jax.vmap(over_configs, in_axes=(None, 0, 0))(hparams, initial, keys)
+
+        specs = (layout.over_configs, layout.over_seeds, layout.over_seeds)
+        args = (self._hparams, initial, self._keys)
+        return self._compile(layout.map(init, specs), *args)(*args)
+
+    def _chunk_function(self) -> Callable:
+        program, layout = self._program, self._layout
+
+        def chunk(opt_state, hparams, keys, train_ix, eval_ix, data, inputs):
+            def one(opt_state, hparams, key, train_ix, eval_ix):
+                key = jax.random.wrap_key_data(key)
+                return program.run_chunk(
+                    hparams, opt_state, key, train_ix, eval_ix, *data, inputs
+                )
+
+            over_configs = jax.vmap(one, in_axes=(0, 0, None, None, None))
+            over_seeds = jax.vmap(over_configs, in_axes=(0, None, 0, 0, 0))
+            return over_seeds(opt_state, hparams, keys, train_ix, eval_ix)
+
+        grid, seeds, configs = layout.over_grid, layout.over_seeds, layout.over_configs
+        everywhere = PartitionSpec()
+        return layout.map(
+            chunk, (grid, configs, seeds, seeds, seeds, everywhere, everywhere)
+        )
+
+    def _inputs(self, first: int, num_blocks: int) -> tuple[Any, Any, ChunkInputs]:
+        """Index streams `[seeds, ...]` and numbers of the next blocks."""
+        plan, room = self._plan, self._program.max_blocks
+        updates = plan.updates_of_block[first : first + num_blocks]
+        batches = plan.eval_batches_of_block[first : first + num_blocks]
+        rows = room * plan.eval_every
+
+        train = [
+            _pad(s.train_indices(int(updates.sum())), rows) for s in self._streams
+        ]
+        evals = [
+            _pad(s.eval_indices(batches, self._eval_width), room) for s in self._streams
+        ]
+        put = partial(self._layout.put, spec=self._layout.over_seeds)
+        inputs = ChunkInputs(
+            first_step=np.int32(first * plan.eval_every),
+            num_blocks=np.int32(num_blocks),
+            updates=_pad(updates, room),
+            eval_batches=_pad(batches, room),
+        )
+        return (
+            put(np.stack(self._layout.pad_seeds(train))),
+            put(np.stack(self._layout.pad_seeds(evals))),
+            self._layout.put(inputs, PartitionSpec()),
+        )
+
+    def _run_chunk(self, first: int, num_blocks: int) -> ChunkOutputs:
+        train, evals, inputs = self._inputs(first, num_blocks)
+        args = (
+            self._opt_state,
+            self._hparams,
+            self._keys,
+            train,
+            evals,
+            self._data,
+            inputs,
+        )
+        if self._chunk is None:
+            self._chunk = self._compile(self._chunk_function(), *args, donate=(0,))
+        start = time.perf_counter()
+        self._opt_state, outputs = self._chunk(*args)
+        outputs = jax.tree.map(np.asarray, outputs)
+        self._run_seconds += time.perf_counter() - start
+        updates = int(self._plan.updates_of_block[first : first + num_blocks].sum())
+        return ChunkOutputs(
+            outputs.train_loss[:, :, :updates],
+            {m: values[:, :, :num_blocks] for m, values in outputs.metrics.items()},
+        )
+
+    def run(self, on_progress: Callable[[Progress], None]) -> GridResult:
+        plan, layout = self._plan, self._layout
+        shape = (layout.num_seeds, layout.num_configs)
+        chunks: list[ChunkOutputs] = []
+        done, size = 0, 1
+        while done < plan.num_evals:
+            before = self._run_seconds
+            size = min(size, plan.num_evals - done)
+            chunk = self._run_chunk(done, size)
+            chunk = jax.tree.map(lambda x: x[: shape[0], : shape[1]], chunk)
+            chunks.append(chunk)
+            done += size
+            on_progress(
+                Progress(
+                    updates_done=int(plan.updates_of_block[:done].sum()),
+                    num_updates=plan.num_steps + 1,
+                    num_trials=shape[0] * shape[1],
+                    num_diverged=int(
+                        np.sum(~np.isfinite(chunk.train_loss[:, :, -1]))
+                    ),
+                    run_seconds=self._run_seconds,
+                    compile_seconds=self._compile_seconds,
+                )
+            )
+            seconds_a_block = (self._run_seconds - before) / size
+            size = int(_SECONDS_A_CHUNK / max(seconds_a_block, 1e-9))
+            size = max(1, min(size, self._program.max_blocks))
+
+        joined = jax.tree.map(lambda *x: np.concatenate(x, axis=2), *chunks)
+        # [seeds, configs, ...] on the devices, [configs, seeds, ...] in files.
+        joined = jax.tree.map(lambda x: np.swapaxes(x, 0, 1), joined)
+        curves = {
+            "train/xs": np.arange(plan.num_steps + 1, dtype=np.int64),
+            "train/loss": joined.train_loss,
+            "eval/xs": plan.eval_steps,
+        }
+        for i, split in enumerate(EVAL_SPLITS):
+            for metric, values in joined.metrics.items():
+                curves[f"eval/{split}/{metric}"] = values[..., i]
+        return GridResult(
+            curves=curves,
+            run_seconds=self._run_seconds,
+            compile_seconds=self._compile_seconds,
+            devices=tuple(layout.mesh.devices.flat),
+        )
+
+
+def _pad(values: np.ndarray, length: int) -> np.ndarray:
+    """Zeros behind `values` up to `length` rows."""
+    out = np.zeros((length, *values.shape[1:]), values.dtype)
+    out[: len(values)] = values
+    return out
+
+
+def _raw_key(key: jax.Array) -> np.ndarray:
+    """The words of a PRNG key, new or old style."""
+    if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.key_data(key)
+    return np.asarray(key)

@@ -1,0 +1,82 @@
+"""A task small enough to train in a test, with real learning to do."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from learned_optimization.tasks.base import Task
+from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges
+
+NUM_FEATURES = 5
+
+
+@cache
+def _load() -> ArrayData:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (300, NUM_FEATURES)).astype(np.uint8)
+    y = (x.astype(np.float64) @ np.arange(NUM_FEATURES) / 255 - 3).astype(np.float32)
+    return ArrayData({"x": x, "y": y}, split_ranges(240, 60), {"x": 255.0})
+
+
+@dataclass(frozen=True)
+class TinyDatasets(Datasets):
+    batch_size: int = 8
+    name: str = "tiny"
+
+    @property
+    def extra_info(self):
+        return {}
+
+    @property
+    def abstract_batch(self):
+        return {
+            "x": jax.ShapeDtypeStruct((self.batch_size, NUM_FEATURES), jnp.float32),
+            "y": jax.ShapeDtypeStruct((self.batch_size,), jnp.float32),
+        }
+
+    def is_at_hand(self) -> bool:
+        return True
+
+    def load(self) -> ArrayData:
+        return _load()
+
+
+@dataclass(frozen=True)
+class TinyTask(Task):
+    """Linear regression with a little noise drawn from the key of each step."""
+
+    datasets: TinyDatasets = TinyDatasets()
+    noise: float = 0.01
+
+    def init(self, key):
+        return {"w": jax.random.normal(key, (NUM_FEATURES,)), "b": jnp.zeros(())}
+
+    def loss(self, params, key, data):
+        noise = self.noise * jax.random.normal(key, data["y"].shape)
+        error = data["x"] @ params["w"] + params["b"] - data["y"] + noise
+        return jnp.mean(error**2)
+
+    def loss_and_aux(self, params, key, data):
+        return self.loss(params, key, data), {"norm": jnp.sum(params["w"] ** 2)}
+
+    def normalizer(self, loss):
+        return jnp.clip(loss, 0.0, 10.0)
+
+
+@dataclass(frozen=True)
+class StatefulTask(TinyTask):
+    """Counts its own loss calls in the model state."""
+
+    def init_with_state(self, key):
+        return self.init(key), {"calls": jnp.zeros((), jnp.int32)}
+
+    def loss_with_state(self, params, state, key, data):
+        loss = TinyTask.loss(self, params, key, data)
+        return loss, {"calls": state["calls"] + 1}
+
+    def loss_with_state_and_aux(self, params, state, key, data):
+        loss, state = self.loss_with_state(params, state, key, data)
+        return loss, state, {"calls": state["calls"]}

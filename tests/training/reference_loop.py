@@ -1,0 +1,73 @@
+"""The engine's contract as a plain Python loop: one step, one call."""
+
+import jax
+import numpy as np
+
+from learned_optimization.tasks.datasets.streams import EpochStream
+
+SPLITS = ("train", "outer_valid", "test")
+INIT, OPT_INIT, LOSS, UPDATE, EVAL = range(5)
+
+
+def training_curves(task, opt, num_steps, key, eval_every, eval_batches, last):
+    """One trial, step by step; same arguments and result as the engine's."""
+
+    def stream(number, split):
+        if task.datasets is None:
+            return None
+        words = np.asarray(jax.random.key_data(key)).tolist()
+        return EpochStream([*words, number], task.datasets.load().splits[split])
+
+    def batch(source):
+        if source is None:
+            return None
+        indices = source.take(task.datasets.batch_size)
+        return task.datasets.load().take(indices)
+
+    train = stream(0, "train")
+    evals = {split: stream(i + 1, split) for i, split in enumerate(SPLITS)}
+    fold = jax.random.fold_in
+
+    params, state = task.init_with_state(fold(key, INIT))
+    opt_state = opt.init(
+        params, model_state=state, num_steps=num_steps, key=fold(key, OPT_INIT)
+    )
+    curves: dict[str, list] = {"train/xs": [], "train/loss": [], "eval/xs": []}
+    for step in range(num_steps + 1):
+        if step % eval_every == 0:
+            curves["eval/xs"].append(step)
+            params, state = opt.get_params_state(opt_state)
+            step_key = fold(fold(key, EVAL), step)
+            sums: dict[str, list] = {}
+            for b in range(last if step == num_steps else eval_batches):
+                keys = jax.random.split(fold(step_key, b), len(SPLITS))
+                for split, split_key in zip(SPLITS, keys, strict=True):
+                    loss, _, aux = task.loss_with_state_and_aux(
+                        params, state, split_key, batch(evals[split])
+                    )
+                    metrics = {
+                        "loss": loss,
+                        "loss_normalized": task.normalizer(loss),
+                        **aux,
+                    }
+                    for name, value in metrics.items():
+                        sums.setdefault(f"eval/{split}/{name}", []).append(
+                            float(value)
+                        )
+            for name, values in sums.items():
+                curves.setdefault(name, []).append(np.mean(values))
+        params, state = opt.get_params_state(opt_state)
+        grad_fn = jax.value_and_grad(task.loss_with_state, has_aux=True)
+        (loss, state), grad = grad_fn(
+            params, state, fold(fold(key, LOSS), step), batch(train)
+        )
+        opt_state = opt.update(
+            opt_state,
+            grad,
+            loss=loss,
+            model_state=state,
+            key=fold(fold(key, UPDATE), step),
+        )
+        curves["train/xs"].append(step)
+        curves["train/loss"].append(float(loss))
+    return {name: np.asarray(values) for name, values in curves.items()}

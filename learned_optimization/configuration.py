@@ -12,15 +12,25 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import gin
+from gin import config as gin_config
 
 from learned_optimization.errors import LoptError, nearest_names
 
 Bindings = Mapping[str, Any]
 
 _R = TypeVar("_R")
+
+
+def configurable(module: str) -> Callable[[_R], _R]:
+    """Gin's class and function decorator, with types that survive it.
+
+    Args:
+      module: full name of the module gin knows the configurable under.
+    """
+    return cast("Callable[[_R], _R]", gin.configurable(module=module))
 
 
 def register_all() -> None:
@@ -30,7 +40,7 @@ def register_all() -> None:
 
     all_optimizers()
     all_fixed_tasks()
-    for module in ("tasks.quadratics", "baselines.run_trainer", "baselines.run_archive"):
+    for module in ("baselines.run_trainer", "baselines.run_archive"):
         import_module(f"learned_optimization.{module}")
 
 
@@ -65,7 +75,7 @@ def bound(bindings: Bindings) -> Iterator[None]:
       LoptError: if a configurable or parameter is unknown.
     """
     register_all()
-    before = gin.config_str(max_line_length=10**6)
+    before = gin.config_str()
     try:
         # Clearing also forgets what earlier calls used, so that the operative
         # configuration recorded with a trial is that trial's alone.
@@ -77,6 +87,12 @@ def bound(bindings: Bindings) -> Iterator[None]:
     finally:
         gin.clear_config()
         gin.parse_config(before)
+
+
+def bound_parameters() -> list[str]:
+    """Every parameter the global configuration binds, e.g. `Adam.beta1`."""
+    lines = gin.config_str().splitlines()
+    return [m[1] for line in lines if (m := re.match(r"([\w./]+) =", line))]
 
 
 def _literal(value: Any) -> str:
@@ -116,7 +132,7 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
 
 
 def _configurable_names() -> list[str]:
-    return sorted({selector.split(".")[-1] for selector in gin.config._REGISTRY})
+    return sorted({name.split(".")[-1] for name in gin_config._REGISTRY})
 
 
 def _parameters_of(configurable: str) -> list[str]:

@@ -18,17 +18,20 @@ import numpy as np
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
+from learned_optimization.training.grid import Device
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.run import GridResult, Progress, run_grid
 from learned_optimization.training.trial_data import EVAL_SPLITS
 
 __all__ = [
     "EVAL_SPLITS",
+    "Device",
     "GridResult",
     "Progress",
     "RunPlan",
     "multi_trial_training_curves",
     "single_task_training_curves",
+    "trial_curves",
     "use_all_cores",
 ]
 
@@ -42,7 +45,7 @@ def single_task_training_curves(
     eval_batches: int = 5,
     last_eval_batches: int = 10,
     eval_task: Task | None = None,
-    device: jax.Device | None = None,
+    device: Device | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Trains one task with one optimizer and keeps the curves.
@@ -95,7 +98,7 @@ def multi_trial_training_curves(
     eval_batches: int = 5,
     last_eval_batches: int = 10,
     eval_task: Task | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Device] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> GridResult:
     """Trains one task with every optimizer and every key, all at once.

@@ -1,13 +1,22 @@
 """Shared fixtures: no test reads or writes the user's own results or data."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import gin
 import pytest
 
 # Before jax starts: two devices, so that running trials on several is tested
-# on every machine.
+# on every machine; and one compilation serves every test of the session that
+# needs the same program, in every worker process.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="lopt-test-")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 
@@ -18,3 +27,10 @@ def own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOPT_BASELINE_ARCHIVES_DIR", str(tmp_path / "archives"))
     monkeypatch.setenv("LOPT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.delenv("LOPT_SYNTHETIC_DATA", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def clean_gin() -> Iterator[None]:
+    """gin's configuration is global: every test leaves it empty."""
+    yield
+    gin.clear_config()

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from functools import cache
 
+import gin
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from learned_optimization.baselines.hparam_sets import HParamSet
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges
 
@@ -80,3 +82,23 @@ class StatefulTask(TinyTask):
     def loss_with_state_and_aux(self, params, state, key, data):
         loss, state = self.loss_with_state(params, state, key, data)
         return loss, state, {"calls": state["calls"]}
+
+
+@gin.configurable(module="tests")
+def TinyRegression() -> Task:
+    task = TinyTask()
+    object.__setattr__(task, "_name", "TinyRegression")
+    return task
+
+
+def tiny_set(name: str = "TinySGD_20_R3", optimizer: str = "SGD") -> HParamSet:
+    """Three learning rates, the last of which diverges, with three seeds."""
+    learning_rates = (0.01, 0.1, 1e8)
+    return HParamSet(
+        name=name,
+        optimizer=optimizer,
+        opt_names=tuple(f"{optimizer}_lr{lr}" for lr in learning_rates),
+        hparams=tuple({"learning_rate": lr} for lr in learning_rates),
+        num_steps=20,
+        repetitions=3,
+    )

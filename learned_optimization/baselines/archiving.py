@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import gin
 import numpy as np
 
 from learned_optimization.baselines.hparam_sets import HParamSet, get_hparam_set
@@ -15,6 +14,7 @@ from learned_optimization.baselines.utils import (
     load_baseline_results_from_dir,
     write_archive,
 )
+from learned_optimization.configuration import configurable
 from learned_optimization.errors import LoptError, ResultError
 
 
@@ -142,9 +142,7 @@ def describe_missing(
     """One message: how many trials are missing, which, and what to do."""
     missing = list(missing)
     count = sum(len(m.seeds) for m in missing)
-    lines = [
-        f"  {m.save_dir}: seeds {', '.join(map(str, m.seeds))}" for m in missing
-    ]
+    lines = [f"  {m.save_dir}: seeds {', '.join(map(str, m.seeds))}" for m in missing]
     return (
         f"{count} of {hparam_set.num_trials} trials of {hparam_set.name} on "
         f"{task_name} are missing; run `lopt sweep {task_name} {hparam_set.name}`.\n"
@@ -152,7 +150,7 @@ def describe_missing(
     )
 
 
-@gin.configurable(module="learned_optimization.baselines.run_archive")
+@configurable("learned_optimization.baselines.run_archive")
 def wait_until_ready_then_archive_task(
     task_name: str,
     hparam_set_name: str,

@@ -137,9 +137,7 @@ _SHORT = [(1_000, 5), (10_000, 5)]
 _LONG = [(100_000, 5), (300_000, 5)]
 
 _SETS = [
-    *_learning_rate_sets(
-        "AdamLR", "Adam", [*_SHORT, (2_000, 5), (10_000, 1), *_LONG]
-    ),
+    *_learning_rate_sets("AdamLR", "Adam", [*_SHORT, (2_000, 5), (10_000, 1), *_LONG]),
     *_learning_rate_sets("SGDLR", "SGD", [*_SHORT, (2_000, 5)]),
     *_learning_rate_sets("SGDMLR", "SGDM", [*_SHORT, (2_000, 5)]),
     *_learning_rate_sets("RMSPropLR", "RMSProp", _SHORT),

@@ -16,15 +16,16 @@ from learned_optimization.baselines.utils import (
     get_root_baseline_dir,
     write_baseline_result,
 )
+from learned_optimization.configuration import configurable
 from learned_optimization.errors import LoptError, check_at_least
-from learned_optimization.eval_training import RunPlan
+from learned_optimization.eval_training import Device, RunPlan
 from learned_optimization.optimizers.base import Optimizer, get_optimizer
 from learned_optimization.tasks.base import Task, get_task_from_name
 
 _COLLECTED: ContextVar[list[Trial] | None] = ContextVar("collected", default=None)
 
 
-@gin.configurable(module="learned_optimization.baselines.run_trainer")
+@configurable("learned_optimization.baselines.run_trainer")
 def inner_train_task(
     task: Task | str,
     opt: Optimizer | str,
@@ -36,7 +37,7 @@ def inner_train_task(
     task_name: str | None = None,
     eval_task_name: str | None = None,
     opt_name: str | None = None,
-    device: jax.Device | str | None = None,
+    device: Device | str | None = None,
     seed: int = 0,
 ) -> Result | None:
     """Trains one trial and writes its result file.
@@ -63,7 +64,9 @@ def inner_train_task(
         result directory cannot be written; nothing is written then.
     """
     task = get_task_from_name(task) if isinstance(task, str) else task
-    eval_task = get_task_from_name(eval_task) if isinstance(eval_task, str) else eval_task
+    eval_task = (
+        get_task_from_name(eval_task) if isinstance(eval_task, str) else eval_task
+    )
     opt = get_optimizer(opt)() if isinstance(opt, str) else opt
     check_at_least("seed", seed, 0)
     eval_task = eval_task or task
@@ -77,7 +80,7 @@ def inner_train_task(
         plan=RunPlan(num_steps, eval_every, eval_batches, last_eval_batches),
         seed=seed,
         device=find_device(device),
-        gin_operative_config=gin.operative_config_str(max_line_length=10**6),
+        gin_operative_config=gin.operative_config_str(),
     )
     collected = _COLLECTED.get()
     if collected is not None:
@@ -105,7 +108,7 @@ def collecting_trials() -> Iterator[list[Trial]]:
         _COLLECTED.reset(token)
 
 
-def find_device(device: jax.Device | str | None) -> jax.Device | None:
+def find_device(device: Device | str | None) -> Device | None:
     """The device of that name.
 
     Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from learned_optimization import configuration, filesystem
@@ -19,9 +20,12 @@ from learned_optimization.baselines.utils import (
     read_npz,
     write_baseline_result,
 )
-from learned_optimization.errors import ResultError
+from learned_optimization.errors import LoptError, ResultError
 from learned_optimization.eval_training import Progress
 from learned_optimization.tasks.base import Task
+
+# How a trial is run, not what it is.
+_FREE_PARAMETERS = ("inner_train_task.device",)
 
 
 class Observer(Protocol):
@@ -76,11 +80,20 @@ class SweepSummary:
 def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
     """The trials of one set on one task, without running any.
 
-    Bindings of the global gin configuration apply where the set has none.
+    Of the global gin configuration, only `inner_train_task.device` may be
+    bound: anything else would store other settings under the set's names.
 
     Raises:
-      LoptError: if the set's configurations are not valid.
+      LoptError: if the set's configurations are not valid, or the global
+        configuration would change them.
     """
+    changes = [p for p in configuration.bound_parameters() if p not in _FREE_PARAMETERS]
+    if changes:
+        raise LoptError(
+            f"{', '.join(changes)} would change what {hparam_set.name} stands for, "
+            "and its results are stored under the set's own names. Train single "
+            "trials with `lopt train`, or define a set of your own."
+        )
     configurations, _ = hparam_set(task_name)
     with collecting_trials() as trials:
         for bindings in configurations:
@@ -89,40 +102,36 @@ def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
     return trials
 
 
-def existing_seeds(save_dir: str, bad: list[str] | None = None) -> set[int]:
+def existing_seeds(save_dir: str) -> tuple[set[int], list[str]]:
     """Seeds that have a readable result file in a folder.
 
-    Args:
-      save_dir: folder of one configuration's results.
-      bad: paths of unreadable files are appended to it.
+    Returns:
+      The seeds, and the paths of the files that could not be read.
     """
-    seeds = set()
+    seeds, unreadable = set(), []
     for path in filesystem.list_files(save_dir, ".curves"):
         try:
             seeds.add(int(read_npz(path, ["seed"])["seed"]))
         except ResultError:
-            if bad is not None:
-                bad.append(path)
-    return seeds
+            unreadable.append(path)
+    return seeds, unreadable
 
 
-def missing_trials(
-    trials: Iterable[Trial], bad: list[str] | None = None
-) -> list[Trial]:
+def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
     """Those trials that have no readable result yet.
 
-    Args:
-      trials: the trials asked for.
-      bad: paths of unreadable result files are appended to it.
+    Returns:
+      The trials, and the paths of the result files that could not be read.
     """
     by_folder: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
         by_folder[trial.save_dir].append(trial)
-    missing = []
+    missing, unreadable = [], []
     for folder, group in by_folder.items():
-        have = existing_seeds(folder, bad)
+        have, bad = existing_seeds(folder)
+        unreadable += bad
         missing += [trial for trial in group if trial.seed not in have]
-    return missing
+    return missing, unreadable
 
 
 def run_sweep(
@@ -150,11 +159,14 @@ def run_sweep(
     observer = observer or SilentObserver()
     summary = SweepSummary()
     trials = [
-        trial for task in task_names for s in hparam_sets for trial in set_trials(task, s)
+        trial
+        for task in task_names
+        for s in hparam_sets
+        for trial in set_trials(task, s)
     ]
     # Two sets may share configurations; a trial runs once.
     unique = {(t.save_dir, t.seed): t for t in trials}
-    missing = missing_trials(unique.values(), summary.unreadable)
+    missing, summary.unreadable = missing_trials(unique.values())
     summary.num_trials = len(unique)
     summary.num_skipped = len(unique) - len(missing)
     grids = make_grids(missing)
@@ -178,8 +190,7 @@ def check_data(tasks: Iterable[Task]) -> None:
 
 
 def _run_grid(grid: TrialGrid, observer: Observer, summary: SweepSummary) -> None:
-    on_progress: Callable[[Progress], None] = lambda p: observer.progressed(grid, p)  # noqa: E731
-    results = grid.run(on_progress)
+    results = grid.run(partial(observer.progressed, grid))
     for _, result in results:
         write_baseline_result(result)
     num_diverged = sum(str(result["status"]) == "diverged" for _, result in results)

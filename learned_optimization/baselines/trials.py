@@ -16,6 +16,7 @@ import numpy as np
 from learned_optimization.baselines.utils import Result, get_save_dir
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import (
+    Device,
     GridResult,
     Progress,
     RunPlan,
@@ -55,7 +56,7 @@ class Trial:
     opt_name: str
     plan: RunPlan
     seed: int
-    device: jax.Device | None
+    device: Device | None
     gin_operative_config: str
 
     @property

@@ -27,7 +27,14 @@ from learned_optimization.errors import ResultError
 Result = dict[str, np.ndarray]
 
 # What a damaged npz raises, depending on where the damage is.
-_BAD_FILE_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_BAD_FILE_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def get_root_baseline_dir() -> str:

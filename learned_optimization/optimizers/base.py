@@ -12,13 +12,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import pkgutil
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, TypeVar, dataclass_transform
 
-import gin
 import jax
 import numpy as np
 
+from learned_optimization.configuration import configurable
 from learned_optimization.errors import UnknownNameError
 
 Params = Any
@@ -144,10 +145,32 @@ def hparams_dataclass(cls: _T) -> _T:
     """Makes a class a frozen dataclass and a pytree of its hyper-parameters."""
     cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
     fields = dataclasses.fields(cls)
+    traced = [f.name for f in fields if not f.metadata.get("static")]
     static = [f.name for f in fields if f.metadata.get("static")]
-    return jax.tree_util.register_dataclass(
-        cls, [f.name for f in fields if f.name not in static], static
-    )
+
+    def flatten(value: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        leaves = [getattr(value, name) for name in traced]
+        return leaves, tuple(getattr(value, name) for name in static)
+
+    def flatten_with_keys(value: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        leaves, aux = flatten(value)
+        return [
+            (jax.tree_util.GetAttrKey(n), leaf)
+            for n, leaf in zip(traced, leaves, strict=True)
+        ], aux
+
+    def unflatten(aux: tuple[Any, ...], leaves: Iterable[Any]) -> Any:
+        # Past `__init__`, which gin may bind and which jax does not mean to call.
+        value = object.__new__(cls)
+        for name, leaf in zip(traced + static, (*leaves, *aux), strict=True):
+            object.__setattr__(value, name, leaf)
+        return value
+
+    # Not `jax.tree_util.register_dataclass`: jaxlib (0.10 at least) takes the
+    # structures of two classes it registered for equal where they have as many
+    # fields, so that `jax.jit` at times runs Adam's program for Lars.
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
 
 
 @dataclass_transform(
@@ -161,9 +184,9 @@ def optimizer(cls: _T) -> _T:
     suite find it by its name.
     """
     cls = hparams_dataclass(cls)
-    configurable = gin.configurable(cls, module="learned_optimization.optimizers")
-    _REGISTRY[cls.__name__] = configurable
-    return configurable
+    registered = configurable("learned_optimization.optimizers")(cls)
+    _REGISTRY[cls.__name__] = registered
+    return registered
 
 
 def all_optimizers() -> dict[str, type[Optimizer]]:

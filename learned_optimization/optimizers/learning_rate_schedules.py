@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from learned_optimization.optimizers.base import (
     Optimizer,
@@ -27,7 +28,7 @@ class Schedule:
     # Named like an optimizer: the class, then every setting.
     name = Optimizer.name
 
-    def __call__(self, step: jax.Array | int) -> jax.Array:
+    def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""
         raise NotImplementedError
 
@@ -38,7 +39,7 @@ class Constant(Schedule):
 
     learning_rate: Scalar = hparam(0.01, short="lr")
 
-    def __call__(self, step: jax.Array | int) -> jax.Array:
+    def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""
         del step
         return jnp.asarray(self.learning_rate, jnp.float32)
@@ -56,7 +57,7 @@ class SqrtDecay(Schedule):
     learning_rate: Scalar = hparam(0.01, short="lr")
     warmup: Scalar = hparam(1000.0, short="warmup")
 
-    def __call__(self, step: jax.Array | int) -> jax.Array:
+    def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""
         t = jnp.asarray(step, jnp.float32) + 1.0
         return self.learning_rate * jnp.minimum(
@@ -71,7 +72,7 @@ class ExpDecay(Schedule):
     learning_rate: Scalar = hparam(0.01, short="lr")
     rate: Scalar = hparam(7e-5, short="rate")
 
-    def __call__(self, step: jax.Array | int) -> jax.Array:
+    def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""
         t = jnp.asarray(step, jnp.float32) + 1.0
         return self.learning_rate * jnp.exp(-self.rate * t)
@@ -89,7 +90,7 @@ class CosineDecay(Schedule):
     warmup_steps: Scalar = hparam(0.0, short="warmup")
     final_fraction: Scalar = hparam(0.0, short="final")
 
-    def __call__(self, step: jax.Array | int) -> jax.Array:
+    def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""
         step = jnp.asarray(step, jnp.float32)
         warm = (step + 1.0) / jnp.maximum(self.warmup_steps, 1.0)
@@ -110,7 +111,7 @@ class LinearDecay(Schedule):
     warmup_steps: Scalar = hparam(0.0, short="warmup")
     final_fraction: Scalar = hparam(0.0, short="final")
 
-    def __call__(self, step: jax.Array | int) -> jax.Array:
+    def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""
         step = jnp.asarray(step, jnp.float32)
         warm = (step + 1.0) / jnp.maximum(self.warmup_steps, 1.0)

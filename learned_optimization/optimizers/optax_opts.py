@@ -396,6 +396,29 @@ class RAdam(OptaxOptimizer):
         )
 
 
+def _scalars_as_vectors(
+    transformation: optax.GradientTransformation,
+) -> optax.GradientTransformation:
+    """The same transformation, shown each scalar as a vector of length one."""
+
+    def init(params: Params) -> Any:
+        return transformation.init(jax.tree.map(jnp.atleast_1d, params))
+
+    def update(
+        updates: Gradient, state: Any, params: Params | None = None
+    ) -> tuple[Gradient, Any]:
+        vectors, state = transformation.update(
+            jax.tree.map(jnp.atleast_1d, updates),
+            state,
+            jax.tree.map(jnp.atleast_1d, params),
+        )
+        return jax.tree.map(
+            lambda v, u: v.reshape(jnp.shape(u)), vectors, updates
+        ), state
+
+    return optax.GradientTransformation(init, update)
+
+
 @optimizer
 class SM3(OptaxOptimizer):
     """SM3 (Anil et al. 2019, arXiv:1901.11150).
@@ -411,8 +434,9 @@ class SM3(OptaxOptimizer):
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
+        sm3 = optax.scale_by_sm3(b1=self.momentum, b2=self.beta2, eps=self.epsilon)
         return optax.chain(
-            optax.scale_by_sm3(b1=self.momentum, b2=self.beta2, eps=self.epsilon),
+            _scalars_as_vectors(sm3),
             optax.scale_by_learning_rate(self.learning_rate),
         )
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import gin
 import jax
 import jax.numpy as jnp
 
+from learned_optimization.configuration import configurable
 from learned_optimization.tasks.datasets.base import Datasets
 
 Params = Any
@@ -196,7 +196,7 @@ class _SampledTask(Task):
             setattr(self, method, getattr(task, method))
 
 
-@gin.configurable(module="learned_optimization")
+@configurable(module="learned_optimization")
 def get_task(
     task_family: TaskFamily, key: PRNGKey | None = None, sample_seed: int = 0
 ) -> Task:

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
-import gin
-
+from learned_optimization.configuration import configurable
 from learned_optimization.errors import UnknownNameError
 from learned_optimization.tasks.base import Task
 
@@ -53,10 +52,10 @@ def fixed_task(function: Callable[[], Task]) -> Callable[[], Task]:
         object.__setattr__(task, "_name", name)
         return task
 
-    configurable = gin.configurable(make, module="learned_optimization.tasks.fixed")
+    registered = configurable("learned_optimization.tasks.fixed")(make)
     summary = (inspect.getdoc(function) or "").partition("\n")[0]
-    _REGISTRY[name] = FixedTask(name, configurable, function.__module__, summary)
-    return configurable
+    _REGISTRY[name] = FixedTask(name, registered, function.__module__, summary)
+    return registered
 
 
 def all_fixed_tasks() -> dict[str, FixedTask]:

@@ -18,6 +18,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 
+# A `jax.Device`, which type checkers take for a variable.
+Device = Any
+
 _AXIS = "trials"
 
 
@@ -39,7 +42,7 @@ class Layout:
 
     @classmethod
     def choose(
-        cls, num_seeds: int, num_configs: int, devices: Sequence[jax.Device]
+        cls, num_seeds: int, num_configs: int, devices: Sequence[Device]
     ) -> Layout:
         """The layout with the least work on the busiest device.
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
-from learned_optimization.training.grid import Layout, stack_hparams
+from learned_optimization.training.grid import Device, Layout, stack_hparams
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.program import (
     INIT_KEY,
@@ -67,7 +68,7 @@ class GridResult:
     curves: dict[str, np.ndarray]
     run_seconds: float
     compile_seconds: float
-    devices: tuple[jax.Device, ...]
+    devices: tuple[Device, ...]
 
 
 def run_grid(
@@ -77,7 +78,7 @@ def run_grid(
     plan: RunPlan,
     *,
     eval_task: Task | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Device] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> GridResult:
     """Trains every optimizer with every key.
@@ -163,9 +164,14 @@ class _GridRunner:
         self._opt_state = self._init(keys)
         self._chunk = None
 
-    def _compile(self, function: Callable, *args: Any, donate: tuple = ()) -> Callable:
+    def _compile(
+        self, function: Callable, *args: Any, donate: tuple[int, ...] = ()
+    ) -> Callable[..., Any]:
         start = time.perf_counter()
-        compiled = jax.jit(function, donate_argnums=donate).lower(*args).compile()
+        compiled = cast(
+            "Callable[..., Any]",
+            jax.jit(function, donate_argnums=donate).lower(*args).compile(),
+        )
         self._compile_seconds += time.perf_counter() - start
         return compiled
 
@@ -173,18 +179,20 @@ class _GridRunner:
         program, layout = self._program, self._layout
         # One seed at a time, so that a seed's initial parameters do not depend
         # on which other seeds run with it.
-        first = jax.random.wrap_key_data(_raw_key(keys[0]))
-        init_task = self._compile(
-            lambda key: program.task.init_with_state(jax.random.fold_in(key, INIT_KEY)),
-            first,
-        )
-        drawn = [init_task(jax.random.wrap_key_data(_raw_key(key))) for key in keys]
+        start = time.perf_counter()
+        draw = _initializer(program.task)
+        drawn = [
+            draw(jax.random.wrap_key_data(jnp.asarray(_raw_key(key)))) for key in keys
+        ]
+        self._compile_seconds += time.perf_counter() - start
         initial = jax.tree.map(lambda *x: np.stack(x), *layout.pad_seeds(drawn))
         initial = layout.put(initial, layout.over_seeds)
 
         def init(hparams, initial, keys):
             def one(hparams, initial, key):
-                return program.init(hparams, *initial, jax.random.wrap_key_data(key))
+                params, model_state = initial
+                key = jax.random.wrap_key_data(key)
+                return program.init(hparams, params, model_state, key)
 
             # No hyper-parameter differs where there is one configuration.
             over_configs = jax.vmap(
@@ -202,8 +210,16 @@ class _GridRunner:
         def chunk(opt_state, hparams, keys, train_ix, eval_ix, data, inputs):
             def one(opt_state, hparams, key, train_ix, eval_ix):
                 key = jax.random.wrap_key_data(key)
+                train_arrays, eval_arrays = data
                 return program.run_chunk(
-                    hparams, opt_state, key, train_ix, eval_ix, *data, inputs
+                    hparams,
+                    opt_state,
+                    key,
+                    train_ix,
+                    eval_ix,
+                    train_arrays,
+                    eval_arrays,
+                    inputs,
                 )
 
             over_configs = jax.vmap(one, in_axes=(0, 0, None, None, None))
@@ -223,9 +239,7 @@ class _GridRunner:
         batches = plan.eval_batches_of_block[first : first + num_blocks]
         rows = room * plan.eval_every
 
-        train = [
-            _pad(s.train_indices(int(updates.sum())), rows) for s in self._streams
-        ]
+        train = [_pad(s.train_indices(int(updates.sum())), rows) for s in self._streams]
         evals = [
             _pad(s.eval_indices(batches, self._eval_width), room) for s in self._streams
         ]
@@ -282,9 +296,7 @@ class _GridRunner:
                     updates_done=int(plan.updates_of_block[:done].sum()),
                     num_updates=plan.num_steps + 1,
                     num_trials=shape[0] * shape[1],
-                    num_diverged=int(
-                        np.sum(~np.isfinite(chunk.train_loss[:, :, -1]))
-                    ),
+                    num_diverged=int(np.sum(~np.isfinite(chunk.train_loss[:, :, -1]))),
                     run_seconds=self._run_seconds,
                     compile_seconds=self._compile_seconds,
                 )
@@ -312,6 +324,12 @@ class _GridRunner:
         )
 
 
+@lru_cache(maxsize=8)
+def _initializer(task: Task) -> Callable[[jax.Array], Any]:
+    """Draws parameters and model state; compiled once for all sets on a task."""
+    return jax.jit(lambda key: task.init_with_state(jax.random.fold_in(key, INIT_KEY)))
+
+
 def _pad(values: np.ndarray, length: int) -> np.ndarray:
     """Zeros behind `values` up to `length` rows."""
     out = np.zeros((length, *values.shape[1:]), values.dtype)
@@ -321,6 +339,6 @@ def _pad(values: np.ndarray, length: int) -> np.ndarray:
 
 def _raw_key(key: jax.Array) -> np.ndarray:
     """The words of a PRNG key, new or old style."""
-    if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         key = jax.random.key_data(key)
     return np.asarray(key)

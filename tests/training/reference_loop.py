@@ -28,6 +28,10 @@ def training_curves(task, opt, num_steps, key, eval_every, eval_batches, last):
     evals = {split: stream(i + 1, split) for i, split in enumerate(SPLITS)}
     fold = jax.random.fold_in
 
+    evaluate = jax.jit(task.loss_with_state_and_aux)
+    grad_fn = jax.jit(jax.value_and_grad(task.loss_with_state, has_aux=True))
+    update = jax.jit(opt.update)
+
     params, state = task.init_with_state(fold(key, INIT))
     opt_state = opt.init(
         params, model_state=state, num_steps=num_steps, key=fold(key, OPT_INIT)
@@ -42,7 +46,7 @@ def training_curves(task, opt, num_steps, key, eval_every, eval_batches, last):
             for b in range(last if step == num_steps else eval_batches):
                 keys = jax.random.split(fold(step_key, b), len(SPLITS))
                 for split, split_key in zip(SPLITS, keys, strict=True):
-                    loss, _, aux = task.loss_with_state_and_aux(
+                    loss, _, aux = evaluate(
                         params, state, split_key, batch(evals[split])
                     )
                     metrics = {
@@ -51,17 +55,14 @@ def training_curves(task, opt, num_steps, key, eval_every, eval_batches, last):
                         **aux,
                     }
                     for name, value in metrics.items():
-                        sums.setdefault(f"eval/{split}/{name}", []).append(
-                            float(value)
-                        )
+                        sums.setdefault(f"eval/{split}/{name}", []).append(float(value))
             for name, values in sums.items():
                 curves.setdefault(name, []).append(np.mean(values))
         params, state = opt.get_params_state(opt_state)
-        grad_fn = jax.value_and_grad(task.loss_with_state, has_aux=True)
         (loss, state), grad = grad_fn(
             params, state, fold(fold(key, LOSS), step), batch(train)
         )
-        opt_state = opt.update(
+        opt_state = update(
             opt_state,
             grad,
             loss=loss,

@@ -77,6 +77,11 @@ class Datasets:
     batch_size: int
 
     @property
+    def is_synthetic(self) -> bool:
+        """Whether the data is made up, for tests of shapes only."""
+        return False
+
+    @property
     def extra_info(self) -> Mapping[str, Any]:
         """Facts such as `num_classes` or `vocab_size`."""
         raise NotImplementedError

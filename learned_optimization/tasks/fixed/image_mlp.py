@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from learned_optimization.tasks.base import Batch, softmax_cross_entropy
-from learned_optimization.tasks.datasets.base import Datasets
 from learned_optimization.tasks.datasets.image import fashion_mnist, mnist
 from learned_optimization.tasks.models.flax_task import FlaxTask
 from learned_optimization.tasks.models.mlp import MLP, Activation, Norm
@@ -33,7 +32,6 @@ class ImageMLPTask(FlaxTask):
       norm: `"layer"` or `"batch"` norm before every hidden activation, or None.
     """
 
-    datasets: Datasets = field()
     hidden: tuple[int, ...]
     activation: Activation = jax.nn.relu
     loss_kind: Literal["cross_entropy", "mse"] = "cross_entropy"

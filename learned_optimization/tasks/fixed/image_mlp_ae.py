@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
 from learned_optimization.tasks.base import Batch
-from learned_optimization.tasks.datasets.base import Datasets
 from learned_optimization.tasks.datasets.image import fashion_mnist, mnist
 from learned_optimization.tasks.models.flax_task import FlaxTask
 from learned_optimization.tasks.models.mlp import MLP, Activation
@@ -26,7 +25,6 @@ class ImageMLPAETask(FlaxTask):
       activation: applied after every hidden layer.
     """
 
-    datasets: Datasets = field()
     hidden: tuple[int, ...]
     activation: Activation = jax.nn.relu
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import flax.linen as nn
 import jax
@@ -12,6 +13,7 @@ from learned_optimization.tasks.base import Batch, ModelState, Params, PRNGKey, 
 from learned_optimization.tasks.datasets.base import Datasets
 
 
+@dataclass(frozen=True)
 class FlaxTask(Task):
     """A task whose model is a flax module, with or without model state.
 
@@ -22,7 +24,8 @@ class FlaxTask(Task):
       datasets: the images the model is trained on.
     """
 
-    datasets: Datasets  # pyright: ignore[reportIncompatibleVariableOverride]
+    # `field()` keeps the None of `Task` from becoming this field's default.
+    datasets: Datasets = field()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @property
     def model(self) -> nn.Module:

@@ -1,0 +1,96 @@
+"""Where data sets are looked for, in order, and what to do when none is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from learned_optimization.errors import DataNotFoundError
+
+PREPARED_SUFFIX = ".npz"
+
+_PARTS = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+# Folders that other packages put the original files in.
+_WELL_KNOWN = {"fashion_mnist": (Path("/usr/share/datasets/fashion-mnist"),)}
+
+_HOW_TO_GET = {
+    "fashion_mnist": (
+        "Install Debian's package (`apt-get install dataset-fashion-mnist`), or put "
+        "the four IDX files of https://github.com/zalandoresearch/fashion-mnist"
+    ),
+    "mnist": "Put the four IDX files of MNIST (train-images-idx3-ubyte.gz, ...)",
+}
+
+
+def data_dir() -> Path:
+    """Root of the data sets: `LOPT_DATA_DIR` or `~/.cache/lopt/data`."""
+    return Path(os.environ.get("LOPT_DATA_DIR") or "~/.cache/lopt/data").expanduser()
+
+
+def prepared_path(name: str) -> Path:
+    """Where the prepared form of a data set is, or would be."""
+    return data_dir() / name / f"{name}{PREPARED_SUFFIX}"
+
+
+def original_folders(name: str) -> list[Path]:
+    """Folders that may hold the original files of a data set, in order."""
+    return [*_WELL_KNOWN.get(name, ()), data_dir() / name]
+
+
+def find_idx_files(folder: Path) -> list[Path] | None:
+    """The four IDX files of a folder: images and labels, training then test.
+
+    Either spelling (`train-images-idx3-ubyte`, `train-images.idx3-ubyte`) will
+    do, compressed or not.
+
+    Returns:
+      The paths, or None unless all four are there.
+    """
+    found = []
+    for part in _PARTS:
+        spellings = (part, part.replace("-idx", ".idx"))
+        candidates = [folder / (s + end) for s in spellings for end in ("", ".gz")]
+        path = next((c for c in candidates if c.is_file()), None)
+        if path is None:
+            return None
+        found.append(path)
+    return found
+
+
+def find(name: str) -> Path | list[Path] | None:
+    """The prepared file of a data set, else its original files, else None."""
+    if prepared_path(name).is_file():
+        return prepared_path(name)
+    found = (find_idx_files(folder) for folder in original_folders(name))
+    return next((files for files in found if files), None)
+
+
+def places(name: str) -> list[Path]:
+    """Every place `find` looks, in order."""
+    return [prepared_path(name), *original_folders(name)]
+
+
+def how_to_get(name: str) -> str:
+    """What a person can do to have the data set."""
+    return (
+        f"{_HOW_TO_GET[name]} into {data_dir() / name}, or run "
+        f"`lopt data prepare {name} --from DIR` with the folder they are in."
+    )
+
+
+def not_found(name: str) -> DataNotFoundError:
+    """The error that says what is missing, where it was looked for, what to do."""
+    missing_root = ""
+    if "LOPT_DATA_DIR" in os.environ and not data_dir().is_dir():
+        missing_root = f" LOPT_DATA_DIR is set to {data_dir()}, which does not exist."
+    looked = ", ".join(str(place) for place in places(name))
+    return DataNotFoundError(
+        f"the data set {name} is not on this machine.{missing_root} "
+        f"Looked in {looked}. {how_to_get(name)}"
+    )

@@ -1,0 +1,198 @@
+"""Quadratic losses: the smallest tasks, with everything known in closed form."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from learned_optimization.configuration import configurable
+from learned_optimization.errors import check_at_least
+from learned_optimization.tasks.base import Batch, Params, PRNGKey, Task, TaskFamily
+from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges
+from learned_optimization.tasks.models.moved_task import MovedTask
+
+_configurable = configurable("learned_optimization.tasks")
+
+
+@dataclass(frozen=True)
+class GaussianOffsets(Datasets):
+    """Points drawn once from a standard normal: 1,000 to train on, 200 to test.
+
+    Attributes:
+      dim: entries a point.
+      batch_size: points a batch; a batch is `{"offset": f32[batch_size, dim]}`.
+    """
+
+    dim: int
+    batch_size: int
+    name = "gaussian_offsets"
+
+    @property
+    def extra_info(self) -> dict[str, int]:
+        """Nothing: there are no classes and no vocabulary."""
+        return {}
+
+    @property
+    def abstract_batch(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """The shape of one batch."""
+        return {"offset": jax.ShapeDtypeStruct((self.batch_size, self.dim), "float32")}
+
+    def is_at_hand(self) -> bool:
+        """Always: the points are made, not read."""
+        return True
+
+    def load(self) -> ArrayData:
+        """The points, the same in every process."""
+        return _gaussian_offsets(self.dim)
+
+
+@lru_cache(maxsize=8)
+def _gaussian_offsets(dim: int) -> ArrayData:
+    splits = split_ranges(num_train=1000, num_test=200)
+    points = np.random.default_rng(0).standard_normal((1200, dim), np.float32)
+    return ArrayData(arrays={"offset": points}, splits=splits, divisors={})
+
+
+def _square_norm(x: jax.Array) -> jax.Array:
+    return jnp.sum(jnp.square(x), axis=-1)
+
+
+@_configurable
+@dataclass(frozen=True)
+class QuadraticTask(Task):
+    """`sum(x^2)`, started from a standard normal `x` of shape `[dim]`."""
+
+    dim: int = 10
+
+    def __post_init__(self) -> None:
+        check_at_least("dim", self.dim, 1)
+
+    def init(self, key: PRNGKey) -> Params:
+        """A standard normal draw, float32 `[dim]`."""
+        return jax.random.normal(key, (self.dim,))
+
+    def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
+        """`sum(x^2)`."""
+        return _square_norm(params)
+
+
+@_configurable
+@dataclass(frozen=True)
+class NoisyMeanQuadraticTask(QuadraticTask):
+    """`sum((x - e)^2)`, noise `e ~ N(0, noise_std^2 I)` drawn at every call."""
+
+    noise_std: float = 0.1
+
+    def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
+        """`sum((x - e)^2)`; on average over `key`, `sum(x^2) + dim noise_std^2`."""
+        noise = self.noise_std * jax.random.normal(key, params.shape, params.dtype)
+        return _square_norm(params - noise)
+
+
+@_configurable
+@dataclass(frozen=True)
+class BatchQuadraticTask(QuadraticTask):
+    """`mean_b sum((x - d_b)^2)` over a batch of `GaussianOffsets` `d_b`."""
+
+    batch_size: int = 32
+
+    @property
+    def datasets(self) -> Datasets:
+        """The offsets, of shape `[batch_size, dim]` a batch."""
+        return GaussianOffsets(self.dim, self.batch_size)
+
+    def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
+        """`mean_b sum((x - d_b)^2)` with `d = data["offset"]`."""
+        return jnp.mean(_square_norm(params - data["offset"]))
+
+
+@_configurable
+@dataclass(frozen=True)
+class LogQuadraticTask(QuadraticTask):
+    """`log(sum(x^2) + 1e-10)`: geometric convergence is a straight line."""
+
+    def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
+        """`log(sum(x^2) + 1e-10)`, finite at the minimum."""
+        return jnp.log(_square_norm(params) + 1e-10)
+
+
+@_configurable
+@dataclass(frozen=True)
+class SumQuadraticTask(QuadraticTask):
+    """`sum((a + b)^2)`: two parameters of which only the sum matters."""
+
+    def init(self, key: PRNGKey) -> Params:
+        """Two standard normal draws, `{"a": f32[dim], "b": f32[dim]}`."""
+        a, b = jax.random.normal(key, (2, self.dim))
+        return {"a": a, "b": b}
+
+    def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
+        """`sum((a + b)^2)`."""
+        return _square_norm(params["a"] + params["b"])
+
+
+@_configurable
+@dataclass(frozen=True)
+class FixedDimQuadraticFamily(TaskFamily):
+    """`sum((x - c)^2)` with a center `c ~ N(0, I)` a task."""
+
+    dim: int = 10
+
+    @property
+    def base(self) -> Task:
+        """The task whose center is moved."""
+        return QuadraticTask(self.dim)
+
+    @property
+    def datasets(self) -> Datasets | None:
+        """The data every task of the family trains on, if any."""
+        return self.base.datasets
+
+    def sample(self, key: PRNGKey) -> dict[str, jax.Array]:
+        """A center, `{"center": f32[dim]}`."""
+        # A task drawn and started with one key must not start at its minimum.
+        return {"center": jax.random.normal(jax.random.fold_in(key, 1), (self.dim,))}
+
+    def task_fn(self, cfg: dict[str, jax.Array]) -> Task:
+        """The base task, moved as `cfg` says."""
+        return MovedTask(self.base, **cfg)
+
+
+@_configurable
+@dataclass(frozen=True)
+class FixedDimQuadraticFamilyData(FixedDimQuadraticFamily):
+    """`mean_b sum((x - c - d_b)^2)`: a center `c` a task, offsets `d_b` a batch."""
+
+    batch_size: int = 32
+
+    @property
+    def base(self) -> Task:
+        """The quadratic around the offsets."""
+        return BatchQuadraticTask(self.dim, self.batch_size)
+
+
+@_configurable
+@dataclass(frozen=True)
+class NoisyQuadraticFamily(FixedDimQuadraticFamily):
+    """`sum((s (x - c) - e)^2)`: stretch `s`, center `c` a task, noise `e` a call.
+
+    `log(s^2) ~ N(0, I)`, `c ~ N(0, I)` and `e ~ N(0, cov I)`, so the covariance of
+    the gradient is proportional to the curvature `2 s^2`.
+    """
+
+    cov: float = 0.1
+
+    @property
+    def base(self) -> Task:
+        """The quadratic with a noisy mean."""
+        return NoisyMeanQuadraticTask(self.dim, math.sqrt(self.cov))
+
+    def sample(self, key: PRNGKey) -> dict[str, jax.Array]:
+        """A center and a stretch, `{"center": f32[dim], "stretch": f32[dim]}`."""
+        log_curvature = jax.random.normal(jax.random.fold_in(key, 2), (self.dim,))
+        return {**super().sample(key), "stretch": jnp.exp(log_curvature / 2)}

@@ -1,0 +1,54 @@
+"""Makes the embedded 8x8 Fashion-MNIST from the original files.
+
+    python scripts/make_embedded_fashion_mnist.py [--check]
+
+The original files are found as `lopt data where fashion_mnist` says; on Debian,
+`apt-get install dataset-fashion-mnist` brings them. With `--check` nothing is
+written: the embedded file is compared with a fresh conversion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from learned_optimization import filesystem
+from learned_optimization.tasks.datasets import embedded
+from learned_optimization.tasks.datasets.image import fashion_mnist
+from learned_optimization.tasks.datasets.resize import resize_bilinear
+
+SIZE = 8
+
+
+def convert() -> dict[str, np.ndarray]:
+    """The embedded file's arrays, from the original files."""
+    original = fashion_mnist(batch_size=1).load()
+    images, divisor = resize_bilinear(original.arrays["image"], SIZE)
+    return embedded.pack(images, divisor, original.arrays["label"])
+
+
+def main() -> int:
+    """Writes or checks the file; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    folder = Path(embedded.__file__).parent
+    path = folder / embedded.file_name("fashion_mnist", SIZE)
+    arrays = convert()
+    if args.check:
+        with np.load(path, allow_pickle=False) as npz:
+            same = npz.files == list(arrays) and all(
+                np.array_equal(npz[key], value) for key, value in arrays.items()
+            )
+        print("the embedded file equals a fresh conversion" if same else "DIFFERENT")
+        return 0 if same else 1
+    filesystem.write_whole(path, lambda file: np.savez_compressed(file, **arrays))
+    print(f"{path}: {path.stat().st_size:,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -120,7 +120,7 @@ def check_writable(folder: str | os.PathLike) -> None:
         fs.rm_file(probe)
     except OSError as error:
         raise ResultError(
-            f"cannot write results below {os.fspath(folder)}: "
-            f"{error.strerror or error}. Set LOPT_BASELINE_DIR and "
-            "LOPT_BASELINE_ARCHIVES_DIR to folders you may write to."
+            f"cannot write below {os.fspath(folder)}: {error.strerror or error}. "
+            "Choose a folder you may write to (results go to LOPT_BASELINE_DIR, "
+            "archives to LOPT_BASELINE_ARCHIVES_DIR)."
         ) from error

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from learned_optimization import filesystem
+from learned_optimization.npz import read_npz, write_npz
 from learned_optimization.tasks.datasets import embedded
 from learned_optimization.tasks.datasets.image import fashion_mnist
 from learned_optimization.tasks.datasets.resize import resize_bilinear
@@ -32,20 +32,20 @@ def convert() -> dict[str, np.ndarray]:
 
 def main() -> int:
     """Writes or checks the file; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Make the embedded data.")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     folder = Path(embedded.__file__).parent
     path = folder / embedded.file_name("fashion_mnist", SIZE)
     arrays = convert()
     if args.check:
-        with np.load(path, allow_pickle=False) as npz:
-            same = npz.files == list(arrays) and all(
-                np.array_equal(npz[key], value) for key, value in arrays.items()
-            )
+        embedded_now = read_npz(str(path))
+        same = embedded_now.keys() == arrays.keys() and all(
+            np.array_equal(embedded_now[key], value) for key, value in arrays.items()
+        )
         print("the embedded file equals a fresh conversion" if same else "DIFFERENT")
         return 0 if same else 1
-    filesystem.write_whole(path, lambda file: np.savez_compressed(file, **arrays))
+    write_npz(str(path), arrays)
     print(f"{path}: {path.stat().st_size:,} bytes")
     return 0
 

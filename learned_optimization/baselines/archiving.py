@@ -50,7 +50,9 @@ def gather(
     for save_dir, repetitions in hparam_set(task_name)[1]:
         by_seed: dict[int, Result] = {}
         without_seed: list[Result] = []
-        for result in load_baseline_results_from_dir(save_dir):
+        results = load_baseline_results_from_dir(save_dir)
+        # Real data before synthetic, where there are both.
+        for result in sorted(results, key=_is_synthetic):
             if "seed" in result:
                 by_seed.setdefault(int(result["seed"]), result)
             else:
@@ -79,8 +81,7 @@ def stack(results: list[list[Result]]) -> Result:
         and of real data would stand side by side.
     """
     everything = [result for row in results for result in row]
-    synthetic = {bool(r.get("synthetic_data", False)) for r in everything}
-    if len(synthetic) > 1:
+    if len({_is_synthetic(result) for result in everything}) > 1:
         raise ResultError(
             "some results were trained on synthetic data (LOPT_SYNTHETIC_DATA=1) "
             "and some on real data: they do not belong in one archive. Delete one kind."
@@ -96,6 +97,10 @@ def stack(results: list[list[Result]]) -> Result:
             )
         stacked[key] = np.stack([np.stack([r[key] for r in row]) for row in results])
     return stacked
+
+
+def _is_synthetic(result: Result) -> bool:
+    return bool(result.get("synthetic_data", False))
 
 
 def maybe_get_hparam_set(task_name: str, hparam_set_name: str) -> Result | None:

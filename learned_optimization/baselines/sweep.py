@@ -102,23 +102,11 @@ def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
     return trials
 
 
-def existing_seeds(save_dir: str) -> tuple[set[int], list[str]]:
-    """Seeds that have a readable result file in a folder.
-
-    Returns:
-      The seeds, and the paths of the files that could not be read.
-    """
-    seeds, unreadable = set(), []
-    for path in filesystem.list_files(save_dir, ".curves"):
-        try:
-            seeds.add(int(read_npz(path, ["seed"])["seed"]))
-        except ResultError:
-            unreadable.append(path)
-    return seeds, unreadable
-
-
 def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
     """Those trials that have no readable result yet.
+
+    A result on synthetic data stands in only for a trial on synthetic data. A
+    file that records no seed, as older ones do, stands for any one seed.
 
     Returns:
       The trials, and the paths of the result files that could not be read.
@@ -128,9 +116,21 @@ def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
         by_folder[trial.save_dir].append(trial)
     missing, unreadable = [], []
     for folder, group in by_folder.items():
-        have, bad = existing_seeds(folder)
-        unreadable += bad
-        missing += [trial for trial in group if trial.seed not in have]
+        seeds: set[int] = set()
+        without_seed = 0
+        for path in filesystem.list_files(folder, ".curves"):
+            try:
+                found = read_npz(path, ["seed", "synthetic_data"], missing_ok=True)
+            except ResultError:
+                unreadable.append(path)
+                continue
+            if bool(found.get("synthetic_data", False)) > group[0].is_synthetic:
+                continue
+            if "seed" in found:
+                seeds.add(int(found["seed"]))
+            else:
+                without_seed += 1
+        missing += [t for t in group if t.seed not in seeds][without_seed:]
     return missing, unreadable
 
 
@@ -165,10 +165,10 @@ def run_sweep(
         for trial in set_trials(task, s)
     ]
     # Two sets may share configurations; a trial runs once.
-    unique = {(t.save_dir, t.seed): t for t in trials}
-    missing, summary.unreadable = missing_trials(unique.values())
-    summary.num_trials = len(unique)
-    summary.num_skipped = len(unique) - len(missing)
+    trials = [trial for grid in make_grids(trials) for trial in grid.trials]
+    missing, summary.unreadable = missing_trials(trials)
+    summary.num_trials = len(trials)
+    summary.num_skipped = len(trials) - len(missing)
     grids = make_grids(missing)
     if grids:
         filesystem.check_writable(get_root_baseline_dir())

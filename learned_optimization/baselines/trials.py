@@ -60,6 +60,14 @@ class Trial:
     gin_operative_config: str
 
     @property
+    def is_synthetic(self) -> bool:
+        """Whether made-up data stands in for the real one."""
+        return any(
+            task.datasets is not None and task.datasets.is_synthetic
+            for task in (self.task, self.eval_task)
+        )
+
+    @property
     def save_dir(self) -> str:
         """Folder the result file goes to."""
         p = self.plan
@@ -191,7 +199,7 @@ def result_record(
         "seed": np.int64(trial.seed),
         "schema_version": np.int64(SCHEMA_VERSION),
         "status": "done" if finite[-1] else "diverged",
-        "synthetic_data": np.bool_(_is_synthetic(trial)),
+        "synthetic_data": np.bool_(trial.is_synthetic),
         "versions": "\n".join(_versions()),
         "timing/run_seconds_per_trial": np.float64(result.run_seconds / num_trials),
         "timing/run_seconds": np.float64(result.run_seconds),
@@ -199,13 +207,6 @@ def result_record(
         "timing/trials_run_together": np.int64(num_trials),
     }
     return {key: np.asarray(value) for key, value in record.items()}
-
-
-def _is_synthetic(trial: Trial) -> bool:
-    return any(
-        task.datasets is not None and task.datasets.is_synthetic
-        for task in (trial.task, trial.eval_task)
-    )
 
 
 def _versions() -> list[str]:

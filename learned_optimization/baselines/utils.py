@@ -9,32 +9,38 @@ A trial is one `.curves` file, a compressed npz without pickles:
 
 from __future__ import annotations
 
-import io
 import os
 import uuid
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from learned_optimization import filesystem
 from learned_optimization.errors import ResultError
+from learned_optimization.npz import read_npz, write_npz
+
+__all__ = [
+    "Result",
+    "delete_archive",
+    "delete_saved_task_data",
+    "get_baseline_archive_path",
+    "get_baseline_archive_rootdir",
+    "get_root_baseline_dir",
+    "get_save_dir",
+    "list_hparam_sets_for_task",
+    "load_archive",
+    "load_baseline_results",
+    "load_baseline_results_from_dir",
+    "read_npz",
+    "write_archive",
+    "write_baseline_result",
+    "write_npz",
+]
 
 Result = dict[str, np.ndarray]
-
-# What a damaged npz raises, depending on where the damage is.
-_BAD_FILE_ERRORS = (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def get_root_baseline_dir() -> str:
@@ -72,54 +78,6 @@ def get_save_dir(
     """Folder of the result files of one configuration."""
     settings = f"{num_steps}_{eval_every}_{eval_batches}_{last_eval_batches}"
     return filesystem.join(get_root_baseline_dir(), task_name, opt_name, settings)
-
-
-def write_npz(path: str, arrays: Mapping[str, Any]) -> None:
-    """Writes arrays as a compressed npz, whole or not at all.
-
-    Equal arrays make equal bytes: no time stamp is kept inside.
-
-    Raises:
-      ResultError: if a value would need a pickle; nothing is written then.
-    """
-    as_arrays = {key: np.asarray(value) for key, value in arrays.items()}
-    for key, array in as_arrays.items():
-        if array.dtype.hasobject:
-            raise ResultError(
-                f"cannot write {key!r} to {path}: an array of Python objects "
-                "would need a pickle. Store numbers or text."
-            )
-
-    def write(file: IO[bytes]) -> None:
-        np.savez_compressed(file, allow_pickle=False, **as_arrays)
-
-    filesystem.write_whole(path, write)
-
-
-def read_npz(path: str, keys: Sequence[str] | None = None) -> Result:
-    """Reads an npz without ever running a pickle.
-
-    Args:
-      path: local path or URL.
-      keys: the keys wanted; all of them if None.
-
-    Raises:
-      ResultError: if the file is missing, damaged, lacks a key, or holds
-        Python objects.
-    """
-    if not filesystem.exists(path):
-        raise ResultError(f"no such result file: {path}")
-    try:
-        with filesystem.open_to_read(path) as file:
-            # A zip is read from its end: one read beats many seeks when remote.
-            content = io.BytesIO(file.read())
-        with np.load(content, allow_pickle=False) as npz:
-            return {key: npz[key] for key in (npz.files if keys is None else keys)}
-    except _BAD_FILE_ERRORS as error:
-        raise ResultError(
-            f"cannot read {path}: {error}. The file is damaged or no result "
-            "file: delete it and run the trial again."
-        ) from error
 
 
 def write_archive(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,8 +38,28 @@ def plot(
     draw(task, sets, output, split=split, select=select, ema=ema)
 
 
-def draw(task: str, sets: list[str], output: Path, **options: object) -> None:
-    """Draws the figure, prints the table, says where the figure is."""
+def check_output(output: Path) -> None:
+    """Raises `LoptError` unless a figure can be written there."""
+    from learned_optimization import filesystem
+    from learned_optimization.errors import LoptError
+
+    allowed = (".png", ".svg", ".pdf")
+    if output.suffix not in allowed:
+        raise LoptError(
+            f"cannot draw {output}: its name must end in {', '.join(allowed)}."
+        )
+    filesystem.check_writable(output.absolute().parent)
+
+
+def draw(task: str, sets: list[str], output: Path, **options: Any) -> None:
+    """Draws the figure, prints the table, says where the figure is.
+
+    Args:
+      task: the task's name.
+      sets: names of archived sets.
+      output: the figure's path.
+      **options: further arguments of `vis.plot_tasks_and_sets`.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -48,19 +68,14 @@ def draw(task: str, sets: list[str], output: Path, **options: object) -> None:
     from learned_optimization import filesystem
     from learned_optimization.baselines import vis
     from learned_optimization.cli.tables import print_best_of_sets
-    from learned_optimization.errors import LoptError
 
-    allowed = (".png", ".svg", ".pdf")
-    if output.suffix not in allowed:
-        raise LoptError(
-            f"cannot draw {output}: its name must end in {', '.join(allowed)}."
-        )
+    check_output(output)
     fig, ax = plt.subplots(figsize=(10.0, 5.0), layout="constrained")
-    vis.plot_tasks_and_sets(task, sets, ax=ax, **options)  # pyright: ignore
+    vis.plot_tasks_and_sets(task, sets, ax=ax, **options)
     filesystem.write_whole(
         output.absolute(),
         lambda file: fig.savefig(file, dpi=150, format=output.suffix[1:]),
     )
     plt.close(fig)
-    print_best_of_sets(task, sets, select=str(options.get("select", "outer_valid")))
+    print_best_of_sets(task, sets, select=options.get("select", "outer_valid"))
     typer.echo(f"figure: {output}")

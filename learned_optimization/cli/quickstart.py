@@ -27,10 +27,11 @@ SETS = [
 def quickstart(output: Output = Path("quickstart.png")) -> None:
     """Compare eight optimizers: 560 trials on real data, archives, table, figure."""
     from learned_optimization.baselines.hparam_sets import get_hparam_set
-    from learned_optimization.cli.plot import draw
+    from learned_optimization.cli.plot import check_output, draw
     from learned_optimization.cli.sweep import run_and_archive
     from learned_optimization.eval_training import use_all_cores
 
+    check_output(output)
     use_all_cores()
     hparam_sets = [get_hparam_set(name) for name in SETS]
     trials = sum(s.num_trials for s in hparam_sets)

@@ -41,11 +41,17 @@ def sweep(
 
 def run_and_archive(task: str, hparam_sets: list, archive: bool = True) -> None:
     """Runs a sweep under a progress bar, prints what it did, and archives."""
+    from learned_optimization import filesystem
     from learned_optimization.baselines import archiving
     from learned_optimization.baselines.sweep import run_sweep
-    from learned_optimization.baselines.utils import get_root_baseline_dir
+    from learned_optimization.baselines.utils import (
+        get_baseline_archive_rootdir,
+        get_root_baseline_dir,
+    )
     from learned_optimization.cli.progress import ProgressBar
 
+    if archive:
+        filesystem.check_writable(get_baseline_archive_rootdir())
     with ProgressBar() as bar:
         try:
             summary = run_sweep([task], hparam_sets, bar)

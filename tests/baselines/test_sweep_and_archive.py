@@ -199,6 +199,7 @@ def test_files_without_a_seed_fill_any_repetition(small_set):
         result = utils.read_npz(str(path))
         del result["seed"]
         utils.write_npz(str(path), result)
+    assert run_sweep([TASK], [small_set]).num_skipped == 9
     archive(TASK, small_set)
     arrays = utils.load_archive(TASK, small_set.name)
     assert arrays["train/loss"].shape == (3, 3, 21)
@@ -211,6 +212,16 @@ def test_synthetic_results_do_not_mix_with_real_ones(small_set):
     utils.write_npz(path, {**utils.read_npz(path), "synthetic_data": np.True_})
     with pytest.raises(ResultError, match="synthetic"):
         archive(TASK, small_set)
+
+
+def test_synthetic_results_never_stand_in_for_real_ones(small_set):
+    run_sweep([TASK], [small_set])
+    path = str(curve_files()[0])
+    utils.write_npz(path, {**utils.read_npz(path), "synthetic_data": np.True_})
+    assert run_sweep([TASK], [small_set]).num_skipped == 8
+    archive(TASK, small_set)
+    arrays = utils.load_archive(TASK, small_set.name)
+    assert not arrays["synthetic_data"].any()
 
 
 def test_wait_until_ready(small_set):
@@ -239,7 +250,7 @@ def test_unwritable_directory_is_found_before_training(
     monkeypatch.setattr(
         sweep_module, "_run_grid", lambda *a: pytest.fail("training began")
     )
-    with pytest.raises(ResultError, match="cannot write results below"):
+    with pytest.raises(ResultError, match="cannot write below"):
         run_sweep([TASK], [small_set])
 
 

@@ -1,19 +1,14 @@
 """Each optax optimizer and schedule against float64 numpy written from its paper."""
 
-import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from learned_optimization.optimizers import learning_rate_schedules as schedules
-from learned_optimization.optimizers import optax_opts
 from learned_optimization.optimizers.base import Optimizer, get_optimizer
 from tests.optimizers import reference
 

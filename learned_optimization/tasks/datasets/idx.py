@@ -7,6 +7,7 @@ number of axes, each axis' length as a big-endian 32-bit integer, the values).
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -39,18 +40,25 @@ def read_idx(path: str | Path) -> np.ndarray:
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetShapeError(f"{path}: cannot be read: {error}.") from error
     if len(content) > _MAX_BYTES:
-        raise DatasetShapeError(f"{path}: over {_MAX_BYTES} bytes, no data set here is.")
+        raise DatasetShapeError(
+            f"{path}: over {_MAX_BYTES} bytes, no data set here is."
+        )
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UINT8:
         raise DatasetShapeError(
-            f"{path}: no IDX file of bytes: it begins with {content[:4].hex() or 'nothing'},"
-            " expected 000008 and the number of axes."
+            f"{path}: no IDX file of bytes: it begins with "
+            f"{content[:4].hex() or 'nothing'}, expected 000008 and the number of axes."
         )
     header = 4 + 4 * content[3]
+    if len(content) < header:
+        raise DatasetShapeError(
+            f"{path}: declares {content[3]} axes but ends within their lengths: it is "
+            "cut off."
+        )
     shape = tuple(int(n) for n in np.frombuffer(content[4:header], ">u4"))
-    size = int(np.prod(shape, dtype=object))
-    if len(content) < header or len(content) - header != size:
+    size = math.prod(shape)
+    if len(content) - header != size:
         raise DatasetShapeError(
             f"{path}: declares the shape {shape}, which takes {size} bytes, but "
-            f"holds {max(len(content) - header, 0)}: it is cut off or damaged."
+            f"holds {len(content) - header}: it is cut off or damaged."
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from learned_optimization import filesystem
 from learned_optimization.errors import DatasetShapeError, LoptError, UnknownNameError
+from learned_optimization.npz import read_npz, write_npz
 from learned_optimization.tasks.datasets import embedded, locations
 from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges
 from learned_optimization.tasks.datasets.idx import read_idx
@@ -167,9 +167,7 @@ def prepare(name: str, folder: str | Path) -> Path:
         )
     images, labels = _read_original(row, files)
     path = locations.prepared_path(name)
-    filesystem.write_whole(
-        path, lambda file: np.savez(file, image=images, label=labels)
-    )
+    write_npz(str(path), {"image": images, "label": labels}, compress=False)
     return path
 
 
@@ -215,13 +213,8 @@ def _load_files(
     if isinstance(source, tuple):
         images, labels = _read_original(row, list(source))
     else:
-        try:
-            with np.load(source, allow_pickle=False) as npz:
-                images, labels = npz["image"], npz["label"]
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise DatasetShapeError(
-                f"{source}: {error}; prepare it again: {locations.how_to_get(row.name)}"
-            ) from error
+        arrays = read_npz(str(source))
+        images, labels = arrays["image"], arrays["label"]
     return _as_array_data(row, *resize_bilinear(images, image_size), labels)
 
 

@@ -23,7 +23,7 @@ def pack(
     return {
         "image_high": (images >> 8).astype(np.uint8),
         "image_low": (images & 0xFF).astype(np.uint8),
-        "divisor": np.float64(divisor),
+        "divisor": np.asarray(divisor, np.float64),
         "label": labels.astype(np.uint8),
     }
 
@@ -35,7 +35,7 @@ def load(name: str, image_size: int) -> tuple[np.ndarray, float, np.ndarray]:
       uint16 images `[num, size, size, channels]`, the number they are to be
       divided by to lie in [0, 1], and uint8 labels `[num]`.
     """
-    path = files(__package__) / file_name(name, image_size)
+    path = files(__name__) / file_name(name, image_size)
     with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
         images = (npz["image_high"].astype(np.uint16) << 8) | npz["image_low"]
         return images, float(npz["divisor"]), npz["label"]

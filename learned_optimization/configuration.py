@@ -15,13 +15,14 @@ from importlib import import_module
 from typing import Any, TypeVar, cast
 
 import gin
-from gin import config as gin_config
 
 from learned_optimization.errors import LoptError, nearest_names
 
 Bindings = Mapping[str, Any]
 
 _R = TypeVar("_R")
+
+_CONFIGURABLES: list[str] = []
 
 
 def configurable(module: str) -> Callable[[_R], _R]:
@@ -30,7 +31,12 @@ def configurable(module: str) -> Callable[[_R], _R]:
     Args:
       module: full name of the module gin knows the configurable under.
     """
-    return cast("Callable[[_R], _R]", gin.configurable(module=module))
+
+    def decorate(target: _R) -> _R:
+        _CONFIGURABLES.append(getattr(target, "__name__", str(target)))
+        return cast("_R", gin.configurable(target, module=module))
+
+    return decorate
 
 
 def register_all() -> None:
@@ -113,7 +119,7 @@ def _explain(error: Exception) -> str:
     text = str(error).strip()
     first = text.partition("\n")[0]
     if match := re.match(r"No configurable matching (?:reference )?'@?([^'()]+)", text):
-        return _unknown("gin configurable", match[1], _configurable_names())
+        return _unknown("gin configurable", match[1], _CONFIGURABLES)
     pattern = r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'"
     if match := re.match(pattern, text):
         parameters = _parameters_of(match[1])
@@ -129,10 +135,6 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
         return f"unknown {kind} {name!r}: did you mean {' or '.join(near)}?"
     shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
     return f"unknown {kind} {name!r}: known are {shown}."
-
-
-def _configurable_names() -> list[str]:
-    return sorted({name.split(".")[-1] for name in gin_config._REGISTRY})
 
 
 def _parameters_of(configurable: str) -> list[str]:

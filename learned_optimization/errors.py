@@ -8,6 +8,7 @@ got, what is allowed (or the nearest names), and what to do.
 from __future__ import annotations
 
 import difflib
+import numbers
 from collections.abc import Iterable
 
 
@@ -61,7 +62,8 @@ def nearest_names(name: str, known: Iterable[str], n: int = 3) -> list[str]:
 
 def check_at_least(what: str, value: int, minimum: int) -> None:
     """Raises `LoptError` unless `value` is a whole number of at least `minimum`."""
-    if isinstance(value, bool) or int(value) != value or value < minimum:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < minimum:
         raise LoptError(
             f"{what} must be a whole number of at least {minimum}, got {value!r}."
         )

@@ -51,12 +51,13 @@ def list_files(folder: str | os.PathLike, suffix: str = "") -> list[str]:
     fs.invalidate_cache()
     if not fs.exists(inner):
         return []
-    return sorted(
-        fs.unstrip_protocol(entry["name"])
-        if not isinstance(fs, LocalFileSystem)
-        else entry["name"]
+    names = (
+        posixpath.basename(entry["name"])
         for entry in fs.ls(inner, detail=True)
-        if entry["type"] == "file" and entry["name"].endswith(suffix)
+        if entry["type"] == "file"
+    )
+    return sorted(
+        join(os.fspath(folder), name) for name in names if name.endswith(suffix)
     )
 
 

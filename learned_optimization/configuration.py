@@ -8,6 +8,7 @@ is always an error, with the nearest names.
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,9 @@ def load(files: Sequence[str] = (), bindings: Sequence[str] = ()) -> None:
       LoptError: if a file is missing, a line cannot be read, or a configurable
         or parameter is unknown (with the nearest names).
     """
+    for file in files:
+        if not os.path.isfile(file):
+            raise LoptError(f"no such gin file: {file}")
     register_all()
     gin.clear_config()
     with _helpful_errors():
@@ -124,8 +128,6 @@ def _explain(error: Exception) -> str:
     if match := re.match(pattern, text):
         parameters = _parameters_of(match[1])
         return _unknown(f"gin parameter of {match[1]}", match[2], parameters)
-    if isinstance(error, OSError):
-        return f"gin file not found: {first}"
     return f"gin configuration: {first} (a binding looks like Adam.learning_rate=0.001)"
 
 
@@ -146,7 +148,8 @@ def call_bound(function: Callable[..., _R]) -> _R:
     """Calls a gin configurable with nothing but what gin has bound.
 
     Raises:
-      LoptError: naming the arguments gin has no value for.
+      LoptError: naming the arguments gin has no value for, or as raised by
+        `function`.
     """
     name = function.__name__
     have = gin.get_bindings(function)
@@ -160,4 +163,9 @@ def call_bound(function: Callable[..., _R]) -> _R:
             f"gin has no value for {', '.join(missing)}: bind each, e.g. "
             f'--gin_bindings="{missing[0]}=..."'
         )
-    return function()
+    try:
+        return function()
+    except LoptError as error:
+        # gin adds where the call came from, which tells the user nothing.
+        message = str(error).partition("\n  In call to configurable")[0]
+        raise LoptError(message) from error

@@ -31,7 +31,7 @@ def test_bad_bindings_name_the_nearest(binding, message):
 
 
 def test_missing_file():
-    with pytest.raises(LoptError, match="gin file not found"):
+    with pytest.raises(LoptError, match="no such gin file: no_such_file"):
         configuration.load(["no_such_file.gin"], [])
 
 

@@ -1,0 +1,229 @@
+"""The command line as a person meets it: separate processes, real output."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from learned_optimization.baselines import utils
+from learned_optimization.baselines.hparam_sets import all_hparam_sets
+from learned_optimization.optimizers.base import all_optimizers
+from learned_optimization.tasks.registry import all_fixed_tasks
+
+LOPT = Path(sys.executable).parent / "lopt"
+TASK = "ImageMLP_FashionMnist8_Relu32"
+
+
+def lopt(*args: str, **env: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [str(LOPT), *args],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **env},
+    )
+
+
+def refused(result: subprocess.CompletedProcess) -> str:
+    """The one line of a refusal, after checking that it is one."""
+    assert result.returncode == 2, result
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    for root in (utils.get_root_baseline_dir(), utils.get_baseline_archive_rootdir()):
+        assert not [p for p in Path(root).rglob("*") if p.is_file()]
+    return lines[0]
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, json\n"
+        "import learned_optimization.cli.main\n"
+        "print(json.dumps(sorted(m.partition('.')[0] for m in sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    heavy = {"jax", "numpy", "flax", "optax", "matplotlib", "gin", "fsspec", "scipy"}
+    assert not heavy & set(json.loads(result.stdout))
+    assert lopt("--help").returncode == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", lopt("--version").stdout)
+
+
+def test_lists():
+    tasks = lopt("tasks").stdout
+    assert all(name in tasks for name in all_fixed_tasks())
+    row = next(line for line in tasks.splitlines() if TASK in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")] == [
+        TASK,
+        "fashion_mnist",
+        "yes",
+        f"{64 * 32 + 32 + 32 * 10 + 10:,}",
+        "128",
+    ]
+    sets = lopt("sets").stdout
+    assert all(name in sets for name in all_hparam_sets())
+    optimizers = lopt("optimizers").stdout
+    assert all(name in optimizers for name in all_optimizers())
+    assert "lr0.01_b10.9_b20.999_eps1e-08_epsroot1e-08" in optimizers
+
+
+def test_data_commands(tmp_path):
+    listed = lopt("data", "list").stdout
+    assert "fashion_mnist" in listed
+    assert "8x8" in listed
+    missing = refused(lopt("data", "where", "mnist"))
+    assert "lopt data prepare mnist --from DIR" in missing
+    assert "did you mean mnist" in refused(lopt("data", "prepare", "mnits"))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    message = refused(lopt("data", "prepare", "mnist", "--from", str(empty)))
+    assert "does not hold the four IDX files" in message
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["sweep", "ImageMLP_FashionMnist8_Relu33", "SGDLR_1000_R5"], f"mean {TASK}"),
+        (["sweep", TASK, "SGDLR_1001_R5"], "did you mean SGDLR_1000_R5"),
+        (["plot", TASK, "SGDLR_1000_R5"], "no archive of SGDLR_1000_R5"),
+        (["plot", TASK, "SGDLR_1000_R5", "--split", "tset"], "did you mean test"),
+        (["plot", TASK, "SGDLR_1000_R5", "--select", "x"], "known: outer_valid"),
+        (["plot", TASK, "SGDLR_1000_R5", "-o", "a.bmp"], "must end in .png"),
+        (["archive", TASK, "SGDLR_999_R5"], "unknown hparam set"),
+        (["sweep", TASK, "SGDLR_1000_R5", "--gin_bindings", "SGD.lr=1"], "known are"),
+        (["sweep", TASK, "SGDLR_1000_R5", "--gin_file", "x.gin"], "no such gin"),
+        (
+            ["sweep", "ImageMLP_Mnist_128x128x128_Relu", "SGDLR_1000_R5"],
+            "the data set mnist is not on this machine",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(args, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(lopt(*args))
+    assert not list(tmp_path.glob("*.png"))
+
+
+BINDINGS = {
+    "task": f"@{TASK}()",
+    "opt": "@Adam()",
+    "num_steps": "20",
+    "opt_name": "'Adam_lr0.001'",
+}
+
+
+def trainer_args(**changes: str) -> list[str]:
+    bindings = {**BINDINGS, **changes}
+    return [
+        "--gin_bindings=Adam.learning_rate=0.001",
+        *(f"--gin_bindings=inner_train_task.{k}={v}" for k, v in bindings.items()),
+    ]
+
+
+def run_trainer(*args: str) -> subprocess.CompletedProcess:
+    module = "learned_optimization.baselines.run_trainer"
+    return subprocess.run(
+        [sys.executable, "-m", module, *args],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_steps": "0"}, "num_steps must be a whole number of at least 1, got 0"),
+        ({"eval_every": "0"}, "eval_every must be a whole number of at least 1, got 0"),
+        ({"seed": "-1"}, "seed must be a whole number of at least 0, got -1"),
+        ({"opt": "@Adan()"}, "did you mean Adam"),
+        ({"task": "@ImageMLP_FashionMnist8_Relu()"}, f"did you mean {TASK}"),
+        ({"device": "'tpu:7'"}, "no device 'tpu:7': this machine has cpu:0"),
+    ],
+)
+def test_run_trainer_refuses(changes, message):
+    assert message in refused(run_trainer(*trainer_args(**changes)))
+
+
+def test_run_trainer_names_missing_arguments():
+    assert "inner_train_task.task" in refused(run_trainer())
+
+
+def test_run_trainer_needs_a_writable_folder(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LOPT_BASELINE_DIR", str(tmp_path / "file"))
+    assert "cannot write below" in refused(run_trainer(*trainer_args()))
+
+
+def test_run_trainer_files_are_bit_identical_apart_from_time(tmp_path):
+    file = tmp_path / "trial.gin"
+    file.write_text("inner_train_task.seed = 3\n")
+    for _ in range(2):
+        result = run_trainer(f"--gin_file={file}", *trainer_args())
+        assert result.returncode == 0, result.stderr
+    assert lopt("train", "--gin_file", str(file), *trainer_args()).returncode == 0
+    folder = utils.get_save_dir(TASK, "Adam_lr0.001", 20, 10, 5, 10)
+    results = utils.load_baseline_results_from_dir(save_dir=folder)
+    assert len(results) == 3
+    for other in results[1:]:
+        assert other.keys() == results[0].keys()
+        for key, value in results[0].items():
+            if not key.startswith("timing/"):
+                np.testing.assert_array_equal(value, other[key], err_msg=key)
+    assert int(results[0]["seed"]) == 3
+
+
+def test_sweep_archive_plot(tmp_path):
+    incomplete = lopt("archive", TASK, "SGDLR_1000_R5")
+    assert incomplete.returncode == 1
+    assert "70 of 70 trials of SGDLR_1000_R5" in incomplete.stderr
+    assert "seeds 0, 1, 2, 3, 4" in incomplete.stderr
+
+    first = lopt("sweep", TASK, "SGDLR_1000_R5", "--no-archive")
+    assert first.returncode == 0, first.stderr
+    assert "70 trials run, 0 had results" in first.stdout
+    assert "trial-steps/s" in first.stdout
+    again = lopt("sweep", TASK, "SGDLR_1000_R5")
+    assert "0 trials run, 70 had results" in again.stdout
+    assert utils.list_hparam_sets_for_task(TASK) == ["SGDLR_1000_R5"]
+    assert lopt("archive", TASK, "SGDLR_1000_R5", "--wait").returncode == 0
+
+    figure = tmp_path / "figure.png"
+    plotted = lopt("plot", TASK, "SGDLR_1000_R5", "-o", str(figure))
+    assert plotted.returncode == 0, plotted.stderr
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    archive = utils.load_archive(TASK, "SGDLR_1000_R5")
+    final = archive["eval/outer_valid/loss"][:, :, -1].mean(axis=1)
+    assert f"{final.min():.4f} ± " in plotted.stdout
+    assert str(archive["opt_name"][final.argmin(), 0]) in plotted.stdout
+
+
+@pytest.mark.slow
+def test_ctrl_c_then_the_same_command_goes_on():
+    sets = ["SGDLR_1000_R5", "SGDMLR_1000_R5", "AdamLR_1000_R5"]
+    process = subprocess.Popen(
+        [str(LOPT), "sweep", TASK, *sets], stderr=subprocess.PIPE, text=True
+    )
+    root = Path(utils.get_root_baseline_dir())
+    deadline = time.monotonic() + 120
+    while len(list(root.rglob("*.curves"))) < 70 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The same command goes on" in stderr
+    kept = len(list(root.rglob("*.curves")))
+    assert 70 <= kept < 210
+    assert not list(root.rglob("*.tmp"))
+    again = lopt("sweep", TASK, *sets)
+    assert f"{210 - kept} trials run, {kept} had results" in again.stdout
+    assert utils.list_hparam_sets_for_task(TASK) == sorted(sets)

@@ -119,7 +119,7 @@ def _format(value: Any) -> str:
     return f"({name})" if name is not None else str(value)
 
 
-def hparam(default: Any = dataclasses.MISSING, *, short: str | None = None) -> Any:
+def hparam(*, default: Any = dataclasses.MISSING, short: str | None = None) -> Any:
     """A numeric hyper-parameter, which may be a traced array.
 
     Args:
@@ -130,7 +130,9 @@ def hparam(default: Any = dataclasses.MISSING, *, short: str | None = None) -> A
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def static_field(default: Any = dataclasses.MISSING, *, short: str | None = None):
+def static_field(
+    *, default: Any = dataclasses.MISSING, short: str | None = None
+) -> Any:
     """A hyper-parameter that shapes the program: hashable, never traced."""
     metadata: dict[str, Any] = {"static": True}
     if short is not None:

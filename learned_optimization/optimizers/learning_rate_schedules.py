@@ -37,7 +37,7 @@ class Schedule:
 class Constant(Schedule):
     """The same learning rate at every step."""
 
-    learning_rate: Scalar = hparam(0.01, short="lr")
+    learning_rate: Scalar = hparam(default=0.01, short="lr")
 
     def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""
@@ -54,8 +54,8 @@ class SqrtDecay(Schedule):
     its peak is `learning_rate`.
     """
 
-    learning_rate: Scalar = hparam(0.01, short="lr")
-    warmup: Scalar = hparam(1000.0, short="warmup")
+    learning_rate: Scalar = hparam(default=0.01, short="lr")
+    warmup: Scalar = hparam(default=1000.0, short="warmup")
 
     def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""
@@ -69,8 +69,8 @@ class SqrtDecay(Schedule):
 class ExpDecay(Schedule):
     """Exponential decay: `learning_rate * exp(-rate * t)` with `t = step + 1`."""
 
-    learning_rate: Scalar = hparam(0.01, short="lr")
-    rate: Scalar = hparam(7e-5, short="rate")
+    learning_rate: Scalar = hparam(default=0.01, short="lr")
+    rate: Scalar = hparam(default=7e-5, short="rate")
 
     def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""
@@ -85,10 +85,10 @@ class CosineDecay(Schedule):
     The shape of Loshchilov & Hutter 2017 (arXiv:1608.03983) without restarts.
     """
 
-    num_steps: Scalar = hparam(10_000.0, short="steps")
-    learning_rate: Scalar = hparam(0.01, short="lr")
-    warmup_steps: Scalar = hparam(0.0, short="warmup")
-    final_fraction: Scalar = hparam(0.0, short="final")
+    num_steps: Scalar = hparam(default=10_000.0, short="steps")
+    learning_rate: Scalar = hparam(default=0.01, short="lr")
+    warmup_steps: Scalar = hparam(default=0.0, short="warmup")
+    final_fraction: Scalar = hparam(default=0.0, short="final")
 
     def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""
@@ -106,10 +106,10 @@ class CosineDecay(Schedule):
 class LinearDecay(Schedule):
     """Linear warm-up, then a straight line down to a share of the peak."""
 
-    num_steps: Scalar = hparam(10_000.0, short="steps")
-    learning_rate: Scalar = hparam(0.01, short="lr")
-    warmup_steps: Scalar = hparam(0.0, short="warmup")
-    final_fraction: Scalar = hparam(0.0, short="final")
+    num_steps: Scalar = hparam(default=10_000.0, short="steps")
+    learning_rate: Scalar = hparam(default=0.01, short="lr")
+    warmup_steps: Scalar = hparam(default=0.0, short="warmup")
+    final_fraction: Scalar = hparam(default=0.0, short="final")
 
     def __call__(self, step: ArrayLike) -> jax.Array:
         """The learning rate of update `step`, counted from zero."""

@@ -100,7 +100,7 @@ class OptaxOptimizer(Optimizer):
 class SGD(OptaxOptimizer):
     """Stochastic gradient descent (Robbins & Monro 1951)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -111,8 +111,8 @@ class SGD(OptaxOptimizer):
 class SGDM(OptaxOptimizer):
     """Gradient descent with heavy-ball momentum (Polyak 1964)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    momentum: Scalar = hparam(0.9, short="m")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    momentum: Scalar = hparam(default=0.9, short="m")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -123,11 +123,11 @@ class SGDM(OptaxOptimizer):
 class Adam(OptaxOptimizer):
     """Adam (Kingma & Ba 2015, arXiv:1412.6980)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    beta1: Scalar = hparam(0.9, short="b1")
-    beta2: Scalar = hparam(0.999, short="b2")
-    epsilon: Scalar = hparam(1e-8, short="eps")
-    epsilon_root: Scalar = hparam(1e-8, short="epsroot")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    beta1: Scalar = hparam(default=0.9, short="b1")
+    beta2: Scalar = hparam(default=0.999, short="b2")
+    epsilon: Scalar = hparam(default=1e-8, short="eps")
+    epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -169,11 +169,11 @@ class AdamSqrtDecayLR(_ScheduledAdam):
     At update `t >= 1` it is `learning_rate * min(t / 1000, sqrt(1000 / t))`.
     """
 
-    learning_rate: Scalar = hparam(0.01, short="lr")
-    beta1: Scalar = hparam(0.9, short="b1")
-    beta2: Scalar = hparam(0.999, short="b2")
-    epsilon: Scalar = hparam(1e-8, short="eps")
-    epsilon_root: Scalar = hparam(1e-8, short="epsroot")
+    learning_rate: Scalar = hparam(default=0.01, short="lr")
+    beta1: Scalar = hparam(default=0.9, short="b1")
+    beta2: Scalar = hparam(default=0.999, short="b2")
+    epsilon: Scalar = hparam(default=1e-8, short="eps")
+    epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
 
     def schedule(self) -> Schedule:
         """The learning rate of each step."""
@@ -187,11 +187,11 @@ class AdamExpDecayLR(_ScheduledAdam):
     At update `t >= 1` it is `learning_rate * exp(-7e-5 t)`.
     """
 
-    learning_rate: Scalar = hparam(0.01, short="lr")
-    beta1: Scalar = hparam(0.9, short="b1")
-    beta2: Scalar = hparam(0.999, short="b2")
-    epsilon: Scalar = hparam(1e-8, short="eps")
-    epsilon_root: Scalar = hparam(1e-8, short="epsroot")
+    learning_rate: Scalar = hparam(default=0.01, short="lr")
+    beta1: Scalar = hparam(default=0.9, short="b1")
+    beta2: Scalar = hparam(default=0.999, short="b2")
+    epsilon: Scalar = hparam(default=1e-8, short="eps")
+    epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
 
     def schedule(self) -> Schedule:
         """The learning rate of each step."""
@@ -206,10 +206,10 @@ class RMSProp(OptaxOptimizer):
     momentum buffer out.
     """
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    decay: Scalar = hparam(0.9, short="d")
-    epsilon: Scalar = hparam(1e-8, short="eps")
-    momentum: Scalar | None = hparam(None, short="m")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    decay: Scalar = hparam(default=0.9, short="d")
+    epsilon: Scalar = hparam(default=1e-8, short="eps")
+    momentum: Scalar | None = hparam(default=None, short="m")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -225,11 +225,11 @@ class RMSProp(OptaxOptimizer):
 class AdaBelief(OptaxOptimizer):
     """AdaBelief (Zhuang et al. 2020, arXiv:2010.07468)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    beta1: Scalar = hparam(0.9, short="b1")
-    beta2: Scalar = hparam(0.999, short="b2")
-    epsilon: Scalar = hparam(1e-16, short="eps")
-    epsilon_root: Scalar = hparam(1e-16, short="epsroot")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    beta1: Scalar = hparam(default=0.9, short="b1")
+    beta2: Scalar = hparam(default=0.999, short="b2")
+    epsilon: Scalar = hparam(default=1e-16, short="eps")
+    epsilon_root: Scalar = hparam(default=1e-16, short="epsroot")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -246,12 +246,12 @@ class AdaBelief(OptaxOptimizer):
 class AdamW(OptaxOptimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    beta1: Scalar = hparam(0.9, short="b1")
-    beta2: Scalar = hparam(0.999, short="b2")
-    epsilon: Scalar = hparam(1e-8, short="eps")
-    epsilon_root: Scalar = hparam(0.0, short="epsroot")
-    weight_decay: Scalar = hparam(1e-4, short="wd")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    beta1: Scalar = hparam(default=0.9, short="b1")
+    beta2: Scalar = hparam(default=0.999, short="b2")
+    epsilon: Scalar = hparam(default=1e-8, short="eps")
+    epsilon_root: Scalar = hparam(default=0.0, short="epsroot")
+    weight_decay: Scalar = hparam(default=1e-4, short="wd")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -273,16 +273,16 @@ class Adafactor(OptaxOptimizer):
     that part out.
     """
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    min_dim_size_to_factor: int = static_field(128, short="mindim")
-    decay_rate: Scalar = hparam(0.8, short="d")
-    decay_offset: Scalar = hparam(0, short="doff")
-    multiply_by_parameter_scale: bool = static_field(True, short="pscale")
-    clipping_threshold: Scalar | None = hparam(1.0, short="clip")
-    momentum: Scalar | None = hparam(None, short="m")
-    weight_decay_rate: Scalar | None = hparam(None, short="wd")
-    epsilon: Scalar = hparam(1e-30, short="eps")
-    factored: bool = static_field(True, short="fact")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    min_dim_size_to_factor: int = static_field(default=128, short="mindim")
+    decay_rate: Scalar = hparam(default=0.8, short="d")
+    decay_offset: Scalar = hparam(default=0, short="doff")
+    multiply_by_parameter_scale: bool = static_field(default=True, short="pscale")
+    clipping_threshold: Scalar | None = hparam(default=1.0, short="clip")
+    momentum: Scalar | None = hparam(default=None, short="m")
+    weight_decay_rate: Scalar | None = hparam(default=None, short="wd")
+    epsilon: Scalar = hparam(default=1e-30, short="eps")
+    factored: bool = static_field(default=True, short="fact")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -304,9 +304,9 @@ class Adafactor(OptaxOptimizer):
 class AdaGrad(OptaxOptimizer):
     """AdaGrad (Duchi et al. 2011, JMLR 12:2121-2159)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    initial_accumulator_value: Scalar = hparam(0.1, short="acc")
-    epsilon: Scalar = hparam(1e-7, short="eps")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    initial_accumulator_value: Scalar = hparam(default=0.1, short="acc")
+    epsilon: Scalar = hparam(default=1e-7, short="eps")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -321,8 +321,8 @@ class AdaGrad(OptaxOptimizer):
 class Fromage(OptaxOptimizer):
     """Fromage (Bernstein et al. 2020, arXiv:2002.03432)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    min_norm: Scalar = hparam(1e-6, short="minnorm")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    min_norm: Scalar = hparam(default=1e-6, short="minnorm")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -333,12 +333,12 @@ class Fromage(OptaxOptimizer):
 class Lamb(OptaxOptimizer):
     """LAMB (You et al. 2020, arXiv:1904.00962)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    beta1: Scalar = hparam(0.9, short="b1")
-    beta2: Scalar = hparam(0.999, short="b2")
-    epsilon: Scalar = hparam(1e-6, short="eps")
-    epsilon_root: Scalar = hparam(0.0, short="epsroot")
-    weight_decay: Scalar = hparam(0.0, short="wd")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    beta1: Scalar = hparam(default=0.9, short="b1")
+    beta2: Scalar = hparam(default=0.999, short="b2")
+    epsilon: Scalar = hparam(default=1e-6, short="eps")
+    epsilon_root: Scalar = hparam(default=0.0, short="epsroot")
+    weight_decay: Scalar = hparam(default=0.0, short="wd")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -356,11 +356,11 @@ class Lamb(OptaxOptimizer):
 class Lars(OptaxOptimizer):
     """LARS (You et al. 2017, arXiv:1708.03888)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    weight_decay: Scalar = hparam(0.0, short="wd")
-    trust_coefficient: Scalar = hparam(0.001, short="trust")
-    epsilon: Scalar = hparam(0.0, short="eps")
-    momentum: Scalar = hparam(0.9, short="m")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    weight_decay: Scalar = hparam(default=0.0, short="wd")
+    trust_coefficient: Scalar = hparam(default=0.001, short="trust")
+    epsilon: Scalar = hparam(default=0.0, short="eps")
+    momentum: Scalar = hparam(default=0.9, short="m")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -377,12 +377,12 @@ class Lars(OptaxOptimizer):
 class RAdam(OptaxOptimizer):
     """Rectified Adam (Liu et al. 2020, arXiv:1908.03265)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    beta1: Scalar = hparam(0.9, short="b1")
-    beta2: Scalar = hparam(0.999, short="b2")
-    epsilon: Scalar = hparam(1e-8, short="eps")
-    epsilon_root: Scalar = hparam(0.0, short="epsroot")
-    threshold: Scalar = hparam(5.0, short="threshold")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    beta1: Scalar = hparam(default=0.9, short="b1")
+    beta2: Scalar = hparam(default=0.999, short="b2")
+    epsilon: Scalar = hparam(default=1e-8, short="eps")
+    epsilon_root: Scalar = hparam(default=0.0, short="epsroot")
+    threshold: Scalar = hparam(default=5.0, short="threshold")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -427,10 +427,10 @@ class SM3(OptaxOptimizer):
     are averaged. It decides the form of the program, so it cannot be traced.
     """
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    momentum: Scalar = hparam(0.9, short="m")
-    beta2: float = static_field(1.0, short="b2")
-    epsilon: Scalar = hparam(1e-8, short="eps")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    momentum: Scalar = hparam(default=0.9, short="m")
+    beta2: float = static_field(default=1.0, short="b2")
+    epsilon: Scalar = hparam(default=1e-8, short="eps")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -445,10 +445,10 @@ class SM3(OptaxOptimizer):
 class Yogi(OptaxOptimizer):
     """Yogi (Zaheer et al. 2018, NeurIPS)."""
 
-    learning_rate: ScalarOrSchedule = hparam(0.01, short="lr")
-    beta1: Scalar = hparam(0.9, short="b1")
-    beta2: Scalar = hparam(0.999, short="b2")
-    epsilon: Scalar = hparam(1e-3, short="eps")
+    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
+    beta1: Scalar = hparam(default=0.9, short="b1")
+    beta2: Scalar = hparam(default=0.999, short="b2")
+    epsilon: Scalar = hparam(default=1e-3, short="eps")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""

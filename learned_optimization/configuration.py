@@ -47,7 +47,11 @@ def register_all() -> None:
 
     all_optimizers()
     all_fixed_tasks()
-    for module in ("baselines.run_trainer", "baselines.run_archive"):
+    for module in (
+        "tasks.quadratics",
+        "baselines.run_trainer",
+        "baselines.run_archive",
+    ):
         import_module(f"learned_optimization.{module}")
 
 

@@ -166,6 +166,7 @@ class SingleTaskFamily(TaskFamily):
         return self.task
 
 
+@configurable(module="learned_optimization")
 def single_task_to_family(task: Task, eval_task: Task | None = None) -> TaskFamily:
     """Wraps one task as a family.
 

@@ -13,31 +13,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import gin
 
+from learned_optimization.configurable import configurable_names
 from learned_optimization.errors import LoptError, nearest_names
 
 Bindings = Mapping[str, Any]
 
 _R = TypeVar("_R")
-
-_CONFIGURABLES: list[str] = []
-
-
-def configurable(module: str) -> Callable[[_R], _R]:
-    """Gin's class and function decorator, with types that survive it.
-
-    Args:
-      module: full name of the module gin knows the configurable under.
-    """
-
-    def decorate(target: _R) -> _R:
-        _CONFIGURABLES.append(getattr(target, "__name__", str(target)))
-        return cast("_R", gin.configurable(target, module=module))
-
-    return decorate
 
 
 def register_all() -> None:
@@ -127,7 +112,7 @@ def _explain(error: Exception) -> str:
     text = str(error).strip()
     first = text.partition("\n")[0]
     if match := re.match(r"No configurable matching (?:reference )?'@?([^'()]+)", text):
-        return _unknown("gin configurable", match[1], _CONFIGURABLES)
+        return _unknown("gin configurable", match[1], configurable_names())
     pattern = r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'"
     if match := re.match(pattern, text):
         parameters = _parameters_of(match[1])

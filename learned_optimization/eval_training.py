@@ -20,7 +20,8 @@ from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
 from learned_optimization.training.grid import Device
 from learned_optimization.training.plan import RunPlan
-from learned_optimization.training.run import GridResult, Progress, run_grid
+from learned_optimization.training.results import GridResult, Progress
+from learned_optimization.training.run import run_grid
 from learned_optimization.training.trial_data import EVAL_SPLITS
 
 __all__ = [

@@ -4,6 +4,7 @@ import gin
 import pytest
 
 from learned_optimization import configuration
+from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.optax_opts import Adam
 
@@ -61,7 +62,7 @@ def test_bound_puts_back_what_was_there():
 
 
 def test_call_bound_names_what_is_missing():
-    @configuration.configurable("tests")
+    @configurable("tests")
     def needs_two(first, second, third=3):
         return first, second, third
 

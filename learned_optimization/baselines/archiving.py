@@ -14,7 +14,7 @@ from learned_optimization.baselines.utils import (
     load_baseline_results_from_dir,
     write_archive,
 )
-from learned_optimization.configuration import configurable
+from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, ResultError
 
 

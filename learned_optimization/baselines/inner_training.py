@@ -16,7 +16,7 @@ from learned_optimization.baselines.utils import (
     get_root_baseline_dir,
     write_baseline_result,
 )
-from learned_optimization.configuration import configurable
+from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.eval_training import Device, RunPlan
 from learned_optimization.optimizers.base import Optimizer, get_optimizer

@@ -19,7 +19,7 @@ from typing import Any, TypeVar, dataclass_transform
 import jax
 import numpy as np
 
-from learned_optimization.configuration import configurable
+from learned_optimization.configurable import configurable
 from learned_optimization.errors import UnknownNameError
 
 Params = Any

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from learned_optimization.configuration import configurable
+from learned_optimization.configurable import configurable
 from learned_optimization.tasks.datasets.base import Datasets
 
 Params = Any

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from learned_optimization.configuration import configurable
+from learned_optimization.configurable import configurable
 from learned_optimization.errors import check_at_least
 from learned_optimization.tasks.base import Batch, Params, PRNGKey, Task, TaskFamily
 from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
-from learned_optimization.configuration import configurable
+from learned_optimization.configurable import configurable
 from learned_optimization.errors import UnknownNameError
 from learned_optimization.tasks.base import Task
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, cast
 
@@ -23,52 +22,13 @@ from learned_optimization.training.program import (
     ChunkOutputs,
     TrialProgram,
 )
-from learned_optimization.training.trial_data import EVAL_SPLITS, Pool, SeedStreams
+from learned_optimization.training.results import GridResult, Progress, join_chunks
+from learned_optimization.training.trial_data import Pool, SeedStreams
 
 # A chunk has room for about this many updates: index streams stay small, and
 # the program's shape does not depend on the length of the run.
 _CHUNK_UPDATES = 1000
 _SECONDS_A_CHUNK = 1.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run has come.
-
-    Attributes:
-      updates_done: updates done by each trial so far.
-      num_updates: updates each trial will do.
-      num_trials: trials run together.
-      num_diverged: trials whose last training loss was not finite.
-      run_seconds: seconds spent running, compilation apart.
-      compile_seconds: seconds spent compiling.
-    """
-
-    updates_done: int
-    num_updates: int
-    num_trials: int
-    num_diverged: int
-    run_seconds: float
-    compile_seconds: float
-
-
-@dataclass(frozen=True)
-class GridResult:
-    """The curves of a grid of trials.
-
-    Attributes:
-      curves: result-file key to array; `train/xs` and `eval/xs` are int64
-        `[num_steps + 1]` and `[num_evals]`; every other is float32
-        `[num_configs, num_seeds, ...]`.
-      run_seconds: seconds spent running all trials, compilation apart.
-      compile_seconds: seconds spent compiling.
-      devices: the devices used.
-    """
-
-    curves: dict[str, np.ndarray]
-    run_seconds: float
-    compile_seconds: float
-    devices: tuple[Device, ...]
 
 
 def run_grid(
@@ -305,19 +265,8 @@ class _GridRunner:
             size = int(_SECONDS_A_CHUNK / max(seconds_a_block, 1e-9))
             size = max(1, min(size, self._program.max_blocks))
 
-        joined = jax.tree.map(lambda *x: np.concatenate(x, axis=2), *chunks)
-        # [seeds, configs, ...] on the devices, [configs, seeds, ...] in files.
-        joined = jax.tree.map(lambda x: np.swapaxes(x, 0, 1), joined)
-        curves = {
-            "train/xs": np.arange(plan.num_steps + 1, dtype=np.int64),
-            "train/loss": joined.train_loss,
-            "eval/xs": plan.eval_steps,
-        }
-        for i, split in enumerate(EVAL_SPLITS):
-            for metric, values in joined.metrics.items():
-                curves[f"eval/{split}/{metric}"] = values[..., i]
         return GridResult(
-            curves=curves,
+            curves=join_chunks(plan, chunks),
             run_seconds=self._run_seconds,
             compile_seconds=self._compile_seconds,
             devices=tuple(layout.mesh.devices.flat),

@@ -129,7 +129,10 @@ def adagrad(p: Array, g: Array, s: State, t: int, h: Hparams) -> Step:
     # Duchi et al. 2011, JMLR 12, figure 1. Theirs starts at zero and adds epsilon
     # to the root; optax starts above zero and adds it inside.
     total = s.get("total", h.initial_accumulator_value) + g * g
-    return p - h.learning_rate * g / np.sqrt(total + h.epsilon), {"total": total}
+    root = np.sqrt(total + h.epsilon)
+    # What never had a gradient stays where it is, even with nothing to add.
+    step = np.divide(g, root, out=np.zeros_like(g), where=root > 0)
+    return p - h.learning_rate * step, {"total": total}
 
 
 def fromage(p: Array, g: Array, s: State, t: int, h: Hparams) -> Step:

@@ -142,9 +142,8 @@ def test_parameter_count(name):
 @every_task
 def test_name_is_the_registered_one_however_it_is_made(name):
     made = registry.get(name)
-    gin.parse_config(f"single_task_to_family.task = @{name}()")
-    by_gin = gin.query_parameter("single_task_to_family.task").scoped_configurable_fn()
-    for task in (made.make(), get_task_from_name(name), by_gin):
+    by_gin = gin.get_configurable(name)
+    for task in (made.make(), get_task_from_name(name), by_gin()):
         assert task.name == made.name == name
     assert made.summary.endswith(".")
 

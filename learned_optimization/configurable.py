@@ -1,0 +1,31 @@
+"""The decorator that lets gin configure a function or a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import gin
+
+_T = TypeVar("_T")
+
+_NAMES: list[str] = []
+
+
+def configurable(module: str) -> Callable[[_T], _T]:
+    """Gin's function and class decorator, with types that survive it.
+
+    Args:
+      module: full name of the module gin knows the configurable under.
+    """
+
+    def decorate(target: _T) -> _T:
+        _NAMES.append(getattr(target, "__name__", str(target)))
+        return cast("_T", gin.configurable(target, module=module))
+
+    return decorate
+
+
+def configurable_names() -> list[str]:
+    """The name of everything made configurable so far, sorted."""
+    return sorted(set(_NAMES))

@@ -1,0 +1,78 @@
+"""What a run reports while it goes, and what it gives at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from learned_optimization.training.grid import Device
+from learned_optimization.training.plan import RunPlan
+from learned_optimization.training.program import ChunkOutputs
+from learned_optimization.training.trial_data import EVAL_SPLITS
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+      updates_done: updates done by each trial so far.
+      num_updates: updates each trial will do.
+      num_trials: trials run together.
+      num_diverged: trials whose last training loss was not finite.
+      run_seconds: seconds spent running, compilation apart.
+      compile_seconds: seconds spent compiling.
+    """
+
+    updates_done: int
+    num_updates: int
+    num_trials: int
+    num_diverged: int
+    run_seconds: float
+    compile_seconds: float
+
+
+@dataclass(frozen=True)
+class GridResult:
+    """The curves of a grid of trials.
+
+    Attributes:
+      curves: result-file key to array; `train/xs` and `eval/xs` are int64
+        `[num_steps + 1]` and `[num_evals]`; every other is float32
+        `[num_configs, num_seeds, ...]`.
+      run_seconds: seconds spent running all trials, compilation apart.
+      compile_seconds: seconds spent compiling.
+      devices: the devices used.
+    """
+
+    curves: dict[str, np.ndarray]
+    run_seconds: float
+    compile_seconds: float
+    devices: tuple[Device, ...]
+
+
+def join_chunks(plan: RunPlan, chunks: Sequence[ChunkOutputs]) -> dict[str, np.ndarray]:
+    """The curves of a whole run.
+
+    Args:
+      plan: number of steps and evaluations.
+      chunks: outputs `[num_seeds, num_configs, ...]` of one chunk after another.
+
+    Returns:
+      As `GridResult.curves`.
+    """
+    joined = jax.tree.map(lambda *x: np.concatenate(x, axis=2), *chunks)
+    # [seeds, configs, ...] on the devices, [configs, seeds, ...] in files.
+    joined = jax.tree.map(lambda x: np.swapaxes(x, 0, 1), joined)
+    curves = {
+        "train/xs": np.arange(plan.num_steps + 1, dtype=np.int64),
+        "train/loss": joined.train_loss,
+        "eval/xs": plan.eval_steps,
+    }
+    for i, split in enumerate(EVAL_SPLITS):
+        for metric, values in joined.metrics.items():
+            curves[f"eval/{split}/{metric}"] = values[..., i]
+    return curves

@@ -138,9 +138,16 @@ def _check(name: str, hparams: dict[str, Any], shape: tuple[int, int]) -> None:
     tolerance = TOLERANCE
     if name == "RAdam" and "beta2" not in hparams:
         tolerance = RADAM_TOLERANCE
-    err=_largest_error(got, want, problem[0])
-    print("ERR", name, hparams, shape, err, {k:np.abs(v-problem[0][k]).max() for k,v in want.items()})
-    assert  err < tolerance
+    err = _largest_error(got, want, problem[0])
+    print(
+        "ERR",
+        name,
+        hparams,
+        shape,
+        err,
+        {k: np.abs(v - problem[0][k]).max() for k, v in want.items()},
+    )
+    assert err < tolerance
     assert int(state.iteration) == STEPS
 
 

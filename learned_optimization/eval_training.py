@@ -151,6 +151,13 @@ def trial_curves(result: GridResult, config: int, seed: int) -> dict[str, np.nda
     }
 
 
+def _num_cores() -> int:
+    # Not every system can say which cores this process may use.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def use_all_cores() -> None:
     """Makes every processor core a jax device of its own.
 
@@ -162,7 +169,7 @@ def use_all_cores() -> None:
     if "JAX_NUM_CPU_DEVICES" in os.environ:
         return
     try:
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+        jax.config.update("jax_num_cpu_devices", _num_cores())
     except RuntimeError:
         # The backend is up already and keeps the devices it has.
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,6 +72,16 @@ class QuadraticTask(Task):
 
     def __post_init__(self) -> None:
         check_at_least("dim", self.dim, 1)
+
+    @property
+    def name(self) -> str:
+        """The class name, then every setting that is not the default."""
+        changed = [
+            f"_{field.name}{getattr(self, field.name)}"
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+        return self._name or type(self).__name__ + "".join(changed)
 
     def init(self, key: PRNGKey) -> Params:
         """A standard normal draw, float32 `[dim]`."""

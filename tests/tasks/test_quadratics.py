@@ -213,3 +213,10 @@ def test_noisy_family_draws_positive_curvature_of_median_one():
     np.testing.assert_allclose(np.median(cfgs["stretch"]), 1, rtol=0.03)
     correlation = np.corrcoef(np.ravel(cfgs["stretch"]), np.ravel(cfgs["center"]))
     assert abs(correlation[0, 1]) < 0.05
+
+
+def test_other_settings_have_other_names():
+    assert quadratics.QuadraticTask().name == "QuadraticTask"
+    assert quadratics.QuadraticTask(dim=100).name == "QuadraticTask_dim100"
+    noisy = quadratics.NoisyMeanQuadraticTask(dim=3, noise_std=0.5)
+    assert noisy.name == "NoisyMeanQuadraticTask_dim3_noise_std0.5"

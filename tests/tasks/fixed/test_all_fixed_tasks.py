@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from learned_optimization.errors import UnknownNameError
+from learned_optimization.eval_training import multi_trial_training_curves
+from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.tasks import registry
 from learned_optimization.tasks.base import get_task_from_name
 from learned_optimization.tasks.datasets.base import ArrayData
 
-KEYS = jax.random.split(jax.random.PRNGKey(0), 3)
+KEYS = jax.random.split(jax.random.PRNGKey(0), 5)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ PUBLISHED = {
 }
 
 every_task = pytest.mark.parametrize("name", registry.all_fixed_tasks())
+published_task = pytest.mark.parametrize("name", PUBLISHED)
 
 
 def made_up_batch(task):
@@ -112,11 +115,7 @@ def reference_normalizer(published, losses):
     return np.clip(np.where(np.isfinite(losses), losses, worst), 0, worst)
 
 
-def test_the_registered_tasks_are_the_published_ones():
-    assert list(registry.all_fixed_tasks()) == sorted(PUBLISHED)
-
-
-@every_task
+@published_task
 def test_settings(name):
     task, want = registry.get(name).make(), PUBLISHED[name]
     image = task.datasets.abstract_batch["image"]
@@ -129,9 +128,13 @@ def test_settings(name):
     assert getattr(task, "loss_kind", "autoencoder") == want.loss
     assert getattr(task, "dropout", 0) == 0
     assert getattr(task, "norm", None) is None
+    _, _, aux = jax.eval_shape(
+        task.loss_with_state_and_aux, *start(name), KEYS[0], made_up_batch(task)
+    )
+    assert aux.keys() == ({"accuracy"} if want.loss == "cross_entropy" else set())
 
 
-@every_task
+@published_task
 def test_parameter_count(name):
     params, _ = jax.eval_shape(registry.get(name).make().init_with_state, KEYS[0])
     leaves = jax.tree.leaves(params)
@@ -200,21 +203,42 @@ def test_training_and_evaluation_of_many_seeds(name):
         np.testing.assert_allclose(loss, losses[i], rtol=1e-5)
         assert_trees_close(new_state, jax.tree.map(lambda a, i=i: a[i], new_states))
         evaluate(start(name, i)[0], new_state, key, data)
-        classifies = PUBLISHED[name].loss == "cross_entropy"
-        assert aux.keys() == ({"accuracy"} if classifies else set())
         assert all(value.shape == () for value in aux.values())
 
 
+LOSSES = [-np.inf, -1, 0, 0.25, 0.9999, 1, 2.3, 3.4, 3.46, 1e30, np.inf, np.nan]
+
+
 @every_task
+def test_normalizer_keeps_the_order_of_losses(name):
+    normalizer = jax.jit(registry.get(name).make().normalizer)
+    got = [float(normalizer(jnp.float32(loss))) for loss in LOSSES if loss > 0]
+    assert got == sorted(got)
+
+
+@published_task
 def test_normalizer(name):
-    task = registry.get(name).make()
-    losses = [-np.inf, -1, 0, 0.25, 0.9999, 1, 2.3, 3.4, 3.46, 1e30, np.inf, np.nan]
+    task, losses = registry.get(name).make(), LOSSES
     got = task.normalizer(jnp.float32(losses))
     want = reference_normalizer(PUBLISHED[name], np.float32(losses))
     np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
 @every_task
+def test_engine_learns(name, monkeypatch):
+    if not registry.get(name).make().datasets.is_at_hand():
+        monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "1")
+    opts = [Adam(learning_rate=lr) for lr in (1e-3, 1e-2)]
+    curves = multi_trial_training_curves(
+        registry.get(name).make(), opts, 20, [jax.random.PRNGKey(0)], eval_batches=1
+    ).curves
+    for split in ("train", "outer_valid", "test"):
+        loss = curves[f"eval/{split}/loss"]
+        assert np.isfinite(loss).all()
+        assert loss[..., -1].min() < 0.97 * loss[..., 0].max()
+
+
+@published_task
 def test_loss_at_init(name, monkeypatch):
     published = PUBLISHED[name]
     if published.dataset == "mnist":
@@ -222,7 +246,6 @@ def test_loss_at_init(name, monkeypatch):
     task = registry.get(name).make()
     loss = jax.jit(jax.vmap(task.loss_with_state, in_axes=(0, 0, None, None)))
     losses, _ = loss(*starts(name), KEYS[0], first_batch(task))
-    print(f"{name}: {np.mean(losses):.4f} of {losses}")
     if published.loss_at_init is not None:
         np.testing.assert_allclose(np.mean(losses), published.loss_at_init, rtol=0.03)
     elif published.loss == "cross_entropy":

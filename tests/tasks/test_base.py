@@ -105,7 +105,7 @@ def test_what_must_be_defined_is_named(call, message):
 def test_single_task_family():
     train, evaluation = BatchQuadraticTask(4), BatchQuadraticTask(4, batch_size=7)
     family = single_task_to_family(train, evaluation)
-    assert family.name == "BatchQuadraticTask"
+    assert family.name == "BatchQuadraticTask_dim4"
     assert family.datasets == train.datasets
     assert family.eval_datasets == evaluation.datasets
     assert family.sample_task(KEY) is train

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 import gin
 import jax
+import numpy as np
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.trials import Trial, TrialGrid
@@ -21,6 +23,8 @@ from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.eval_training import Device, RunPlan
 from learned_optimization.optimizers.base import Optimizer, get_optimizer
 from learned_optimization.tasks.base import Task, get_task_from_name
+
+_NUMBERS = (int, float, np.generic, np.ndarray, jax.Array)
 
 _COLLECTED: ContextVar[list[Trial] | None] = ContextVar("collected", default=None)
 
@@ -63,20 +67,17 @@ def inner_train_task(
       LoptError: if an argument is wrong, the task's data is not at hand, or the
         result directory cannot be written; nothing is written then.
     """
-    task = get_task_from_name(task) if isinstance(task, str) else task
-    eval_task = (
-        get_task_from_name(eval_task) if isinstance(eval_task, str) else eval_task
-    )
-    opt = get_optimizer(opt)() if isinstance(opt, str) else opt
+    task = _as_task("task", task)
+    eval_task = task if eval_task is None else _as_task("eval_task", eval_task)
+    opt = _as_optimizer(opt)
     check_at_least("seed", seed, 0)
-    eval_task = eval_task or task
     trial = Trial(
         task=task,
         eval_task=eval_task,
-        task_name=task_name or task.name,
+        task_name=_as_folder("task_name", task_name or task.name),
         eval_task_name=eval_task_name or eval_task.name,
         opt=opt,
-        opt_name=opt_name or opt.name,
+        opt_name=_as_folder("opt_name", opt_name or opt.name),
         plan=RunPlan(num_steps, eval_every, eval_batches, last_eval_batches),
         seed=seed,
         device=find_device(device),
@@ -92,6 +93,42 @@ def inner_train_task(
     return result
 
 
+def _as_task(argument: str, value: Any) -> Task:
+    if isinstance(value, str):
+        return get_task_from_name(value)
+    if not isinstance(value, Task):
+        raise LoptError(
+            f"{argument} must be a task, e.g. @ImageMLP_FashionMnist8_Relu32() in gin, "
+            f"or the name of one, got {value!r}."
+        )
+    return value
+
+
+def _as_optimizer(value: Any) -> Optimizer:
+    if isinstance(value, str):
+        return get_optimizer(value)()
+    if not isinstance(value, Optimizer):
+        raise LoptError(
+            "opt must be an optimizer, e.g. @Adam() in gin, or the name of one, "
+            f"got {value!r}."
+        )
+    for path, leaf in jax.tree_util.tree_leaves_with_path(value):
+        # An optimizer that is no dataclass is a leaf of its own.
+        if leaf is not value and not isinstance(leaf, _NUMBERS):
+            name = type(value).__name__ + jax.tree_util.keystr(path)
+            raise LoptError(f"{name} must be a number, got {leaf!r}.")
+    return value
+
+
+def _as_folder(argument: str, value: str) -> str:
+    if value in ("", ".", "..") or "/" in value:
+        raise LoptError(
+            f"{argument} names a folder, so it must hold no slash and not be empty, "
+            f"got {value!r}."
+        )
+    return value
+
+
 @contextlib.contextmanager
 def collecting_trials() -> Iterator[list[Trial]]:
     """Within it, `inner_train_task` only notes the trial it would have trained.
@@ -99,10 +136,9 @@ def collecting_trials() -> Iterator[list[Trial]]:
     This is how a whole set is read from gin configurations before any of it
     runs.
     """
-    token = _COLLECTED.set([])
+    collected: list[Trial] = []
+    token = _COLLECTED.set(collected)
     try:
-        collected = _COLLECTED.get()
-        assert collected is not None
         yield collected
     finally:
         _COLLECTED.reset(token)

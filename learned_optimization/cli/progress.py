@@ -48,7 +48,9 @@ class ProgressBar:
 
     def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
         """Sets the length of the bar."""
-        self._bar.update(self._row, total=max(total_updates, 1))
+        self._bar.update(
+            self._row, total=max(total_updates, 1), description="compiling"
+        )
         if num_done:
             self._console.print(f"{num_done} of {num_trials} trials have results")
 

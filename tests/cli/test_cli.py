@@ -145,13 +145,25 @@ def run_trainer(*args: str) -> subprocess.CompletedProcess:
         ({"num_steps": "0"}, "num_steps must be a whole number of at least 1, got 0"),
         ({"eval_every": "0"}, "eval_every must be a whole number of at least 1, got 0"),
         ({"seed": "-1"}, "seed must be a whole number of at least 0, got -1"),
+        ({"num_steps": "'x'"}, "num_steps must be a whole number"),
         ({"opt": "@Adan()"}, "did you mean Adam"),
+        ({"opt": "'Adan'"}, "did you mean Adam"),
+        ({"opt": "@Adam"}, "opt must be an optimizer, e.g. @Adam() in gin"),
+        ({"opt": f"@{TASK}()"}, "opt must be an optimizer"),
+        ({"task": "3"}, "task must be a task, e.g."),
+        ({"eval_task": "'ImageMLP'"}, "unknown task 'ImageMLP'"),
+        ({"opt_name": "'a/b'"}, "opt_name names a folder"),
         ({"task": "@ImageMLP_FashionMnist8_Relu()"}, f"did you mean {TASK}"),
         ({"device": "'tpu:7'"}, "no device 'tpu:7': this machine has cpu:0"),
     ],
 )
 def test_run_trainer_refuses(changes, message):
     assert message in refused(run_trainer(*trainer_args(**changes)))
+
+
+def test_hyper_parameters_must_be_numbers():
+    args = [*trainer_args(), "--gin_bindings=Adam.beta1='abc'"]
+    assert "Adam.beta1 must be a number, got 'abc'" in refused(run_trainer(*args))
 
 
 def test_run_trainer_names_missing_arguments():

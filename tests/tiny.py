@@ -7,8 +7,10 @@ import gin
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from learned_optimization.baselines.hparam_sets import HParamSet
+from learned_optimization.optimizers.optax_opts import OptaxOptimizer
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges
 
@@ -82,6 +84,21 @@ class StatefulTask(TinyTask):
     def loss_with_state_and_aux(self, params, state, key, data):
         loss, state = self.loss_with_state(params, state, key, data)
         return loss, state, {"calls": state["calls"]}
+
+
+@gin.configurable(module="tests")
+class PlainSGD(OptaxOptimizer):
+    """As users may write one: no dataclass, no pytree."""
+
+    def __init__(self, learning_rate=0.01):
+        self.learning_rate = learning_rate
+
+    @property
+    def name(self):
+        return f"PlainSGD_lr{self.learning_rate}"
+
+    def transformation(self):
+        return optax.sgd(self.learning_rate)
 
 
 @gin.configurable(module="tests")

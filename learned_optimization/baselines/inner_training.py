@@ -26,6 +26,9 @@ from learned_optimization.tasks.base import Task, get_task_from_name
 
 _NUMBERS = (int, float, np.generic, np.ndarray, jax.Array)
 
+# jax keeps the lowest 32 bits of a seed: a larger one would repeat another's.
+_NUM_SEEDS = 1 << 32
+
 _COLLECTED: ContextVar[list[Trial] | None] = ContextVar("collected", default=None)
 
 
@@ -71,6 +74,8 @@ def inner_train_task(
     eval_task = task if eval_task is None else _as_task("eval_task", eval_task)
     opt = _as_optimizer(opt)
     check_at_least("seed", seed, 0)
+    if seed >= _NUM_SEEDS:
+        raise LoptError(f"seed must be below {_NUM_SEEDS}, got {seed}.")
     trial = Trial(
         task=task,
         eval_task=eval_task,

@@ -145,11 +145,18 @@ def make_grids(trials: Iterable[Trial]) -> list[TrialGrid]:
             first.eval_task_name,
             first.plan,
             first.device,
-            jax.tree.structure(first.opt),
+            _shared_structure(first.opt),
             tuple(sorted(by_seed)),
         )
         grids[key].append(row)
     return [TrialGrid(rows) for rows in grids.values()]
+
+
+def _shared_structure(opt: Optimizer) -> Any:
+    """Equal for optimizers that one program can serve."""
+    leaves, structure = jax.tree.flatten(opt)
+    # A class that is no pytree of hyper-parameters is a leaf of itself.
+    return id(opt) if any(leaf is opt for leaf in leaves) else structure
 
 
 def _check_same_setting(others: Iterable[Trial], trial: Trial) -> None:

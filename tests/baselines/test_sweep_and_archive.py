@@ -224,6 +224,13 @@ def test_synthetic_results_never_stand_in_for_real_ones(small_set):
     assert not arrays["synthetic_data"].any()
 
 
+def test_optimizers_that_are_plain_classes_run_one_by_one():
+    plain = tiny_set("TinyPlain_20_R3", optimizer="PlainSGD")
+    recorder = Recorder()
+    assert run_sweep([TASK], [plain], recorder).num_trials == 9
+    assert recorder.finishes == [(3, 0), (3, 0), (3, 3)]
+
+
 def test_wait_until_ready(small_set):
     with pytest.raises(LoptError, match="gave up after"):
         run_archive.wait_until_ready_then_archive_task(

@@ -146,6 +146,7 @@ def run_trainer(*args: str) -> subprocess.CompletedProcess:
         ({"eval_every": "0"}, "eval_every must be a whole number of at least 1, got 0"),
         ({"seed": "-1"}, "seed must be a whole number of at least 0, got -1"),
         ({"num_steps": "'x'"}, "num_steps must be a whole number"),
+        ({"seed": "4294967296"}, "seed must be below 4294967296"),
         ({"opt": "@Adan()"}, "did you mean Adam"),
         ({"opt": "'Adan'"}, "did you mean Adam"),
         ({"opt": "@Adam"}, "opt must be an optimizer, e.g. @Adam() in gin"),

@@ -11,10 +11,11 @@ from learned_optimization.eval_training import (
     single_task_training_curves,
     trial_curves,
 )
+from learned_optimization.optimizers.learning_rate_schedules import Constant
 from learned_optimization.optimizers.optax_opts import SGD, SGDM, Adam
 from learned_optimization.tasks.base import Task
 from learned_optimization.training import run as run_module
-from tests.tiny import StatefulTask, TinyTask
+from tests.tiny import PlainSGD, StatefulTask, TinyTask
 from tests.training import reference_loop
 
 # Float32 sums in another order: what docs/determinism.md promises for runs of
@@ -236,6 +237,25 @@ def test_optimizers_of_different_structure_are_refused():
         multi_trial_training_curves(
             TinyTask(), [SGD(), Adam()], 5, [jax.random.PRNGKey(0)]
         )
+
+
+def test_plain_classes_and_schedules_train_like_the_rest():
+    key = jax.random.PRNGKey(0)
+    want = single_task_training_curves(TinyTask(), SGD(learning_rate=0.1), 20, key)
+    for same in (PlainSGD(0.1), SGD(learning_rate=Constant(learning_rate=0.1))):
+        got = single_task_training_curves(TinyTask(), same, 20, key)
+        assert_curves_close(got, want)
+    with pytest.raises(LoptError, match="Run them one by one"):
+        multi_trial_training_curves(
+            TinyTask(), [PlainSGD(0.1), PlainSGD(0.2)], 5, [key]
+        )
+    scheduled = multi_trial_training_curves(
+        TinyTask(),
+        [SGD(learning_rate=Constant(learning_rate=lr)) for lr in (0.2, 0.1)],
+        20,
+        [key],
+    )
+    assert_curves_close(trial_curves(scheduled, 1, 0), want)
 
 
 def test_nothing_to_train_is_refused():

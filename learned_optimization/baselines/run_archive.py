@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from learned_optimization import configuration
 from learned_optimization.baselines.archiving import (
@@ -19,8 +19,7 @@ from learned_optimization.baselines.archiving import (
     maybe_get_hparam_set,
     wait_until_ready_then_archive_task,
 )
-from learned_optimization.baselines.run_trainer import add_gin_arguments
-from learned_optimization.errors import LoptError
+from learned_optimization.baselines.gin_command import run_gin_command
 
 __all__ = [
     "main",
@@ -32,19 +31,12 @@ __all__ = [
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m learned_optimization.baselines.run_archive",
-        description="Archive the trials of a set once all of them are there.",
+    return run_gin_command(
+        argv,
+        "learned_optimization.baselines.run_archive",
+        "Archive the trials of a set once all of them are there.",
+        partial(configuration.call_bound, wait_until_ready_then_archive_task),
     )
-    add_gin_arguments(parser)
-    args = parser.parse_args(argv)
-    try:
-        configuration.load(args.gin_file, args.gin_bindings)
-        configuration.call_bound(wait_until_ready_then_archive_task)
-    except LoptError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import typer
-
-from learned_optimization.cli.options import GinBindings, GinFiles
+from learned_optimization.cli.options import GinBindings, GinFiles, load_gin
 
 
 def train(gin_file: GinFiles = None, gin_bindings: GinBindings = None) -> None:
     """Train one task with one optimizer, configured by gin."""
-    from learned_optimization.baselines import run_trainer
+    from learned_optimization.baselines.run_trainer import train_and_print
 
-    raise typer.Exit(run_trainer.run(gin_file or [], gin_bindings or []))
+    load_gin(gin_file, gin_bindings)
+    train_and_print()

@@ -6,6 +6,8 @@ zero: the first update asks for `schedule(0)`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -78,8 +80,32 @@ class ExpDecay(Schedule):
         return self.learning_rate * jnp.exp(-self.rate * t)
 
 
+class _WarmUpThenDecay(Schedule):
+    """A straight line up to the peak, then down to a share of it."""
+
+    num_steps: Any
+    learning_rate: Any
+    warmup_steps: Any
+    final_fraction: Any
+
+    def left(self, progress: jax.Array) -> jax.Array:
+        """What is left of the way down, from 1 at progress 0 to 0 at progress 1."""
+        raise NotImplementedError
+
+    def __call__(self, step: ArrayLike) -> jax.Array:
+        """The learning rate of update `step`, counted from zero."""
+        step = jnp.asarray(step, jnp.float32)
+        warm = (step + 1.0) / jnp.maximum(self.warmup_steps, 1.0)
+        decay_steps = jnp.maximum(self.num_steps - self.warmup_steps, 1.0)
+        progress = jnp.clip((step - self.warmup_steps) / decay_steps, 0.0, 1.0)
+        decayed = self.final_fraction + (1.0 - self.final_fraction) * self.left(
+            progress
+        )
+        return self.learning_rate * jnp.where(step < self.warmup_steps, warm, decayed)
+
+
 @hparams_dataclass
-class CosineDecay(Schedule):
+class CosineDecay(_WarmUpThenDecay):
     """Linear warm-up, then a half cosine down to a share of the peak.
 
     The shape of Loshchilov & Hutter 2017 (arXiv:1608.03983) without restarts.
@@ -90,20 +116,13 @@ class CosineDecay(Schedule):
     warmup_steps: Scalar = hparam(default=0.0, short="warmup")
     final_fraction: Scalar = hparam(default=0.0, short="final")
 
-    def __call__(self, step: ArrayLike) -> jax.Array:
-        """The learning rate of update `step`, counted from zero."""
-        step = jnp.asarray(step, jnp.float32)
-        warm = (step + 1.0) / jnp.maximum(self.warmup_steps, 1.0)
-        progress = (step - self.warmup_steps) / jnp.maximum(
-            self.num_steps - self.warmup_steps, 1.0
-        )
-        cosine = 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
-        decayed = self.final_fraction + (1.0 - self.final_fraction) * cosine
-        return self.learning_rate * jnp.where(step < self.warmup_steps, warm, decayed)
+    def left(self, progress: jax.Array) -> jax.Array:
+        """Half a cosine."""
+        return 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
 
 
 @hparams_dataclass
-class LinearDecay(Schedule):
+class LinearDecay(_WarmUpThenDecay):
     """Linear warm-up, then a straight line down to a share of the peak."""
 
     num_steps: Scalar = hparam(default=10_000.0, short="steps")
@@ -111,13 +130,6 @@ class LinearDecay(Schedule):
     warmup_steps: Scalar = hparam(default=0.0, short="warmup")
     final_fraction: Scalar = hparam(default=0.0, short="final")
 
-    def __call__(self, step: ArrayLike) -> jax.Array:
-        """The learning rate of update `step`, counted from zero."""
-        step = jnp.asarray(step, jnp.float32)
-        warm = (step + 1.0) / jnp.maximum(self.warmup_steps, 1.0)
-        progress = (step - self.warmup_steps) / jnp.maximum(
-            self.num_steps - self.warmup_steps, 1.0
-        )
-        left = 1.0 - jnp.clip(progress, 0.0, 1.0)
-        decayed = self.final_fraction + (1.0 - self.final_fraction) * left
-        return self.learning_rate * jnp.where(step < self.warmup_steps, warm, decayed)
+    def left(self, progress: jax.Array) -> jax.Array:
+        """A straight line."""
+        return 1.0 - progress

@@ -96,6 +96,16 @@ class OptaxOptimizer(Optimizer):
         )
 
 
+def _moments(opt: Any) -> dict[str, Any]:
+    """What every optimizer with Adam's two moments gives optax."""
+    return {
+        "b1": opt.beta1,
+        "b2": opt.beta2,
+        "eps": opt.epsilon,
+        "eps_root": opt.epsilon_root,
+    }
+
+
 @optimizer
 class SGD(OptaxOptimizer):
     """Stochastic gradient descent (Robbins & Monro 1951)."""
@@ -131,35 +141,17 @@ class Adam(OptaxOptimizer):
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
-        return optax.adam(
-            self.learning_rate,
-            b1=self.beta1,
-            b2=self.beta2,
-            eps=self.epsilon,
-            eps_root=self.epsilon_root,
-        )
+        return optax.adam(self.learning_rate, **_moments(self))
 
 
 class _ScheduledAdam(OptaxOptimizer):
-    learning_rate: Any
-    beta1: Any
-    beta2: Any
-    epsilon: Any
-    epsilon_root: Any
-
     def schedule(self) -> Schedule:
         """The learning rate of each step."""
         raise NotImplementedError
 
     def transformation(self) -> optax.GradientTransformation:
         """Adam under the schedule."""
-        return optax.adam(
-            self.schedule(),
-            b1=self.beta1,
-            b2=self.beta2,
-            eps=self.epsilon,
-            eps_root=self.epsilon_root,
-        )
+        return optax.adam(self.schedule(), **_moments(self))
 
 
 @optimizer
@@ -233,13 +225,7 @@ class AdaBelief(OptaxOptimizer):
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
-        return optax.adabelief(
-            self.learning_rate,
-            b1=self.beta1,
-            b2=self.beta2,
-            eps=self.epsilon,
-            eps_root=self.epsilon_root,
-        )
+        return optax.adabelief(self.learning_rate, **_moments(self))
 
 
 @optimizer
@@ -256,12 +242,7 @@ class AdamW(OptaxOptimizer):
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
         return optax.adamw(
-            self.learning_rate,
-            b1=self.beta1,
-            b2=self.beta2,
-            eps=self.epsilon,
-            eps_root=self.epsilon_root,
-            weight_decay=self.weight_decay,
+            self.learning_rate, **_moments(self), weight_decay=self.weight_decay
         )
 
 
@@ -343,12 +324,7 @@ class Lamb(OptaxOptimizer):
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
         return optax.lamb(
-            self.learning_rate,
-            b1=self.beta1,
-            b2=self.beta2,
-            eps=self.epsilon,
-            eps_root=self.epsilon_root,
-            weight_decay=self.weight_decay,
+            self.learning_rate, **_moments(self), weight_decay=self.weight_decay
         )
 
 
@@ -387,12 +363,7 @@ class RAdam(OptaxOptimizer):
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
         return optax.radam(
-            self.learning_rate,
-            b1=self.beta1,
-            b2=self.beta2,
-            eps=self.epsilon,
-            eps_root=self.epsilon_root,
-            threshold=self.threshold,
+            self.learning_rate, **_moments(self), threshold=self.threshold
         )
 
 
@@ -436,8 +407,7 @@ class SM3(OptaxOptimizer):
         """The optax transformation of these hyper-parameters."""
         sm3 = optax.scale_by_sm3(b1=self.momentum, b2=self.beta2, eps=self.epsilon)
         return optax.chain(
-            _scalars_as_vectors(sm3),
-            optax.scale_by_learning_rate(self.learning_rate),
+            _scalars_as_vectors(sm3), optax.scale_by_learning_rate(self.learning_rate)
         )
 
 

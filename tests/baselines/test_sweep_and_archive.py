@@ -77,19 +77,7 @@ def test_result_file_has_every_documented_key(small_set):
             for split in ("train", "outer_valid", "test")
             for metric in ("loss", "loss_normalized", "norm")
         },
-        **dict.fromkeys(
-            (
-                "eval/eval_batches",
-                "eval/last_eval_batches",
-                "num_steps",
-                "eval_every",
-                "eval_batches",
-                "last_eval_batches",
-                "accelerator_devs",
-                "seed",
-            ),
-            (np.int64, ()),
-        ),
+        **dict.fromkeys(INT64_SCALARS, (np.int64, ())),
     }
     for key, (dtype, shape) in documented.items():
         assert result[key].dtype == dtype, key

@@ -41,9 +41,10 @@ def sgd(p: Array, g: Array, s: State, t: int, h: Hparams) -> Step:
 
 
 def sgdm(p: Array, g: Array, s: State, t: int, h: Hparams) -> Step:
-    # Polyak 1964, heavy ball: x' = x - lr g + momentum (x - x_before).
-    before = s.get("before", p)
-    return p - h.learning_rate * g + h.momentum * (p - before), {"before": p}
+    # Polyak 1964, heavy ball, written with a velocity. In optax, as in most programs
+    # since, the rate multiplies the velocity: under a schedule it is today's rate.
+    velocity = h.momentum * s.get("velocity", 0.0) + g
+    return p - h.learning_rate * velocity, {"velocity": velocity}
 
 
 def _adam_direction(g: Array, s: State, t: int, h: Hparams) -> Step:

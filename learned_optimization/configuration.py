@@ -66,6 +66,9 @@ def load(files: Sequence[str] = (), bindings: Sequence[str] = ()) -> None:
 def bound(bindings: Bindings) -> Iterator[None]:
     """Adds bindings to the global configuration within a `with` block.
 
+    What was bound before is put back as gin writes it down: a binding whose
+    value has no literal form, made from Python, is lost.
+
     Args:
       bindings: configurable and parameter, e.g. `"Adam.learning_rate"`, to a
         value; a string that starts with `@` or `%` is a gin reference.
@@ -104,7 +107,7 @@ def _literal(value: Any) -> str:
 def _helpful_errors() -> Iterator[None]:
     try:
         yield
-    except (ValueError, SyntaxError, OSError) as error:
+    except (ValueError, SyntaxError, OSError, ImportError) as error:
         raise LoptError(_explain(error)) from error
 
 

@@ -53,6 +53,10 @@ class ResultError(LoptError):
     """A result file or archive is missing, unreadable or inconsistent."""
 
 
+class DamagedFileError(ResultError):
+    """A result file whose content is not what it should be."""
+
+
 def nearest_names(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """At most `n` names of `known` that look like `name`, best first."""
     by_lower = {k.lower(): k for k in known}

@@ -126,7 +126,7 @@ def multi_trial_training_curves(
       LoptError: if a number is below 1, the optimizers cannot share a program,
         or the task's data is not at hand.
     """
-    if not opts or not keys:
+    if len(opts) == 0 or len(keys) == 0:
         raise LoptError(
             "training needs at least one optimizer and one key, got "
             f"{len(opts)} optimizers and {len(keys)} keys."

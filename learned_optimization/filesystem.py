@@ -6,6 +6,7 @@ appears under its final name only when it is whole.
 
 from __future__ import annotations
 
+import io
 import os
 import posixpath
 import uuid
@@ -19,7 +20,13 @@ from learned_optimization.errors import ResultError
 
 
 def _resolve(path: str | os.PathLike) -> tuple[Any, str]:
-    return fsspec.core.url_to_fs(os.path.expanduser(os.fspath(path)))
+    try:
+        return fsspec.core.url_to_fs(os.path.expanduser(os.fspath(path)))
+    except (ValueError, ImportError) as error:
+        raise ResultError(
+            f"cannot use the path {os.fspath(path)}: {error}. For gs:// install "
+            "optimizer-baselines[gcs], for s3:// optimizer-baselines[s3]."
+        ) from error
 
 
 def join(root: str, *parts: str) -> str:
@@ -83,8 +90,10 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], None]) -> 
     folder, name = posixpath.split(inner)
     fs.makedirs(folder, exist_ok=True)
     if not isinstance(fs, LocalFileSystem):
-        with fs.open(inner, "wb") as file:
-            write(file)
+        # A file opened for writing would be committed even after an error.
+        content = io.BytesIO()
+        write(content)
+        fs.pipe_file(inner, content.getvalue())
         return
     hidden = posixpath.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -107,16 +116,21 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], None]) -> 
 def check_writable(folder: str | os.PathLike) -> None:
     """Makes sure files can be written below a folder, before work is spent.
 
+    Nothing is left behind: where the folder is missing, the nearest folder
+    above it is tried.
+
     Args:
-      folder: made if missing.
+      folder: the folder, which need not exist yet.
 
     Raises:
       ResultError: naming the folder and the reason, if nothing can be written.
     """
     fs, inner = _resolve(folder)
+    if isinstance(fs, LocalFileSystem):
+        while not os.path.lexists(inner):
+            inner = posixpath.dirname(inner)
     probe = posixpath.join(inner, f".lopt-write-check-{uuid.uuid4().hex}")
     try:
-        fs.makedirs(inner, exist_ok=True)
         fs.pipe_file(probe, b"")
         fs.rm_file(probe)
     except OSError as error:

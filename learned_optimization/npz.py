@@ -11,10 +11,10 @@ from typing import IO, Any
 import numpy as np
 
 from learned_optimization import filesystem
-from learned_optimization.errors import ResultError
+from learned_optimization.errors import DamagedFileError, ResultError
 
 # What a damaged npz raises, depending on where the damage is.
-_BAD_FILE_ERRORS = (
+_DAMAGE = (
     OSError,
     ValueError,
     KeyError,
@@ -63,7 +63,8 @@ def read_npz(
       missing_ok: leave out keys the file lacks.
 
     Raises:
-      ResultError: if the file is missing, damaged, lacks a key, or holds
+      ResultError: if the file is missing or cannot be reached.
+      DamagedFileError: if it is damaged, lacks a key, or holds
         Python objects.
     """
     if not filesystem.exists(path):
@@ -72,13 +73,16 @@ def read_npz(
         with filesystem.open_to_read(path) as file:
             # A zip is read from its end: one read beats many seeks when remote.
             content = io.BytesIO(file.read())
+    except OSError as error:
+        raise ResultError(f"cannot read {path}: {error}.") from error
+    try:
         with np.load(content, allow_pickle=False) as npz:
             wanted = npz.files if keys is None else keys
             if missing_ok:
                 wanted = [key for key in wanted if key in npz.files]
             return {key: npz[key] for key in wanted}
-    except _BAD_FILE_ERRORS as error:
-        raise ResultError(
+    except _DAMAGE as error:
+        raise DamagedFileError(
             f"cannot read {path}: {error}. The file is damaged, or not what it "
             "should be: delete it and make it again."
         ) from error

@@ -31,6 +31,16 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["file.bin"]
 
 
+def test_an_interrupted_write_to_a_store_leaves_nothing():
+    def interrupted(file):
+        file.write(b"half")
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        filesystem.write_whole("memory://lopt-fs/half.bin", interrupted)
+    assert not filesystem.exists("memory://lopt-fs/half.bin")
+
+
 def test_list_files(tmp_path):
     for name in ("b.x", "a.x", "c.y"):
         (tmp_path / name).write_bytes(b"")
@@ -59,8 +69,8 @@ def test_memory_urls():
 
 
 def test_check_writable(tmp_path):
-    filesystem.check_writable(tmp_path / "new")
-    assert os.listdir(tmp_path / "new") == []
+    filesystem.check_writable(tmp_path / "new" / "deep")
+    assert os.listdir(tmp_path) == []
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match=r"cannot write below .*file/sub"):
         filesystem.check_writable(tmp_path / "file" / "sub")

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from functools import cache
 
-import gin
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
 from learned_optimization.baselines.hparam_sets import HParamSet
+from learned_optimization.configurable import configurable
 from learned_optimization.optimizers.optax_opts import OptaxOptimizer
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges
@@ -86,7 +86,7 @@ class StatefulTask(TinyTask):
         return loss, state, {"calls": state["calls"]}
 
 
-@gin.configurable(module="tests")
+@configurable("tests")
 class PlainSGD(OptaxOptimizer):
     """As users may write one: no dataclass, no pytree."""
 
@@ -101,7 +101,7 @@ class PlainSGD(OptaxOptimizer):
         return optax.sgd(self.learning_rate)
 
 
-@gin.configurable(module="tests")
+@configurable("tests")
 def TinyRegression() -> Task:
     task = TinyTask()
     object.__setattr__(task, "_name", "TinyRegression")

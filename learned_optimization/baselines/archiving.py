@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,13 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from learned_optimization.baselines.hparam_sets import HParamSet, get_hparam_set
-from learned_optimization.baselines.utils import (
-    Result,
-    load_baseline_results_from_dir,
-    write_archive,
-)
-from learned_optimization.configurable import configurable
+from learned_optimization.baselines.repetitions import fill, is_synthetic, scan
+from learned_optimization.baselines.utils import Result, write_archive
+from learned_optimization.configurable import configurable, configurable_names
 from learned_optimization.errors import LoptError, ResultError
+from learned_optimization.tasks import registry
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,13 @@ class MissingResults:
 
     Attributes:
       save_dir: folder of the configuration's results.
-      seeds: seeds that have no result there.
+      seeds: seeds that have no readable result there.
+      unreadable: files there that cannot be read.
     """
 
     save_dir: str
     seeds: tuple[int, ...]
+    unreadable: tuple[str, ...]
 
 
 def gather(
@@ -36,38 +37,18 @@ def gather(
 ) -> tuple[list[list[Result]], list[MissingResults]]:
     """Loads the results of a set on a task.
 
-    A repetition is filled by the result with its seed; a file that records no
-    seed, as older ones do, fills any repetition left.
-
     Returns:
       The results found, a list of repetitions for each configuration, and what
-      is missing.
-
-    Raises:
-      ResultError: if a file cannot be read.
+      is missing. A file that cannot be read is as good as missing.
     """
     found, missing = [], []
     for save_dir, repetitions in hparam_set(task_name)[1]:
-        by_seed: dict[int, Result] = {}
-        without_seed: list[Result] = []
-        results = load_baseline_results_from_dir(save_dir)
-        # Real data before synthetic, where there are both.
-        for result in sorted(results, key=_is_synthetic):
-            if "seed" in result:
-                by_seed.setdefault(int(result["seed"]), result)
-            else:
-                without_seed.append(result)
-        chosen, lacking = [], []
-        for seed in range(repetitions):
-            if seed in by_seed:
-                chosen.append(by_seed[seed])
-            elif without_seed:
-                chosen.append(without_seed.pop(0))
-            else:
-                lacking.append(seed)
-        found.append(chosen)
+        results, unreadable = scan(save_dir)
+        filled = fill(results, range(repetitions), synthetic=True)
+        found.append([filled[seed] for seed in sorted(filled)])
+        lacking = tuple(seed for seed in range(repetitions) if seed not in filled)
         if lacking:
-            missing.append(MissingResults(save_dir, tuple(lacking)))
+            missing.append(MissingResults(save_dir, lacking, tuple(unreadable)))
     return found, missing
 
 
@@ -81,7 +62,7 @@ def stack(results: list[list[Result]]) -> Result:
         and of real data would stand side by side.
     """
     everything = [result for row in results for result in row]
-    if len({_is_synthetic(result) for result in everything}) > 1:
+    if len({is_synthetic(result) for result in everything}) > 1:
         raise ResultError(
             "some results were trained on synthetic data (LOPT_SYNTHETIC_DATA=1) "
             "and some on real data: they do not belong in one archive. Delete one kind."
@@ -97,10 +78,6 @@ def stack(results: list[list[Result]]) -> Result:
             )
         stacked[key] = np.stack([np.stack([r[key] for r in row]) for row in results])
     return stacked
-
-
-def _is_synthetic(result: Result) -> bool:
-    return bool(result.get("synthetic_data", False))
 
 
 def maybe_get_hparam_set(task_name: str, hparam_set_name: str) -> Result | None:
@@ -147,7 +124,14 @@ def describe_missing(
     """One message: how many trials are missing, which, and what to do."""
     missing = list(missing)
     count = sum(len(m.seeds) for m in missing)
-    lines = [f"  {m.save_dir}: seeds {', '.join(map(str, m.seeds))}" for m in missing]
+    lines = [
+        line
+        for m in missing
+        for line in (
+            f"  {m.save_dir}: seeds {', '.join(map(str, m.seeds))}",
+            *(f"    cannot be read: {path}" for path in m.unreadable),
+        )
+    ]
     return (
         f"{count} of {hparam_set.num_trials} trials of {hparam_set.name} on "
         f"{task_name} are missing; run `lopt sweep {task_name} {hparam_set.name}`.\n"
@@ -171,17 +155,26 @@ def wait_until_ready_then_archive_task(
       timeout_seconds: give up after this long; never if None.
 
     Raises:
-      LoptError: when the time is up, naming what is still missing.
+      LoptError: if a name or number is wrong, or when the time is up, naming
+        what is still missing.
     """
     hparam_set = get_hparam_set(hparam_set_name)
-    start = time.monotonic()
-    while not maybe_archive_hparam_set(task_name, hparam_set_name):
-        if timeout_seconds is not None and (
-            time.monotonic() - start + poll_seconds > timeout_seconds
+    if task_name not in configurable_names():
+        registry.get(task_name)
+    for name, seconds in (("poll", poll_seconds), ("timeout", timeout_seconds)):
+        if seconds is not None and not (
+            isinstance(seconds, (int, float)) and seconds > 0
         ):
+            raise LoptError(f"{name}_seconds must be above 0, got {seconds!r}.")
+    deadline = math.inf
+    if timeout_seconds is not None:
+        deadline = time.monotonic() + timeout_seconds
+    while not maybe_archive_hparam_set(task_name, hparam_set_name):
+        left = deadline - time.monotonic()
+        if left <= 0:
             _, missing = gather(task_name, hparam_set)
             raise LoptError(
                 f"gave up after {timeout_seconds:g} s: "
                 + describe_missing(task_name, hparam_set, missing)
             )
-        time.sleep(poll_seconds)
+        time.sleep(min(poll_seconds, left))

@@ -35,6 +35,7 @@ class BestOfSet:
       opt_name: its name.
       final: split name to float `[num_seeds]`, loss of the last evaluation.
       at_edge: it is the first or last of the set: better ones may lie outside.
+      all_diverged: every configuration has a diverged seed: none is the best.
       num_diverged: trials of the set whose last evaluation is not finite.
       num_trials: trials of the set.
       select: split whose loss decided.
@@ -44,6 +45,7 @@ class BestOfSet:
     opt_name: str
     final: dict[str, np.ndarray]
     at_edge: bool
+    all_diverged: bool
     num_diverged: int
     num_trials: int
     select: str
@@ -89,7 +91,8 @@ def best_of_set(curves: Curves, select: str = "outer_valid") -> BestOfSet:
         index=index,
         opt_name=curves.opt_names[index],
         final={split: values[index] for split, values in final.items()},
-        at_edge=index in (0, len(curves.opt_names) - 1),
+        at_edge=index in (0, len(score) - 1) and bool(np.isfinite(score[index])),
+        all_diverged=not np.isfinite(score).any(),
         num_diverged=int(diverged.sum()),
         num_trials=diverged.size,
         select=select,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
 import gin
 import jax
-import numpy as np
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.trials import Trial, TrialGrid
@@ -21,10 +21,11 @@ from learned_optimization.baselines.utils import (
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.eval_training import Device, RunPlan
-from learned_optimization.optimizers.base import Optimizer, get_optimizer
+from learned_optimization.optimizers.base import Optimizer, check_hparams, get_optimizer
 from learned_optimization.tasks.base import Task, get_task_from_name
 
-_NUMBERS = (int, float, np.generic, np.ndarray, jax.Array)
+# What file systems allow in a name.
+_MAX_NAME_BYTES = 255
 
 # jax keeps the lowest 32 bits of a seed: a larger one would repeat another's.
 _NUM_SEEDS = 1 << 32
@@ -79,10 +80,10 @@ def inner_train_task(
     trial = Trial(
         task=task,
         eval_task=eval_task,
-        task_name=_as_folder("task_name", task_name or task.name),
-        eval_task_name=eval_task_name or eval_task.name,
+        task_name=_as_folder("task_name", task_name, task.name),
+        eval_task_name=_as_folder("eval_task_name", eval_task_name, eval_task.name),
         opt=opt,
-        opt_name=_as_folder("opt_name", opt_name or opt.name),
+        opt_name=_as_folder("opt_name", opt_name, opt.name),
         plan=RunPlan(num_steps, eval_every, eval_batches, last_eval_batches),
         seed=seed,
         device=find_device(device),
@@ -117,19 +118,22 @@ def _as_optimizer(value: Any) -> Optimizer:
             "opt must be an optimizer, e.g. @Adam() in gin, or the name of one, "
             f"got {value!r}."
         )
-    for path, leaf in jax.tree_util.tree_leaves_with_path(value):
-        # An optimizer that is no dataclass is a leaf of its own.
-        if leaf is not value and not isinstance(leaf, _NUMBERS):
-            name = type(value).__name__ + jax.tree_util.keystr(path)
-            raise LoptError(f"{name} must be a number, got {leaf!r}.")
+    check_hparams(value)
     return value
 
 
-def _as_folder(argument: str, value: str) -> str:
-    if value in ("", ".", "..") or "/" in value:
+def _as_folder(argument: str, value: Any, default: str) -> str:
+    if value is None:
+        value = default
+    if not isinstance(value, str) or value in ("", ".", "..") or "/" in value:
         raise LoptError(
-            f"{argument} names a folder, so it must hold no slash and not be empty, "
-            f"got {value!r}."
+            f"{argument} names a folder: it must be text without a slash and not "
+            f"empty, got {value!r}."
+        )
+    if len(os.fsencode(value)) > _MAX_NAME_BYTES:
+        raise LoptError(
+            f"{argument} names a folder: it must be at most {_MAX_NAME_BYTES} bytes "
+            f"long, got {len(os.fsencode(value))} ({value[:40]}...)."
         )
     return value
 
@@ -158,12 +162,17 @@ def find_device(device: Device | str | None) -> Device | None:
     Raises:
       LoptError: listing the devices there are, if there is no such device.
     """
-    if not isinstance(device, str):
+    if device is None or isinstance(device, jax.Device):
         return device
-    platform, _, index = device.partition(":")
-    for candidate in jax.local_devices():
-        same = platform.lower() == candidate.platform
-        if same and index in ("", str(candidate.id)):
-            return candidate
+    if isinstance(device, str):
+        platform, _, index = device.partition(":")
+        try:
+            candidates = jax.local_devices(backend=platform.lower())
+        except RuntimeError:
+            # No such platform on this machine.
+            candidates = []
+        for candidate in candidates:
+            if index in ("", str(candidate.id)):
+                return candidate
     have = ", ".join(f"{d.platform}:{d.id}" for d in jax.local_devices())
     raise LoptError(f"no device {device!r}: this machine has {have}.")

@@ -14,13 +14,13 @@ from learned_optimization.baselines.inner_training import (
     collecting_trials,
     inner_train_task,
 )
+from learned_optimization.baselines.repetitions import FILL_KEYS, fill, scan
 from learned_optimization.baselines.trials import Trial, TrialGrid, make_grids
 from learned_optimization.baselines.utils import (
     get_root_baseline_dir,
-    read_npz,
     write_baseline_result,
 )
-from learned_optimization.errors import LoptError, ResultError
+from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Progress
 from learned_optimization.tasks.base import Task
 
@@ -105,8 +105,7 @@ def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
 def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
     """Those trials that have no readable result yet.
 
-    A result on synthetic data stands in only for a trial on synthetic data. A
-    file that records no seed, as older ones do, stands for any one seed.
+    A result on synthetic data stands in only for a trial on synthetic data.
 
     Returns:
       The trials, and the paths of the result files that could not be read.
@@ -116,21 +115,10 @@ def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
         by_folder[trial.save_dir].append(trial)
     missing, unreadable = [], []
     for folder, group in by_folder.items():
-        seeds: set[int] = set()
-        without_seed = 0
-        for path in filesystem.list_files(folder, ".curves"):
-            try:
-                found = read_npz(path, ["seed", "synthetic_data"], missing_ok=True)
-            except ResultError:
-                unreadable.append(path)
-                continue
-            if bool(found.get("synthetic_data", False)) > group[0].is_synthetic:
-                continue
-            if "seed" in found:
-                seeds.add(int(found["seed"]))
-            else:
-                without_seed += 1
-        missing += [t for t in group if t.seed not in seeds][without_seed:]
+        results, bad = scan(folder, FILL_KEYS)
+        filled = fill(results, [t.seed for t in group], group[0].is_synthetic)
+        missing += [trial for trial in group if trial.seed not in filled]
+        unreadable += bad
     return missing, unreadable
 
 
@@ -185,8 +173,9 @@ def run_sweep(
 
 def check_data(tasks: Iterable[Task]) -> None:
     """Loads the data of every task, so that a missing one is found at once."""
-    for datasets in {t.datasets for t in tasks if t.datasets is not None}:
-        datasets.load()
+    for datasets in {id(t.datasets): t.datasets for t in tasks}.values():
+        if datasets is not None:
+            datasets.load()
 
 
 def _run_grid(grid: TrialGrid, observer: Observer, summary: SweepSummary) -> None:

@@ -139,8 +139,8 @@ def make_grids(trials: Iterable[Trial]) -> list[TrialGrid]:
         row = [by_seed[seed] for seed in sorted(by_seed)]
         first = row[0]
         key = (
-            first.task,
-            first.eval_task,
+            _identity(first.task),
+            _identity(first.eval_task),
             first.task_name,
             first.eval_task_name,
             first.plan,
@@ -150,6 +150,15 @@ def make_grids(trials: Iterable[Trial]) -> list[TrialGrid]:
         )
         grids[key].append(row)
     return [TrialGrid(rows) for rows in grids.values()]
+
+
+def _identity(task: Task) -> Any:
+    """The task where it can be compared by value, else which object it is."""
+    try:
+        hash(task)
+    except TypeError:
+        return id(task)
+    return task
 
 
 def _shared_structure(opt: Optimizer) -> Any:
@@ -199,6 +208,7 @@ def result_record(
         "task_name": trial.task_name,
         "eval_task_name": trial.eval_task_name,
         "opt_name": trial.opt_name,
+        "opt_config": trial.opt.name,
         "gin_operative_config": trial.gin_operative_config,
         "accelerator_platform": device.platform,
         "accelerator_kind": device.device_kind,

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from learned_optimization import filesystem
-from learned_optimization.errors import ResultError
+from learned_optimization.errors import DamagedFileError, ResultError
 from learned_optimization.npz import read_npz, write_npz
 
 __all__ = [
@@ -214,10 +214,10 @@ def load_baseline_results_from_dir(
     """
     paths = filesystem.list_files(save_dir, f".{output_type}")
 
-    def read(path: str) -> Result | ResultError:
+    def read(path: str) -> Result | DamagedFileError:
         try:
             return read_npz(path)
-        except ResultError as error:
+        except DamagedFileError as error:
             return error
 
     if threads > 0:
@@ -229,7 +229,7 @@ def load_baseline_results_from_dir(
     results: list[Result] = []
     bad: list[str] = []
     for path, outcome in zip(paths, outcomes, strict=True):
-        if isinstance(outcome, ResultError):
+        if isinstance(outcome, DamagedFileError):
             bad.append(path)
         else:
             results.append(outcome)

@@ -162,7 +162,7 @@ def _pick(given: Any, name: str, index: int, default: Any) -> Any:
 
 
 def _label(set_name: str, best: BestOfSet) -> str:
-    return f"{set_name}: {best.opt_name}"
+    return f"{set_name}: {'all diverged' if best.all_diverged else best.opt_name}"
 
 
 def _set_loss_range(

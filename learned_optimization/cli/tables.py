@@ -43,7 +43,7 @@ def print_best_of_sets(
         edge |= b.at_edge
         table.add_row(
             name,
-            b.opt_name + (" *" if b.at_edge else ""),
+            "all diverged" if b.all_diverged else b.opt_name + " *" * b.at_edge,
             *(_mean_and_spread(b.final[split]) for split in EVAL_SPLITS),
             f"{b.num_diverged}/{b.num_trials}",
         )
@@ -55,5 +55,5 @@ def print_best_of_sets(
 
 
 def _mean_and_spread(values: np.ndarray) -> str:
-    spread = values.std(ddof=1) if len(values) > 1 else float("nan")
-    return f"{values.mean():.4f} ± {spread:.4f}"
+    mean = f"{values.mean():.4f}"
+    return mean if len(values) < 2 else f"{mean} ± {values.std(ddof=1):.4f}"

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from learned_optimization.configurable import configurable
-from learned_optimization.errors import UnknownNameError
+from learned_optimization.errors import LoptError, UnknownNameError
 
 Params = Any
 ModelState = Any
@@ -30,6 +30,7 @@ PRNGKey = jax.Array
 Scalar = float | jax.Array
 
 _T = TypeVar("_T", bound=type)
+_NUMBERS = (int, float, np.generic, np.ndarray, jax.Array)
 _REGISTRY: dict[str, type[Optimizer]] = {}
 
 
@@ -189,6 +190,34 @@ def optimizer(cls: _T) -> _T:
     registered = configurable("learned_optimization.optimizers")(cls)
     _REGISTRY[cls.__name__] = registered
     return registered
+
+
+def check_hparams(opt: Optimizer) -> None:
+    """Refuses hyper-parameters that are no numbers.
+
+    A numeric field holds one number, or a schedule where its annotation names
+    one, or None where that is its default.
+
+    Raises:
+      LoptError: naming the field and the value got.
+    """
+    if not dataclasses.is_dataclass(opt):
+        return
+    for field in dataclasses.fields(opt):
+        value = getattr(opt, field.name)
+        may_be_schedule = "Schedule" in str(field.type)
+        allowed = (
+            field.metadata.get("static")
+            or (value is None and field.default is None)
+            or (callable(value) and dataclasses.is_dataclass(value) and may_be_schedule)
+            or (isinstance(value, _NUMBERS) and np.ndim(value) == 0)
+            or (isinstance(value, Optimizer) and "Optimizer" in str(field.type))
+        )
+        if not allowed:
+            raise LoptError(
+                f"{type(opt).__name__}.{field.name} must be a number"
+                f"{' or a schedule' if may_be_schedule else ''}, got {value!r}."
+            )
 
 
 def all_optimizers() -> dict[str, type[Optimizer]]:

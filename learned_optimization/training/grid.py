@@ -143,6 +143,12 @@ def stack_hparams(
             "optimizers trained together must differ in numeric hyper-parameters "
             f"only; got {opts[0].name} and others of another structure."
         )
+    shapes = [[np.shape(leaf) for leaf in row] for row in leaves]
+    if any(row != shapes[0] for row in shapes[1:]):
+        raise LoptError(
+            "hyper-parameters of optimizers trained together must have one shape, "
+            f"got {opts[0].name} and others of other shapes."
+        )
     varies = [
         any(not np.array_equal(other[i], first) for other in leaves[1:])
         for i, first in enumerate(leaves[0])

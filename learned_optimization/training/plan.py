@@ -45,6 +45,11 @@ class RunPlan:
         return self.num_steps // self.eval_every + 1
 
     @property
+    def block_updates(self) -> int:
+        """Updates in a block at most."""
+        return min(self.eval_every, self.num_steps + 1)
+
+    @property
     def eval_steps(self) -> np.ndarray:
         """Number of the update each evaluation precedes, int64 `[num_evals]`."""
         return np.arange(0, self.num_steps + 1, self.eval_every, dtype=np.int64)

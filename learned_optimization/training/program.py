@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
 from learned_optimization.training.trial_data import EVAL_SPLITS, Pool
@@ -48,7 +49,7 @@ class ChunkOutputs(NamedTuple):
     """The curves of one call, filled as far as its blocks go.
 
     Attributes:
-      train_loss: float32 `[max_blocks * eval_every]`.
+      train_loss: float32 `[max_blocks * block_updates]`.
       metrics: metric name to float32 `[max_blocks, 3]`, a column a split.
     """
 
@@ -67,7 +68,7 @@ class TrialProgram:
       train_pool: data trained on.
       eval_pool: data evaluated on.
       num_steps: told to the optimizer's `init`.
-      eval_every: updates a block at most.
+      block_updates: updates a block at most.
       max_blocks: blocks a call at most.
     """
 
@@ -77,7 +78,7 @@ class TrialProgram:
     train_pool: Pool
     eval_pool: Pool
     num_steps: int
-    eval_every: int
+    block_updates: int
     max_blocks: int
 
     def init(self, hparams: Any, params: Any, model_state: Any, key: jax.Array) -> Any:
@@ -106,7 +107,7 @@ class TrialProgram:
           hparams: traced hyper-parameters of the configuration.
           opt_state: state before the chunk.
           key: PRNG key of the seed.
-          train_indices: int32 `[max_blocks * eval_every, batch]`.
+          train_indices: int32 `[max_blocks * block_updates, batch]`.
           eval_indices: int32 `[max_blocks, max_eval_batches, 3, eval_batch]`.
           train_arrays: stored arrays of the training data.
           eval_arrays: stored arrays of the evaluation data.
@@ -155,7 +156,7 @@ class TrialProgram:
 
         def block(b, carry):
             opt_state, out = carry
-            first_row = b * self.eval_every
+            first_row = b * self.block_updates
             step = inputs.first_step + first_row
             metrics = jax.tree.map(
                 lambda buffer, value: buffer.at[b].set(value),
@@ -175,7 +176,7 @@ class TrialProgram:
 
         metric_names = self.metric_names(opt, opt_state, key)
         out = ChunkOutputs(
-            jnp.zeros(self.max_blocks * self.eval_every),
+            jnp.zeros(self.max_blocks * self.block_updates),
             {m: jnp.zeros((self.max_blocks, len(EVAL_SPLITS))) for m in metric_names},
         )
         return lax.fori_loop(0, inputs.num_blocks, block, (opt_state, out))
@@ -195,9 +196,14 @@ class TrialProgram:
     def _metrics(self, params, state, key, batch) -> dict[str, jax.Array]:
         loss, _, aux = self.eval_task.loss_with_state_and_aux(params, state, key, batch)
         own = {"loss": loss, "loss_normalized": self.eval_task.normalizer(loss)}
-        clash = sorted(own.keys() & aux.keys())
-        if clash:
-            raise ValueError(
+        for name, value in (*own.items(), *aux.items()):
+            if jnp.shape(value):
+                raise LoptError(
+                    f"task {self.eval_task.name} returns {name!r} of shape "
+                    f"{jnp.shape(value)}: it must be a scalar."
+                )
+        if clash := sorted(own.keys() & aux.keys()):
+            raise LoptError(
                 f"task {self.eval_task.name} returns an auxiliary value named "
                 f"{clash[0]!r}, which the result file uses itself: rename it."
             )

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
 from learned_optimization.training.grid import Device, Layout, stack_hparams
@@ -23,12 +24,14 @@ from learned_optimization.training.program import (
     TrialProgram,
 )
 from learned_optimization.training.results import GridResult, Progress, join_chunks
-from learned_optimization.training.trial_data import Pool, SeedStreams
+from learned_optimization.training.trial_data import EVAL_SPLITS, Pool, SeedStreams
 
 # A chunk has room for about this many updates: index streams stay small, and
 # the program's shape does not depend on the length of the run.
 _CHUNK_UPDATES = 1000
 _SECONDS_A_CHUNK = 1.0
+# ... or less, where many evaluation batches would take more than this a seed.
+_CHUNK_INDEX_BYTES = 32 << 20
 
 
 def run_grid(
@@ -77,10 +80,11 @@ def run_grid(
         train_pool=train_pool,
         eval_pool=eval_pool,
         num_steps=plan.num_steps,
-        eval_every=plan.eval_every,
-        max_blocks=max(1, _CHUNK_UPDATES // plan.eval_every),
+        block_updates=plan.block_updates,
+        max_blocks=_max_blocks(plan, eval_pool),
     )
-    runner = _GridRunner(program, layout, plan, hparams, list(keys))
+    words = [_key_words(key) for key in keys]
+    runner = _GridRunner(program, layout, plan, hparams, words)
     return runner.run(on_progress or (lambda progress: None))
 
 
@@ -93,23 +97,19 @@ class _GridRunner:
         layout: Layout,
         plan: RunPlan,
         hparams: list[np.ndarray],
-        keys: list[jax.Array],
+        keys: list[np.ndarray],
     ):
         self._program, self._layout, self._plan = program, layout, plan
         self._eval_width = max(plan.eval_batches, plan.last_eval_batches)
         self._streams = [
-            SeedStreams(
-                np.asarray(_raw_key(key)).tolist(),
-                program.train_pool,
-                program.eval_pool,
-            )
-            for key in keys
+            SeedStreams(words.tolist(), program.train_pool, program.eval_pool)
+            for words in keys
         ]
         self._compile_seconds = self._run_seconds = 0.0
 
         padded = [np.asarray(layout.pad_configs(list(values))) for values in hparams]
         self._hparams = layout.put(padded, layout.over_configs)
-        raw_keys = np.stack([_raw_key(key) for key in layout.pad_seeds(keys)])
+        raw_keys = np.stack(layout.pad_seeds(keys))
         self._keys = layout.put(raw_keys, layout.over_seeds)
         # The same object twice is one buffer twice: memory is not doubled where
         # the evaluation reads the training data.
@@ -135,15 +135,13 @@ class _GridRunner:
         self._compile_seconds += time.perf_counter() - start
         return compiled
 
-    def _init(self, keys: list[jax.Array]) -> Any:
+    def _init(self, keys: list[np.ndarray]) -> Any:
         program, layout = self._program, self._layout
         # One seed at a time, so that a seed's initial parameters do not depend
         # on which other seeds run with it.
         start = time.perf_counter()
-        draw = _initializer(program.task)
-        drawn = [
-            draw(jax.random.wrap_key_data(jnp.asarray(_raw_key(key)))) for key in keys
-        ]
+        draw = _initializer_of(program.task)
+        drawn = [draw(words) for words in keys]
         self._compile_seconds += time.perf_counter() - start
         initial = jax.tree.map(lambda *x: np.stack(x), *layout.pad_seeds(drawn))
         initial = layout.put(initial, layout.over_seeds)
@@ -197,7 +195,7 @@ class _GridRunner:
         plan, room = self._plan, self._program.max_blocks
         updates = plan.updates_of_block[first : first + num_blocks]
         batches = plan.eval_batches_of_block[first : first + num_blocks]
-        rows = room * plan.eval_every
+        rows = room * plan.block_updates
 
         train = [_pad(s.train_indices(int(updates.sum())), rows) for s in self._streams]
         evals = [
@@ -273,10 +271,33 @@ class _GridRunner:
         )
 
 
-@lru_cache(maxsize=8)
-def _initializer(task: Task) -> Callable[[jax.Array], Any]:
-    """Draws parameters and model state; compiled once for all sets on a task."""
-    return jax.jit(lambda key: task.init_with_state(jax.random.fold_in(key, INIT_KEY)))
+def _max_blocks(plan: RunPlan, eval_pool: Pool) -> int:
+    """Blocks a chunk has room for."""
+    index_bytes = 4 * len(EVAL_SPLITS) * max(eval_pool.batch_size, 1)
+    index_bytes *= max(plan.eval_batches, plan.last_eval_batches)
+    by_memory = _CHUNK_INDEX_BYTES // index_bytes
+    return max(1, min(_CHUNK_UPDATES // plan.block_updates, by_memory))
+
+
+def _initializer(task: Task) -> Callable[[np.ndarray], Any]:
+    """Draws parameters and model state from the words of a key."""
+
+    def draw(words: jax.Array) -> Any:
+        key = jax.random.wrap_key_data(words)
+        return task.init_with_state(jax.random.fold_in(key, INIT_KEY))
+
+    return jax.jit(draw)
+
+
+# Compiled once for all sets on a task.
+_cached_initializer = lru_cache(maxsize=8)(_initializer)
+
+
+def _initializer_of(task: Task) -> Callable[[np.ndarray], Any]:
+    # Only a frozen dataclass is known to draw the same as one equal to it.
+    params = getattr(task, "__dataclass_params__", None)
+    frozen = params is not None and params.frozen
+    return _cached_initializer(task) if frozen else _initializer(task)
 
 
 def _pad(values: np.ndarray, length: int) -> np.ndarray:
@@ -286,8 +307,18 @@ def _pad(values: np.ndarray, length: int) -> np.ndarray:
     return out
 
 
-def _raw_key(key: jax.Array) -> np.ndarray:
+def _key_words(key: Any) -> np.ndarray:
     """The words of a PRNG key, new or old style."""
+    if not isinstance(key, (jax.Array, np.ndarray)):
+        raise LoptError(
+            f"a key must be a jax PRNG key, e.g. jax.random.PRNGKey(0), got {key!r}."
+        )
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        default = jax.random.key_impl(jax.random.key(0))
+        if jax.random.key_impl(key) != default:
+            raise LoptError(
+                f"keys must be of jax's default kind, {default}, got "
+                f"{jax.random.key_impl(key)}."
+            )
         key = jax.random.key_data(key)
     return np.asarray(key)

@@ -62,10 +62,23 @@ def test_diverged_configurations_lose():
     curves = make_curves()
     first = best_of_set(curves)
     assert (first.num_diverged, first.num_trials) == (0, 12)
+    assert not first.all_diverged
     curves.losses["outer_valid"][first.index, 1, -1] = np.nan
     second = best_of_set(curves)
     assert second.index != first.index
     assert second.num_diverged == 1
+
+
+def test_no_configuration_is_best_where_all_diverged():
+    curves = make_curves()
+    for values in curves.losses.values():
+        values[:, 0, -1] = np.nan
+    best = best_of_set(curves)
+    assert best.all_diverged
+    assert not best.at_edge
+    write("Bad_1_R3", curves)
+    [line] = vis.plot_tasks_and_sets("T", ["Bad_1_R3"]).lines
+    assert line.get_label() == "Bad_1_R3: all diverged"
 
 
 def test_edge_of_the_set_is_noticed():

@@ -141,8 +141,7 @@ def test_only_missing_and_unreadable_trials_run_again(small_set):
     summary = run_sweep([TASK], [small_set])
     assert summary.num_skipped == 7
     assert summary.unreadable == [str(broken)]
-    broken.unlink()
-    assert len(curve_files()) == 9
+    assert len(curve_files()) == 10
     assert archive(TASK, small_set).endswith("TinySGD_20_R3.npz")
 
 
@@ -179,6 +178,15 @@ def test_archive_names_what_is_missing(small_set):
     assert not os.path.exists(utils.get_baseline_archive_path(TASK, small_set.name))
     assert run_archive.maybe_get_hparam_set(TASK, small_set.name) is None
     assert run_archive.maybe_archive_hparam_set(TASK, small_set.name) is False
+
+
+def test_unreadable_files_are_named_as_missing(small_set):
+    run_sweep([TASK], [small_set])
+    broken = curve_files()[0]
+    broken.write_bytes(b"no zip")
+    with pytest.raises(ResultError, match="1 of 9 trials") as error:
+        archive(TASK, small_set)
+    assert f"cannot be read: {broken}" in str(error.value)
 
 
 def test_files_without_a_seed_fill_any_repetition(small_set):
@@ -219,10 +227,19 @@ def test_optimizers_that_are_plain_classes_run_one_by_one():
     assert recorder.finishes == [(3, 0), (3, 0), (3, 3)]
 
 
+def test_wait_refuses_wrong_names_and_numbers(small_set):
+    wait = run_archive.wait_until_ready_then_archive_task
+    with pytest.raises(LoptError, match="unknown task 'Misspelt'"):
+        wait("Misspelt", small_set.name)
+    for bad in (0, -1, "x"):
+        with pytest.raises(LoptError, match="poll_seconds must be above 0"):
+            wait(TASK, small_set.name, poll_seconds=bad)
+
+
 def test_wait_until_ready(small_set):
     with pytest.raises(LoptError, match="gave up after"):
         run_archive.wait_until_ready_then_archive_task(
-            TASK, small_set.name, poll_seconds=0.01, timeout_seconds=0.03
+            TASK, small_set.name, poll_seconds=60.0, timeout_seconds=0.03
         )
     waiting = threading.Thread(
         target=run_archive.wait_until_ready_then_archive_task,

@@ -154,6 +154,11 @@ def run_trainer(*args: str) -> subprocess.CompletedProcess:
         ({"task": "3"}, "task must be a task, e.g."),
         ({"eval_task": "'ImageMLP'"}, "unknown task 'ImageMLP'"),
         ({"opt_name": "'a/b'"}, "opt_name names a folder"),
+        ({"opt_name": "3"}, "opt_name names a folder"),
+        ({"opt_name": repr("x" * 300)}, "at most 255 bytes"),
+        ({"task_name": "''"}, "task_name names a folder"),
+        ({"device": "3"}, "no device 3: this machine has cpu:0"),
+        ({"opt": "@nosuch.Adam()"}, "unknown gin configurable"),
         ({"task": "@ImageMLP_FashionMnist8_Relu()"}, f"did you mean {TASK}"),
         ({"device": "'tpu:7'"}, "no device 'tpu:7': this machine has cpu:0"),
     ],
@@ -163,8 +168,18 @@ def test_run_trainer_refuses(changes, message):
 
 
 def test_hyper_parameters_must_be_numbers():
-    args = [*trainer_args(), "--gin_bindings=Adam.beta1='abc'"]
-    assert "Adam.beta1 must be a number, got 'abc'" in refused(run_trainer(*args))
+    for value in ("'abc'", "None", "(1, 2)"):
+        args = [*trainer_args(), f"--gin_bindings=Adam.beta1={value}"]
+        assert "Adam.beta1 must be a number, got" in refused(run_trainer(*args))
+
+
+@pytest.mark.parametrize("url", ["foo://bar", "gs://bar"])
+def test_unusable_urls(url, monkeypatch):
+    monkeypatch.setenv("LOPT_BASELINE_DIR", url)
+    result = lopt("sweep", TASK, "SGDLR_1000_R5")
+    assert result.returncode == 2
+    assert f"cannot use the path {url}" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_run_trainer_names_missing_arguments():

@@ -263,12 +263,67 @@ def test_nothing_to_train_is_refused():
         multi_trial_training_curves(TinyTask(), [], 5, [jax.random.PRNGKey(0)])
 
 
+def test_keys_of_every_kind_and_what_is_no_key():
+    keys = jax.random.split(jax.random.PRNGKey(0), 3)
+    curves = multi_trial_training_curves(TinyTask(), [SGD()], 5, keys).curves
+    assert curves["train/loss"].shape == (1, 3, 6)
+    old = single_task_training_curves(TinyTask(), SGD(), 5, jax.random.PRNGKey(4))
+    new = single_task_training_curves(TinyTask(), SGD(), 5, jax.random.key(4))
+    np.testing.assert_array_equal(old["train/loss"], new["train/loss"])
+    for bad in (0, jax.random.key(0, impl="rbg")):
+        with pytest.raises(LoptError, match="key"):
+            single_task_training_curves(TinyTask(), SGD(), 5, bad)
+
+
+def test_a_changed_task_starts_anew():
+    class Mutable(Task):
+        value = 1.0
+
+        def init(self, key):
+            return jax.numpy.full(2, self.value)
+
+        def loss(self, params, key, data):
+            return (params**2).sum()
+
+    task, key = Mutable(), jax.random.PRNGKey(0)
+    assert single_task_training_curves(task, SGD(), 1, key)["train/loss"][0] == 2.0
+    task.value = 3.0
+    assert single_task_training_curves(task, SGD(), 1, key)["train/loss"][0] == 18.0
+
+
+def test_memory_follows_the_run_not_the_settings():
+    key = jax.random.PRNGKey(0)
+    once = single_task_training_curves(TinyTask(), SGD(), 5, key, eval_every=10**9)
+    assert once["eval/xs"].tolist() == [0]
+    assert once["train/loss"].shape == (6,)
+    wide = run_module._max_blocks(
+        eval_training.RunPlan(5, last_eval_batches=30_000),
+        run_module.Pool.of(TinyTask().datasets),
+    )
+    assert wide * 30_000 * 3 * 8 * 4 <= max(32 << 20, 30_000 * 3 * 8 * 4)
+
+
+def test_values_that_are_no_scalars_are_named():
+    class Vector(TinyTask):
+        def loss_and_aux(self, params, key, data):
+            return self.loss(params, key, data), {"weights": params["w"]}
+
+    with pytest.raises(LoptError, match=r"'weights' of shape \(5,\)"):
+        single_task_training_curves(Vector(), SGD(), 5, jax.random.PRNGKey(0))
+
+
+def test_hyper_parameters_of_several_shapes_are_refused():
+    opts = [SGD(learning_rate=np.array([0.1, 0.2])), SGD(learning_rate=0.2)]
+    with pytest.raises(LoptError, match="must have one shape"):
+        multi_trial_training_curves(TinyTask(), opts, 5, [jax.random.PRNGKey(0)])
+
+
 def test_an_aux_named_loss_is_refused():
     class Clash(TinyTask):
         def loss_and_aux(self, params, key, data):
             return self.loss(params, key, data), {"loss": 1.0}
 
-    with pytest.raises(ValueError, match="rename it"):
+    with pytest.raises(LoptError, match="rename it"):
         single_task_training_curves(Clash(), SGD(), 5, jax.random.PRNGKey(0))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +26,19 @@ SIZE = 8
 
 def convert() -> dict[str, np.ndarray]:
     """The embedded file's arrays, from the original files."""
-    original = fashion_mnist(batch_size=1).load()
-    images, divisor = resize_bilinear(original.arrays["image"], SIZE)
-    return embedded.pack(images, divisor, original.arrays["label"])
+    original = fashion_mnist(batch_size=1)
+    if original.is_synthetic:
+        raise SystemExit("LOPT_SYNTHETIC_DATA is set: only real images are embedded.")
+    arrays = original.load().arrays
+    images, divisor = resize_bilinear(arrays["image"], SIZE)
+    return embedded.pack(images, divisor, arrays["label"])
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Writes or checks the file; returns the exit code."""
     parser = argparse.ArgumentParser(description="Make the embedded data.")
     parser.add_argument("--check", action="store_true")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     folder = Path(embedded.__file__).parent
     path = folder / embedded.file_name("fashion_mnist", SIZE)
     arrays = convert()

@@ -20,15 +20,13 @@ def list_datasets() -> None:
 
     from learned_optimization.cli.tables import console
     from learned_optimization.tasks.datasets import locations
-    from learned_optimization.tasks.datasets.image import IMAGE_DATASETS
 
     table = Table()
     for column in ("data set", "part of the package", "at hand", "licence"):
         table.add_column(column)
-    for name, row in IMAGE_DATASETS.items():
+    for row in locations.describe():
         sizes = ", ".join(f"{size}x{size}" for size in row.embedded_sizes)
-        found = locations.find(name)
-        table.add_row(name, sizes, "yes" if found else "no", row.licence)
+        table.add_row(row.name, sizes, "yes" if row.files else "no", row.licence)
     console().print(table)
 
 
@@ -36,13 +34,8 @@ def list_datasets() -> None:
 def where(name: DatasetName) -> None:
     """Say where a data set was found, or where it is looked for."""
     from learned_optimization.tasks.datasets import locations
-    from learned_optimization.tasks.datasets.image import get_image_dataset
 
-    get_image_dataset(name)
-    found = locations.find(name)
-    if found is None:
-        raise locations.not_found(name)
-    for path in found if isinstance(found, list) else [found]:
+    for path in locations.where(name):
         typer.echo(str(path))
 
 

@@ -61,4 +61,9 @@ def read_idx(path: str | Path) -> np.ndarray:
             f"{path}: declares the shape {shape}, which takes {size} bytes, but "
             f"holds {len(content) - header}: it is cut off or damaged."
         )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    try:
+        return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    except ValueError as error:  # more axes, or longer ones, than numpy allows
+        raise DatasetShapeError(
+            f"{path}: declares the shape {shape}, expected that of a data set: {error}."
+        ) from error

@@ -1,4 +1,4 @@
-"""Image data sets: one row of `IMAGE_DATASETS` each."""
+"""Image data sets as handles of batches, whatever files they come from."""
 
 from __future__ import annotations
 
@@ -12,59 +12,29 @@ from typing import Any
 import jax
 import numpy as np
 
-from learned_optimization.errors import DatasetShapeError, LoptError, UnknownNameError
-from learned_optimization.npz import read_npz, write_npz
+from learned_optimization.errors import check_at_least
 from learned_optimization.tasks.datasets import embedded, locations
 from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges
-from learned_optimization.tasks.datasets.idx import read_idx
+from learned_optimization.tasks.datasets.catalog import (
+    IMAGE_DATASETS,
+    ImageDataset,
+    get_image_dataset,
+)
+from learned_optimization.tasks.datasets.image_files import (
+    prepare,
+    read_original,
+    read_prepared,
+)
 from learned_optimization.tasks.datasets.resize import resize_bilinear
 
-
-@dataclass(frozen=True)
-class ImageDataset:
-    """What is known of an image data set without reading it.
-
-    Attributes:
-      name: its name.
-      image_size: height and width as published, in pixels.
-      channels: channels of a pixel.
-      num_classes: number of labels.
-      num_train: examples of the training part.
-      num_test: examples of the test part.
-      licence: under what it may be used.
-      embedded_sizes: image sizes that are part of the package.
-    """
-
-    name: str
-    image_size: int
-    channels: int
-    num_classes: int
-    num_train: int
-    num_test: int
-    licence: str
-    embedded_sizes: tuple[int, ...] = ()
-
-
-IMAGE_DATASETS = {
-    row.name: row
-    for row in (
-        ImageDataset(
-            "fashion_mnist", 28, 1, 10, 60_000, 10_000, "MIT", embedded_sizes=(8,)
-        ),
-        ImageDataset("mnist", 28, 1, 10, 60_000, 10_000, "CC BY-SA 3.0"),
-    )
-}
-
-
-def get_image_dataset(name: str) -> ImageDataset:
-    """The row of that name.
-
-    Raises:
-      UnknownNameError: with the nearest names, if there is none.
-    """
-    if name not in IMAGE_DATASETS:
-        raise UnknownNameError("data set", name, IMAGE_DATASETS)
-    return IMAGE_DATASETS[name]
+__all__ = [
+    "IMAGE_DATASETS",
+    "ImageDatasets",
+    "fashion_mnist",
+    "get_image_dataset",
+    "mnist",
+    "prepare",
+]
 
 
 @dataclass(frozen=True)
@@ -83,6 +53,10 @@ class ImageDatasets(Datasets):
     name: str
     batch_size: int
     image_size: int
+
+    def __post_init__(self):
+        check_at_least("batch_size", self.batch_size, 1)
+        check_at_least("image_size", self.image_size, 1)
 
     @property
     def is_synthetic(self) -> bool:
@@ -143,78 +117,14 @@ def mnist(batch_size: int, image_size: int = 28) -> ImageDatasets:
     return ImageDatasets("mnist", batch_size, image_size)
 
 
-def prepare(name: str, folder: str | Path) -> Path:
-    """Reads original IDX files and writes the prepared form, which loads faster.
-
-    Args:
-      name: a name of `IMAGE_DATASETS`.
-      folder: where the four IDX files are.
-
-    Returns:
-      The file written.
-
-    Raises:
-      LoptError: if files are missing or not what they should be; nothing is
-        written then.
-    """
-    row = get_image_dataset(name)
-    files = locations.find_idx_files(Path(folder).expanduser())
-    if files is None:
-        raise LoptError(
-            f"{folder} does not hold the four IDX files of {name} "
-            "(train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz] and the "
-            "same for t10k)."
-        )
-    images, labels = _read_original(row, files)
-    path = locations.prepared_path(name)
-    write_npz(str(path), {"image": images, "label": labels}, compress=False)
-    return path
-
-
-def _read_original(
-    row: ImageDataset, files: list[Path]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Images `[num, size, size, channels]` and labels, training then test."""
-    train_images, train_labels, test_images, test_labels = map(read_idx, files)
-    for path, array, axes in zip(
-        files,
-        (train_images, train_labels, test_images, test_labels),
-        ((row.image_size, row.image_size), (), (row.image_size, row.image_size), ()),
-        strict=True,
-    ):
-        if array.shape[1:] != axes or array.ndim != len(axes) + 1:
-            raise DatasetShapeError(
-                f"{path}: holds an array of shape {array.shape}, expected "
-                f"{('num', *axes)}."
-            )
-    for name, images, labels, count in (
-        ("training", train_images, train_labels, row.num_train),
-        ("test", test_images, test_labels, row.num_test),
-    ):
-        if not len(images) == len(labels) == count:
-            raise DatasetShapeError(
-                f"the {name} part of {row.name} has {len(images)} images and "
-                f"{len(labels)} labels, expected {count} of each "
-                f"({files[0].parent})."
-            )
-    labels = np.concatenate([train_labels, test_labels])
-    if labels.max(initial=0) >= row.num_classes:
-        raise DatasetShapeError(
-            f"{row.name} has {row.num_classes} classes, but {files[0].parent} "
-            f"holds the label {labels.max()}."
-        )
-    return np.concatenate([train_images, test_images])[..., None], labels
-
-
 @lru_cache(maxsize=4)
 def _load_files(
     row: ImageDataset, source: Path | tuple[Path, ...], image_size: int
 ) -> ArrayData:
     if isinstance(source, tuple):
-        images, labels = _read_original(row, list(source))
+        images, labels = read_original(row, source)
     else:
-        arrays = read_npz(str(source))
-        images, labels = arrays["image"], arrays["label"]
+        images, labels = read_prepared(row, source)
     return _as_array_data(row, *resize_bilinear(images, image_size), labels)
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from learned_optimization.errors import DataNotFoundError
+from learned_optimization.tasks.datasets.catalog import (
+    IMAGE_DATASETS,
+    get_image_dataset,
+)
 
 PREPARED_SUFFIX = ".npz"
 
@@ -16,21 +21,31 @@ _PARTS = (
     "t10k-labels-idx1-ubyte",
 )
 
-# Folders that other packages put the original files in.
-_WELL_KNOWN = {"fashion_mnist": (Path("/usr/share/datasets/fashion-mnist"),)}
 
-_HOW_TO_GET = {
-    "fashion_mnist": (
-        "Install Debian's package (`apt-get install dataset-fashion-mnist`), or put "
-        "the four IDX files of https://github.com/zalandoresearch/fashion-mnist"
-    ),
-    "mnist": "Put the four IDX files of MNIST (train-images-idx3-ubyte.gz, ...)",
-}
+@dataclass(frozen=True)
+class Description:
+    """One data set as a person asks about it.
+
+    Attributes:
+      name: its name.
+      embedded_sizes: image sizes that need no files.
+      files: the files found on this machine, none if it is not at hand.
+      licence: under what it may be used.
+      how_to_get: what to do to have it.
+    """
+
+    name: str
+    embedded_sizes: tuple[int, ...]
+    files: tuple[Path, ...]
+    licence: str
+    how_to_get: str
 
 
 def data_dir() -> Path:
     """Root of the data sets: `LOPT_DATA_DIR` or `~/.cache/lopt/data`."""
-    return Path(os.environ.get("LOPT_DATA_DIR") or "~/.cache/lopt/data").expanduser()
+    root = Path(os.environ.get("LOPT_DATA_DIR") or "~/.cache/lopt/data")
+    # Absolute, because paths found here are the key that loaded data is kept by.
+    return root.expanduser().absolute()
 
 
 def prepared_path(name: str) -> Path:
@@ -40,7 +55,7 @@ def prepared_path(name: str) -> Path:
 
 def original_folders(name: str) -> list[Path]:
     """Folders that may hold the original files of a data set, in order."""
-    return [*_WELL_KNOWN.get(name, ()), data_dir() / name]
+    return [*get_image_dataset(name).known_folders, data_dir() / name]
 
 
 def find_idx_files(folder: Path) -> list[Path] | None:
@@ -71,6 +86,18 @@ def find(name: str) -> Path | list[Path] | None:
     return next((files for files in found if files), None)
 
 
+def where(name: str) -> list[Path]:
+    """The files of a data set on this machine.
+
+    Raises:
+      DataNotFoundError: saying where it was looked for and what to do.
+    """
+    found = find(name)
+    if found is None:
+        raise not_found(name)
+    return found if isinstance(found, list) else [found]
+
+
 def places(name: str) -> list[Path]:
     """Every place `find` looks, in order."""
     return [prepared_path(name), *original_folders(name)]
@@ -79,15 +106,29 @@ def places(name: str) -> list[Path]:
 def how_to_get(name: str) -> str:
     """What a person can do to have the data set."""
     return (
-        f"{_HOW_TO_GET[name]} into {data_dir() / name}, or run "
+        f"{get_image_dataset(name).how_to_get} into {data_dir() / name}, or run "
         f"`lopt data prepare {name} --from DIR` with the folder they are in."
     )
+
+
+def describe() -> list[Description]:
+    """Every data set, and whether and where it is at hand; reads no data."""
+    return [
+        Description(
+            name=name,
+            embedded_sizes=row.embedded_sizes,
+            files=tuple(where(name)) if find(name) else (),
+            licence=row.licence,
+            how_to_get=how_to_get(name),
+        )
+        for name, row in IMAGE_DATASETS.items()
+    ]
 
 
 def not_found(name: str) -> DataNotFoundError:
     """The error that says what is missing, where it was looked for, what to do."""
     missing_root = ""
-    if "LOPT_DATA_DIR" in os.environ and not data_dir().is_dir():
+    if os.environ.get("LOPT_DATA_DIR") and not data_dir().is_dir():
         missing_root = f" LOPT_DATA_DIR is set to {data_dir()}, which does not exist."
     looked = ", ".join(str(place) for place in places(name))
     return DataNotFoundError(

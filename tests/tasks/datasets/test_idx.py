@@ -34,6 +34,8 @@ GOOD = idx_bytes(np.arange(12).reshape(3, 4))
         (GOOD[:-1], r"declares the shape \(3, 4\), which takes 12 bytes, but holds 11"),
         (GOOD + b"x", "holds 13"),
         (GOOD[:9], "declares 2 axes but ends within"),
+        (b"\0\0\x08\x46" + b"\0\0\0\x01" * 70 + b"x", "declares the shape"),
+        (b"\0\0\x08\x04" + b"\0" * 4 + b"\xff" * 12, "declares the shape"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, content, message):

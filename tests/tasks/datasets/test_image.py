@@ -1,32 +1,19 @@
-"""Image data sets: shapes, splits, places, refusals; on real files where it counts."""
+"""Image data sets as batches: shapes, splits, order; on real files where it counts."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from learned_optimization.errors import (
-    DataNotFoundError,
-    LoptError,
-    ResultError,
-    UnknownNameError,
-)
-from learned_optimization.tasks.datasets import embedded, image, locations
+from learned_optimization.errors import DataNotFoundError, LoptError, UnknownNameError
+from learned_optimization.tasks.datasets import embedded, image, image_files
 from learned_optimization.tasks.datasets.base import split_ranges
 from learned_optimization.tasks.datasets.image import fashion_mnist, mnist
 from tests.tasks.datasets.original_files import (
-    idx_bytes,
     original_images,
     original_labels,
     require_fashion_mnist,
-    write_mnist_like,
 )
-
-
-@pytest.fixture
-def mnist_folder(tmp_path):
-    folder = tmp_path / "data" / "mnist"
-    return folder, *write_mnist_like(folder)
 
 
 def test_splits():
@@ -103,7 +90,8 @@ def test_nothing_is_read_before_it_is_needed(monkeypatch):
     def refuse(*args, **kwargs):
         pytest.fail("data was read")
 
-    monkeypatch.setattr(image, "read_idx", refuse)
+    monkeypatch.setattr(image_files, "read_idx", refuse)
+    monkeypatch.setattr("builtins.open", refuse)
     monkeypatch.setattr(embedded, "load", refuse)
     monkeypatch.setattr(np, "load", refuse)
     for make, size in itertools.product((fashion_mnist, mnist), (8, 28)):
@@ -115,85 +103,25 @@ def test_nothing_is_read_before_it_is_needed(monkeypatch):
         data.is_at_hand()
 
 
-@pytest.mark.parametrize("ending", ["", ".gz"])
-def test_mnist_from_idx_files(tmp_path, ending):
-    images, labels = write_mnist_like(tmp_path / "data" / "mnist", ending)
-    data = mnist(batch_size=8)
-    assert data.is_at_hand()
-    np.testing.assert_array_equal(data.load().arrays["image"][..., 0], images)
-    np.testing.assert_array_equal(data.load().arrays["label"], labels)
-    assert mnist(8, image_size=16).load().arrays["image"].shape == (70_000, 16, 16, 1)
-
-
-def test_other_spelling_of_file_names(mnist_folder):
-    folder, images, _ = mnist_folder
-    for path in folder.iterdir():
-        path.rename(folder / path.name.replace("-idx", ".idx"))
-    np.testing.assert_array_equal(mnist(8).load().arrays["image"][..., 0], images)
-
-
-def test_prepare_then_load(mnist_folder, tmp_path):
-    folder, images, labels = mnist_folder
-    elsewhere = folder.rename(tmp_path / "downloads")
-    with pytest.raises(DataNotFoundError):
-        mnist(8).load()
-    path = image.prepare("mnist", elsewhere)
-    assert path == locations.prepared_path("mnist")
-    np.testing.assert_array_equal(mnist(8).load().arrays["image"][..., 0], images)
-    np.testing.assert_array_equal(mnist(8).load().arrays["label"], labels)
-    path.write_bytes(path.read_bytes()[:1000])
-    image._load_files.cache_clear()
-    with pytest.raises(ResultError, match="delete it and make it again"):
-        mnist(8).load()
-
-
-@pytest.mark.parametrize("fault", ["missing", "shape", "count", "label", "axes"])
-def test_bad_files_are_refused_and_nothing_is_written(mnist_folder, fault):
-    folder, _, labels = mnist_folder
-    target = folder / "t10k-labels-idx1-ubyte"
-    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-    bad = labels[60_000:].copy()
-    if fault == "label":
-        bad[5] = 10
-    elif fault == "count":
-        bad = bad[:-1]
-    elif fault == "shape":
-        images = folder / "t10k-images-idx3-ubyte"
-        images.write_bytes(idx_bytes(np.zeros((10_000, 14, 14), np.uint8)))
-    elif fault == "axes":
-        bad = bad[:, None]
-    if fault != "missing":
-        target.write_bytes(idx_bytes(bad))
-    messages = {
-        "missing": "does not hold the four IDX files",
-        "shape": r"shape \(10000, 14, 14\), expected \('num', 28, 28\)",
-        "count": "10000 images and 9999 labels, expected 10000",
-        "label": "holds the label 10",
-        "axes": r"shape \(10000, 1\)",
-    }
-    with pytest.raises(LoptError, match=messages[fault]):
-        image.prepare("mnist", folder)
-    assert not locations.prepared_path("mnist").exists()
-
-
-def test_missing_data_says_what_to_do(tmp_path, monkeypatch):
-    with pytest.raises(DataNotFoundError) as error:
-        mnist(8).load()
-    text = str(error.value)
-    assert text.startswith("the data set mnist is not on this machine.")
-    assert f"LOPT_DATA_DIR is set to {tmp_path / 'data'}, which does not exist" in text
-    assert str(tmp_path / "data" / "mnist") in text
-    assert "lopt data prepare mnist --from DIR" in text
-    monkeypatch.setattr(locations, "_WELL_KNOWN", {})
-    with pytest.raises(DataNotFoundError, match="apt-get install dataset-fashion-mn"):
-        fashion_mnist(8).load()
-    assert not fashion_mnist(8).is_at_hand()
-    assert fashion_mnist(8, image_size=8).is_at_hand()
+@pytest.mark.parametrize("bad", [0, -3, 8.0, True])
+def test_sizes_are_whole_and_positive(bad):
+    with pytest.raises(LoptError, match="batch_size must be a whole number"):
+        mnist(bad)
+    with pytest.raises(LoptError, match="image_size must be a whole number"):
+        mnist(8, image_size=bad)
 
 
 def test_unknown_data_set():
     with pytest.raises(UnknownNameError, match="did you mean mnist"):
         image.get_image_dataset("mnits")
+
+
+def synthetic_test_accuracy(data):
+    """Of taking the class whose mean training image is nearest."""
+    train, test = (data.take(np.arange(*data.splits[s])) for s in ("train", "test"))
+    means = np.stack([train["image"][train["label"] == c].mean(0) for c in range(10)])
+    distances = np.square(test["image"][:, None] - means).sum((2, 3, 4))
+    return (distances.argmin(1) == test["label"]).mean()
 
 
 def test_synthetic_data_only_when_asked(monkeypatch):
@@ -204,7 +132,14 @@ def test_synthetic_data_only_when_asked(monkeypatch):
     monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "1")
     assert data.is_synthetic
     batch = next(data.train)
-    assert batch["image"].shape == data.abstract_batch["image"].shape
+    for field, struct in data.abstract_batch.items():
+        assert (batch[field].shape, batch[field].dtype) == (struct.shape, struct.dtype)
+    arrays = data.load()
+    assert arrays.splits["test"] == (2000, 2500)
+    assert synthetic_test_accuracy(arrays) > 0.9
+    image._load_synthetic.cache_clear()
+    for field, again in data.load().arrays.items():
+        np.testing.assert_array_equal(arrays.arrays[field], again)
     monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "0")
     with pytest.raises(DataNotFoundError):
         data.load()

@@ -25,8 +25,8 @@ def list_datasets() -> None:
     for column in ("data set", "part of the package", "at hand", "licence"):
         table.add_column(column)
     for row in locations.describe():
-        sizes = ", ".join(f"{size}x{size}" for size in row.embedded_sizes)
-        table.add_row(row.name, sizes, "yes" if row.files else "no", row.licence)
+        here = ", ".join(sorted({str(place.parent) for place in row.places}))
+        table.add_row(row.name, ", ".join(row.embedded), here or "no", row.licence)
     console().print(table)
 
 
@@ -44,16 +44,60 @@ def prepare_dataset(
     name: DatasetName,
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="DIR", help="Folder of the original files."),
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="Folder of the original files; `huggingface` downloads them.",
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Height and width to make images of (imagenet, food101)."),
+    ] = None,
+    vocabulary: Annotated[
+        str | None, typer.Option(help="Of text: `bytes` or `32k` (sentencepiece).")
     ] = None,
 ) -> None:
-    """Check a data set's original files and keep them in a form that loads fast."""
-    from learned_optimization.tasks.datasets import image, locations
+    """Check a data set's original files and keep them in a form that loads fast.
 
-    image.get_image_dataset(name)
-    if source is None:
-        folders = locations.original_folders(name)
-        source = next((str(f) for f in folders if locations.find_idx_files(f)), None)
-        if source is None:
-            raise locations.not_found(name)
-    typer.echo(f"prepared {image.prepare(name, source)}")
+    Run again after an interruption, it goes on where it was.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TimeRemainingColumn,
+    )
+
+    from learned_optimization.tasks.datasets.prepare import prepare
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        work = bar.add_task(f"preparing {name}", total=None)
+        folder = prepare(
+            name,
+            source,
+            image_size=size,
+            vocabulary=vocabulary,
+            on_progress=lambda done, total: bar.update(
+                work, completed=done, total=total
+            ),
+        )
+    typer.echo(f"prepared {folder}")
+
+
+@app.command("check")
+def check(name: DatasetName) -> None:
+    """Compare the prepared forms of a data set with their checksums."""
+    from learned_optimization.tasks.datasets import locations, prepared
+
+    locations.get_dataset(name)
+    folders = locations.find_prepared(name)
+    if not folders:
+        raise locations.not_found(name)
+    for folder in folders:
+        prepared.verify(folder)
+        typer.echo(f"{folder}: as it was written")

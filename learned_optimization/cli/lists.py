@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import fnmatch
+from typing import Annotated
 
-def tasks() -> None:
+import typer
+
+
+def tasks(
+    pattern: Annotated[
+        str,
+        typer.Argument(
+            metavar="[PATTERN]",
+            help="Only tasks whose names match, e.g. 'RNNLM_*' or '*Cifar10_*'.",
+        ),
+    ] = "*",
+) -> None:
     """List the fixed tasks."""
-    import jax
-    import numpy as np
     from rich.table import Table
 
     from learned_optimization.cli.tables import console
+    from learned_optimization.errors import UnknownNameError
     from learned_optimization.tasks import registry
+    from learned_optimization.tasks.cost import num_params
 
+    known = registry.all_fixed_tasks()
+    chosen = fnmatch.filter(known, pattern)
+    if not chosen:
+        raise UnknownNameError("task", pattern, known, "`lopt tasks` lists them all")
     table = Table()
     table.add_column("task", overflow="fold")
     table.add_column("data set")
     table.add_column("at hand")
     table.add_column("parameters", justify="right")
     table.add_column("batch", justify="right")
-    for name, entry in registry.all_fixed_tasks().items():
-        task = entry.make()
-        params, _ = jax.eval_shape(task.init_with_state, jax.random.PRNGKey(0))
-        count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
+    for name in chosen:
+        task = known[name].make()
         data = task.datasets
         table.add_row(
             name,
             data.name if data else "none needed",
             "yes" if data is None or data.is_at_hand() else "no",
-            f"{count:,}",
+            f"{num_params(task):,}",
             str(data.batch_size) if data else "",
         )
     console().print(table)

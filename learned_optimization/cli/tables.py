@@ -12,7 +12,7 @@ from learned_optimization.baselines.best_of_set import best_of_set, load_curves
 from learned_optimization.eval_training import EVAL_SPLITS
 
 # Wide enough for every column where the output is no terminal.
-_MIN_WIDTH = 110
+_MIN_WIDTH = 120
 
 
 def console() -> Console:

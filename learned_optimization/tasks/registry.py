@@ -29,12 +29,15 @@ class FixedTask:
       make: the no-argument function.
       module: the module that defines it.
       summary: the first line of its documentation.
+      is_published: whether it is part of the published distribution of tasks,
+        rather than one of ours.
     """
 
     name: str
     make: Callable[[], Task]
     module: str
     summary: str
+    is_published: bool
 
 
 def fixed_task(function: Callable[[], Task]) -> Callable[[], Task]:
@@ -43,6 +46,15 @@ def fixed_task(function: Callable[[], Task]) -> Callable[[], Task]:
     The function becomes gin-configurable, and the task it returns carries the
     function's name.
     """
+    return _register(function, is_published=True)
+
+
+def own_fixed_task(function: Callable[[], Task]) -> Callable[[], Task]:
+    """As `fixed_task`, for a task that the published distribution does not have."""
+    return _register(function, is_published=False)
+
+
+def _register(function: Callable[[], Task], is_published: bool) -> Callable[[], Task]:
     name = function.__name__
 
     @functools.wraps(function)
@@ -54,7 +66,9 @@ def fixed_task(function: Callable[[], Task]) -> Callable[[], Task]:
 
     registered = configurable("learned_optimization.tasks.fixed")(make)
     summary = (inspect.getdoc(function) or "").partition("\n")[0]
-    _REGISTRY[name] = FixedTask(name, registered, function.__module__, summary)
+    _REGISTRY[name] = FixedTask(
+        name, registered, function.__module__, summary, is_published
+    )
     return registered
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from learned_optimization.errors import LoptError
@@ -82,6 +83,11 @@ class Layout:
         return self.padded[1] // (self.mesh.size if self.split == 1 else 1)
 
     @property
+    def seeds_per_device(self) -> int:
+        """Seeds each device sees, padding included."""
+        return self.padded[0] // (self.mesh.size if self.split == 0 else 1)
+
+    @property
     def over_grid(self) -> PartitionSpec:
         """How arrays `[seeds, configs, ...]` are split."""
         return PartitionSpec(*((_AXIS,) if self.split == 0 else (None, _AXIS)))
@@ -117,6 +123,41 @@ class Layout:
             out_specs=self.over_grid,
             check_vma=False,
         )
+
+
+def map_in_groups(
+    function: Callable, in_axes: Sequence[int | None], size: int, width: int
+) -> Callable:
+    """`jax.vmap` over groups of an axis, one group after another.
+
+    Args:
+      function: what to map.
+      in_axes: 0 for arguments mapped over their first axis, None for others.
+      size: length of the axis.
+      width: members of a group, at most.
+    """
+    mapped = jax.vmap(function, in_axes=tuple(in_axes), axis_size=size)
+    if width >= size:
+        return mapped
+    # Groups of one size make one program.
+    width = max(n for n in range(1, max(width, 1) + 1) if size % n == 0)
+
+    def over_groups(*args: Any) -> Any:
+        def one(mapped_args: tuple[Any, ...]) -> Any:
+            rest = iter(mapped_args)
+            return function(
+                *[
+                    arg if axis is None else next(rest)
+                    for arg, axis in zip(args, in_axes, strict=True)
+                ]
+            )
+
+        over = tuple(
+            arg for arg, axis in zip(args, in_axes, strict=True) if axis is not None
+        )
+        return lax.map(one, over, batch_size=None if width == 1 else width)
+
+    return over_groups
 
 
 def stack_hparams(

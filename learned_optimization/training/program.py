@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from learned_optimization.errors import LoptError
@@ -186,7 +187,10 @@ class TrialProgram:
 
         def metrics(opt_state, key):
             params, state = opt.get_params_state(opt_state)
-            arrays = {f: jnp.asarray(a[:1]) for f, a in self.eval_pool.arrays.items()}
+            arrays = {
+                field: jnp.asarray(array[np.zeros(1, np.int32)])
+                for field, array in self.eval_pool.arrays.items()
+            }
             indices = jnp.zeros(self.eval_pool.batch_size, jnp.int32)
             batch = self.eval_pool.batch(arrays, indices)
             return self._metrics(params, state, key, batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, cast
 
@@ -15,7 +15,13 @@ from jax.sharding import PartitionSpec
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
-from learned_optimization.training.grid import Device, Layout, stack_hparams
+from learned_optimization.tasks.cost import cost
+from learned_optimization.training.grid import (
+    Device,
+    Layout,
+    map_in_groups,
+    stack_hparams,
+)
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.program import (
     INIT_KEY,
@@ -32,6 +38,10 @@ _CHUNK_UPDATES = 1000
 _SECONDS_A_CHUNK = 1.0
 # ... or less, where many evaluation batches would take more than this a seed.
 _CHUNK_INDEX_BYTES = 32 << 20
+# Arithmetic of one step of the trials that a device trains side by side.
+_FLOPS_AT_ONCE = 4e9
+# Examples of a data set that is too large for memory, held at a time.
+_CHUNK_DATA_BYTES = 256 << 20
 
 
 def run_grid(
@@ -81,7 +91,7 @@ def run_grid(
         eval_pool=eval_pool,
         num_steps=plan.num_steps,
         block_updates=plan.block_updates,
-        max_blocks=_max_blocks(plan, eval_pool),
+        max_blocks=_max_blocks(plan, train_pool, eval_pool, len(keys)),
     )
     words = [_key_words(key) for key in keys]
     runner = _GridRunner(program, layout, plan, hparams, words)
@@ -111,18 +121,21 @@ class _GridRunner:
         self._hparams = layout.put(padded, layout.over_configs)
         raw_keys = np.stack(layout.pad_seeds(keys))
         self._keys = layout.put(raw_keys, layout.over_seeds)
-        # The same object twice is one buffer twice: memory is not doubled where
-        # the evaluation reads the training data.
-        train = layout.put(dict(program.train_pool.arrays), PartitionSpec())
-        same = program.eval_pool is program.train_pool
-        evaluation = (
-            train
-            if same
-            else layout.put(dict(program.eval_pool.arrays), PartitionSpec())
+        self._data = self._put_data(
+            {} if program.train_pool.is_streamed else program.train_pool.arrays,
+            {} if program.eval_pool.is_streamed else program.eval_pool.arrays,
         )
-        self._data = (train, evaluation)
         self._opt_state = self._init(keys)
         self._chunk = None
+
+    def _put_data(self, train: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Any:
+        """Training and evaluation data on every device."""
+        put = partial(self._layout.put, spec=PartitionSpec())
+        on_devices = put(dict(train))
+        # The same object twice is one buffer twice: memory is not doubled where
+        # the evaluation reads the training data.
+        same = self._program.eval_pool is self._program.train_pool
+        return on_devices, on_devices if same else put(dict(evaluation))
 
     def _compile(
         self, function: Callable, *args: Any, donate: tuple[int, ...] = ()
@@ -164,6 +177,7 @@ class _GridRunner:
 
     def _chunk_function(self) -> Callable:
         program, layout = self._program, self._layout
+        width = _trials_at_once(program.task)
 
         def chunk(opt_state, hparams, keys, train_ix, eval_ix, data, inputs):
             def one(opt_state, hparams, key, train_ix, eval_ix):
@@ -180,8 +194,15 @@ class _GridRunner:
                     inputs,
                 )
 
-            over_configs = jax.vmap(one, in_axes=(0, 0, None, None, None))
-            over_seeds = jax.vmap(over_configs, in_axes=(0, None, 0, 0, 0))
+            over_configs = map_in_groups(
+                one, (0, 0, None, None, None), layout.configs_per_device, width
+            )
+            over_seeds = map_in_groups(
+                over_configs,
+                (0, None, 0, 0, 0),
+                layout.seeds_per_device,
+                width // layout.configs_per_device,
+            )
             return over_seeds(opt_state, hparams, keys, train_ix, eval_ix)
 
         grid, seeds, configs = layout.over_grid, layout.over_seeds, layout.over_configs
@@ -190,17 +211,18 @@ class _GridRunner:
             chunk, (grid, configs, seeds, seeds, seeds, everywhere, everywhere)
         )
 
-    def _inputs(self, first: int, num_blocks: int) -> tuple[Any, Any, ChunkInputs]:
-        """Index streams `[seeds, ...]` and numbers of the next blocks."""
+    def _inputs(self, first: int, num_blocks: int) -> tuple[Any, Any, Any, ChunkInputs]:
+        """Index streams `[seeds, ...]`, data and numbers of the next blocks."""
         plan, room = self._plan, self._program.max_blocks
         updates = plan.updates_of_block[first : first + num_blocks]
         batches = plan.eval_batches_of_block[first : first + num_blocks]
         rows = room * plan.block_updates
 
-        train = [_pad(s.train_indices(int(updates.sum())), rows) for s in self._streams]
-        evals = [
-            _pad(s.eval_indices(batches, self._eval_width), room) for s in self._streams
-        ]
+        train = [s.train_indices(int(updates.sum())) for s in self._streams]
+        evals = [s.eval_indices(batches, self._eval_width) for s in self._streams]
+        train, evals, data = self._read(train, evals)
+        train = [_pad(indices, rows) for indices in train]
+        evals = [_pad(indices, room) for indices in evals]
         put = partial(self._layout.put, spec=self._layout.over_seeds)
         inputs = ChunkInputs(
             first_step=np.int32(first * plan.eval_every),
@@ -211,57 +233,98 @@ class _GridRunner:
         return (
             put(np.stack(self._layout.pad_seeds(train))),
             put(np.stack(self._layout.pad_seeds(evals))),
+            data,
             self._layout.put(inputs, PartitionSpec()),
         )
 
-    def _run_chunk(self, first: int, num_blocks: int) -> ChunkOutputs:
-        train, evals, inputs = self._inputs(first, num_blocks)
+    def _read(
+        self, train: list[np.ndarray], evals: list[np.ndarray]
+    ) -> tuple[list[np.ndarray], list[np.ndarray], Any]:
+        """Brings the examples a chunk reads, where the data is too large to hold."""
+        train_pool, eval_pool = self._program.train_pool, self._program.eval_pool
+        if not (train_pool.is_streamed or eval_pool.is_streamed):
+            return train, evals, self._data
+        room = self._program.max_blocks * _examples_a_block(
+            self._plan, train_pool, eval_pool, len(self._streams)
+        )
+        num_seeds = len(self._streams)
+        if train_pool is eval_pool:
+            arrays, indices = train_pool.gather([*train, *evals], room)
+            train, evals = indices[:num_seeds], indices[num_seeds:]
+            return train, evals, self._put_data(arrays, arrays)
+        train_arrays, eval_arrays = train_pool.arrays, eval_pool.arrays
+        if train_pool.is_streamed:
+            train_arrays, train = train_pool.gather(train, room)
+        if eval_pool.is_streamed:
+            eval_arrays, evals = eval_pool.gather(evals, room)
+        return train, evals, self._put_data(train_arrays, eval_arrays)
+
+    def _start(self, inputs: tuple[Any, Any, Any, ChunkInputs]) -> ChunkOutputs:
+        """Sets the devices to work on a chunk, without waiting for them."""
+        train, evals, data, numbers = inputs
         args = (
             self._opt_state,
             self._hparams,
             self._keys,
             train,
             evals,
-            self._data,
-            inputs,
+            data,
+            numbers,
         )
         if self._chunk is None:
             self._chunk = self._compile(self._chunk_function(), *args, donate=(0,))
-        start = time.perf_counter()
         self._opt_state, outputs = self._chunk(*args)
+        return outputs
+
+    def _collect(
+        self, outputs: ChunkOutputs, first: int, num_blocks: int
+    ) -> ChunkOutputs:
+        """The curves of a chunk, once the devices are done with it."""
         outputs = jax.tree.map(np.asarray, outputs)
-        self._run_seconds += time.perf_counter() - start
         updates = int(self._plan.updates_of_block[first : first + num_blocks].sum())
+        seeds, configs = self._layout.num_seeds, self._layout.num_configs
         return ChunkOutputs(
-            outputs.train_loss[:, :, :updates],
-            {m: values[:, :, :num_blocks] for m, values in outputs.metrics.items()},
+            outputs.train_loss[:seeds, :configs, :updates],
+            {
+                metric: values[:seeds, :configs, :num_blocks]
+                for metric, values in outputs.metrics.items()
+            },
         )
+
+    def _blocks_in(self, seconds_a_block: float) -> int:
+        """Blocks that take about a second."""
+        size = int(_SECONDS_A_CHUNK / max(seconds_a_block, 1e-9))
+        return max(1, min(size, self._program.max_blocks))
 
     def run(self, on_progress: Callable[[Progress], None]) -> GridResult:
         plan, layout = self._plan, self._layout
-        shape = (layout.num_seeds, layout.num_configs)
         chunks: list[ChunkOutputs] = []
-        done, size = 0, 1
-        while done < plan.num_evals:
-            before = self._run_seconds
-            size = min(size, plan.num_evals - done)
-            chunk = self._run_chunk(done, size)
-            chunk = jax.tree.map(lambda x: x[: shape[0], : shape[1]], chunk)
+        done, size, next_size = 0, 1, 1
+        inputs = self._inputs(done, size)
+        while size:
+            compile_seconds, start = self._compile_seconds, time.perf_counter()
+            outputs = self._start(inputs)
+            next_size = min(next_size, plan.num_evals - done - size)
+            if next_size:
+                # The next chunk's data is read while the devices work.
+                inputs = self._inputs(done + size, next_size)
+            chunk = self._collect(outputs, done, size)
+            seconds = time.perf_counter() - start
+            seconds -= self._compile_seconds - compile_seconds
+            self._run_seconds += seconds
             chunks.append(chunk)
             done += size
             on_progress(
                 Progress(
                     updates_done=int(plan.updates_of_block[:done].sum()),
                     num_updates=plan.num_steps + 1,
-                    num_trials=shape[0] * shape[1],
+                    num_trials=layout.num_seeds * layout.num_configs,
                     num_diverged=int(np.sum(~np.isfinite(chunk.train_loss[:, :, -1]))),
                     run_seconds=self._run_seconds,
                     compile_seconds=self._compile_seconds,
                 )
             )
-            seconds_a_block = (self._run_seconds - before) / size
-            size = int(_SECONDS_A_CHUNK / max(seconds_a_block, 1e-9))
-            size = max(1, min(size, self._program.max_blocks))
+            size, next_size = next_size, self._blocks_in(seconds / size)
 
         return GridResult(
             curves=join_chunks(plan, chunks),
@@ -271,12 +334,41 @@ class _GridRunner:
         )
 
 
-def _max_blocks(plan: RunPlan, eval_pool: Pool) -> int:
+def _max_blocks(
+    plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int
+) -> int:
     """Blocks a chunk has room for."""
     index_bytes = 4 * len(EVAL_SPLITS) * max(eval_pool.batch_size, 1)
     index_bytes *= max(plan.eval_batches, plan.last_eval_batches)
-    by_memory = _CHUNK_INDEX_BYTES // index_bytes
-    return max(1, min(_CHUNK_UPDATES // plan.block_updates, by_memory))
+    limits = [_CHUNK_UPDATES // plan.block_updates, _CHUNK_INDEX_BYTES // index_bytes]
+    if train_pool.is_streamed or eval_pool.is_streamed:
+        examples = _examples_a_block(plan, train_pool, eval_pool, num_seeds)
+        example_bytes = max(train_pool.example_bytes, eval_pool.example_bytes)
+        limits.append(int(_CHUNK_DATA_BYTES / (examples * example_bytes)))
+    return max(1, min(limits))
+
+
+def _trials_at_once(task: Task) -> int:
+    """Trials worth training side by side on one device.
+
+    Small models gain from it: their matrix products become larger ones. Those of
+    large models are large already, and would only take more memory.
+    """
+    try:
+        flops = cost(task).flops
+    except NotImplementedError:
+        flops = 0
+    return max(1, int(_FLOPS_AT_ONCE / max(flops, 1)))
+
+
+def _examples_a_block(
+    plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int
+) -> int:
+    """Examples a block reads at most, all seeds together."""
+    eval_batches = max(plan.eval_batches, plan.last_eval_batches) * len(EVAL_SPLITS)
+    return num_seeds * (
+        plan.block_updates * train_pool.batch_size + eval_batches * eval_pool.batch_size
+    )
 
 
 def _initializer(task: Task) -> Callable[[np.ndarray], Any]:

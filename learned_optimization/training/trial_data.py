@@ -42,6 +42,37 @@ class Pool:
         """Field name to stored array `[num_examples, ...]`; empty without data."""
         return {} if self.data is None else self.data.arrays
 
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the data is too large for memory: chunks bring what they read."""
+        return self.data is not None and not self.data.is_in_memory
+
+    @property
+    def example_bytes(self) -> float:
+        """Bytes an example takes; 0 without data."""
+        return 0.0 if self.data is None else self.data.nbytes / self.data.num_examples
+
+    def gather(
+        self, indices: Sequence[np.ndarray], room: int
+    ) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+        """The examples that some indices point to, each once.
+
+        Args:
+          indices: int32 arrays of any shape.
+          room: length of the result, so that it is always the same.
+
+        Returns:
+          Field name to array `[room, ...]`, zero behind what is read, and the
+          indices of the same examples there.
+        """
+        wanted = np.unique(np.concatenate([i.ravel() for i in indices]))
+        arrays = {}
+        for field, stored in self.arrays.items():
+            rows = np.asarray(stored[wanted])
+            arrays[field] = np.zeros((room, *rows.shape[1:]), rows.dtype)
+            arrays[field][: len(rows)] = rows
+        return arrays, [np.searchsorted(wanted, i).astype(np.int32) for i in indices]
+
     def batch(self, arrays: Mapping[str, jax.Array], indices: jax.Array) -> Any:
         """The decoded batch at `indices`, traceable; None without data."""
         if self.data is None:

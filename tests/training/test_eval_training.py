@@ -133,11 +133,13 @@ def test_chunks_do_not_change_one_bit(monkeypatch):
     # No time at all for a chunk: every block becomes one of its own.
     monkeypatch.setattr(run_module, "_SECONDS_A_CHUNK", 0.0)
     calls = []
-    chunk = run_module._GridRunner._run_chunk
+    collect = run_module._GridRunner._collect
     monkeypatch.setattr(
         run_module._GridRunner,
-        "_run_chunk",
-        lambda self, first, n: calls.append(n) or chunk(self, first, n),
+        "_collect",
+        lambda self, outputs, first, n: (
+            calls.append(n) or collect(self, outputs, first, n)
+        ),
     )
     cut = run()
     assert calls == [1] * 10
@@ -296,10 +298,9 @@ def test_memory_follows_the_run_not_the_settings():
     once = single_task_training_curves(TinyTask(), SGD(), 5, key, eval_every=10**9)
     assert once["eval/xs"].tolist() == [0]
     assert once["train/loss"].shape == (6,)
-    wide = run_module._max_blocks(
-        eval_training.RunPlan(5, last_eval_batches=30_000),
-        run_module.Pool.of(TinyTask().datasets),
-    )
+    pool = run_module.Pool.of(TinyTask().datasets)
+    plan = eval_training.RunPlan(5, last_eval_batches=30_000)
+    wide = run_module._max_blocks(plan, pool, pool, num_seeds=5)
     assert wide * 30_000 * 3 * 8 * 4 <= max(32 << 20, 30_000 * 3 * 8 * 4)
 
 

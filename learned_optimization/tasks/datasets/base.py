@@ -6,6 +6,7 @@ shape of a batch read nothing; drawing a batch loads the arrays once.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,21 +24,23 @@ Batch = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class ArrayData:
-    """A whole data set in memory, all splits in one array a field.
+    """A whole data set, all splits in one array a field.
 
-    One array a field lets a compiled program reach every split by index.
+    One array a field lets a compiled program reach every split by index. What is
+    too large for memory is mapped from disk, and read as it is needed.
 
     Attributes:
-      arrays: field name to array `[num_examples, ...]`, in storage dtype.
+      arrays: field name to array `[num_examples, ...]`, in storage dtype; in
+        memory, mapped, or anything that gathers rows as numpy arrays do.
       splits: split name to the half-open range of examples it holds.
       divisors: field name to the number its values are divided by on use; such
         a field is stored as integers and becomes float32. Others are used as
         they are.
     """
 
-    arrays: Mapping[str, np.ndarray]
+    arrays: Mapping[str, Any]
     splits: Mapping[str, tuple[int, int]]
-    divisors: Mapping[str, float]
+    divisors: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def decode(self, batch: Batch) -> dict[str, Any]:
         """Turns stored values into what a task sees (numpy in and out, or jax)."""
@@ -55,9 +58,20 @@ class ArrayData:
         return self.decode({f: a[indices] for f, a in self.arrays.items()})
 
     @property
+    def num_examples(self) -> int:
+        """Examples of all splits."""
+        return max(stop for _, stop in self.splits.values())
+
+    @property
     def nbytes(self) -> int:
-        """Bytes held in memory."""
+        """Bytes of all arrays, wherever they are."""
         return sum(a.nbytes for a in self.arrays.values())
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether every array is; the others are read as they are needed."""
+        # A memory map is an ndarray too, of a class of its own.
+        return all(type(a) is np.ndarray for a in self.arrays.values())
 
 
 class Datasets:

@@ -12,29 +12,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from learned_optimization.errors import check_at_least
-from learned_optimization.tasks.datasets import embedded, locations
+from learned_optimization.errors import DatasetShapeError, check_at_least
+from learned_optimization.tasks.datasets import embedded, locations, prepared
 from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges
-from learned_optimization.tasks.datasets.catalog import (
-    IMAGE_DATASETS,
-    ImageDataset,
-    get_image_dataset,
-)
-from learned_optimization.tasks.datasets.image_files import (
-    prepare,
-    read_original,
-    read_prepared,
-)
+from learned_optimization.tasks.datasets.catalog import ImageDataset, get_image_dataset
 from learned_optimization.tasks.datasets.resize import resize_bilinear
-
-__all__ = [
-    "IMAGE_DATASETS",
-    "ImageDatasets",
-    "fashion_mnist",
-    "get_image_dataset",
-    "mnist",
-    "prepare",
-]
+from learned_optimization.tasks.datasets.sources.base import (
+    ImageSource,
+    TextSource,
+    check_labels,
+)
 
 
 @dataclass(frozen=True)
@@ -48,11 +35,13 @@ class ImageDatasets(Datasets):
       name: a name of `IMAGE_DATASETS`.
       batch_size: examples a batch.
       image_size: height and width, in pixels.
+      is_grey: whether the channels of a pixel are averaged into one.
     """
 
     name: str
     batch_size: int
     image_size: int
+    is_grey: bool = False
 
     def __post_init__(self):
         check_at_least("batch_size", self.batch_size, 1)
@@ -71,7 +60,7 @@ class ImageDatasets(Datasets):
     @property
     def abstract_batch(self) -> Mapping[str, jax.ShapeDtypeStruct]:
         """Shapes and dtypes of one batch; reads nothing."""
-        channels = get_image_dataset(self.name).channels
+        channels = 1 if self.is_grey else get_image_dataset(self.name).channels
         shape = (self.batch_size, self.image_size, self.image_size, channels)
         return {
             "image": jax.ShapeDtypeStruct(shape, np.float32),
@@ -84,11 +73,11 @@ class ImageDatasets(Datasets):
         return (
             self.is_synthetic
             or self.image_size in row.embedded_sizes
-            or locations.find(self.name) is not None
+            or self._find() is not None
         )
 
     def load(self) -> ArrayData:
-        """The whole data set in memory, loaded once and cached.
+        """The whole data set, loaded once and cached; mapped where it is large.
 
         Raises:
           DataNotFoundError: saying where it was looked for and what to do.
@@ -96,15 +85,29 @@ class ImageDatasets(Datasets):
         """
         row = get_image_dataset(self.name)
         if self.is_synthetic:
-            return _load_synthetic(row, self.image_size)
+            return _load_synthetic(row, self.image_size, self.is_grey)
         if self.image_size in row.embedded_sizes:
             return _load_embedded(row, self.image_size)
-        source = locations.find(self.name)
-        if source is None:
-            raise locations.not_found(self.name)
-        return _load_files(
-            row, tuple(source) if isinstance(source, list) else source, self.image_size
-        )
+        found = self._find()
+        if found is None:
+            raise locations.not_found(self.name, self._variant)
+        if isinstance(found, Path):
+            changed = (found / prepared.MANIFEST).stat().st_mtime_ns
+            return _load_prepared(row, found, changed, self.image_size, self.is_grey)
+        return _load_original(row, found.files, self.image_size, self.is_grey)
+
+    @property
+    def _variant(self) -> str:
+        return locations.image_variant(get_image_dataset(self.name), self.image_size)
+
+    def _find(self) -> Path | ImageSource | None:
+        folder = locations.prepared_folder(self.name, self._variant)
+        if prepared.is_prepared(folder):
+            return folder
+        source = locations.find_originals(self.name)
+        if source is None or isinstance(source, TextSource) or not source.is_direct:
+            return None
+        return source
 
 
 def fashion_mnist(batch_size: int, image_size: int = 28) -> ImageDatasets:
@@ -117,44 +120,122 @@ def mnist(batch_size: int, image_size: int = 28) -> ImageDatasets:
     return ImageDatasets("mnist", batch_size, image_size)
 
 
+def cifar10(
+    batch_size: int, image_size: int = 32, is_grey: bool = False
+) -> ImageDatasets:
+    """CIFAR-10 (Krizhevsky 2009)."""
+    return ImageDatasets("cifar10", batch_size, image_size, is_grey)
+
+
+def cifar100(batch_size: int, image_size: int = 32) -> ImageDatasets:
+    """CIFAR-100 with its 100 fine labels (Krizhevsky 2009)."""
+    return ImageDatasets("cifar100", batch_size, image_size)
+
+
+def svhn_cropped(batch_size: int, image_size: int = 32) -> ImageDatasets:
+    """Street View House Numbers, cropped digits (Netzer et al. 2011)."""
+    return ImageDatasets("svhn_cropped", batch_size, image_size)
+
+
+def food101(batch_size: int, image_size: int = 64) -> ImageDatasets:
+    """Food-101 (Bossard et al. 2014), made square at one size."""
+    return ImageDatasets("food101", batch_size, image_size)
+
+
+def imagenet(batch_size: int, image_size: int) -> ImageDatasets:
+    """ImageNet (Russakovsky et al. 2015), downsampled to one size.
+
+    Images are reduced as in Chrabaszcz et al. 2017 (arXiv:1707.08819), which the
+    published tasks are trained on: every pixel is the mean of those it covers.
+    """
+    return ImageDatasets("imagenet", batch_size, image_size)
+
+
 @lru_cache(maxsize=4)
-def _load_files(
-    row: ImageDataset, source: Path | tuple[Path, ...], image_size: int
+def _load_original(
+    row: ImageDataset, files: tuple[Path, ...], image_size: int, is_grey: bool
 ) -> ArrayData:
-    if isinstance(source, tuple):
-        images, labels = read_original(row, source)
-    else:
-        images, labels = read_prepared(row, source)
-    return _as_array_data(row, *resize_bilinear(images, image_size), labels)
+    # `files` is what the result is kept by; the source is found from it again.
+    source = locations.find_originals(row.name)
+    if source is None or isinstance(source, TextSource) or source.files != files:
+        raise locations.not_found(row.name)
+    num = source.num_train + source.num_test
+    images, labels = source.read(0, num, row.image_size or image_size)
+    splits = split_ranges(source.num_train, source.num_test)
+    return _resized(images, labels, splits, image_size, is_grey)
+
+
+@lru_cache(maxsize=4)
+def _load_prepared(
+    row: ImageDataset, folder: Path, changed: int, image_size: int, is_grey: bool
+) -> ArrayData:
+    del changed  # a data set prepared anew is another one
+    found = prepared.read(folder)
+    images, labels = found.arrays["image"], found.arrays["label"]
+    size = row.image_size or image_size
+    num = row.num_train + row.num_test
+    if images.shape != (num, size, size, row.channels) or labels.shape != (num,):
+        raise DatasetShapeError(
+            f"{folder}: holds images of shape {images.shape} and labels of shape "
+            f"{labels.shape}, expected {(num, size, size, row.channels)} for "
+            f"{row.name}. Run `{locations.prepare_command(row.name)}` again."
+        )
+    check_labels(row, labels, folder)
+    splits = split_ranges(found.num_train, found.num_test)
+    return _resized(images, labels, splits, image_size, is_grey)
 
 
 @lru_cache(maxsize=4)
 def _load_embedded(row: ImageDataset, image_size: int) -> ArrayData:
-    return _as_array_data(row, *embedded.load(row.name, image_size))
+    images, divisor, labels = embedded.load(row.name, image_size)
+    splits = split_ranges(row.num_train, row.num_test)
+    return _as_array_data(images, divisor, labels, splits)
 
 
 @lru_cache(maxsize=4)
-def _load_synthetic(row: ImageDataset, image_size: int) -> ArrayData:
+def _load_synthetic(row: ImageDataset, image_size: int, is_grey: bool) -> ArrayData:
     """Noise around one pattern a class: something to learn, nothing to report."""
     rng = np.random.default_rng(0)
     num_train, num_test = 2_000, 500
-    labels = rng.integers(0, row.num_classes, num_train + num_test)
-    shape = (image_size, image_size, row.channels)
-    patterns = rng.integers(0, 256, (row.num_classes, *shape))
-    noise = rng.integers(0, 256, (len(labels), *shape))
+    # Few enough classes that there are examples enough of each.
+    num_classes = min(row.num_classes, 10)
+    labels = rng.integers(0, num_classes, num_train + num_test)
+    channels = 1 if is_grey else row.channels
+    shape = (image_size, image_size, channels)
+    patterns = rng.integers(0, 256, (num_classes, *shape), np.uint16)
+    noise = rng.integers(0, 256, (len(labels), *shape), np.uint16)
     images = ((patterns[labels] + noise) // 2).astype(np.uint8)
-    return ArrayData(
-        {"image": images, "label": labels.astype(np.int32)},
-        split_ranges(num_train, num_test),
-        {"image": 255.0},
-    )
+    return _as_array_data(images, 255.0, labels, split_ranges(num_train, num_test))
+
+
+def _resized(
+    images: np.ndarray,
+    labels: np.ndarray,
+    splits: Mapping[str, tuple[int, int]],
+    image_size: int,
+    is_grey: bool,
+) -> ArrayData:
+    images, divisor = resize_bilinear(images, image_size)
+    if is_grey:
+        channels = images.shape[-1]
+        if divisor == 1:
+            images = images.mean(axis=-1, keepdims=True)
+        else:
+            # A sum of integers is exact; the division waits for the batch.
+            divisor *= channels
+            kind = np.uint16 if divisor < 1 << 16 else np.uint32
+            images = images.sum(axis=-1, keepdims=True, dtype=kind)
+    return _as_array_data(images, divisor, labels, splits)
 
 
 def _as_array_data(
-    row: ImageDataset, images: np.ndarray, divisor: float, labels: np.ndarray
+    images: np.ndarray,
+    divisor: float,
+    labels: np.ndarray,
+    splits: Mapping[str, tuple[int, int]],
 ) -> ArrayData:
     return ArrayData(
         {"image": images, "label": labels.astype(np.int32)},
-        split_ranges(row.num_train, row.num_test),
+        splits,
         {} if divisor == 1 else {"image": divisor},
     )

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from learned_optimization.errors import DataNotFoundError
+from learned_optimization.tasks.datasets import prepared
 from learned_optimization.tasks.datasets.catalog import (
-    IMAGE_DATASETS,
-    get_image_dataset,
+    Dataset,
+    ImageDataset,
+    TextDataset,
+    all_datasets,
+    get_dataset,
 )
-
-PREPARED_SUFFIX = ".npz"
-
-_PARTS = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+from learned_optimization.tasks.datasets.sources.base import ImageSource, TextSource
 
 
 @dataclass(frozen=True)
@@ -28,15 +25,16 @@ class Description:
 
     Attributes:
       name: its name.
-      embedded_sizes: image sizes that need no files.
-      files: the files found on this machine, none if it is not at hand.
+      embedded: what of it needs no files, e.g. `8x8`.
+      places: prepared folders and original files found on this machine, none if
+        it is not at hand.
       licence: under what it may be used.
       how_to_get: what to do to have it.
     """
 
     name: str
-    embedded_sizes: tuple[int, ...]
-    files: tuple[Path, ...]
+    embedded: tuple[str, ...]
+    places: tuple[Path, ...]
     licence: str
     how_to_get: str
 
@@ -48,67 +46,83 @@ def data_dir() -> Path:
     return root.expanduser().absolute()
 
 
-def prepared_path(name: str) -> Path:
-    """Where the prepared form of a data set is, or would be."""
-    return data_dir() / name / f"{name}{PREPARED_SUFFIX}"
+def prepared_folder(name: str, variant: str = "") -> Path:
+    """Where the prepared form of a data set is, or would be.
+
+    Args:
+      name: the data set.
+      variant: tells the forms of one data set apart: an image size where the
+        originals have none, or a vocabulary.
+    """
+    return data_dir() / name / ("prepared" + (f"-{variant}" if variant else ""))
+
+
+def image_variant(row: ImageDataset, image_size: int) -> str:
+    """The variant of an image data set prepared for images of some size."""
+    return "" if row.image_size else str(image_size)
 
 
 def original_folders(name: str) -> list[Path]:
     """Folders that may hold the original files of a data set, in order."""
-    return [*get_image_dataset(name).known_folders, data_dir() / name]
+    row = get_dataset(name)
+    return [*row.known_folders, data_dir() / name, *_hugging_face_folders(row)]
 
 
-def find_idx_files(folder: Path) -> list[Path] | None:
-    """The four IDX files of a folder: images and labels, training then test.
+def find_original(name: str, folder: Path) -> ImageSource | TextSource | None:
+    """The original files of a data set in one folder, in the first format found.
 
-    Either spelling (`train-images-idx3-ubyte`, `train-images.idx3-ubyte`) will
-    do, compressed or not.
-
-    Returns:
-      The paths, or None unless all four are there.
+    Looks at names only.
     """
-    found = []
-    for part in _PARTS:
-        spellings = (part, part.replace("-idx", ".idx"))
-        candidates = [folder / (s + end) for s in spellings for end in ("", ".gz")]
-        path = next((c for c in candidates if c.is_file()), None)
-        if path is None:
-            return None
-        found.append(path)
-    return found
+    row = get_dataset(name)
+    package = "learned_optimization.tasks.datasets.sources"
+    for name_of_format in row.formats:
+        source = import_module(f"{package}.{name_of_format}").find(row, folder)
+        if source is not None:
+            return source
+    return None
 
 
-def find(name: str) -> Path | list[Path] | None:
-    """The prepared file of a data set, else its original files, else None."""
-    if prepared_path(name).is_file():
-        return prepared_path(name)
-    found = (find_idx_files(folder) for folder in original_folders(name))
-    return next((files for files in found if files), None)
+def find_originals(name: str) -> ImageSource | TextSource | None:
+    """The original files of a data set in any of `original_folders`."""
+    found = (find_original(name, folder) for folder in original_folders(name))
+    return next((source for source in found if source is not None), None)
+
+
+def find_prepared(name: str) -> list[Path]:
+    """Every prepared form of a data set on this machine."""
+    folders = (data_dir() / name).glob("prepared*")
+    return sorted(folder for folder in folders if prepared.is_prepared(folder))
 
 
 def where(name: str) -> list[Path]:
-    """The files of a data set on this machine.
+    """Prepared forms of a data set, else its original files.
 
     Raises:
       DataNotFoundError: saying where it was looked for and what to do.
     """
-    found = find(name)
-    if found is None:
+    places = _places(name)
+    if not places:
         raise not_found(name)
-    return found if isinstance(found, list) else [found]
-
-
-def places(name: str) -> list[Path]:
-    """Every place `find` looks, in order."""
-    return [prepared_path(name), *original_folders(name)]
+    return places
 
 
 def how_to_get(name: str) -> str:
     """What a person can do to have the data set."""
     return (
-        f"{get_image_dataset(name).how_to_get} into {data_dir() / name}, or run "
-        f"`lopt data prepare {name} --from DIR` with the folder they are in."
+        f"{get_dataset(name).how_to_get} into {data_dir() / name}, then run "
+        f"`{prepare_command(name)}` (with `--from DIR` if they are elsewhere)."
     )
+
+
+def prepare_command(name: str, variant: str = "") -> str:
+    """The command that prepares a data set."""
+    row = get_dataset(name)
+    option = ""
+    if isinstance(row, TextDataset):
+        option = f" --vocabulary {variant or 'bytes'}"
+    elif not row.image_size:
+        option = f" --size {variant or 64}"
+    return f"lopt data prepare {name}{option}"
 
 
 def describe() -> list[Description]:
@@ -116,22 +130,67 @@ def describe() -> list[Description]:
     return [
         Description(
             name=name,
-            embedded_sizes=row.embedded_sizes,
-            files=tuple(where(name)) if find(name) else (),
+            embedded=_embedded(row),
+            places=tuple(_places(name)),
             licence=row.licence,
             how_to_get=how_to_get(name),
         )
-        for name, row in IMAGE_DATASETS.items()
+        for name, row in all_datasets().items()
     ]
 
 
-def not_found(name: str) -> DataNotFoundError:
-    """The error that says what is missing, where it was looked for, what to do."""
+def not_found(name: str, variant: str = "") -> DataNotFoundError:
+    """The error that says what is missing, where it was looked for, what to do.
+
+    Args:
+      name: the data set.
+      variant: the prepared form that is missing.
+    """
+    what = f"{name} ({variant})" if variant else name
+    command = prepare_command(name, variant)
+    if (source := find_originals(name)) is not None:
+        folder = source.files[0].parent
+        return DataNotFoundError(
+            f"the data set {what} is on this machine as original files in {folder}, "
+            f"which are too slow to train on: run `{command}` once."
+        )
     missing_root = ""
     if os.environ.get("LOPT_DATA_DIR") and not data_dir().is_dir():
         missing_root = f" LOPT_DATA_DIR is set to {data_dir()}, which does not exist."
-    looked = ", ".join(str(place) for place in places(name))
-    return DataNotFoundError(
-        f"the data set {name} is not on this machine.{missing_root} "
-        f"Looked in {looked}. {how_to_get(name)}"
+    looked = ", ".join(
+        str(place)
+        for place in (prepared_folder(name, variant), *original_folders(name))
     )
+    return DataNotFoundError(
+        f"the data set {what} is not on this machine.{missing_root} "
+        f"Looked in {looked}. {get_dataset(name).how_to_get} into "
+        f"{data_dir() / name}, or run `{command} --from DIR` with the folder they "
+        "are in."
+    )
+
+
+def _places(name: str) -> list[Path]:
+    if found := find_prepared(name):
+        return found
+    source = find_originals(name)
+    if source is None:
+        return []
+    # A folder says more than a million images.
+    files = source.files
+    return list(files) if len(files) <= 16 else sorted({file.parent for file in files})
+
+
+def _embedded(row: Dataset) -> tuple[str, ...]:
+    if isinstance(row, TextDataset):
+        return ("bytes",) if row.embedded else ()
+    return tuple(f"{size}x{size}" for size in row.embedded_sizes)
+
+
+def _hugging_face_folders(row: Dataset) -> list[Path]:
+    """Snapshots of the data set in the cache that Hugging Face's tools keep."""
+    if row.hugging_face is None:
+        return []
+    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    repository = "datasets--" + row.hugging_face.replace("/", "--")
+    return sorted((hub / repository / "snapshots").glob("*"), reverse=True)

@@ -47,6 +47,24 @@ def resize_bilinear(images: np.ndarray, size: int) -> tuple[np.ndarray, float]:
     return out, float(_WHITE * steps**2) if exact else 1.0
 
 
+def resize_bilinear_to(image: np.ndarray, size: int) -> np.ndarray:
+    """Resizes one image of any shape to a square, as `resize_bilinear` does.
+
+    Args:
+      image: uint8 `[height, width, channels]`.
+      size: height and width wanted.
+
+    Returns:
+      float64 `[size, size, channels]` in [0, 255].
+    """
+    top, bottom, down = _samples(image.shape[0], size)
+    left, right, across = _samples(image.shape[1], size)
+    down, across = down[:, None, None], across[:, None]
+    # The rows needed are few: the others are never converted.
+    rows = image[top] * (1 - down) + image[bottom] * down
+    return rows[:, left] * (1 - across) + rows[:, right] * across
+
+
 def _samples(in_size: int, out_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Left and right neighbour of each output pixel, and the right one's weight."""
     centre = (np.arange(out_size) + 0.5) * in_size / out_size - 0.5

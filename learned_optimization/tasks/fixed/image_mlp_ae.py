@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from learned_optimization.tasks.base import Batch
-from learned_optimization.tasks.datasets.image import fashion_mnist, mnist
+from learned_optimization.tasks.datasets.image import cifar10, fashion_mnist, mnist
 from learned_optimization.tasks.models.flax_task import FlaxTask
 from learned_optimization.tasks.models.mlp import MLP, Activation
 from learned_optimization.tasks.registry import fixed_task
@@ -42,6 +42,30 @@ class ImageMLPAETask(FlaxTask):
     def normalizer(self, loss: jax.Array) -> jax.Array:
         """Clips a loss to `[0, 1]`; NaN becomes 1, the worst a sigmoid can do."""
         return jnp.clip(jnp.nan_to_num(loss, nan=1.0), 0.0, 1.0)
+
+
+@fixed_task
+def ImageMLPAE_Cifar10_32x32x32_bs128() -> ImageMLPAETask:
+    """CIFAR-10 at 32x32, three hidden layers of 32."""
+    return ImageMLPAETask(cifar10(128), hidden=(32, 32, 32))
+
+
+@fixed_task
+def ImageMLPAE_Cifar10_256x256x256_bs128() -> ImageMLPAETask:
+    """CIFAR-10 at 32x32, three hidden layers of 256."""
+    return ImageMLPAETask(cifar10(128), hidden=(256, 256, 256))
+
+
+@fixed_task
+def ImageMLPAE_Cifar10_256x256x256_bs1024() -> ImageMLPAETask:
+    """CIFAR-10 at 32x32, three hidden layers of 256, batches of 1024."""
+    return ImageMLPAETask(cifar10(1024), hidden=(256, 256, 256))
+
+
+@fixed_task
+def ImageMLPAE_Cifar10_128x32x128_bs256() -> ImageMLPAETask:
+    """CIFAR-10 at 32x32, hidden layers of 128, 32 and 128, batches of 256."""
+    return ImageMLPAETask(cifar10(256), hidden=(128, 32, 128))
 
 
 @fixed_task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -21,15 +22,18 @@ class FlaxTask(Task):
     variables besides its parameters also say so with `is_stateful`.
 
     Attributes:
-      datasets: the images the model is trained on.
+      datasets: the examples the model is trained on.
+      input_field: the field of a batch that the model reads.
     """
+
+    input_field: ClassVar[str] = "image"
 
     # `field()` keeps the None of `Task` from becoming this field's default.
     datasets: Datasets = field()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @property
     def model(self) -> nn.Module:
-        """The module, called with one batch of images `[batch, h, w, c]`."""
+        """The module, called with `input_field` of one batch."""
         raise NotImplementedError(f"{type(self).__name__} must define model.")
 
     @property
@@ -52,8 +56,8 @@ class FlaxTask(Task):
 
     def init_with_state(self, key: PRNGKey) -> tuple[Params, ModelState]:
         """Draws initial parameters and model state (None if not stateful)."""
-        images = self.datasets.abstract_batch["image"]
-        variables = self.model.init(key, jnp.zeros((1, *images.shape[1:])))
+        one = self.datasets.abstract_batch[self.input_field]
+        variables = self.model.init(key, jnp.zeros((1, *one.shape[1:]), one.dtype))
         params = variables.pop("params")
         return params, variables or None
 
@@ -94,7 +98,7 @@ class FlaxTask(Task):
         collections = state or {}
         output, collections = self.model.apply(
             {"params": params, **collections},
-            data["image"],
+            data[self.input_field],
             rngs={"dropout": key},
             mutable=list(collections),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -27,3 +28,13 @@ def truncated_fan_in(
     """
     scale = 1 / math.sqrt(math.prod(shape[:-1]))
     return scale * jax.random.truncated_normal(key, -2, 2, shape, dtype)
+
+
+def linear(width: int) -> nn.Dense:
+    """A linear layer `[..., inputs]` to `[..., width]` with bias, starting at zero."""
+    return nn.Dense(width, kernel_init=truncated_fan_in)
+
+
+def zero_linear(width: int) -> nn.Dense:
+    """A linear layer that starts as the zero map."""
+    return nn.Dense(width, kernel_init=nn.initializers.zeros)

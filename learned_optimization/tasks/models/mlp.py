@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import flax.linen as nn
 import jax
 
-from learned_optimization.tasks.models.init import truncated_fan_in
+from learned_optimization.tasks.models.init import linear
+from learned_optimization.tasks.models.norm import Norm, normalize
 
 Activation = Callable[[jax.Array], jax.Array]
-Norm = Literal["layer", "batch"]
 
 
 class MLP(nn.Module):
@@ -47,18 +46,7 @@ class MLP(nn.Module):
         """
         x = inputs.reshape(inputs.shape[0], -1)
         for width in self.hidden:
-            x = self.activation(self._normalize(_linear(width)(x)))
+            x = self.activation(normalize(self.norm, linear(width)(x)))
             if self.dropout:
                 x = nn.Dropout(self.dropout, deterministic=False)(x)
-        return _linear(self.output_size)(x)
-
-    def _normalize(self, x: jax.Array) -> jax.Array:
-        if self.norm == "layer":
-            return nn.LayerNorm(epsilon=1e-5)(x)
-        if self.norm == "batch":
-            return nn.BatchNorm(False, momentum=0.9, epsilon=1e-5)(x)
-        return x
-
-
-def _linear(width: int) -> nn.Dense:
-    return nn.Dense(width, kernel_init=truncated_fan_in)
+        return linear(self.output_size)(x)

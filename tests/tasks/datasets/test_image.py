@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from learned_optimization.errors import DataNotFoundError, LoptError, UnknownNameError
-from learned_optimization.tasks.datasets import embedded, image, image_files
+from learned_optimization.tasks.datasets import embedded, image
 from learned_optimization.tasks.datasets.base import split_ranges
-from learned_optimization.tasks.datasets.image import fashion_mnist, mnist
+from learned_optimization.tasks.datasets.image import (
+    cifar10,
+    fashion_mnist,
+    mnist,
+)
+from learned_optimization.tasks.datasets.sources import idx
 from tests.tasks.datasets.original_files import (
     original_images,
     original_labels,
@@ -90,7 +95,7 @@ def test_nothing_is_read_before_it_is_needed(monkeypatch):
     def refuse(*args, **kwargs):
         pytest.fail("data was read")
 
-    monkeypatch.setattr(image_files, "read_idx", refuse)
+    monkeypatch.setattr(idx, "read_idx", refuse)
     monkeypatch.setattr("builtins.open", refuse)
     monkeypatch.setattr(embedded, "load", refuse)
     monkeypatch.setattr(np, "load", refuse)
@@ -143,3 +148,24 @@ def test_synthetic_data_only_when_asked(monkeypatch):
     monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "0")
     with pytest.raises(DataNotFoundError):
         data.load()
+
+
+def test_grey_images_are_the_mean_of_their_channels(monkeypatch):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (6, 32, 32, 3), np.uint8)
+    labels, splits = np.arange(6), split_ranges(4, 2)
+    for size in (32, 8, 5):
+        colour = image._resized(images, labels, splits, size, is_grey=False)
+        grey = image._resized(images, labels, splits, size, is_grey=True)
+        want = colour.take(np.arange(6))["image"].mean(-1, keepdims=True)
+        got = grey.take(np.arange(6))["image"]
+        np.testing.assert_allclose(got, want, atol=1e-6)
+    # 32 to 8 pixels halves between the two in the middle, exactly.
+    eight = image._resized(images, labels, splits, 8, is_grey=True)
+    assert eight.arrays["image"].dtype == np.uint16
+    middle = np.float64(images[:, 1:3, 1:3]).mean((1, 2, 3)) / 255
+    np.testing.assert_allclose(eight.take(np.arange(6))["image"][:, 0, 0, 0], middle)
+    monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "1")
+    data = cifar10(4, image_size=8, is_grey=True)
+    assert next(data.train)["image"].shape == (4, 8, 8, 1)
+    assert data != cifar10(4, image_size=8)

@@ -9,11 +9,15 @@ from learned_optimization.errors import (
     DataNotFoundError,
     DatasetShapeError,
     LoptError,
-    ResultError,
 )
-from learned_optimization.npz import write_npz
-from learned_optimization.tasks.datasets import catalog, image, locations
-from learned_optimization.tasks.datasets.image import fashion_mnist, mnist
+from learned_optimization.tasks.datasets import catalog, image, locations, prepared
+from learned_optimization.tasks.datasets.image import (
+    cifar10,
+    fashion_mnist,
+    imagenet,
+    mnist,
+)
+from learned_optimization.tasks.datasets.prepare import prepare
 from tests.tasks.datasets.original_files import idx_bytes, write_mnist_like
 
 
@@ -51,13 +55,18 @@ def test_prepare_then_load(mnist_folder, tmp_path):
     elsewhere = folder.rename(tmp_path / "downloads")
     with pytest.raises(DataNotFoundError):
         mnist(8).load()
-    path = image.prepare("mnist", elsewhere)
-    assert path == locations.prepared_path("mnist")
+    path, progress = None, []
+    path = prepare("mnist", elsewhere, on_progress=lambda *seen: progress.append(seen))
+    assert path == locations.prepared_folder("mnist")
+    assert progress == [(0, 2), (1, 2), (2, 2)]
     np.testing.assert_array_equal(mnist(8).load().arrays["image"][..., 0], images)
     np.testing.assert_array_equal(mnist(8).load().arrays["label"], labels)
-    path.write_bytes(path.read_bytes()[:1000])
-    image._load_files.cache_clear()
-    with pytest.raises(ResultError, match="delete it and make it again"):
+    info = prepared.read(path).info
+    assert info["read from"] == str(elsewhere)
+    image_file = path / "image.bin"
+    image_file.write_bytes(image_file.read_bytes()[:1000])
+    image._load_prepared.cache_clear()
+    with pytest.raises(DatasetShapeError, match="Prepare the data set again"):
         mnist(8).load()
 
 
@@ -79,40 +88,38 @@ def test_bad_files_are_refused_and_nothing_is_written(mnist_folder, fault):
     if fault != "missing":
         target.write_bytes(idx_bytes(bad))
     messages = {
-        "missing": "does not hold the four IDX files",
+        "missing": "holds no files of mnist in a form known here",
         "shape": r"shape \(10000, 14, 14\), expected \(10000, 28, 28\)",
         "count": r"shape \(9999,\), expected \(10000,\)",
         "label": "holds the label 10",
         "axes": r"shape \(10000, 1\)",
     }
     with pytest.raises(LoptError, match=messages[fault]):
-        image.prepare("mnist", folder)
-    assert not locations.prepared_path("mnist").exists()
+        prepare("mnist", folder)
+    assert not locations.prepared_folder("mnist").exists()
 
 
-@pytest.mark.parametrize("fault", ["keras", "shape", "dtype", "label"])
-def test_a_prepared_file_of_another_make_is_refused(fault):
-    arrays = {
-        "image": np.zeros((70_000, 28, 28, 1), np.uint8),
-        "label": np.zeros(70_000, np.uint8),
-    }
-    if fault == "keras":
-        arrays = {"x_train": arrays["image"][:5], "y_train": arrays["label"][:5]}
-    elif fault == "shape":
-        arrays["image"] = arrays["image"][:-1]
-    elif fault == "dtype":
-        arrays["label"] = arrays["label"].astype(np.int64)
-    else:
-        arrays["label"][3] = 77
-    write_npz(str(locations.prepared_path("mnist")), arrays, compress=False)
+@pytest.mark.parametrize("fault", ["shape", "label"])
+def test_a_prepared_folder_of_another_make_is_refused(fault):
+    num = 70_000 - (fault == "shape")
+    label = np.zeros(num, np.int32)
+    label[3] = 77 if fault == "label" else 0
+    arrays = {"label": label, "image": np.zeros((num, 28, 28, 1), np.uint8)}
+    prepared.write(
+        locations.prepared_folder("mnist"),
+        {
+            "label": prepared.Field("int32"),
+            "image": prepared.Field("uint8", (28, 28, 1)),
+        },
+        [prepared.Unit("train", lambda: arrays)],
+        fingerprint="",
+        info={},
+    )
     message = {
-        "keras": "image is not a file in the archive",
-        "shape": r"shape \(69999, 28, 28, 1\), expected uint8 of shape \(70000, 28",
-        "dtype": "'label' is int64",
+        "shape": r"images of shape \(69999, 28, 28, 1\)",
         "label": "holds the label 77",
     }[fault]
-    error = ResultError if fault == "keras" else DatasetShapeError
-    with pytest.raises(error, match=message):
+    with pytest.raises(DatasetShapeError, match=message):
         mnist(8).load()
 
 
@@ -131,15 +138,15 @@ def test_an_empty_or_relative_data_dir(tmp_path, monkeypatch):
 def test_description_and_whereabouts(mnist_folder, monkeypatch):
     folder, *_ = mnist_folder
     without_debian(monkeypatch)
-    fashion, digits = locations.describe()
-    assert (fashion.name, fashion.embedded_sizes) == ("fashion_mnist", (8,))
-    assert fashion.files == ()
+    by_name = {row.name: row for row in locations.describe()}
+    assert by_name.keys() == catalog.all_datasets().keys()
+    fashion, digits = by_name["fashion_mnist"], by_name["mnist"]
+    assert (fashion.embedded, fashion.places) == (("8x8",), ())
     assert "apt-get install dataset-fashion-mnist" in fashion.how_to_get
-    assert digits.name == "mnist"
-    assert set(digits.files) == set(folder.iterdir())
-    assert list(digits.files) == locations.where("mnist")
-    image.prepare("mnist", folder)
-    assert locations.where("mnist") == [locations.prepared_path("mnist")]
+    assert set(digits.places) == set(folder.iterdir())
+    assert list(digits.places) == locations.where("mnist")
+    prepare("mnist", folder)
+    assert locations.where("mnist") == [locations.prepared_folder("mnist")]
     with pytest.raises(DataNotFoundError, match="fashion_mnist is not on this"):
         locations.where("fashion_mnist")
 
@@ -157,3 +164,44 @@ def test_missing_data_says_what_to_do(tmp_path, monkeypatch):
         fashion_mnist(8).load()
     assert not fashion_mnist(8).is_at_hand()
     assert fashion_mnist(8, image_size=8).is_at_hand()
+
+
+def test_sizes_that_vary_are_prepared_one_by_one(tmp_path):
+    with pytest.raises(DataNotFoundError) as error:
+        imagenet(8, image_size=16).load()
+    text = str(error.value)
+    assert text.startswith("the data set imagenet (16) is not on this machine.")
+    assert "`lopt data prepare imagenet --size 16 --from DIR`" in text
+    assert not imagenet(8, image_size=16).is_at_hand()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("imagenet", {}, "say which to make them, e.g. --size 64"),
+        ("imagenet", {"image_size": 0}, "--size must be 1 to 512 pixels, got 0"),
+        ("cifar10", {"image_size": 8}, "cifar10 is prepared at 32x32, its own size"),
+        ("cifar10", {"vocabulary": "32k"}, "set of images: it has no --vocabulary"),
+        ("lm1b", {"image_size": 8}, "lm1b is text: it has no --size"),
+        ("lm1b", {"vocabulary": "8k"}, "must be one of bytes, 32k, got '8k'"),
+        ("lm1b", {"folder": "huggingface"}, "no copy on Hugging Face known here"),
+        ("cifar10", {"folder": "/no/such"}, "no such folder: /no/such"),
+        ("cifar01", {}, "did you mean cifar10"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(name, options, message):
+    with pytest.raises(LoptError, match=message):
+        prepare(name, **options)
+
+
+def test_a_cache_of_hugging_face_is_looked_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    snapshot = tmp_path / "hf/hub/datasets--uoft-cs--cifar10/snapshots/abc"
+    snapshot.mkdir(parents=True)
+    assert snapshot in locations.original_folders("cifar10")
+    assert not cifar10(8).is_at_hand()
+    (snapshot / "train-00000-of-00001.parquet").touch()
+    (snapshot / "test-00000-of-00001.parquet").touch()
+    with pytest.raises(DataNotFoundError, match="run `lopt data prepare cifar10` once"):
+        cifar10(8).load()

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learned_optimization.tasks.datasets import streams
+from learned_optimization.tasks.datasets.permutation import draw_keys, permuted
 from learned_optimization.tasks.datasets.streams import EpochStream
 
 
@@ -34,3 +36,40 @@ def test_shape_dtype_and_independence():
 def test_an_empty_range_is_refused():
     with pytest.raises(ValueError, match=r"\(5, 5\)"):
         EpochStream([0], (5, 5))
+
+
+@given(
+    st.integers(2, 40),
+    st.integers(0, 1000),
+    st.lists(st.integers(0, 50), min_size=1, max_size=6),
+)
+def test_large_ranges_are_permuted_too(size, start, counts):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "_LARGE", 1)
+        test_any_cut_gives_the_same_stream.hypothesis.inner_test(size, start, counts)
+
+
+def test_a_large_range_takes_no_memory():
+    stream = EpochStream([0], (7, 2**31 - 1))
+    drawn = stream.take(1000)
+    assert len(np.unique(drawn)) == 1000
+    assert drawn.min() >= 7
+    assert drawn.max() > 2**30
+
+
+@given(st.integers(1, 300), st.integers(0, 2**32))
+def test_permutations(length, seed):
+    keys = draw_keys(np.random.default_rng(seed))
+    sent = permuted(np.arange(length), length, keys)
+    np.testing.assert_array_equal(np.sort(sent), np.arange(length))
+
+
+def test_every_place_is_as_likely():
+    rng = np.random.default_rng(0)
+    num, length = 4_000, 7
+    sent = np.stack(
+        [permuted(np.arange(length), length, draw_keys(rng)) for _ in range(num)]
+    )
+    counts = (sent[:, :, None] == np.arange(length)).sum(0)
+    # Chi-squared with 36 degrees of freedom: 99.9% lie below 68.
+    assert ((counts - num / length) ** 2 / (num / length)).sum() < 68

@@ -14,9 +14,60 @@ from pathlib import Path
 import numpy as np
 
 from learned_optimization.errors import DatasetShapeError
+from learned_optimization.tasks.datasets.catalog import ImageDataset
+from learned_optimization.tasks.datasets.sources.base import ArraySource
 
+_PARTS = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 _UINT8 = 0x08
 _MAX_BYTES = 1 << 30
+
+
+def find(row: ImageDataset, folder: Path) -> ArraySource | None:
+    """The four IDX files of a folder: images and labels, training then test.
+
+    Either spelling (`train-images-idx3-ubyte`, `train-images.idx3-ubyte`) will
+    do, compressed or not.
+
+    Returns:
+      The source, or None unless all four are there.
+    """
+    found = []
+    for part in _PARTS:
+        spellings = (part, part.replace("-idx", ".idx"))
+        candidates = [folder / (s + end) for s in spellings for end in ("", ".gz")]
+        path = next((c for c in candidates if c.is_file()), None)
+        if path is None:
+            return None
+        found.append(path)
+    return ArraySource(row, tuple(found), lambda: _load(row, found))
+
+
+def _load(row: ImageDataset, files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+    arrays = [read_idx(path) for path in files]
+    pixels = (row.image_size, row.image_size)
+    for path, array, shape in zip(
+        files,
+        arrays,
+        (
+            (row.num_train, *pixels),
+            (row.num_train,),
+            (row.num_test, *pixels),
+            (row.num_test,),
+        ),
+        strict=True,
+    ):
+        if array.shape != shape:
+            raise DatasetShapeError(
+                f"{path}: holds an array of shape {array.shape}, expected {shape} "
+                f"for {row.name}."
+            )
+    images, labels = np.concatenate(arrays[::2]), np.concatenate(arrays[1::2])
+    return images[..., None], labels
 
 
 def read_idx(path: str | Path) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from learned_optimization.errors import DatasetShapeError
-from learned_optimization.tasks.datasets.idx import read_idx
+from learned_optimization.tasks.datasets.sources.idx import read_idx
 from tests.tasks.datasets.original_files import idx_bytes
 
 

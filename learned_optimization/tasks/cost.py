@@ -1,0 +1,95 @@
+"""What a step of a task costs: parameters and matrix-product arithmetic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax.extend import core
+
+from learned_optimization.tasks.base import Task
+
+# Loops whose trip count is not known before they run.
+_DYNAMIC_LOOPS = ("while",)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The size of a task.
+
+    Attributes:
+      num_params: numbers that are trained.
+      flops: floating-point operations of the matrix products and convolutions
+        in one loss and gradient on one batch, a multiplication and an addition
+        counting two.
+    """
+
+    num_params: int
+    flops: int
+
+
+def cost(task: Task) -> Cost:
+    """The size of a task, worked out from shapes alone: nothing is computed.
+
+    Args:
+      task: a task whose model runs no loop of unknown length.
+
+    Raises:
+      NotImplementedError: if it runs one.
+    """
+    key = jax.random.PRNGKey(0)
+    params, state = jax.eval_shape(task.init_with_state, key)
+    batch = None if task.datasets is None else dict(task.datasets.abstract_batch)
+    step = jax.value_and_grad(task.loss_with_state, has_aux=True)
+    jaxpr = jax.make_jaxpr(step)(params, state, key, batch)
+    num_params = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+    return Cost(num_params, _flops(jaxpr.jaxpr))
+
+
+def num_params(task: Task) -> int:
+    """Numbers that are trained."""
+    params = jax.eval_shape(task.init, jax.random.PRNGKey(0))
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+
+
+def _flops(jaxpr: Any) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        if name in _DYNAMIC_LOOPS:
+            raise NotImplementedError(f"the length of a {name!r} loop is not known.")
+        if name == "dot_general":
+            total += _dot_flops(equation)
+        elif name == "conv_general_dilated":
+            total += _conv_flops(equation)
+        times = equation.params.get("length", 1) if name == "scan" else 1
+        total += times * sum(_flops(inner) for inner in _inner_jaxprs(equation))
+    return total
+
+
+def _inner_jaxprs(equation: Any) -> list[Any]:
+    values = jax.tree.leaves(
+        list(equation.params.values()),
+        is_leaf=lambda v: isinstance(v, (core.Jaxpr, core.ClosedJaxpr)),
+    )
+    return [
+        v.jaxpr if isinstance(v, core.ClosedJaxpr) else v
+        for v in values
+        if isinstance(v, (core.Jaxpr, core.ClosedJaxpr))
+    ]
+
+
+def _dot_flops(equation: Any) -> int:
+    (contracted, _), _ = equation.params["dimension_numbers"]
+    shape = equation.invars[0].aval.shape
+    outputs = math.prod(equation.outvars[0].aval.shape)
+    return 2 * outputs * math.prod(shape[axis] for axis in contracted)
+
+
+def _conv_flops(equation: Any) -> int:
+    kernel = equation.invars[1].aval.shape
+    features = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
+    outputs = math.prod(equation.outvars[0].aval.shape)
+    return 2 * outputs * math.prod(kernel) // features

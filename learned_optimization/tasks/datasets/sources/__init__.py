@@ -1,0 +1,1 @@
+"""Readers of the formats that data sets are published in, one file each."""

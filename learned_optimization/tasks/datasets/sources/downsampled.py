@@ -1,0 +1,110 @@
+"""Reads the downsampled ImageNet of Chrabaszcz et al. 2017 (arXiv:1707.08819).
+
+Format: https://patrykchrabaszcz.github.io/Imagenet32 (npz files with `data`, bytes
+`[num, 3 * size * size]` of red, green and blue planes, and `labels` from 1).
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from learned_optimization.errors import DatasetShapeError
+from learned_optimization.tasks.datasets.catalog import ImageDataset
+from learned_optimization.tasks.datasets.sources.base import check_labels
+
+_CHANNELS = 3
+
+
+def find(row: ImageDataset, folder: Path) -> Downsampled | None:
+    """The files `train_data_batch_*.npz` and `val_data.npz`, or None.
+
+    They may be in the folder or in the subfolders the archives unpack to.
+    """
+    folders = [folder, *sorted(folder.glob("Imagenet*_npz"))]
+    train = [file for f in folders for file in f.glob("train_data_batch_*.npz")]
+    test = [file for f in folders for file in f.glob("val_data.npz")]
+    if not train or not test:
+        return None
+    train.sort(key=lambda file: int(file.stem.rpartition("_")[2]))
+    return Downsampled(row, (*train, test[0]))
+
+
+@dataclass(frozen=True)
+class Downsampled:
+    """An `ImageSource` of npz files, one read at a time.
+
+    Attributes:
+      row: the data set they should hold.
+      files: the files of the training part and that of the test part.
+    """
+
+    row: ImageDataset
+    files: tuple[Path, ...]
+    is_direct: bool = False
+
+    @property
+    def num_train(self) -> int:
+        """Images of the training part."""
+        return sum(self._lengths[:-1])
+
+    @property
+    def num_test(self) -> int:
+        """Images of the test part."""
+        return self._lengths[-1]
+
+    @property
+    def unit_size(self) -> int:
+        """Images of the first file: about one file is read for one unit."""
+        return self._lengths[0]
+
+    @cached_property
+    def _lengths(self) -> list[int]:
+        return [len(_read(file, "labels")) for file in self.files]
+
+    def read(
+        self, start: int, stop: int, image_size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Images `start` to `stop`; see `ImageSource.read`."""
+        got, want = (
+            (self.num_train, self.num_test),
+            (self.row.num_train, self.row.num_test),
+        )
+        where = self.files[0].parent
+        if got != want:
+            raise DatasetShapeError(
+                f"{where}: holds {got[0]} training and {got[1]} test images, "
+                f"{self.row.name} has {want[0]} and {want[1]}."
+            )
+        images, labels, first = [], [], 0
+        for file, length in zip(self.files, self._lengths, strict=True):
+            inside = slice(max(start - first, 0), max(min(stop - first, length), 0))
+            if inside.start < inside.stop:
+                data = _read(file, "data")
+                size = math.isqrt(data.shape[-1] // _CHANNELS)
+                if data.shape != (length, _CHANNELS * size**2) or size != image_size:
+                    raise DatasetShapeError(
+                        f"{file}: holds data of shape {data.shape}, expected "
+                        f"{(length, _CHANNELS * image_size**2)} for images of "
+                        f"{image_size}x{image_size}."
+                    )
+                planes = data[inside].reshape(-1, _CHANNELS, size, size)
+                images.append(planes.transpose(0, 2, 3, 1))
+                labels.append(_read(file, "labels")[inside].astype(np.int32) - 1)
+            first += length
+        numbers = np.concatenate(labels)
+        check_labels(self.row, numbers, where)
+        return np.concatenate(images), numbers
+
+
+def _read(file: Path, key: str) -> np.ndarray:
+    try:
+        with np.load(file, allow_pickle=False) as npz:
+            return npz[key]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DatasetShapeError(f"{file}: has no {key!r} to read: {error}.") from error

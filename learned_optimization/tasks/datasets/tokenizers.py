@@ -1,0 +1,254 @@
+"""Vocabularies: how text becomes integers.
+
+Token 0 pads everywhere: no loss is taken on it. Bytes are used as they are;
+pieces are those of a sentencepiece model (Kudo and Richardson 2018,
+arXiv:1808.06226), given or trained on the corpus itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from learned_optimization.errors import LoptError
+
+Vocabulary = Literal["bytes", "32k"]
+
+VOCAB_SIZES: dict[Vocabulary, int] = {"bytes": 256, "32k": 32_000}
+MODEL_VARIABLE = "LOPT_SENTENCEPIECE_MODEL"
+
+_MAX_DOCUMENTS = 1_000_000
+_MAX_BYTES = 200_000_000
+# A character takes up to four bytes: always less than sentencepiece's limit of
+# 4,192, beyond which it leaves lines out (and its time grows with the square).
+_MAX_LINE_CHARACTERS = 1_000
+
+
+class Tokenizer(Protocol):
+    """Turns documents into tokens."""
+
+    @property
+    def name(self) -> str:
+        """Tells this vocabulary from every other."""
+        ...
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens are below it."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the tokens."""
+        ...
+
+    def encode_batch(self, documents: list[str]) -> list[np.ndarray]:
+        """The tokens of each document: 1-D arrays of `dtype`, any may be empty."""
+        ...
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """The text of one document's tokens; padding is left out."""
+        ...
+
+
+class ByteTokenizer:
+    """The bytes of a text's UTF-8, as they are; NUL is left out, byte 0 pads."""
+
+    name = "bytes"
+    vocab_size = VOCAB_SIZES["bytes"]
+    dtype = np.dtype(np.uint8)
+
+    def encode_batch(self, documents: list[str]) -> list[np.ndarray]:
+        """The bytes of each document, uint8."""
+        return [
+            np.frombuffer(document.replace("\0", "").encode(), np.uint8)
+            for document in documents
+        ]
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """The text of one document's bytes; what cropping cut apart becomes �."""
+        kept = np.asarray(tokens, np.uint8)
+        return kept[kept != 0].tobytes().decode(errors="replace")
+
+
+class SentencePieceTokenizer:
+    """The pieces of a sentencepiece model of at most 32,000 pieces.
+
+    Tasks see a vocabulary of 32,000 whatever the model holds. Token 0 pads: a
+    model should have `<pad>` as piece 0. Sentencepiece's own default is `<unk>`;
+    with such a model, unknown characters count as padding.
+
+    Args:
+      model_path: the `.model` file.
+      name: the vocabulary's name; by default made of the file's checksum.
+
+    Raises:
+      LoptError: if the file is no model or holds too many pieces.
+    """
+
+    vocab_size = VOCAB_SIZES["32k"]
+    dtype = np.dtype(np.uint16)
+
+    def __init__(self, model_path: Path, name: str | None = None):
+        self.model = _read_model(model_path)
+        self.sha256 = hashlib.sha256(self.model).hexdigest()
+        self.name = name or f"32k-{self.sha256[:8]}"
+        self._processor = _sentencepiece().SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(self.model)
+        except RuntimeError as error:
+            raise LoptError(
+                f"{model_path}: no sentencepiece model: {error}. Give the .model "
+                "file that sentencepiece wrote."
+            ) from error
+        pieces = self._processor.get_piece_size()
+        if pieces > self.vocab_size:
+            raise LoptError(
+                f"{model_path}: the model has {pieces:,} pieces; the tasks' vocabulary "
+                f"has room for {self.vocab_size:,}. Train one with "
+                f"--vocab_size={self.vocab_size}, or unset {MODEL_VARIABLE} to have "
+                "one trained on the corpus."
+            )
+
+    def encode_batch(self, documents: list[str]) -> list[np.ndarray]:
+        """The pieces of each document, uint16."""
+        return [
+            np.asarray(pieces, self.dtype)
+            for pieces in self._processor.encode(documents, out_type=int)
+        ]
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """The text of one document's pieces, as the model normalizes text."""
+        kept = np.asarray(tokens)
+        return self._processor.decode(kept[kept != 0].tolist())
+
+
+def get_sentencepiece(
+    corpus: str, documents: Iterable[str], corpus_fingerprint: str, folder: Path
+) -> SentencePieceTokenizer:
+    """The model `LOPT_SENTENCEPIECE_MODEL` names, else one trained on the corpus.
+
+    Either is kept in `folder`. One trained there before on the same corpus is
+    used again.
+
+    Args:
+      corpus: the name of the data set.
+      documents: its training part; read only where a model is trained.
+      corpus_fingerprint: tells its files from others.
+      folder: where models are kept, as `NAME.model`.
+
+    Raises:
+      LoptError: if the model named is missing or cannot be used, or the package
+        sentencepiece is not installed.
+    """
+    if given := os.environ.get(MODEL_VARIABLE):
+        tokenizer = SentencePieceTokenizer(Path(given).expanduser())
+        write_whole(folder / f"{tokenizer.name}.model", tokenizer.model)
+        return tokenizer
+    name = f"32k-trained-on-{corpus}"
+    path, trained_on = folder / f"{name}.model", folder / f"{name}.corpus"
+    known = trained_on.read_text() if trained_on.is_file() else None
+    if not path.is_file() or known != corpus_fingerprint:
+        # Interrupted between the two, neither may vouch for the other.
+        trained_on.unlink(missing_ok=True)
+        train_sentencepiece(documents, path)
+        write_whole(trained_on, corpus_fingerprint.encode())
+    return SentencePieceTokenizer(path, name)
+
+
+def train_sentencepiece(
+    documents: Iterable[str],
+    model_path: Path,
+    *,
+    model_type: Literal["unigram", "bpe"] = "unigram",
+    max_documents: int = _MAX_DOCUMENTS,
+    max_bytes: int = _MAX_BYTES,
+) -> None:
+    """Trains a model of at most 32,000 pieces; the same text gives the same model.
+
+    Pieces 0, 1 and 2 are `<pad>`, `</s>` and `<unk>`, as in T5's vocabulary
+    (Raffel et al. 2020, arXiv:1910.10683). A small corpus gives fewer pieces.
+    Characters that are too rare for a piece are spelled in bytes.
+
+    Args:
+      documents: the corpus; its beginning is trained on.
+      model_path: where the model goes.
+      model_type: sentencepiece's algorithm.
+      max_documents: documents trained on, at most.
+      max_bytes: bytes of UTF-8 trained on, about.
+
+    Raises:
+      LoptError: if there is nothing to train on.
+    """
+    sentencepiece = _sentencepiece()
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_sample(documents, max_documents, max_bytes),
+            model_writer=model,
+            model_type=model_type,
+            vocab_size=VOCAB_SIZES["32k"],
+            hard_vocab_limit=False,
+            byte_fallback=True,
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
+            bos_id=-1,
+            shuffle_input_sentence=False,
+            # Sums are taken thread by thread: their number decides the rounding.
+            num_threads=16,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise LoptError(
+            f"sentencepiece cannot train on this corpus: {error}"
+        ) from error
+    write_whole(model_path, model.getvalue())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that it is never there in part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _sample(
+    documents: Iterable[str], max_documents: int, max_bytes: int
+) -> Iterator[str]:
+    """Lines of the first documents, the long ones in pieces."""
+    num_bytes = 0
+    for number, document in enumerate(documents):
+        if number >= max_documents or num_bytes >= max_bytes:
+            return
+        num_bytes += len(document.encode())
+        step = _MAX_LINE_CHARACTERS
+        for line in document.replace("\0", "").splitlines():
+            yield from (line[i : i + step] for i in range(0, len(line), step))
+
+
+def _read_model(path: Path) -> bytes:
+    if not path.is_file():
+        raise LoptError(
+            f"no such sentencepiece model: {path}. Set {MODEL_VARIABLE} to a .model "
+            "file, or unset it to have one trained on the corpus."
+        )
+    return path.read_bytes()
+
+
+def _sentencepiece() -> Any:
+    try:
+        import sentencepiece
+    except ImportError as error:
+        raise LoptError(
+            "a vocabulary of 32k pieces needs the package sentencepiece: "
+            "pip install 'optimizer-baselines[data]'."
+        ) from error
+    return sentencepiece

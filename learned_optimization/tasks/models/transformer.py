@@ -1,0 +1,77 @@
+"""The decoder-only transformer of the language tasks."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from learned_optimization.tasks.models.init import linear, truncated_fan_in
+from learned_optimization.tasks.models.language import PADDING
+from learned_optimization.tasks.models.norm import normalize
+
+_KEY_SIZE = 32
+_MLP_FACTOR = 4
+# Finite, so that a position which sees nothing has no NaN.
+_MASKED = -1e30
+
+
+class TransformerLanguageModel(nn.Module):
+    """An embedding, pre-norm decoder layers, a linear layer to the vocabulary.
+
+    There is no position embedding: position is known by the causal mask alone.
+
+    Attributes:
+      num_heads: attention heads, each with keys of 32 whatever `d_model` is.
+      d_model: width of a token.
+      num_layers: decoder layers.
+      vocab_size: number of tokens.
+      dropout: probability that an output of attention or MLP is dropped.
+    """
+
+    num_heads: int
+    d_model: int
+    num_layers: int
+    vocab_size: int
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """Maps tokens int `[batch, length]` to logits `[batch, length, vocab_size]`.
+
+        The logits at a position are those of the token behind it.
+        """
+        length = tokens.shape[1]
+        causal = jnp.tril(jnp.ones((length, length), bool))
+        mask = causal & (tokens != PADDING)[:, None, :]
+        x = self.param("embedding", truncated_fan_in, (self.vocab_size, self.d_model))[
+            tokens
+        ]
+        for _ in range(self.num_layers):
+            x += self._drop(self._attend(normalize("layer", x), mask))
+            x += self._drop(self._mlp(normalize("layer", x)))
+        return linear(self.vocab_size)(normalize("layer", x))
+
+    def _attend(self, x: jax.Array, mask: jax.Array) -> jax.Array:
+        """Self-attention of `[batch, length, d_model]` where the mask is True."""
+        heads = (*x.shape[:2], self.num_heads, _KEY_SIZE)
+        width = self.num_heads * _KEY_SIZE
+        query, key, value = (self._linear(width)(x).reshape(heads) for _ in range(3))
+        scores = jnp.einsum("bqhk,bshk->bhqs", query, key) / _KEY_SIZE**0.5
+        weights = nn.softmax(jnp.where(mask[:, None], scores, _MASKED))
+        out = jnp.einsum("bhqs,bshk->bqhk", weights, value)
+        return self._linear(self.d_model)(out.reshape(*x.shape[:2], width))
+
+    def _mlp(self, x: jax.Array) -> jax.Array:
+        hidden = nn.gelu(self._linear(_MLP_FACTOR * self.d_model)(x))
+        return self._linear(self.d_model)(hidden)
+
+    def _drop(self, x: jax.Array) -> jax.Array:
+        return nn.Dropout(self.dropout, deterministic=False)(x) if self.dropout else x
+
+    def _linear(self, width: int) -> nn.Dense:
+        # The sum of all layers then keeps its scale, however many there are.
+        scaled = nn.initializers.variance_scaling(
+            2 / self.num_layers, "fan_in", "truncated_normal"
+        )
+        return nn.Dense(width, kernel_init=scaled)

@@ -1,0 +1,255 @@
+"""What wrappers of tasks and of families share: names, equality, own gradients."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+import zlib
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.core import Tracer
+
+from learned_optimization.errors import LoptError
+from learned_optimization.tasks.base import (
+    Batch,
+    ModelState,
+    Params,
+    PRNGKey,
+    Task,
+    TaskFamily,
+)
+from learned_optimization.tasks.datasets.base import Datasets
+
+ARRAYS = (jax.Array, np.ndarray)
+
+
+def check_positive(what: str, value: Any, maximum: float = math.inf) -> None:
+    """Raises `LoptError` unless `value` is finite, above 0 and at most `maximum`."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    number = float(value) if is_number else math.nan
+    if not 0 < number <= maximum or math.isinf(number):
+        limit = "" if maximum == math.inf else f" and at most {maximum:g}"
+        raise LoptError(f"{what} must be a number above 0{limit}, got {value!r}.")
+
+
+def normal_like(key: PRNGKey, tree: Any) -> Any:
+    """A standard normal draw of the shapes and float dtypes of `tree`."""
+    leaves, treedef = jax.tree.flatten(tree)
+    keys = jax.random.split(key, max(len(leaves), 1))
+    draws = [
+        jax.random.normal(k, a.shape, a.dtype)
+        for k, a in zip(keys, leaves, strict=False)
+    ]
+    return jax.tree.unflatten(treedef, draws)
+
+
+def with_float_dtype(tree: Any, dtype: str = "float32") -> Any:
+    """The same tree as jax arrays, those of floats in another dtype."""
+
+    def one(x):
+        x = jnp.asarray(x)
+        return x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    return jax.tree.map(one, tree)
+
+
+def _settings(wrapper: Any) -> dict[str, Any]:
+    _, *fields = dataclasses.fields(wrapper)
+    return {field.name: getattr(wrapper, field.name) for field in fields}
+
+
+def _text(value: Any) -> str:
+    leaves = jax.tree.leaves(value)
+    if not any(isinstance(leaf, ARRAYS) for leaf in leaves):
+        return str(value).replace(" ", "")
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        return ""
+    return f"{zlib.crc32(b''.join(np.asarray(leaf).tobytes() for leaf in leaves)):08x}"
+
+
+def _wrapper_name(wrapper: Any, inner: str) -> str:
+    """The class, every setting that is not the default, and what is wrapped."""
+    _, *fields = dataclasses.fields(wrapper)
+    changed = [
+        f"_{name}{_text(value)}"
+        for field, (name, value) in zip(fields, _settings(wrapper).items(), strict=True)
+        if not isinstance(value, type(field.default)) or value != field.default
+    ]
+    return f"{type(wrapper).__name__}{''.join(changed)}_{inner}"
+
+
+@dataclass(frozen=True, eq=False)
+class WrappedTask(Task):
+    """A task that changes another one; subclasses override what they change.
+
+    Every loss is derived from `loss_with_state_and_aux`. Two wrappers are equal if
+    their settings are; arrays among the settings, which may be traced, count as
+    equal only if they are the same object.
+
+    Attributes:
+      task: the wrapped task, with or without model state.
+    """
+
+    task: Task
+
+    def _identity(self) -> tuple[Any, ...]:
+        leaves, treedef = jax.tree.flatten((self.task, _settings(self)))
+        by_id = [id(leaf) if isinstance(leaf, ARRAYS) else leaf for leaf in leaves]
+        return (type(self), treedef, *by_id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WrappedTask) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    @property
+    def name(self) -> str:
+        """The class, every setting that is not the default, and the inner name."""
+        return self._name or _wrapper_name(self, self.task.name)
+
+    @property
+    def datasets(self) -> Datasets | None:
+        """The data of the wrapped task."""
+        return self.task.datasets
+
+    def init(self, key: PRNGKey) -> Params:
+        """Draws initial parameters."""
+        return self.init_with_state(key)[0]
+
+    def init_with_state(self, key: PRNGKey) -> tuple[Params, ModelState]:
+        """Draws initial parameters and model state."""
+        return self.task.init_with_state(key)
+
+    def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
+        """The loss of one batch, for a task without model state."""
+        return self.loss_with_state(params, None, key, data)[0]
+
+    def loss_with_state(
+        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
+    ) -> tuple[jax.Array, ModelState]:
+        """The loss of one batch and the model state after it."""
+        return self.loss_with_state_and_aux(params, state, key, data)[:2]
+
+    def loss_and_aux(
+        self, params: Params, key: PRNGKey, data: Batch
+    ) -> tuple[jax.Array, Any]:
+        """The loss and further scalars, for a task without model state."""
+        loss, _, aux = self.loss_with_state_and_aux(params, None, key, data)
+        return loss, aux
+
+    def loss_with_state_and_aux(
+        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
+    ) -> tuple[jax.Array, ModelState, Any]:
+        """The loss, the model state after the batch, and further scalars."""
+        return self.task.loss_with_state_and_aux(params, state, key, data)
+
+    def normalizer(self, loss: jax.Array) -> jax.Array:
+        """The scale of the wrapped task."""
+        return self.task.normalizer(loss)
+
+
+@dataclass(frozen=True)
+class WrappedTaskFamily(TaskFamily):
+    """Wraps every task of another family, with the settings the wrapper has.
+
+    Attributes:
+      task_family: the family whose tasks are wrapped.
+    """
+
+    task_family: TaskFamily
+    _wrapper: ClassVar[type[WrappedTask]]
+
+    def __post_init__(self) -> None:
+        # Settings are checked and put into one form by the wrapper itself.
+        for name, value in _settings(self._wrapper(Task(), **_settings(self))).items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def name(self) -> str:
+        """The class, every setting that is not the default, and the inner name."""
+        return self._name or _wrapper_name(self, self.task_family.name)
+
+    @property
+    def datasets(self) -> Datasets | None:
+        """The data of the wrapped family."""
+        return self.task_family.datasets
+
+    @property
+    def eval_datasets(self) -> Datasets | None:
+        """The evaluation data of the wrapped family."""
+        return self.task_family.eval_datasets
+
+    def sample(self, key: PRNGKey) -> Any:
+        """A configuration of the wrapped family."""
+        return self.task_family.sample(key)
+
+    def task_fn(self, cfg: Any) -> Task:
+        """The wrapped task of one configuration; traceable in `cfg`."""
+        return self._wrapper(self.task_family.task_fn(cfg), **_settings(self))
+
+
+@jax.custom_vjp
+def _with_gradient(params: Params, loss: jax.Array, grad: Params) -> jax.Array:
+    """`loss`, whose gradient with respect to `params` is said to be `grad`."""
+    return loss
+
+
+def _forward(params, loss, grad):
+    return loss, grad
+
+
+def _backward(grad, cotangent):
+    scaled = jax.tree.map(lambda g: (cotangent * g).astype(g.dtype), grad)
+    return scaled, cotangent, None
+
+
+_with_gradient.defvjp(_forward, _backward)
+
+
+@dataclass(frozen=True, eq=False)
+class CustomGradientTask(WrappedTask):
+    """A wrapper whose gradient is computed by `value_and_grad`, not derived.
+
+    `jax.grad` and `jax.vjp` of any of its losses see that gradient with respect to
+    the parameters, as a constant: second derivatives are zero, and forward mode is
+    refused. Where no gradient is asked for, XLA drops its computation.
+    """
+
+    def value_and_grad(
+        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
+    ) -> tuple[tuple[jax.Array, ModelState, Any], Params]:
+        """What `loss_with_state_and_aux` returns, and the gradient.
+
+        The wrapped task's own unless overridden.
+        """
+        return value_and_grad(self.task, params, state, key, data)
+
+    def loss_with_state_and_aux(
+        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
+    ) -> tuple[jax.Array, ModelState, Any]:
+        """The loss with the gradient of `value_and_grad`, the state and scalars."""
+        fixed = lax.stop_gradient(params)
+        (loss, state, aux), grad = self.value_and_grad(fixed, state, key, data)
+        # The gradient is data of a small custom_vjp rather than its closure, which
+        # could not hold the traced configuration of a sampled task.
+        return _with_gradient(params, loss, grad), state, aux
+
+
+def value_and_grad(
+    task: Task, params: Params, state: ModelState, key: PRNGKey, data: Batch
+) -> tuple[tuple[jax.Array, ModelState, Any], Params]:
+    """What `loss_with_state_and_aux` of a task returns, and its gradient."""
+
+    def loss_of(params):
+        loss, *rest = task.loss_with_state_and_aux(params, state, key, data)
+        return loss, rest
+
+    (loss, rest), grad = jax.value_and_grad(loss_of, has_aux=True)(params)
+    return (loss, *rest), grad

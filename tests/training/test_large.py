@@ -1,0 +1,130 @@
+"""What is too large for memory: mapped data sets, and many trials at once."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import jax
+import numpy as np
+import pytest
+
+from learned_optimization.eval_training import multi_trial_training_curves
+from learned_optimization.optimizers.optax_opts import SGD
+from learned_optimization.tasks.datasets.base import ArrayData
+from learned_optimization.training import grid
+from learned_optimization.training import run as run_module
+from learned_optimization.training.trial_data import Pool
+from tests import tiny
+from tests.tiny import StatefulTask, TinyDatasets, TinyTask
+
+
+@cache
+def mapped(folder) -> ArrayData:
+    data = tiny._load()
+    arrays = {}
+    for field, array in data.arrays.items():
+        path = folder / f"{field}.bin"
+        array.tofile(path)
+        arrays[field] = np.memmap(path, array.dtype, "r", shape=array.shape)
+    return ArrayData(arrays, data.splits, data.divisors)
+
+
+@dataclass(frozen=True)
+class MappedDatasets(TinyDatasets):
+    folder: object = None
+
+    def load(self) -> ArrayData:
+        return mapped(self.folder)
+
+
+@pytest.fixture
+def mapped_task(tmp_path):
+    return TinyTask(datasets=MappedDatasets(folder=tmp_path))
+
+
+def curves(task, eval_task=None, num_seeds=2):
+    return multi_trial_training_curves(
+        task,
+        [SGD(learning_rate=lr) for lr in (0.01, 0.02, 0.05)],
+        num_steps=57,
+        keys=[jax.random.PRNGKey(s) for s in range(num_seeds)],
+        eval_every=5,
+        eval_task=eval_task,
+    ).curves
+
+
+def assert_same(got, want, **tolerance):
+    assert got.keys() == want.keys()
+    for name, values in want.items():
+        np.testing.assert_allclose(got[name], values, err_msg=name, **tolerance)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 20_000, 1 << 28])
+def test_mapped_data_gives_the_same_curves(mapped_task, monkeypatch, chunk_bytes):
+    monkeypatch.setattr(run_module, "_CHUNK_DATA_BYTES", chunk_bytes)
+    assert Pool.of(mapped_task.datasets).is_streamed
+    assert_same(curves(mapped_task), curves(TinyTask()), rtol=0)
+
+
+def test_either_of_two_data_sets_may_be_mapped(mapped_task):
+    want = curves(TinyTask(), TinyTask(noise=0.0))
+    quiet = TinyTask(datasets=mapped_task.datasets, noise=0.0)
+    assert_same(curves(TinyTask(), quiet), want, rtol=0)
+    assert_same(curves(mapped_task, TinyTask(noise=0.0)), want, rtol=0)
+
+
+def test_a_chunk_reads_each_example_once(mapped_task):
+    pool = Pool.of(mapped_task.datasets)
+    indices = [np.array([[7, 3], [7, 9]]), np.array([3, 250])]
+    arrays, moved = pool.gather(indices, room=6)
+    for index, place in zip(indices, moved, strict=True):
+        for field, stored in pool.arrays.items():
+            np.testing.assert_array_equal(arrays[field][place], stored[index])
+    assert arrays["x"].shape == (6, tiny.NUM_FEATURES)
+    assert (arrays["x"][4:] == 0).all()
+
+
+def test_chunks_of_mapped_data_fit_their_limit(mapped_task, monkeypatch):
+    read = []
+    gather = Pool.gather
+    monkeypatch.setattr(run_module, "_CHUNK_DATA_BYTES", 20_000)
+    monkeypatch.setattr(
+        Pool,
+        "gather",
+        lambda self, indices, room: read.append(room) or gather(self, indices, room),
+    )
+    curves(mapped_task)
+    example_bytes = tiny._load().nbytes / 300
+    assert len(read) > 2
+    assert all(room * example_bytes <= 20_000 for room in read)
+
+
+@pytest.mark.parametrize("task", [TinyTask(), StatefulTask()])
+def test_few_trials_at_a_time_give_the_same_curves(task, monkeypatch):
+    want = curves(task, num_seeds=4)
+    for trials in (1, 2, 3, 6):
+        monkeypatch.setattr(run_module, "_trials_at_once", lambda task, n=trials: n)
+        assert_same(curves(task, num_seeds=4), want, rtol=2e-5, atol=1e-7)
+
+
+def test_large_models_run_one_by_one_and_small_ones_together():
+    class Large(TinyTask):
+        def loss(self, params, key, data):
+            square = jax.numpy.ones((2000, 2000))
+            return super().loss(params, key, data) + 0 * (square @ square).sum()
+
+    assert run_module._trials_at_once(TinyTask()) > 1000
+    assert run_module._trials_at_once(Large()) == 1
+
+
+def test_groups_divide_an_axis_evenly():
+    sizes = []
+
+    def function(x, y):
+        sizes.append(x.shape)
+        return x + y
+
+    x = np.arange(12.0).reshape(6, 2)
+    for width in (1, 2, 4, 6, 9):
+        got = grid.map_in_groups(function, (0, None), 6, width)(x, np.ones(2))
+        np.testing.assert_array_equal(got, x + 1)
+    assert set(sizes) == {(2,)}

@@ -59,9 +59,7 @@ def page() -> str:
     """The whole page."""
     tasks = registry.all_fixed_tasks()
     num_published = sum(entry.is_published for entry in tasks.values())
-    text = _HEAD.format(
-        num_published=num_published, num_own=len(tasks) - num_published
-    )
+    text = _HEAD.format(num_published=num_published, num_own=len(tasks) - num_published)
     for module, title in _FAMILIES.items():
         text += (
             f"\n## {title}\n\n"
@@ -90,7 +88,7 @@ def _row(name: str, task: Task) -> str:
 
 def main() -> None:
     """Writes the page, or compares it."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Makes docs/tasks.md.")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     check = parser.parse_args().check
     families = {

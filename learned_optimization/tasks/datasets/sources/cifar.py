@@ -9,6 +9,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,16 +56,15 @@ def find(row: ImageDataset, folder: Path) -> ArraySource | None:
     The archive is read where it is: nothing is unpacked.
     """
     layout = _LAYOUTS[row.name]
-    names = (*layout.train, layout.test)
     for place in (folder, folder / layout.folder):
-        files = tuple(place / name for name in names)
+        files = tuple(place / name for name in (*layout.train, layout.test))
         if all(file.is_file() for file in files):
-            return ArraySource(
-                row, files, lambda files=files: _load(row, layout, files)
-            )
+            return ArraySource(row, files, partial(_load, row, layout, files))
     archive = folder / layout.archive
     if archive.is_file():
-        return ArraySource(row, (archive,), lambda: _load_archive(row, layout, archive))
+        return ArraySource(
+            row, (archive,), partial(_load_archive, row, layout, archive)
+        )
     return None
 
 

@@ -1,0 +1,129 @@
+"""Hugging Face's parquet layout, images and text, read offline."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from learned_optimization.errors import DatasetShapeError
+from learned_optimization.tasks.datasets import catalog
+from learned_optimization.tasks.datasets.image import cifar100, mnist
+from learned_optimization.tasks.datasets.prepare import prepare
+from learned_optimization.tasks.datasets.sources import parquet
+from learned_optimization.tasks.datasets.text import wikipedia_en_bytes
+from tests.tasks.datasets.sources.images import draw, encoded, small
+
+ROW = small("cifar100", 10, 4)
+IMAGES, LABELS = draw(14, 32, 100)
+
+
+def write_images(path, images, labels, column="img", label="fine_label", groups=3):
+    cells = [{"bytes": encoded(image), "path": None} for image in images]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    columns = {column: pa.array(cells, kind), label: pa.array(labels, pa.int64())}
+    columns["coarse_label"] = pa.array([7] * len(labels))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path, row_group_size=groups)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "copy"
+    for name, part in (
+        ("train-00000-of-00002", slice(0, 7)),
+        ("train-00001-of-00002", slice(7, 10)),
+        ("test-00000-of-00001", slice(10, 14)),
+    ):
+        path = root / "cifar100" / f"{name}.parquet"
+        write_images(path, IMAGES[part], LABELS[part])
+    return root
+
+
+def test_pixels_and_labels(folder):
+    for where in (folder, folder / "cifar100"):
+        source = parquet.find(ROW, where)
+        assert (source.num_train, source.num_test) == (10, 4)
+        for start, stop in ((0, 14), (2, 3), (5, 12), (9, 14), (6, 7)):
+            images, labels = source.read(start, stop, 32)
+            np.testing.assert_array_equal(images, IMAGES[start:stop])
+            np.testing.assert_array_equal(labels, LABELS[start:stop])
+
+
+def test_prepared_and_loaded(folder, monkeypatch):
+    monkeypatch.setitem(catalog.IMAGE_DATASETS, "cifar100", ROW)
+    prepare("cifar100", folder)
+    arrays = cifar100(2).load().arrays
+    np.testing.assert_array_equal(arrays["image"], IMAGES)
+    np.testing.assert_array_equal(arrays["label"], LABELS)
+
+
+def test_grey_images(tmp_path, monkeypatch):
+    row = small("mnist", 5, 2)
+    monkeypatch.setitem(catalog.IMAGE_DATASETS, "mnist", row)
+    images, labels = draw(7, 28, 10, channels=1)
+    for part, span in (("train", slice(0, 5)), ("test", slice(5, 7))):
+        path = tmp_path / "mnist" / f"{part}-00000-of-00001.parquet"
+        write_images(path, images[span], labels[span], "image", "label")
+    prepare("mnist", tmp_path)
+    np.testing.assert_array_equal(mnist(2).load().arrays["image"], images)
+
+
+def test_imagenet_is_tested_on_its_validation_part(tmp_path):
+    row = small("imagenet", 6, 3)
+    images, labels = draw(9, 10, 1000)
+    for part, span in (("train", slice(0, 6)), ("validation", slice(6, 9))):
+        path = tmp_path / "data" / f"{part}-00000-of-00001.parquet"
+        write_images(path, images[span], labels[span], "image", "label")
+    path = tmp_path / "data" / "test-00000-of-00001.parquet"
+    write_images(path, images[:2], [-1, -1], "image", "label")
+    source = parquet.find(row, tmp_path)
+    got, numbers = source.read(0, 9, 10)
+    np.testing.assert_array_equal(numbers, labels)
+    np.testing.assert_array_equal(got, images)
+
+
+def test_nothing_is_found_where_a_part_is_missing(folder):
+    assert parquet.find(ROW, folder.parent) is None
+    (folder / "cifar100" / "test-00000-of-00001.parquet").unlink()
+    assert parquet.find(ROW, folder) is None
+
+
+def test_what_is_refused(folder):
+    with pytest.raises(DatasetShapeError, match="10 training and 4 test images, cifar"):
+        parquet.find(small("cifar100", 11, 4), folder).read(0, 1, 32)
+    path = folder / "cifar100" / "test-00000-of-00001.parquet"
+    write_images(path, IMAGES[:4], [0, 1, 100, 3])
+    with pytest.raises(DatasetShapeError, match="holds the label 100"):
+        parquet.find(ROW, folder).read(0, 14, 32)
+    write_images(path, IMAGES[:4], [0, 1, 2, 3], column="picture")
+    with pytest.raises(DatasetShapeError, match=r"picture, .* expected one named im"):
+        parquet.find(ROW, folder).read(0, 14, 32)
+    write_images(path, IMAGES[:4, :20, :20], [0, 1, 2, 3])
+    with pytest.raises(DatasetShapeError, match=r"image 10: is 20x20 pixels"):
+        parquet.find(ROW, folder).read(0, 14, 32)
+    path.write_bytes(b"PAR0")
+    with pytest.raises(DatasetShapeError, match="no parquet file"):
+        parquet.find(ROW, folder).read(0, 14, 32)
+
+
+def test_articles(tmp_path):
+    row = catalog.get_text_dataset("wikipedia")
+    articles = [f"Article {i}\n\nabout the number {i}." for i in range(30)]
+    folder = tmp_path / "20231101.en"
+    folder.mkdir()
+    for i in range(3):
+        texts = articles[10 * i : 10 * i + 10]
+        table = pa.table({"id": [str(i)] * 10, "text": texts})
+        path = folder / f"train-0000{i}-of-00003.parquet"
+        pq.write_table(table, path, row_group_size=4)
+    source = parquet.find(row, tmp_path)
+    read = [text for shard in source.train for text in shard.documents()]
+    assert read == articles
+    assert not source.test
+    prepare("wikipedia", tmp_path, vocabulary="bytes")
+    data = wikipedia_en_bytes(2, 12).load()
+    first = bytes(data.take(np.array([0]))["obs"][0].tolist())
+    assert first == articles[0].encode()[:12]
+    pq.write_table(pa.table({"title": ["x"]}), folder / "train-00000-of-00003.parquet")
+    with pytest.raises(DatasetShapeError, match="columns title, expected one named t"):
+        next(parquet.find(row, tmp_path).train[0].documents())

@@ -92,6 +92,12 @@ def test_readme_test_command_is_what_ci_runs():
     assert f"\n{command}\n" in (ROOT / ".ci" / "run").read_text()
 
 
+@pytest.mark.slow
+def test_the_table_of_tasks_is_up_to_date():
+    script = ROOT / "scripts" / "make_task_table.py"
+    subprocess.run([sys.executable, script, "--check"], check=True)
+
+
 def test_contributing_snippets(monkeypatch):
     task, optimizer, hparam_set = (
         text for language, text in blocks("CONTRIBUTING.md") if language == "python"

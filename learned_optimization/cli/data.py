@@ -23,10 +23,12 @@ def list_datasets() -> None:
 
     table = Table()
     for column in ("data set", "part of the package", "at hand", "licence"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in locations.describe():
         here = ", ".join(sorted({str(place.parent) for place in row.places}))
-        table.add_row(row.name, ", ".join(row.embedded), here or "no", row.licence)
+        embedded = ", ".join(row.embedded)
+        only = f"{embedded} only" if embedded else "no"
+        table.add_row(row.name, embedded, here or only, row.licence)
     console().print(table)
 
 
@@ -72,9 +74,15 @@ def prepare_dataset(
 
     from learned_optimization.tasks.datasets.prepare import prepare
 
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn())
+    shown = Console(stderr=True)
     with Progress(
-        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=shown,
+        transient=True,
+        disable=not shown.is_terminal,
     ) as bar:
         work = bar.add_task(f"preparing {name}", total=None)
         folder = prepare(

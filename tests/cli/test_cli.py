@@ -61,7 +61,7 @@ def test_help_imports_nothing_heavy():
 def test_lists():
     tasks = lopt("tasks").stdout
     assert all(name in tasks for name in all_fixed_tasks())
-    row = next(line for line in tasks.splitlines() if TASK in line)
+    row = next(line for line in tasks.splitlines() if f"│ {TASK} " in line)
     assert [cell.strip() for cell in row.strip("│").split("│")] == [
         TASK,
         "fashion_mnist",
@@ -86,7 +86,30 @@ def test_data_commands(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     message = refused(lopt("data", "prepare", "mnist", "--from", str(empty)))
-    assert "does not hold the four IDX files" in message
+    assert "holds no files of mnist in a form known here (idx, parquet)" in message
+
+
+def test_data_is_prepared_and_checked(tmp_path):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "train.txt").write_text("one sentence a line\n" * 40)
+    prepare = ("data", "prepare", "lm1b", "--vocabulary", "bytes")
+    missing = refused(lopt(*prepare))
+    assert missing.startswith("error: the data set lm1b (bytes) is not on this machine")
+    assert "--vocabulary must be" in refused(lopt(*prepare[:3], "--vocabulary", "8k"))
+    done = lopt(*prepare, "--from", str(texts))
+    folder = tmp_path / "data" / "lm1b" / "prepared-bytes"
+    assert (done.returncode, done.stdout) == (0, f"prepared {folder}\n"), done.stderr
+    assert lopt("data", "where", "lm1b").stdout == f"{folder}\n"
+    row = next(r for r in lopt("data", "list").stdout.splitlines() if "lm1b" in r)
+    assert "│ no " not in row
+    assert lopt("data", "check", "lm1b").stdout == f"{folder}: as it was written\n"
+    listed = lopt("tasks", "RNNLM_lm1bbytes_*_IRNN128_*").stdout
+    assert "yes" in listed
+    assert "Cifar" not in listed
+    assert "nearest" not in refused(lopt("tasks", "RNNLM_lm2b*"))
+    (folder / "token.bin").write_bytes(b"x" * (folder / "token.bin").stat().st_size)
+    assert "its checksum is not the one" in refused(lopt("data", "check", "lm1b"))
 
 
 @pytest.mark.parametrize(

@@ -106,12 +106,21 @@ def where(name: str) -> list[Path]:
     return places
 
 
-def how_to_get(name: str) -> str:
-    """What a person can do to have the data set."""
-    return (
-        f"{get_dataset(name).how_to_get} into {data_dir() / name}, then run "
-        f"`{prepare_command(name)}` (with `--from DIR` if they are elsewhere)."
-    )
+def how_to_get(name: str, variant: str = "") -> str:
+    """What a person can do to have the data set.
+
+    Args:
+      name: the data set.
+      variant: the prepared form wanted.
+    """
+    row = get_dataset(name)
+    command = prepare_command(name, variant)
+    folder = data_dir() / name
+    if isinstance(row, ImageDataset) and row.image_size:
+        then = f"or run `{command} --from DIR` with the folder they are in."
+        return f"{row.how_to_get} into {folder}, {then}"
+    then = f"and run `{command}`, or run that with `--from DIR` if they are elsewhere."
+    return f"{row.how_to_get} into {folder} {then}"
 
 
 def prepare_command(name: str, variant: str = "") -> str:
@@ -163,9 +172,7 @@ def not_found(name: str, variant: str = "") -> DataNotFoundError:
     )
     return DataNotFoundError(
         f"the data set {what} is not on this machine.{missing_root} "
-        f"Looked in {looked}. {get_dataset(name).how_to_get} into "
-        f"{data_dir() / name}, or run `{command} --from DIR` with the folder they "
-        "are in."
+        f"Looked in {looked}. {how_to_get(name, variant)}"
     )
 
 

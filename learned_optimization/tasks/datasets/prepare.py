@@ -55,7 +55,8 @@ def prepare(
     """
     row = get_dataset(name)
     _check_options(row, image_size, vocabulary)
-    source = _source(row, folder)
+    variant = str(image_size) if image_size else vocabulary or ""
+    source = _source(row, folder, variant)
     if isinstance(row, ImageDataset):
         assert not isinstance(source, TextSource)
         size = image_size or row.image_size
@@ -93,11 +94,13 @@ def _check_options(
         )
 
 
-def _source(row: Dataset, folder: str | Path | None) -> ImageSource | TextSource:
+def _source(
+    row: Dataset, folder: str | Path | None, variant: str
+) -> ImageSource | TextSource:
     if folder is None:
         source = locations.find_originals(row.name)
         if source is None:
-            raise locations.not_found(row.name)
+            raise locations.not_found(row.name, variant)
         return source
     path = _download(row) if folder == HUGGING_FACE else Path(folder).expanduser()
     if not path.is_dir():
@@ -106,7 +109,7 @@ def _source(row: Dataset, folder: str | Path | None) -> ImageSource | TextSource
     if source is None:
         raise LoptError(
             f"{path} holds no files of {row.name} in a form known here "
-            f"({', '.join(row.formats)}). {locations.how_to_get(row.name)}"
+            f"({', '.join(row.formats)}). {locations.how_to_get(row.name, variant)}"
         )
     return source
 
@@ -135,8 +138,9 @@ def _download(row: Dataset) -> Path:
             )
         )
     except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
         raise LoptError(
-            f"cannot download {row.hugging_face} from Hugging Face: {error}"
+            f"cannot download {row.hugging_face} from Hugging Face: {reason}"
         ) from error
 
 

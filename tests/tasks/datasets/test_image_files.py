@@ -171,7 +171,7 @@ def test_sizes_that_vary_are_prepared_one_by_one(tmp_path):
         imagenet(8, image_size=16).load()
     text = str(error.value)
     assert text.startswith("the data set imagenet (16) is not on this machine.")
-    assert "`lopt data prepare imagenet --size 16 --from DIR`" in text
+    assert "run `lopt data prepare imagenet --size 16`, or run that with" in text
     assert not imagenet(8, image_size=16).is_at_hand()
 
 

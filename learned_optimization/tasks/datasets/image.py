@@ -194,7 +194,7 @@ def _load_embedded(row: ImageDataset, image_size: int) -> ArrayData:
 
 @lru_cache(maxsize=4)
 def _load_synthetic(row: ImageDataset, image_size: int, is_grey: bool) -> ArrayData:
-    """Noise around one pattern a class: something to learn, nothing to report."""
+    """Noise on a colour and a pattern a class: to learn from, not to report."""
     rng = np.random.default_rng(0)
     num_train, num_test = 2_000, 500
     # Few enough classes that there are examples enough of each.
@@ -202,10 +202,13 @@ def _load_synthetic(row: ImageDataset, image_size: int, is_grey: bool) -> ArrayD
     labels = rng.integers(0, num_classes, num_train + num_test)
     channels = 1 if is_grey else row.channels
     shape = (image_size, image_size, channels)
+    colours = rng.integers(0, 256, (num_classes, 1, 1, channels), np.uint16)
     patterns = rng.integers(0, 256, (num_classes, *shape), np.uint16)
     noise = rng.integers(0, 256, (len(labels), *shape), np.uint16)
-    images = ((patterns[labels] + noise) // 2).astype(np.uint8)
-    return _as_array_data(images, 255.0, labels, split_ranges(num_train, num_test))
+    # Darker than grey, as most pictures are.
+    images = ((2 * colours + patterns)[labels] + noise) // 6
+    splits = split_ranges(num_train, num_test)
+    return _as_array_data(images.astype(np.uint8), 255.0, labels, splits)
 
 
 def _resized(

@@ -20,6 +20,7 @@ from learned_optimization.tasks.datasets.sources.base import (
     TextSource,
     fingerprint,
 )
+from learned_optimization.tasks.datasets.sources.parquet import CONFIGURATIONS
 
 HUGGING_FACE = "huggingface"
 VOCABULARIES = ("bytes", "32k")
@@ -111,6 +112,8 @@ def _source(
             f"{path} holds no files of {row.name} in a form known here "
             f"({', '.join(row.formats)}). {locations.how_to_get(row.name, variant)}"
         )
+    if not source.files:
+        raise LoptError(f"{path} holds no files of {row.name}: its folders are empty.")
     return source
 
 
@@ -129,12 +132,11 @@ def _download(row: Dataset) -> Path:
             "pip install 'optimizer-baselines[data]'."
         ) from error
     try:
-        patterns = ["*.parquet"]
-        if row.name == "wikipedia":
-            patterns = ["20231101.en/*.parquet"]
+        folder = CONFIGURATIONS.get(row.name)
+        pattern = f"{folder}/*.parquet" if folder else "*.parquet"
         return Path(
             snapshot_download(
-                row.hugging_face, repo_type="dataset", allow_patterns=patterns
+                row.hugging_face, repo_type="dataset", allow_patterns=pattern
             )
         )
     except Exception as error:

@@ -208,12 +208,18 @@ def loss_at_init(name, batch):
         error = np.mean(np.square(0.5 - np.float64(batch["image"])))
         return 0.9 * error, 1.15 * error
     if "squared error" in row["loss"]:
-        # One of the labels is 1; the logits add their variance.
-        return 0.8 / num_outputs(row), 1 / num_outputs(row) + 0.5
+        # One of the labels is 1; the logits add their variance, and what is kept of
+        # the hidden units is scaled up by as much as is dropped.
+        kept = 1 - row.get("dropout", 0)
+        return 0.8 / num_outputs(row), 1 / num_outputs(row) + 0.3 / kept
     if model == "decoder-only transformer":
         # Unit-variance features times weights of variance 0.77 / width make logits
         # of variance 0.77, which add half of that (less a little) to the entropy.
-        return log_outputs + 0.1, log_outputs + 0.55
+        noise = 4 * math.sqrt(0.77 / np.count_nonzero(batch["obs"]))
+        return log_outputs + 0.2 - noise, log_outputs + 0.5 + noise
     if "RNN" in model:
         return log_outputs - 0.05, log_outputs + 0.1
-    return log_outputs - 0.15, log_outputs + 0.4
+    # At most as much is added where a norm stands before the last layer, and no
+    # more than a little elsewhere; few examples make it noisy.
+    noise = 4 * math.sqrt(0.77 / len(batch["label"])) if "norm" in row else 0.15
+    return log_outputs - noise, log_outputs + 0.4 + noise

@@ -7,6 +7,7 @@ two for CIFAR-100, and 1,024 bytes of red, of green and of blue, row by row).
 from __future__ import annotations
 
 import tarfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from learned_optimization.tasks.datasets.catalog import ImageDataset
 from learned_optimization.tasks.datasets.sources.base import ArraySource
 
 _SIDE, _CHANNELS = 32, 3
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,10 @@ def _load_archive(
                 name = member.name.rpartition("/")[2]
                 if name in wanted and (file := tar.extractfile(member)):
                     found[name] = file.read()
-    except (tarfile.TarError, OSError, EOFError) as error:
+            # The checksum stands at the very end, behind what tarfile reads.
+            while tar.fileobj is not None and tar.fileobj.read(_CHUNK):
+                pass
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DatasetShapeError(f"{archive}: cannot be read: {error}.") from error
     if missing := sorted(wanted - found.keys()):
         raise DatasetShapeError(

@@ -58,7 +58,12 @@ def decode_image(
                     (image_size, image_size), image_module.Resampling.BOX
                 )
             pixels = np.asarray(image)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        image_module.DecompressionBombError,
+    ) as error:
         raise DatasetShapeError(
             f"{name}: no image that can be read: {error}."
         ) from error

@@ -7,7 +7,9 @@ Format: https://patrykchrabaszcz.github.io/Imagenet32 (npz files with `data`, by
 from __future__ import annotations
 
 import math
+import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +21,7 @@ from learned_optimization.tasks.datasets.catalog import ImageDataset
 from learned_optimization.tasks.datasets.sources.base import check_labels
 
 _CHANNELS = 3
+_TRAIN = re.compile(r"train_data_batch_(\d+)\.npz")
 
 
 def find(row: ImageDataset, folder: Path) -> Downsampled | None:
@@ -27,12 +30,16 @@ def find(row: ImageDataset, folder: Path) -> Downsampled | None:
     They may be in the folder or in the subfolders the archives unpack to.
     """
     folders = [folder, *sorted(folder.glob("Imagenet*_npz"))]
-    train = [file for f in folders for file in f.glob("train_data_batch_*.npz")]
+    numbered = [
+        (int(match[1]), file)
+        for f in folders
+        for file in f.glob("train_data_batch_*.npz")
+        if (match := _TRAIN.fullmatch(file.name))
+    ]
     test = [file for f in folders for file in f.glob("val_data.npz")]
-    if not train or not test:
+    if not numbered or not test:
         return None
-    train.sort(key=lambda file: int(file.stem.rpartition("_")[2]))
-    return Downsampled(row, (*train, test[0]))
+    return Downsampled(row, (*(file for _, file in sorted(numbered)), test[0]))
 
 
 @dataclass(frozen=True)
@@ -65,17 +72,23 @@ class Downsampled:
 
     @cached_property
     def _lengths(self) -> list[int]:
-        return [len(_read(file, "labels")) for file in self.files]
+        return [len(_read_labels(file)) for file in self.files]
 
     def read(
         self, start: int, stop: int, image_size: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Images `start` to `stop`; see `ImageSource.read`."""
+        where = self.files[0].parent
+        if len({file.name for file in self.files}) < len(self.files):
+            places = sorted({file.parent.name for file in self.files})
+            raise DatasetShapeError(
+                f"{where.parent}: holds several copies ({', '.join(places)}): put the "
+                "one wanted into a folder of its own."
+            )
         got, want = (
             (self.num_train, self.num_test),
             (self.row.num_train, self.row.num_test),
         )
-        where = self.files[0].parent
         if got != want:
             raise DatasetShapeError(
                 f"{where}: holds {got[0]} training and {got[1]} test images, "
@@ -86,25 +99,51 @@ class Downsampled:
             inside = slice(max(start - first, 0), max(min(stop - first, length), 0))
             if inside.start < inside.stop:
                 data = _read(file, "data")
-                size = math.isqrt(data.shape[-1] // _CHANNELS)
-                if data.shape != (length, _CHANNELS * size**2) or size != image_size:
+                wanted = (length, _CHANNELS * image_size**2)
+                if data.shape != wanted or data.dtype != np.uint8:
                     raise DatasetShapeError(
-                        f"{file}: holds data of shape {data.shape}, expected "
-                        f"{(length, _CHANNELS * image_size**2)} for images of "
-                        f"{image_size}x{image_size}."
+                        f"{file}: holds {data.dtype} of shape {data.shape}"
+                        f"{_pixels(data)}, expected uint8 of {wanted} for "
+                        f"{image_size}x{image_size} pixels."
                     )
-                planes = data[inside].reshape(-1, _CHANNELS, size, size)
+                planes = data[inside].reshape(-1, _CHANNELS, image_size, image_size)
                 images.append(planes.transpose(0, 2, 3, 1))
-                labels.append(_read(file, "labels")[inside].astype(np.int32) - 1)
+                labels.append(_read_labels(file)[inside] - 1)
             first += length
         numbers = np.concatenate(labels)
         check_labels(self.row, numbers, where)
         return np.concatenate(images), numbers
 
 
+def _pixels(data: np.ndarray) -> str:
+    """Tells the size found where the shape is that of images of another size."""
+    size = math.isqrt(data.shape[1] // _CHANNELS) if data.ndim == 2 else 0
+    whole = size and data.shape[1] == _CHANNELS * size**2
+    return f" ({size}x{size} pixels)" if whole else ""
+
+
+def _read_labels(file: Path) -> np.ndarray:
+    labels = _read(file, "labels")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DatasetShapeError(
+            f"{file}: labels are {labels.dtype} of shape {labels.shape}, expected "
+            "whole numbers in one row."
+        )
+    return labels.astype(np.int32)
+
+
 def _read(file: Path, key: str) -> np.ndarray:
     try:
         with np.load(file, allow_pickle=False) as npz:
             return npz[key]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    # TypeError: a file of one array, which numpy does not open as an archive.
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise DatasetShapeError(f"{file}: has no {key!r} to read: {error}.") from error

@@ -46,12 +46,10 @@ class Food101:
 
     @cached_property
     def _names(self) -> tuple[list[str], list[str], list[str]]:
-        classes, train, test = (
-            (self.root / "meta" / name).read_text().split() for name in _LISTS
-        )
+        classes, train, test = (_lines(self.root / "meta" / name) for name in _LISTS)
         return sorted(classes), train, test
 
-    @property
+    @cached_property
     def files(self) -> tuple[Path, ...]:
         """Every image, training part first, in the order of the lists."""
         _, train, test = self._names
@@ -87,3 +85,10 @@ class Food101:
         )
         check_labels(row, labels, self.root)
         return decode_images(row, ((path, path) for path in files), image_size), labels
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetShapeError(f"{path}: no list of names: {error}.") from error

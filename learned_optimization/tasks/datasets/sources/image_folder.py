@@ -63,7 +63,7 @@ class ImageFolder:
 
         return part(self.train), part(self.test)
 
-    @property
+    @cached_property
     def files(self) -> tuple[Path, ...]:
         """Every image, training part first, class by class."""
         return (*self._parts[0], *self._parts[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,14 +24,19 @@ _LABEL_COLUMNS = ("fine_label", "label", "labels")
 # Where the test part has no labels, as ImageNet's, the validation part is ours.
 _TEST_PARTS = ("test", "validation", "val")
 _TEST_PARTS_OF = {"imagenet": ("validation", "val")}
+# Copies with several configurations side by side, of which one is ours.
+CONFIGURATIONS = {"svhn_cropped": "cropped_digits", "wikipedia": "20231101.en"}
 
 
 def find(row: Dataset, folder: Path) -> ParquetImages | TextSource | None:
     """Files `train-*.parquet` and `test-*.parquet` (or `validation-*`), or None.
 
-    They may be in the folder or one level below it.
+    They may be in the folder or one level below it; where the copy has several
+    configurations, in `data` or in the subfolder of the one wanted.
     """
-    files = sorted([*folder.glob("*.parquet"), *folder.glob("*/*.parquet")])
+    below = ("data", CONFIGURATIONS[row.name]) if row.name in CONFIGURATIONS else ("*",)
+    patterns = ("*.parquet", *(f"{name}/*.parquet" for name in below))
+    files = sorted(file for pattern in patterns for file in folder.glob(pattern))
     train = tuple(file for file in files if file.name.startswith("train"))
     parts = (
         tuple(file for file in files if file.name.startswith(part))
@@ -64,7 +69,9 @@ class ParquetText:
                 f"{self.path}: has the columns {', '.join(file.schema_arrow.names)}, "
                 "expected one named text."
             )
-        for batch in file.iter_batches(columns=["text"]):
+        batches = file.iter_batches(columns=["text"])
+        # Not by truth: a batch may be empty.
+        while (batch := _checked(self.path, lambda: next(batches, None))) is not None:
             yield from (text for text in batch.column(0).to_pylist() if text)
 
 
@@ -92,12 +99,20 @@ class ParquetImages:
     @property
     def num_train(self) -> int:
         """Images of the training part."""
-        return sum(g.stop - g.start for g in self._groups if g.file in self.train)
+        return self._counts[0]
 
     @property
     def num_test(self) -> int:
         """Images of the test part."""
-        return sum(g.stop - g.start for g in self._groups if g.file in self.test)
+        return self._counts[1]
+
+    @cached_property
+    def _counts(self) -> tuple[int, int]:
+        # ImageNet has 13,000 row groups: counted once, not at every read.
+        train = set(self.train)
+        num = self._groups[-1].stop if self._groups else 0
+        num_train = sum(g.stop - g.start for g in self._groups if g.file in train)
+        return num_train, num - num_train
 
     @cached_property
     def _groups(self) -> list[_RowGroup]:
@@ -150,13 +165,24 @@ class _RowGroup:
             _column(self.file, file.schema_arrow.names, names)
             for names in (_IMAGE_COLUMNS, _LABEL_COLUMNS)
         )
-        table = file.read_row_group(self.number, columns=[image, label])
+        table = _checked(
+            self.file,
+            lambda: file.read_row_group(self.number, columns=[image, label]),
+        )
         table = table.slice(inside.start, inside.stop - inside.start)
-        encoded = [
-            (f"{self.file}, image {self.start + inside.start + i}", cell["bytes"])
-            for i, cell in enumerate(table.column(image).to_pylist())
-        ]
-        return encoded, table.column(label).to_pylist()
+        encoded, labels = [], table.column(label).to_pylist()
+        cells = table.column(image).to_pylist()
+        for i, (cell, number) in enumerate(zip(cells, labels, strict=True)):
+            name = f"{self.file}, image {self.start + inside.start + i}"
+            content = cell.get("bytes") if isinstance(cell, dict) else None
+            if content is None or not isinstance(number, int):
+                raise DatasetShapeError(
+                    f"{name}: has the label {number!r} and "
+                    f"{'no' if content is None else 'its'} bytes in the column "
+                    f"{image}, expected a whole number and bytes."
+                )
+            encoded.append((name, content))
+        return encoded, labels
 
 
 def _column(file: Path, names: list[str], wanted: tuple[str, ...]) -> str:
@@ -167,6 +193,17 @@ def _column(file: Path, names: list[str], wanted: tuple[str, ...]) -> str:
         f"{file}: has the columns {', '.join(names)}, expected one named "
         f"{' or '.join(wanted)}."
     )
+
+
+def _checked(path: Path, read: Callable[[], Any]) -> Any:
+    """What `read` returns; damage inside a file shows only there."""
+    import pyarrow
+
+    try:
+        return read()
+    except (OSError, pyarrow.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise DatasetShapeError(f"{path}: is damaged: {reason}.") from error
 
 
 def _open(path: Path) -> Any:

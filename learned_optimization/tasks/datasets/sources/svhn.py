@@ -49,9 +49,12 @@ def _load(path: Path, num: int) -> tuple[np.ndarray, np.ndarray]:
             f"{path}: X is {images.dtype} of shape {images.shape}, expected uint8 of "
             f"shape {(32, 32, 3, num)}."
         )
-    labels = labels.reshape(-1).astype(np.int32)
-    if labels.shape != (num,) or not 1 <= labels.min() <= labels.max() <= _DIGIT_ZERO:
+    labels = labels.reshape(-1)
+    wrong = labels[~np.isin(labels, np.arange(1, _DIGIT_ZERO + 1))]
+    if labels.shape != (num,) or len(wrong):
         raise DatasetShapeError(
-            f"{path}: y holds {len(labels)} labels, expected {num} from 1 to 10."
+            f"{path}: y holds {len(labels)} labels"
+            + (f", one of them {wrong[0]}" if len(wrong) else "")
+            + f", expected {num} from 1 to 10."
         )
-    return images.transpose(3, 0, 1, 2), labels % _DIGIT_ZERO
+    return images.transpose(3, 0, 1, 2), labels.astype(np.int32) % _DIGIT_ZERO

@@ -107,6 +107,13 @@ def test_archives_that_are_refused(tmp_path):
     archive = write_archive("cifar10", tmp_path, without)
     with pytest.raises(DatasetShapeError, match=r"lacks test_batch\.bin\. It must be"):
         cifar.find(row, tmp_path).read(0, 60, 32)
+    archive = write_archive("cifar10", tmp_path, parts)
+    # One bit in the middle; only the checksum at the end can tell.
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(DatasetShapeError, match="cannot be read"):
+        cifar.find(row, tmp_path).read(0, 60, 32)
     archive.write_bytes(archive.read_bytes()[:5000])
     with pytest.raises(DatasetShapeError, match="cannot be read"):
         cifar.find(row, tmp_path).read(0, 60, 32)

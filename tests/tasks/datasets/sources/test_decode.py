@@ -1,12 +1,14 @@
 """Decoding: sizes, colours, resampling, damage."""
 
 import dataclasses
+import sys
 
 import jax
 import numpy as np
+import PIL.Image
 import pytest
 
-from learned_optimization.errors import DatasetShapeError
+from learned_optimization.errors import DatasetShapeError, LoptError
 from learned_optimization.tasks.datasets.catalog import get_image_dataset
 from learned_optimization.tasks.datasets.sources.decode import (
     decode_image,
@@ -89,3 +91,15 @@ def test_many_keep_their_order():
     for one, pixels in zip(got, images, strict=True):
         want = decode_image("x", encoded(pixels), row=BOX, image_size=4)
         np.testing.assert_array_equal(one, want)
+
+
+def test_an_image_too_large_to_be_one_is_named(monkeypatch):
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 30)
+    with pytest.raises(DatasetShapeError, match="huge: no image that can be read"):
+        decode_image("huge", encoded(smooth(64, 64)), row=BOX, image_size=8)
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(LoptError, match=r"pip install 'optimizer-baselines\[data\]'"):
+        decode_image("x", b"", row=BOX, image_size=8)

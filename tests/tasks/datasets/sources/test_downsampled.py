@@ -54,7 +54,7 @@ def test_prepared_and_loaded(folder, monkeypatch):
 
 
 def test_what_is_refused(folder):
-    with pytest.raises(DatasetShapeError, match=r"expected .*768.* images of 16x16"):
+    with pytest.raises(DatasetShapeError, match=r"8x8 pixels.*768.* 16x16"):
         downsampled.find(ROW, folder).read(0, 34, 16)
     val = folder / "Imagenet8_val_npz" / "val_data.npz"
     np.savez(val, data=planes(IMAGES[:5]), labels=np.full(5, 1001))
@@ -69,3 +69,38 @@ def test_what_is_refused(folder):
     val.write_bytes(b"no zip")
     with pytest.raises(DatasetShapeError, match=r"val_data\.npz: has no 'labels'"):
         downsampled.find(ROW, folder).read(0, 3, 8)
+
+
+def test_damage_and_odd_content_are_named(folder):
+    val = folder / "Imagenet8_val_npz" / "val_data.npz"
+    data, labels = planes(IMAGES[:5]), LABELS[:5] + 1
+    for content, message in (
+        ({"data": data / 1.0, "labels": labels}, "holds float64"),
+        ({"data": np.uint8(3), "labels": labels}, r"of shape \(\)"),
+        ({"data": data, "labels": labels / 1.0}, "labels are float64"),
+        ({"data": data, "labels": np.int64(3)}, r"labels are int64 of shape \(\)"),
+    ):
+        np.savez(val, **content)
+        with pytest.raises(DatasetShapeError, match=message):
+            downsampled.find(ROW, folder).read(29, 34, 8)
+    np.savez_compressed(val, data=data // 9, labels=labels)
+    content = bytearray(val.read_bytes())
+    content[80:200] = bytes(byte ^ 0x5A for byte in content[80:200])
+    val.write_bytes(content)
+    with pytest.raises(DatasetShapeError, match=r"val_data\.npz: has no 'data'"):
+        downsampled.find(ROW, folder).read(29, 34, 8)
+    with val.open("wb") as file:
+        np.save(file, labels)
+    with pytest.raises(DatasetShapeError, match=r"val_data\.npz: has no 'labels'"):
+        downsampled.find(ROW, folder).read(29, 34, 8)
+
+
+def test_other_names_and_other_sizes(folder):
+    train = folder / "Imagenet8_train_npz"
+    (train / "train_data_batch_1 (1).npz").write_bytes(b"")
+    assert downsampled.find(ROW, folder).num_train == ROW.num_train
+    other = folder / "Imagenet16_train_npz"
+    other.mkdir()
+    (other / "train_data_batch_1.npz").write_bytes(b"")
+    with pytest.raises(DatasetShapeError, match=r"several copies \(Imagenet16_train"):
+        downsampled.find(ROW, folder).read(0, 1, 8)

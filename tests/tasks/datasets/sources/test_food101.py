@@ -52,3 +52,6 @@ def test_what_is_refused(folder):
     (folder / "food-101/images/pho/7.jpg").unlink()
     with pytest.raises(DatasetShapeError, match=r"pho/7\.jpg: no image that can be"):
         food101.find(ROW, folder).read(0, 6, 8)
+    (meta / "train.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(DatasetShapeError, match=r"train\.txt: no list of names"):
+        food101.find(ROW, folder).read(0, 6, 8)

@@ -125,3 +125,10 @@ def test_a_damaged_image_leaves_nothing_prepared(folder):
     with pytest.raises(LoptError, match=f"{bad.name}: no image that can be read"):
         prepare("imagenet", folder, image_size=8)
     assert not imagenet(4, image_size=8).is_at_hand()
+
+
+def test_empty_folders_are_refused(tmp_path):
+    for part in ("train", "val"):
+        (tmp_path / part / CLASSES[0]).mkdir(parents=True)
+    with pytest.raises(LoptError, match="its folders are empty"):
+        prepare("imagenet", tmp_path, image_size=8)

@@ -1,11 +1,13 @@
 """Hugging Face's parquet layout, images and text, read offline."""
 
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from learned_optimization.errors import DatasetShapeError
+from learned_optimization.errors import DatasetShapeError, LoptError
 from learned_optimization.tasks.datasets import catalog
 from learned_optimization.tasks.datasets.image import cifar100, mnist
 from learned_optimization.tasks.datasets.prepare import prepare
@@ -127,3 +129,64 @@ def test_articles(tmp_path):
     pq.write_table(pa.table({"title": ["x"]}), folder / "train-00000-of-00003.parquet")
     with pytest.raises(DatasetShapeError, match="columns title, expected one named t"):
         next(parquet.find(row, tmp_path).train[0].documents())
+
+
+def test_one_configuration_of_several_is_read(tmp_path):
+    row = small("svhn_cropped", 3, 2)
+    images, labels = draw(5, 32, 10)
+    for config in ("cropped_digits", "full_numbers"):
+        for part, span in (("train", slice(0, 3)), ("test", slice(3, 5))):
+            path = tmp_path / config / f"{part}-00000-of-00001.parquet"
+            write_images(path, images[span], labels[span], "image", "label")
+    source = parquet.find(row, tmp_path)
+    assert {file.parent.name for file in source.files} == {"cropped_digits"}
+    np.testing.assert_array_equal(source.read(0, 5, 32)[1], labels)
+    wikipedia = catalog.get_text_dataset("wikipedia")
+    for config in ("20231101.de", "20231101.en"):
+        (tmp_path / config).mkdir()
+        path = tmp_path / config / "train-00000-of-00001.parquet"
+        pq.write_table(pa.table({"text": [config]}), path)
+    (shard,) = parquet.find(wikipedia, tmp_path).train
+    assert list(shard.documents()) == ["20231101.en"]
+
+
+@pytest.mark.parametrize("bad", ["image", "bytes", "label", "kind"])
+def test_missing_cells_are_named(bad, tmp_path):
+    cells = [{"bytes": encoded(image), "path": None} for image in IMAGES[:3]]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    labels = [1, None if bad == "label" else 2, 3]
+    if bad == "image":
+        cells[1] = None
+    elif bad == "bytes":
+        cells[1]["bytes"] = None
+    elif bad == "kind":
+        cells, kind = [cell["bytes"] for cell in cells], pa.binary()
+    table = pa.table({"img": pa.array(cells, kind), "label": pa.array(labels)})
+    for part in ("train", "test"):
+        pq.write_table(table, tmp_path / f"{part}-00000-of-00001.parquet")
+    number = 0 if bad == "kind" else 1
+    with pytest.raises(DatasetShapeError, match=f"image {number}: has the label"):
+        parquet.find(small("cifar10", 3, 3), tmp_path).read(0, 6, 32)
+
+
+def test_damage_inside_a_file_is_named(folder, tmp_path):
+    def damage(path):
+        content = bytearray(path.read_bytes())
+        content[4:120] = bytes(byte ^ 0xFF for byte in content[4:120])
+        path.write_bytes(content)
+
+    damage(folder / "cifar100" / "train-00000-of-00002.parquet")
+    with pytest.raises(DatasetShapeError, match=r"00000-of-00002\.parquet: is damaged"):
+        parquet.find(ROW, folder).read(0, 14, 32)
+    path = tmp_path / "train-00000-of-00001.parquet"
+    pq.write_table(pa.table({"text": [str(i) * 20 for i in range(99)]}), path)
+    damage(path)
+    (shard,) = parquet.find(catalog.get_text_dataset("wikipedia"), tmp_path).train
+    with pytest.raises(DatasetShapeError, match="is damaged"):
+        list(shard.documents())
+
+
+def test_a_missing_package_is_named(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(LoptError, match=r"pip install 'optimizer-baselines\[data\]'"):
+        parquet.find(ROW, folder).read(0, 14, 32)

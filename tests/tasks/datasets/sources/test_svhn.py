@@ -37,7 +37,12 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(DatasetShapeError, match=r"expected uint8 .*\(32, 32, 3, 11\)"):
         svhn.find(small("svhn_cropped", 11, 5), tmp_path).read(0, 16, 32)
     x, y = images[:12].transpose(1, 2, 3, 0), labels[:12, None]
-    for bad in (np.where(y == 3, 0, 11), np.ones((11, 1))):
+    for bad in (
+        np.where(y == 3, 0, 11),
+        np.ones((11, 1)),
+        np.full((12, 1), 1.5),
+        "abcdefghijkl",
+    ):
         savemat(train, {"X": x, "y": bad})
         with pytest.raises(DatasetShapeError, match="expected 12 from 1 to 10"):
             svhn.find(ROW, tmp_path).read(0, 17, 32)

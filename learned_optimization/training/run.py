@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 import jax
@@ -16,6 +16,7 @@ from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.cost import cost
+from learned_optimization.training.feed import FedChunk, Feed, max_blocks
 from learned_optimization.training.grid import (
     Device,
     Layout,
@@ -25,23 +26,15 @@ from learned_optimization.training.grid import (
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.program import (
     INIT_KEY,
-    ChunkInputs,
     ChunkOutputs,
     TrialProgram,
 )
 from learned_optimization.training.results import GridResult, Progress, join_chunks
-from learned_optimization.training.trial_data import EVAL_SPLITS, Pool, SeedStreams
+from learned_optimization.training.trial_data import Pool
 
-# A chunk has room for about this many updates: index streams stay small, and
-# the program's shape does not depend on the length of the run.
-_CHUNK_UPDATES = 1000
-_SECONDS_A_CHUNK = 1.0
-# ... or less, where many evaluation batches would take more than this a seed.
-_CHUNK_INDEX_BYTES = 32 << 20
 # Arithmetic of one step of the trials that a device trains side by side.
 _FLOPS_AT_ONCE = 4e9
-# Examples of a data set that is too large for memory, held at a time.
-_CHUNK_DATA_BYTES = 256 << 20
+_SECONDS_A_CHUNK = 1.0
 
 
 def run_grid(
@@ -78,7 +71,7 @@ def run_grid(
     train_pool = Pool.of(task.datasets)
     eval_pool = (
         train_pool
-        if eval_task.datasets is task.datasets
+        if eval_task.datasets == task.datasets
         else Pool.of(eval_task.datasets)
     )
     hparams, make_optimizer = stack_hparams(opts)
@@ -91,7 +84,7 @@ def run_grid(
         eval_pool=eval_pool,
         num_steps=plan.num_steps,
         block_updates=plan.block_updates,
-        max_blocks=_max_blocks(plan, train_pool, eval_pool, len(keys)),
+        max_blocks=max_blocks(plan, train_pool, eval_pool, len(keys)),
     )
     words = [_key_words(key) for key in keys]
     runner = _GridRunner(program, layout, plan, hparams, words)
@@ -110,32 +103,15 @@ class _GridRunner:
         keys: list[np.ndarray],
     ):
         self._program, self._layout, self._plan = program, layout, plan
-        self._eval_width = max(plan.eval_batches, plan.last_eval_batches)
-        self._streams = [
-            SeedStreams(words.tolist(), program.train_pool, program.eval_pool)
-            for words in keys
-        ]
         self._compile_seconds = self._run_seconds = 0.0
 
         padded = [np.asarray(layout.pad_configs(list(values))) for values in hparams]
         self._hparams = layout.put(padded, layout.over_configs)
         raw_keys = np.stack(layout.pad_seeds(keys))
         self._keys = layout.put(raw_keys, layout.over_seeds)
-        self._data = self._put_data(
-            {} if program.train_pool.is_streamed else program.train_pool.arrays,
-            {} if program.eval_pool.is_streamed else program.eval_pool.arrays,
-        )
+        self._feed = Feed(plan, layout, program, keys)
         self._opt_state = self._init(keys)
         self._chunk = None
-
-    def _put_data(self, train: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Any:
-        """Training and evaluation data on every device."""
-        put = partial(self._layout.put, spec=PartitionSpec())
-        on_devices = put(dict(train))
-        # The same object twice is one buffer twice: memory is not doubled where
-        # the evaluation reads the training data.
-        same = self._program.eval_pool is self._program.train_pool
-        return on_devices, on_devices if same else put(dict(evaluation))
 
     def _compile(
         self, function: Callable, *args: Any, donate: tuple[int, ...] = ()
@@ -211,66 +187,9 @@ class _GridRunner:
             chunk, (grid, configs, seeds, seeds, seeds, everywhere, everywhere)
         )
 
-    def _inputs(self, first: int, num_blocks: int) -> tuple[Any, Any, Any, ChunkInputs]:
-        """Index streams `[seeds, ...]`, data and numbers of the next blocks."""
-        plan, room = self._plan, self._program.max_blocks
-        updates = plan.updates_of_block[first : first + num_blocks]
-        batches = plan.eval_batches_of_block[first : first + num_blocks]
-        rows = room * plan.block_updates
-
-        train = [s.train_indices(int(updates.sum())) for s in self._streams]
-        evals = [s.eval_indices(batches, self._eval_width) for s in self._streams]
-        train, evals, data = self._read(train, evals)
-        train = [_pad(indices, rows) for indices in train]
-        evals = [_pad(indices, room) for indices in evals]
-        put = partial(self._layout.put, spec=self._layout.over_seeds)
-        inputs = ChunkInputs(
-            first_step=np.int32(first * plan.eval_every),
-            num_blocks=np.int32(num_blocks),
-            updates=_pad(updates, room),
-            eval_batches=_pad(batches, room),
-        )
-        return (
-            put(np.stack(self._layout.pad_seeds(train))),
-            put(np.stack(self._layout.pad_seeds(evals))),
-            data,
-            self._layout.put(inputs, PartitionSpec()),
-        )
-
-    def _read(
-        self, train: list[np.ndarray], evals: list[np.ndarray]
-    ) -> tuple[list[np.ndarray], list[np.ndarray], Any]:
-        """Brings the examples a chunk reads, where the data is too large to hold."""
-        train_pool, eval_pool = self._program.train_pool, self._program.eval_pool
-        if not (train_pool.is_streamed or eval_pool.is_streamed):
-            return train, evals, self._data
-        room = self._program.max_blocks * _examples_a_block(
-            self._plan, train_pool, eval_pool, len(self._streams)
-        )
-        num_seeds = len(self._streams)
-        if train_pool is eval_pool:
-            arrays, indices = train_pool.gather([*train, *evals], room)
-            train, evals = indices[:num_seeds], indices[num_seeds:]
-            return train, evals, self._put_data(arrays, arrays)
-        train_arrays, eval_arrays = train_pool.arrays, eval_pool.arrays
-        if train_pool.is_streamed:
-            train_arrays, train = train_pool.gather(train, room)
-        if eval_pool.is_streamed:
-            eval_arrays, evals = eval_pool.gather(evals, room)
-        return train, evals, self._put_data(train_arrays, eval_arrays)
-
-    def _start(self, inputs: tuple[Any, Any, Any, ChunkInputs]) -> ChunkOutputs:
+    def _start(self, inputs: FedChunk) -> ChunkOutputs:
         """Sets the devices to work on a chunk, without waiting for them."""
-        train, evals, data, numbers = inputs
-        args = (
-            self._opt_state,
-            self._hparams,
-            self._keys,
-            train,
-            evals,
-            data,
-            numbers,
-        )
+        args = (self._opt_state, self._hparams, self._keys, *inputs)
         if self._chunk is None:
             self._chunk = self._compile(self._chunk_function(), *args, donate=(0,))
         self._opt_state, outputs = self._chunk(*args)
@@ -300,14 +219,14 @@ class _GridRunner:
         plan, layout = self._plan, self._layout
         chunks: list[ChunkOutputs] = []
         done, size, next_size = 0, 1, 1
-        inputs = self._inputs(done, size)
+        inputs = self._feed.inputs(done, size)
         while size:
             compile_seconds, start = self._compile_seconds, time.perf_counter()
             outputs = self._start(inputs)
             next_size = min(next_size, plan.num_evals - done - size)
             if next_size:
                 # The next chunk's data is read while the devices work.
-                inputs = self._inputs(done + size, next_size)
+                inputs = self._feed.inputs(done + size, next_size)
             chunk = self._collect(outputs, done, size)
             seconds = time.perf_counter() - start
             seconds -= self._compile_seconds - compile_seconds
@@ -334,20 +253,6 @@ class _GridRunner:
         )
 
 
-def _max_blocks(
-    plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int
-) -> int:
-    """Blocks a chunk has room for."""
-    index_bytes = 4 * len(EVAL_SPLITS) * max(eval_pool.batch_size, 1)
-    index_bytes *= max(plan.eval_batches, plan.last_eval_batches)
-    limits = [_CHUNK_UPDATES // plan.block_updates, _CHUNK_INDEX_BYTES // index_bytes]
-    if train_pool.is_streamed or eval_pool.is_streamed:
-        examples = _examples_a_block(plan, train_pool, eval_pool, num_seeds)
-        example_bytes = max(train_pool.example_bytes, eval_pool.example_bytes)
-        limits.append(int(_CHUNK_DATA_BYTES / (examples * example_bytes)))
-    return max(1, min(limits))
-
-
 def _trials_at_once(task: Task) -> int:
     """Trials worth training side by side on one device.
 
@@ -359,16 +264,6 @@ def _trials_at_once(task: Task) -> int:
     except NotImplementedError:
         flops = 0
     return max(1, int(_FLOPS_AT_ONCE / max(flops, 1)))
-
-
-def _examples_a_block(
-    plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int
-) -> int:
-    """Examples a block reads at most, all seeds together."""
-    eval_batches = max(plan.eval_batches, plan.last_eval_batches) * len(EVAL_SPLITS)
-    return num_seeds * (
-        plan.block_updates * train_pool.batch_size + eval_batches * eval_pool.batch_size
-    )
 
 
 def _initializer(task: Task) -> Callable[[np.ndarray], Any]:
@@ -390,13 +285,6 @@ def _initializer_of(task: Task) -> Callable[[np.ndarray], Any]:
     params = getattr(task, "__dataclass_params__", None)
     frozen = params is not None and params.frozen
     return _cached_initializer(task) if frozen else _initializer(task)
-
-
-def _pad(values: np.ndarray, length: int) -> np.ndarray:
-    """Zeros behind `values` up to `length` rows."""
-    out = np.zeros((length, *values.shape[1:]), values.dtype)
-    out[: len(values)] = values
-    return out
 
 
 def _key_words(key: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from learned_optimization.eval_training import multi_trial_training_curves
 from learned_optimization.optimizers.optax_opts import SGD
 from learned_optimization.tasks.datasets.base import ArrayData
-from learned_optimization.training import grid
+from learned_optimization.training import feed, grid
 from learned_optimization.training import run as run_module
 from learned_optimization.training.trial_data import Pool
 from tests import tiny
@@ -60,7 +60,7 @@ def assert_same(got, want, **tolerance):
 
 @pytest.mark.parametrize("chunk_bytes", [1, 20_000, 1 << 28])
 def test_mapped_data_gives_the_same_curves(mapped_task, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(run_module, "_CHUNK_DATA_BYTES", chunk_bytes)
+    monkeypatch.setattr(feed, "_CHUNK_DATA_BYTES", chunk_bytes)
     assert Pool.of(mapped_task.datasets).is_streamed
     assert_same(curves(mapped_task), curves(TinyTask()), rtol=0)
 
@@ -86,7 +86,7 @@ def test_a_chunk_reads_each_example_once(mapped_task):
 def test_chunks_of_mapped_data_fit_their_limit(mapped_task, monkeypatch):
     read = []
     gather = Pool.gather
-    monkeypatch.setattr(run_module, "_CHUNK_DATA_BYTES", 20_000)
+    monkeypatch.setattr(feed, "_CHUNK_DATA_BYTES", 20_000)
     monkeypatch.setattr(
         Pool,
         "gather",

@@ -1,0 +1,166 @@
+"""What a chunk of a run reads: indices, numbers, and data too large to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from learned_optimization.training.grid import Layout
+from learned_optimization.training.plan import RunPlan
+from learned_optimization.training.program import ChunkInputs, TrialProgram
+from learned_optimization.training.trial_data import EVAL_SPLITS, Pool, SeedStreams
+
+# A chunk has room for about this many updates: index streams stay small, and
+# the program's shape does not depend on the length of the run.
+_CHUNK_UPDATES = 1000
+# ... or less, where many evaluation batches would take more than this a seed,
+_CHUNK_INDEX_BYTES = 32 << 20
+# ... or examples of a data set that is too large for memory more than this.
+_CHUNK_DATA_BYTES = 256 << 20
+
+
+class FedChunk(NamedTuple):
+    """What one call of the program reads besides the trials' state.
+
+    Attributes:
+      train_indices: int32 `[seeds, max_blocks * block_updates, batch]`.
+      eval_indices: int32 `[seeds, max_blocks, max_eval_batches, 3, eval_batch]`.
+      data: arrays of the training and of the evaluation data.
+      numbers: what else varies between calls.
+    """
+
+    train_indices: Any
+    eval_indices: Any
+    data: tuple[Any, Any]
+    numbers: ChunkInputs
+
+
+class Feed:
+    """Brings the devices what each chunk of a run reads.
+
+    Data that fits memory is put there once. Of data that does not, a chunk brings
+    the examples it reads; to the program both look the same.
+
+    Args:
+      plan: number of steps and evaluations.
+      layout: the devices.
+      program: the program that is fed.
+      keys: words of the PRNG key of each seed.
+    """
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        layout: Layout,
+        program: TrialProgram,
+        keys: Sequence[np.ndarray],
+    ):
+        self._plan, self._layout, self._room = plan, layout, program.max_blocks
+        self._train_pool, self._eval_pool = program.train_pool, program.eval_pool
+        self._eval_width = max(plan.eval_batches, plan.last_eval_batches)
+        self._streams = [
+            SeedStreams(words.tolist(), self._train_pool, self._eval_pool)
+            for words in keys
+        ]
+        # What is streamed is not there yet.
+        train, evaluation = (
+            {} if pool.is_streamed else pool.arrays
+            for pool in (self._train_pool, self._eval_pool)
+        )
+        on_devices = self._put_data(train)
+        # The same object twice is one buffer twice: memory is not doubled where
+        # the evaluation reads the training data.
+        same = self._eval_pool is self._train_pool
+        self._data = on_devices, on_devices if same else self._put_data(evaluation)
+
+    def inputs(self, first: int, num_blocks: int) -> FedChunk:
+        """What a chunk reads.
+
+        Args:
+          first: number of its first block, the one behind the last call's last.
+          num_blocks: its blocks, at most as many as there is room for.
+        """
+        plan, room = self._plan, self._room
+        updates = plan.updates_of_block[first : first + num_blocks]
+        batches = plan.eval_batches_of_block[first : first + num_blocks]
+        rows = room * plan.block_updates
+
+        train = [s.train_indices(int(updates.sum())) for s in self._streams]
+        evals = [s.eval_indices(batches, self._eval_width) for s in self._streams]
+        train, evals, data = self._read(train, evals)
+        train = [_pad(indices, rows) for indices in train]
+        evals = [_pad(indices, room) for indices in evals]
+        put = partial(self._layout.put, spec=self._layout.over_seeds)
+        inputs = ChunkInputs(
+            first_step=np.int32(first * plan.eval_every),
+            num_blocks=np.int32(num_blocks),
+            updates=_pad(updates, room),
+            eval_batches=_pad(batches, room),
+        )
+        return FedChunk(
+            put(np.stack(self._layout.pad_seeds(train))),
+            put(np.stack(self._layout.pad_seeds(evals))),
+            data,
+            self._layout.put(inputs, PartitionSpec()),
+        )
+
+    def _read(
+        self, train: list[np.ndarray], evals: list[np.ndarray]
+    ) -> tuple[list[np.ndarray], list[np.ndarray], Any]:
+        """Brings the examples a chunk reads, where the data is too large to hold."""
+        train_pool, eval_pool = self._train_pool, self._eval_pool
+        if not (train_pool.is_streamed or eval_pool.is_streamed):
+            return train, evals, self._data
+        room = self._room * _examples_a_block(
+            self._plan, train_pool, eval_pool, len(self._streams)
+        )
+        num_seeds = len(self._streams)
+        if train_pool is eval_pool:
+            arrays, indices = train_pool.gather([*train, *evals], room)
+            data = self._put_data(arrays)
+            return indices[:num_seeds], indices[num_seeds:], (data, data)
+        train_data, eval_data = self._data
+        if train_pool.is_streamed:
+            arrays, train = train_pool.gather(train, room)
+            train_data = self._put_data(arrays)
+        if eval_pool.is_streamed:
+            arrays, evals = eval_pool.gather(evals, room)
+            eval_data = self._put_data(arrays)
+        return train, evals, (train_data, eval_data)
+
+    def _put_data(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """Arrays on every device."""
+        return self._layout.put(dict(arrays), PartitionSpec())
+
+
+def max_blocks(plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int) -> int:
+    """Blocks a chunk has room for."""
+    index_bytes = 4 * len(EVAL_SPLITS) * max(eval_pool.batch_size, 1)
+    index_bytes *= max(plan.eval_batches, plan.last_eval_batches)
+    limits = [_CHUNK_UPDATES // plan.block_updates, _CHUNK_INDEX_BYTES // index_bytes]
+    if train_pool.is_streamed or eval_pool.is_streamed:
+        examples = _examples_a_block(plan, train_pool, eval_pool, num_seeds)
+        example_bytes = max(train_pool.example_bytes, eval_pool.example_bytes)
+        limits.append(int(_CHUNK_DATA_BYTES / (examples * example_bytes)))
+    return max(1, min(limits))
+
+
+def _examples_a_block(
+    plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int
+) -> int:
+    """Examples a block reads at most, all seeds together."""
+    eval_batches = max(plan.eval_batches, plan.last_eval_batches) * len(EVAL_SPLITS)
+    return num_seeds * (
+        plan.block_updates * train_pool.batch_size + eval_batches * eval_pool.batch_size
+    )
+
+
+def _pad(values: np.ndarray, length: int) -> np.ndarray:
+    """Zeros behind `values` up to `length` rows."""
+    out = np.zeros((length, *values.shape[1:]), values.dtype)
+    out[: len(values)] = values
+    return out

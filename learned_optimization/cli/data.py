@@ -25,7 +25,8 @@ def list_datasets() -> None:
     for column in ("data set", "part of the package", "at hand", "licence"):
         table.add_column(column, overflow="fold")
     for row in locations.describe():
-        here = ", ".join(sorted({str(place.parent) for place in row.places}))
+        folders = {p if p.is_dir() else p.parent for p in row.places}
+        here = "\n".join(sorted(map(str, folders)))
         embedded = ", ".join(row.embedded)
         only = f"{embedded} only" if embedded else "no"
         table.add_row(row.name, embedded, here or only, row.licence)

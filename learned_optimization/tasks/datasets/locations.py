@@ -84,14 +84,18 @@ def find_original(name: str, folder: Path) -> ImageSource | TextSource | None:
 
 def find_originals(name: str) -> ImageSource | TextSource | None:
     """The original files of a data set in any of `original_folders`."""
-    found = (find_original(name, folder) for folder in original_folders(name))
-    return next((source for source in found if source is not None), None)
+    found = _first_original(name)
+    return found[1] if found else None
 
 
 def find_prepared(name: str) -> list[Path]:
     """Every prepared form of a data set on this machine."""
     folders = (data_dir() / name).glob("prepared*")
-    return sorted(folder for folder in folders if prepared.is_prepared(folder))
+    return sorted(
+        folder
+        for folder in folders
+        if prepared.is_prepared(folder) and not prepared.is_partial(folder)
+    )
 
 
 def where(name: str) -> list[Path]:
@@ -157,10 +161,9 @@ def not_found(name: str, variant: str = "") -> DataNotFoundError:
     """
     what = f"{name} ({variant})" if variant else name
     command = prepare_command(name, variant)
-    if (source := find_originals(name)) is not None:
-        folder = source.files[0].parent
+    if found := _first_original(name):
         return DataNotFoundError(
-            f"the data set {what} is on this machine as original files in {folder}, "
+            f"the data set {what} is on this machine as original files in {found[0]}, "
             f"which are too slow to train on: run `{command}` once."
         )
     missing_root = ""
@@ -179,12 +182,21 @@ def not_found(name: str, variant: str = "") -> DataNotFoundError:
 def _places(name: str) -> list[Path]:
     if found := find_prepared(name):
         return found
-    source = find_originals(name)
-    if source is None:
+    found = _first_original(name)
+    if found is None:
         return []
-    # A folder says more than a million images.
-    files = source.files
-    return list(files) if len(files) <= 16 else sorted({file.parent for file in files})
+    folder, source = found
+    # A folder says more than a million images, and they need not be listed.
+    is_direct = not isinstance(source, TextSource) and source.is_direct
+    return list(source.files) if is_direct else [folder]
+
+
+def _first_original(name: str) -> tuple[Path, ImageSource | TextSource] | None:
+    """The first folder that holds original files, and these."""
+    for folder in original_folders(name):
+        if (source := find_original(name, folder)) is not None:
+            return folder, source
+    return None
 
 
 def _embedded(row: Dataset) -> tuple[str, ...]:

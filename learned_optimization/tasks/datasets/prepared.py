@@ -29,6 +29,8 @@ MAX_BYTES_IN_MEMORY = 1 << 30
 
 _FORMAT = 1
 _PROGRESS = "progress.json"
+_PARTIAL = ".partial"
+_OLD = ".old"
 
 Part = Literal["train", "test"]
 OnProgress = Callable[[int, int], None]
@@ -103,7 +105,7 @@ def write(
       info: stored in the manifest; values that JSON can hold.
       on_progress: called with the units done and their number.
     """
-    partial = folder.with_name(folder.name + ".partial")
+    partial = folder.with_name(folder.name + _PARTIAL)
     partial.mkdir(parents=True, exist_ok=True)
     with _alone(partial):
         state = _begin(partial, fields, fingerprint)
@@ -139,9 +141,12 @@ def write(
         }
         _write_json(partial / MANIFEST, manifest)
         (partial / _PROGRESS).unlink()
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)
+        _replace(folder, partial)
+
+
+def is_partial(folder: Path) -> bool:
+    """Whether a folder is one that is being written, or about to be removed."""
+    return folder.name.endswith((_PARTIAL, _OLD))
 
 
 def is_prepared(folder: Path) -> bool:
@@ -233,6 +238,16 @@ def _begin(
             )
         os.truncate(path, wanted)
     return state
+
+
+def _replace(folder: Path, partial: Path) -> None:
+    """Puts what is whole in the place of what was there before."""
+    old = folder.with_name(folder.name + _OLD)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from learned_optimization.errors import DatasetShapeError, LoptError
-from learned_optimization.tasks.datasets import prepared
+from learned_optimization.tasks.datasets import locations, prepared
 from learned_optimization.tasks.datasets.prepared import Field, Unit
 
 FIELDS = {"label": Field("int32"), "image": Field("uint8", (2, 3))}
@@ -162,3 +162,13 @@ def test_units_of_another_make_are_refused(tmp_path):
     with pytest.raises(ValueError, match="'label' is float64"):
         write(tmp_path / "data", units=wrong)
     assert not (tmp_path / "data").exists()
+
+
+def test_what_is_not_final_is_not_taken_for_it(tmp_path):
+    write(tmp_path / "data" / "mnist" / "prepared")
+    assert locations.find_prepared("mnist") == [tmp_path / "data/mnist/prepared"]
+    # Stopped between the last file and the last rename.
+    (tmp_path / "data/mnist/prepared").rename(tmp_path / "data/mnist/prepared.partial")
+    assert locations.find_prepared("mnist") == []
+    write(tmp_path / "data" / "mnist" / "prepared")
+    assert locations.find_prepared("mnist") == [tmp_path / "data/mnist/prepared"]

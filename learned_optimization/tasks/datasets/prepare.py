@@ -58,13 +58,19 @@ def prepare(
     _check_options(row, image_size, vocabulary)
     variant = str(image_size) if image_size else vocabulary or ""
     source = _source(row, folder, variant)
-    if isinstance(row, ImageDataset):
-        assert not isinstance(source, TextSource)
-        size = image_size or row.image_size
-        assert size is not None
-        return _prepare_images(row, source, size, on_progress)
-    assert isinstance(source, TextSource)
-    return prepare_text(row, source, vocabulary or VOCABULARIES[0], on_progress)
+    try:
+        if isinstance(row, ImageDataset):
+            assert not isinstance(source, TextSource)
+            size = image_size or row.image_size
+            assert size is not None
+            return _prepare_images(row, source, size, on_progress)
+        assert isinstance(source, TextSource)
+        return prepare_text(row, source, vocabulary or VOCABULARIES[0], on_progress)
+    except OSError as error:
+        raise LoptError(
+            f"cannot prepare {name} in {locations.data_dir()}: {error}. Set "
+            "LOPT_DATA_DIR to a folder that can be written and has room."
+        ) from error
 
 
 def _check_options(

@@ -205,3 +205,12 @@ def test_a_cache_of_hugging_face_is_looked_in(tmp_path, monkeypatch):
     (snapshot / "test-00000-of-00001.parquet").touch()
     with pytest.raises(DataNotFoundError, match="run `lopt data prepare cifar10` once"):
         cifar10(8).load()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "train.txt").write_text("a sentence\n")
+    monkeypatch.setenv("LOPT_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(LoptError, match=r"cannot prepare lm1b in .*file: .*Set LOPT"):
+        prepare("lm1b", tmp_path / "texts")

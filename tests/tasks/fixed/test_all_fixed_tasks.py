@@ -50,7 +50,8 @@ ONE_STEP_QUICKLY = TRAINED_QUICKLY | {
     "TransformerLM_LM1B_MultiRuntime_0",
 }
 # What takes too long, or too much memory, on a small machine: beyond the first
-# limit a task does one step, beyond the second it is checked by shapes only.
+# limit a task is trained by the exhaustive tests only (`pytest -m exhaustive`),
+# beyond the second it is checked by shapes only.
 MAX_PARAMS_TRAINED = 2_000_000
 MAX_PARAMS_ONE_STEP = 15_000_000
 TRAINED_THOUGH_LARGE = {
@@ -81,11 +82,17 @@ def up_to(num_params):
     return {name for name in TASKS if size(shapes(name)[0]) <= num_params}
 
 
-def some_tasks(names, quick):
-    """Tasks as test parameters, all but the quick ones for the slow tests."""
-    marks = {name: () if name in quick else pytest.mark.slow for name in sorted(names)}
+def some_tasks(slow, quick):
+    """Tasks of at most `MAX_PARAMS_ONE_STEP` parameters, marked by what they cost."""
+
+    def marks(name):
+        if name in quick:
+            return ()
+        return pytest.mark.slow if name in slow else pytest.mark.exhaustive
+
+    names = sorted(up_to(MAX_PARAMS_ONE_STEP))
     return pytest.mark.parametrize(
-        "name", [pytest.param(name, marks=m) for name, m in marks.items()]
+        "name", [pytest.param(name, marks=marks(name)) for name in names]
     )
 
 

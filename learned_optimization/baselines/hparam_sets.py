@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from learned_optimization.baselines.utils import get_save_dir
-from learned_optimization.errors import UnknownNameError
+from learned_optimization.errors import LoptError, UnknownNameError
 
 Configuration = dict[str, Any]
 
@@ -34,7 +34,9 @@ class HParamSet:
       name: the set's name.
       optimizer: gin name of the optimizer.
       opt_names: name each configuration's results are stored under.
-      hparams: gin parameters of the optimizer in each configuration.
+      hparams: gin bindings of each configuration: a parameter of the optimizer
+        by its name, one of another configurable, such as the schedule or the
+        optimizer inside, as `CosineDecay.learning_rate`.
       num_steps: number of the last update.
       repetitions: seeds a configuration, numbered from 0.
     """
@@ -48,6 +50,9 @@ class HParamSet:
     eval_every: int = 10
     eval_batches: int = 5
     last_eval_batches: int = 10
+
+    def _gin_key(self, parameter: str) -> str:
+        return parameter if "." in parameter else f"{self.optimizer}.{parameter}"
 
     @property
     def num_configs(self) -> int:
@@ -86,7 +91,7 @@ class HParamSet:
                     "inner_train_task.eval_batches": self.eval_batches,
                     "inner_train_task.last_eval_batches": self.last_eval_batches,
                     "inner_train_task.seed": seed,
-                    **{f"{self.optimizer}.{k}": v for k, v in hparams.items()},
+                    **{self._gin_key(k): v for k, v in hparams.items()},
                 }
                 for seed in range(self.repetitions)
             ]
@@ -180,6 +185,27 @@ def get_hparam_set(name: str) -> HParamSet:
             "hparam set", name, _BY_NAME, "`lopt sets` lists them all"
         )
     return _BY_NAME[name]
+
+
+def add_hparam_set(hparam_set: HParamSet) -> HParamSet:
+    """Makes a set known by its name, as those of this module are.
+
+    Returns:
+      The set.
+
+    Raises:
+      LoptError: if another set has the name.
+    """
+    other = _BY_NAME.setdefault(hparam_set.name, hparam_set)
+    if other != hparam_set:
+        raise LoptError(
+            f"there is a set {hparam_set.name} already: {other.num_configs} "
+            f"configurations of {other.optimizer}, {other.num_steps} steps, "
+            f"{other.repetitions} seeds. Give the new one ({hparam_set.num_configs} "
+            f"of {hparam_set.optimizer}, {hparam_set.num_steps} steps, "
+            f"{hparam_set.repetitions} seeds) another name."
+        )
+    return hparam_set
 
 
 def __getattr__(name: str) -> HParamSet:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, TypeVar, dataclass_transform
 
@@ -27,6 +27,7 @@ ModelState = Any
 OptState = Any
 Gradient = Any
 PRNGKey = jax.Array
+LossFn = Callable[[Params], jax.Array]
 Scalar = float | jax.Array
 
 _T = TypeVar("_T", bound=type)
@@ -34,11 +35,25 @@ _NUMBERS = (int, float, np.generic, np.ndarray, jax.Array)
 _REGISTRY: dict[str, type[Optimizer]] = {}
 
 
+NEEDS = {
+    "num_steps": "the length of the run: pass num_steps= to init",
+    "loss": "the loss of every step: pass loss= to update",
+    "loss_fn": "the loss as a function of the parameters: pass loss_fn= to update",
+    "key": "random numbers: pass key= to update",
+}
+"""What an optimizer may need besides gradients, and how it is given."""
+
+
 class Optimizer:
     """Turns gradients into new parameters.
 
     All methods are pure: they return a new state and change nothing.
     """
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What this optimizer cannot do without: some of the keys of `NEEDS`."""
+        return frozenset()
 
     def init(
         self,
@@ -65,6 +80,7 @@ class Optimizer:
         model_state: ModelState | None = None,
         is_valid: bool = False,
         key: PRNGKey | None = None,
+        loss_fn: LossFn | None = None,
     ) -> OptState:
         """The state after one step.
 
@@ -75,8 +91,18 @@ class Optimizer:
           model_state: the model state after the loss was computed.
           is_valid: whether `loss` was computed on validation data.
           key: PRNG key, for optimizers that draw.
+          loss_fn: the loss of this step's batch as a function of the parameters,
+            with the random numbers of `loss`; given to optimizers that need it.
         """
         raise NotImplementedError
+
+    def get_eval_params(self, opt_state: OptState) -> Params:
+        """The parameters to evaluate and to use after training.
+
+        They differ from `get_params`, where gradients are taken, for optimizers
+        that average their iterates.
+        """
+        return self.get_params(opt_state)
 
     def get_params(self, opt_state: OptState) -> Params:
         """The parameters held by a state."""
@@ -109,6 +135,21 @@ class Optimizer:
             for f in dataclasses.fields(self)
         ]
         return type(self).__name__ + "".join(parts)
+
+
+def check_given(opt: Optimizer, **given: Any) -> None:
+    """Refuses a call that leaves out what an optimizer needs.
+
+    Args:
+      opt: the optimizer.
+      **given: the arguments got, by the keys of `NEEDS`.
+
+    Raises:
+      LoptError: naming what is missing and how to pass it.
+    """
+    for name, value in given.items():
+        if value is None and name in opt.needs:
+            raise LoptError(f"{type(opt).__name__} needs {NEEDS[name]}.")
 
 
 def _format(value: Any) -> str:
@@ -186,6 +227,12 @@ def optimizer(cls: _T) -> _T:
     gin configurable; `lopt optimizers`, error messages and the shared test
     suite find it by its name.
     """
+    other = _REGISTRY.get(cls.__name__)
+    if other is not None:
+        raise LoptError(
+            f"there is an optimizer {cls.__name__} already, of "
+            f"{other.__module__}; the one of {cls.__module__} needs another name."
+        )
     cls = hparams_dataclass(cls)
     registered = configurable("learned_optimization.optimizers")(cls)
     _REGISTRY[cls.__name__] = registered

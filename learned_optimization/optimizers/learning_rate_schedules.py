@@ -6,12 +6,13 @@ zero: the first update asks for `schedule(0)`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from learned_optimization.configurable import configurable
 from learned_optimization.optimizers.base import (
     Optimizer,
     Scalar,
@@ -19,12 +20,13 @@ from learned_optimization.optimizers.base import (
     hparams_dataclass,
 )
 
+_T = TypeVar("_T", bound=type)
+
 
 class Schedule:
     """A learning rate that depends on the step.
 
-    Subclasses are dataclasses made by `hparams_dataclass` that define
-    `__call__`.
+    Subclasses are made by `@schedule` and define `__call__`.
     """
 
     # Named like an optimizer: the class, then every setting.
@@ -35,7 +37,17 @@ class Schedule:
         raise NotImplementedError
 
 
-@hparams_dataclass
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(hparam,))
+def schedule(cls: _T) -> _T:
+    """Class decorator that makes a schedule.
+
+    The class becomes a frozen dataclass, a pytree of its hyper-parameters and a
+    gin configurable.
+    """
+    return configurable("learned_optimization.optimizers")(hparams_dataclass(cls))
+
+
+@schedule
 class Constant(Schedule):
     """The same learning rate at every step."""
 
@@ -47,7 +59,7 @@ class Constant(Schedule):
         return jnp.asarray(self.learning_rate, jnp.float32)
 
 
-@hparams_dataclass
+@schedule
 class SqrtDecay(Schedule):
     """Linear warm-up, then decay with the inverse square root of the step.
 
@@ -67,7 +79,7 @@ class SqrtDecay(Schedule):
         )
 
 
-@hparams_dataclass
+@schedule
 class ExpDecay(Schedule):
     """Exponential decay: `learning_rate * exp(-rate * t)` with `t = step + 1`."""
 
@@ -104,7 +116,7 @@ class _WarmUpThenDecay(Schedule):
         return self.learning_rate * jnp.where(step < self.warmup_steps, warm, decayed)
 
 
-@hparams_dataclass
+@schedule
 class CosineDecay(_WarmUpThenDecay):
     """Linear warm-up, then a half cosine down to a share of the peak.
 
@@ -121,7 +133,7 @@ class CosineDecay(_WarmUpThenDecay):
         return 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
 
 
-@hparams_dataclass
+@schedule
 class LinearDecay(_WarmUpThenDecay):
     """Linear warm-up, then a straight line down to a share of the peak."""
 

@@ -1,25 +1,16 @@
-"""Optimizers made of optax gradient transformations, one small class each.
-
-A class lists the hyper-parameters and says which transformation they make;
-`OptaxOptimizer` does the rest. To add one, write such a class here: it is then
-listed, documented and covered by the shared test suite.
-"""
+"""The classic optimizers, each one of optax's under its published defaults."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
 from learned_optimization.optimizers.base import (
     Gradient,
-    ModelState,
-    Optimizer,
     Params,
-    PRNGKey,
     Scalar,
     hparam,
     optimizer,
@@ -30,70 +21,15 @@ from learned_optimization.optimizers.learning_rate_schedules import (
     Schedule,
     SqrtDecay,
 )
-
-ScalarOrSchedule = Scalar | Schedule
-
-
-@flax.struct.dataclass
-class OptaxState:
-    """What an `OptaxOptimizer` carries from step to step.
-
-    Attributes:
-      params: the parameters.
-      state: the model state, None for a stateless model.
-      optax_opt_state: the state of the gradient transformation.
-      iteration: int32 scalar, the number of updates done.
-    """
-
-    params: Any
-    state: Any
-    optax_opt_state: Any
-    iteration: jax.Array
-
-
-class OptaxOptimizer(Optimizer):
-    """An optimizer whose update is an optax gradient transformation."""
-
-    def transformation(self) -> optax.GradientTransformation:
-        """The transformation these hyper-parameters make."""
-        raise NotImplementedError
-
-    def init(
-        self,
-        params: Params,
-        model_state: ModelState | None = None,
-        num_steps: int | None = None,
-        key: PRNGKey | None = None,
-    ) -> OptaxState:
-        """The state before the first update; see `Optimizer.init`."""
-        del num_steps, key
-        return OptaxState(
-            params=params,
-            state=model_state,
-            optax_opt_state=self.transformation().init(params),
-            iteration=jnp.zeros([], jnp.int32),
-        )
-
-    def update(
-        self,
-        opt_state: OptaxState,
-        grad: Gradient,
-        loss: jax.Array | None = None,
-        model_state: ModelState | None = None,
-        is_valid: bool = False,
-        key: PRNGKey | None = None,
-    ) -> OptaxState:
-        """The state after one step; see `Optimizer.update`."""
-        del loss, is_valid, key
-        updates, optax_opt_state = self.transformation().update(
-            grad, opt_state.optax_opt_state, opt_state.params
-        )
-        return OptaxState(
-            params=optax.apply_updates(opt_state.params, updates),
-            state=model_state,
-            optax_opt_state=optax_opt_state,
-            iteration=opt_state.iteration + 1,
-        )
+from learned_optimization.optimizers.optax_optimizer import (
+    OptaxOptimizer as OptaxOptimizer,
+)
+from learned_optimization.optimizers.optax_optimizer import (
+    OptaxState as OptaxState,
+)
+from learned_optimization.optimizers.optax_optimizer import (
+    ScalarOrSchedule,
+)
 
 
 def _moments(opt: Any) -> dict[str, Any]:

@@ -1,0 +1,217 @@
+"""Optimizers made of optax gradient transformations.
+
+`@optax_optimizer` turns a function that makes a transformation into an
+optimizer, here or in a file of your own:
+
+    @optax_optimizer
+    def Lion(learning_rate=1e-3, beta1=0.9, beta2=0.99):
+        \"\"\"Lion (Chen et al. 2023, arXiv:2302.06675).\"\"\"
+        return optax.lion(learning_rate, b1=beta1, b2=beta2)
+
+An optimizer that does more than that is a subclass of `OptaxOptimizer`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import Field
+from typing import Any, ParamSpec, cast, overload
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.optimizers.base import (
+    NEEDS,
+    Gradient,
+    LossFn,
+    ModelState,
+    Optimizer,
+    Params,
+    PRNGKey,
+    Scalar,
+    check_given,
+    hparam,
+    optimizer,
+    static_field,
+)
+from learned_optimization.optimizers.learning_rate_schedules import Schedule
+
+ScalarOrSchedule = Scalar | Schedule
+
+P = ParamSpec("P")
+Factory = Callable[P, optax.GradientTransformation]
+
+# How common hyper-parameters are written in `Optimizer.name`.
+_SHORT = {
+    "learning_rate": "lr",
+    "beta1": "b1",
+    "beta2": "b2",
+    "beta3": "b3",
+    "epsilon": "eps",
+    "epsilon_root": "epsroot",
+    "momentum": "m",
+    "weight_decay": "wd",
+}
+
+
+@flax.struct.dataclass
+class OptaxState:
+    """What an `OptaxOptimizer` carries from step to step.
+
+    Attributes:
+      params: the parameters.
+      state: the model state, None for a stateless model.
+      optax_opt_state: the state of the gradient transformation.
+      iteration: int32 scalar, the number of updates done.
+    """
+
+    params: Any
+    state: Any
+    optax_opt_state: Any
+    iteration: jax.Array
+
+
+class OptaxOptimizer(Optimizer):
+    """An optimizer whose update is an optax gradient transformation."""
+
+    def transformation(self) -> optax.GradientTransformation:
+        """The transformation these hyper-parameters make.
+
+        Its update is given `value` (the loss) and `grad` if the optimizer needs
+        the loss, `value_fn` and `obj_fn` if it needs the loss function, and `key`
+        if it needs random numbers: the names optax's own transformations use.
+        """
+        raise NotImplementedError
+
+    def init(
+        self,
+        params: Params,
+        model_state: ModelState | None = None,
+        num_steps: int | None = None,
+        key: PRNGKey | None = None,
+    ) -> OptaxState:
+        """The state before the first update; see `Optimizer.init`."""
+        check_given(self, num_steps=num_steps)
+        del key
+        return OptaxState(
+            params=params,
+            state=model_state,
+            optax_opt_state=self.transformation().init(params),
+            iteration=jnp.zeros([], jnp.int32),
+        )
+
+    def update(
+        self,
+        opt_state: OptaxState,
+        grad: Gradient,
+        loss: jax.Array | None = None,
+        model_state: ModelState | None = None,
+        is_valid: bool = False,
+        key: PRNGKey | None = None,
+        loss_fn: LossFn | None = None,
+    ) -> OptaxState:
+        """The state after one step; see `Optimizer.update`."""
+        del is_valid
+        check_given(self, loss=loss, key=key, loss_fn=loss_fn)
+        extra: dict[str, Any] = {}
+        if "loss" in self.needs:
+            extra |= {"value": loss, "grad": grad}
+        if "loss_fn" in self.needs:
+            extra |= {"value_fn": loss_fn, "obj_fn": loss_fn}
+        if "key" in self.needs:
+            extra |= {"key": key}
+        transformation = optax.with_extra_args_support(self.transformation())
+        updates, optax_opt_state = transformation.update(
+            grad, opt_state.optax_opt_state, opt_state.params, **extra
+        )
+        return OptaxState(
+            params=optax.apply_updates(opt_state.params, updates),
+            state=model_state,
+            optax_opt_state=optax_opt_state,
+            iteration=opt_state.iteration + 1,
+        )
+
+
+@overload
+def optax_optimizer(factory: Factory[P]) -> Callable[P, OptaxOptimizer]: ...
+@overload
+def optax_optimizer(
+    *, needs: Iterable[str] = (), base: type[OptaxOptimizer] = OptaxOptimizer
+) -> Callable[[Factory[P]], Callable[P, OptaxOptimizer]]: ...
+def optax_optimizer(
+    factory: Factory | None = None,
+    *,
+    needs: Iterable[str] = (),
+    base: type[OptaxOptimizer] = OptaxOptimizer,
+) -> Any:
+    """Decorator that makes and registers an optimizer from an optax factory.
+
+    The function's name and docstring become the optimizer's, its parameters the
+    hyper-parameters. One whose default is a float or None may be traced, so that
+    one program trains with many values; one whose default is a bool, a whole
+    number or text decides the program (say `hparam(default=3)` or
+    `static_field(default=0.5)` for the other way). A parameter named
+    `learning_rate` takes schedules too.
+
+    Args:
+      factory: from hyper-parameters to an `optax.GradientTransformation`.
+      needs: what the transformation needs besides gradients; see `NEEDS`.
+      base: the class to derive from, where an optimizer does more than update.
+
+    Returns:
+      The optimizer class, or a decorator if `factory` is left out.
+
+    Raises:
+      LoptError: if a parameter has no default, or one that cannot be a
+        hyper-parameter, or the name is taken.
+      UnknownNameError: if there is no such need.
+    """
+    for need in needs:
+        if need not in NEEDS:
+            raise UnknownNameError("need of an optimizer", need, NEEDS)
+    if factory is None:
+        return lambda made: _make(made, frozenset(needs), base)
+    return _make(factory, frozenset(needs), base)
+
+
+def _make(
+    factory: Factory, needs: frozenset[str], base: type[OptaxOptimizer]
+) -> type[OptaxOptimizer]:
+    name = factory.__name__
+    parameters = inspect.signature(factory).parameters
+
+    def transformation(self: Any) -> optax.GradientTransformation:
+        return factory(**{p: getattr(self, p) for p in parameters})
+
+    members: dict[str, Any] = {
+        "__doc__": factory.__doc__,
+        "__module__": factory.__module__,
+        "__annotations__": {
+            p: "ScalarOrSchedule" if p == "learning_rate" else "Scalar | None"
+            for p in parameters
+        },
+        "needs": property(lambda self: needs),
+        "transformation": transformation,
+    }
+    for parameter in parameters.values():
+        members[parameter.name] = _field(name, parameter)
+    return optimizer(cast("Any", type(name, (base,), members)))
+
+
+def _field(owner: str, parameter: inspect.Parameter) -> Any:
+    default, short = parameter.default, _SHORT.get(parameter.name, parameter.name)
+    if isinstance(default, Field):
+        return default
+    if isinstance(default, float) or default is None:
+        return hparam(default=default, short=short)
+    if isinstance(default, (bool, int, str)):
+        return static_field(default=default, short=short)
+    what = "no default" if default is parameter.empty else f"the default {default!r}"
+    raise LoptError(
+        f"{owner}.{parameter.name} has {what}: a hyper-parameter needs a number, "
+        "None, True, False or text as its default."
+    )

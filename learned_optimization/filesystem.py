@@ -75,7 +75,7 @@ def remove_file(path: str | os.PathLike) -> None:
         fs.rm_file(inner)
 
 
-def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], None]) -> None:
+def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -> None:
     """Writes a file that is never seen half-written.
 
     Locally the bytes go to a hidden file in the same folder, are flushed to the

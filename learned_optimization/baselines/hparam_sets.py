@@ -1,6 +1,6 @@
-"""Hyper-parameter sets: whole lists of trials under one name.
+"""Every hyper-parameter set: whole lists of trials under one name.
 
-A set is a row of `_SETS`. Called with a task's name it gives the gin
+A set is an entry of `_SETS`. Called with a task's name it gives the gin
 configurations of its trials, and the folders their results go to:
 
     configurations, save_dirs = hparam_sets.AdamLR_10000_R5("ImageMLP_...")
@@ -11,159 +11,146 @@ each with a seed of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-from learned_optimization.baselines.utils import get_save_dir
+from learned_optimization.baselines.hparam_set import (
+    LEARNING_RATES as LEARNING_RATES,
+)
+from learned_optimization.baselines.hparam_set import (
+    HParamSet,
+    accumulated,
+    learning_rates,
+    one_parameter,
+    schedules,
+    sets,
+)
 from learned_optimization.errors import LoptError, UnknownNameError
-
-Configuration = dict[str, Any]
-
-LEARNING_RATES = (
-    3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0
-)  # fmt: skip
-"""Half-decade learning rates, 3e-7 to 1."""
-
-
-@dataclass(frozen=True)
-class HParamSet:
-    """A named list of optimizer settings, each repeated with several seeds.
-
-    Attributes:
-      name: the set's name.
-      optimizer: gin name of the optimizer.
-      opt_names: name each configuration's results are stored under.
-      hparams: gin bindings of each configuration: a parameter of the optimizer
-        by its name, one of another configurable, such as the schedule or the
-        optimizer inside, as `CosineDecay.learning_rate`.
-      num_steps: number of the last update.
-      repetitions: seeds a configuration, numbered from 0.
-    """
-
-    name: str
-    optimizer: str
-    opt_names: tuple[str, ...]
-    hparams: tuple[Mapping[str, Any], ...] = field(repr=False)
-    num_steps: int
-    repetitions: int
-    eval_every: int = 10
-    eval_batches: int = 5
-    last_eval_batches: int = 10
-
-    def _gin_key(self, parameter: str) -> str:
-        return parameter if "." in parameter else f"{self.optimizer}.{parameter}"
-
-    @property
-    def num_configs(self) -> int:
-        """Optimizer settings in the set."""
-        return len(self.hparams)
-
-    @property
-    def num_trials(self) -> int:
-        """Trials in the set: settings times repetitions."""
-        return self.num_configs * self.repetitions
-
-    def __call__(
-        self, task_name: str
-    ) -> tuple[list[Configuration], list[tuple[str, int]]]:
-        """The trials of the set on one task.
-
-        Args:
-          task_name: name of a fixed task.
-
-        Returns:
-          One gin configuration a trial (those of a setting follow one another,
-          with seeds 0, 1, ...), and for each setting the folder of its results
-          and the number of repetitions.
-        """
-        configurations: list[Configuration] = []
-        save_dirs: list[tuple[str, int]] = []
-        for opt_name, hparams in zip(self.opt_names, self.hparams, strict=True):
-            configurations += [
-                {
-                    "inner_train_task.task": f"@{task_name}()",
-                    "inner_train_task.task_name": task_name,
-                    "inner_train_task.opt": f"@{self.optimizer}()",
-                    "inner_train_task.opt_name": opt_name,
-                    "inner_train_task.num_steps": self.num_steps,
-                    "inner_train_task.eval_every": self.eval_every,
-                    "inner_train_task.eval_batches": self.eval_batches,
-                    "inner_train_task.last_eval_batches": self.last_eval_batches,
-                    "inner_train_task.seed": seed,
-                    **{self._gin_key(k): v for k, v in hparams.items()},
-                }
-                for seed in range(self.repetitions)
-            ]
-            folder = get_save_dir(
-                task_name,
-                opt_name,
-                self.num_steps,
-                self.eval_every,
-                self.eval_batches,
-                self.last_eval_batches,
-            )
-            save_dirs.append((folder, self.repetitions))
-        return configurations, save_dirs
-
-
-def _learning_rate_sets(
-    prefix: str,
-    optimizer: str,
-    lengths: Iterable[tuple[int, int]],
-    opt_name: str | None = None,
-    **fixed: Any,
-) -> list[HParamSet]:
-    """`<prefix>_<num_steps>_R<repetitions>` over `LEARNING_RATES`.
-
-    Args:
-      prefix: how the sets' names begin.
-      optimizer: gin name of the optimizer.
-      lengths: number of steps and repetitions of each set.
-      opt_name: how results are named before `_lr<lr>`; `optimizer` if None.
-      **fixed: further hyper-parameters, the same in every configuration.
-    """
-    return [
-        HParamSet(
-            name=f"{prefix}_{num_steps}_R{repetitions}",
-            optimizer=optimizer,
-            opt_names=tuple(f"{opt_name or optimizer}_lr{lr}" for lr in LEARNING_RATES),
-            hparams=tuple({"learning_rate": lr, **fixed} for lr in LEARNING_RATES),
-            num_steps=num_steps,
-            repetitions=repetitions,
-        )
-        for num_steps, repetitions in lengths
-    ]
-
 
 # 1,000 steps serve a first look (`lopt quickstart`), 10,000 the published
 # comparisons, 100,000 and 300,000 the normalizers.
 _SHORT = [(1_000, 5), (10_000, 5)]
 _LONG = [(100_000, 5), (300_000, 5)]
+_FULL = [(10_000, 5)]
+
+_ACCUMULATIONS = tuple(2**i for i in range(12))
+
+
+def _accumulation(optimizer: str, repetitions: tuple[int, ...]) -> list[HParamSet]:
+    settings = {
+        opt_name: hparams
+        for n in _ACCUMULATIONS
+        for opt_name, hparams in accumulated(
+            optimizer, n, f"GradAccum{n}_{optimizer}"
+        ).items()
+    }
+    lengths = [(16_384, r) for r in repetitions]
+    return sets(f"{optimizer}LR_GradAccum", "GradientAccumulator", settings, lengths)
+
+
+def _shampoo(graft_type: str) -> list[HParamSet]:
+    name = "Shampoo128" + graft_type.title().replace("_", "")
+    fixed = {"block_size": 128, "graft_type": graft_type}
+    return learning_rates(f"{name}LR", "Shampoo", _SHORT, opt_name=name, **fixed)
+
+
+def _opt_list(prefix: str, count: int) -> list[HParamSet]:
+    settings = {f"OptList{idx}": {"idx": idx} for idx in range(count)}
+    return sets(prefix, "OptList", settings, _FULL)
+
 
 _SETS = [
-    *_learning_rate_sets("AdamLR", "Adam", [*_SHORT, (2_000, 5), (10_000, 1), *_LONG]),
-    *_learning_rate_sets("SGDLR", "SGD", [*_SHORT, (2_000, 5)]),
-    *_learning_rate_sets("SGDMLR", "SGDM", [*_SHORT, (2_000, 5)]),
-    *_learning_rate_sets("RMSPropLR", "RMSProp", _SHORT),
-    *_learning_rate_sets(
+    # The published comparison.
+    *learning_rates("AdamLR", "Adam", [*_SHORT, (2_000, 5), (10_000, 1), *_LONG]),
+    *learning_rates("SGDLR", "SGD", [*_SHORT, (2_000, 5)]),
+    *learning_rates("SGDMLR", "SGDM", [*_SHORT, (2_000, 5)]),
+    *learning_rates("RMSPropLR", "RMSProp", _SHORT),
+    *learning_rates(
         "RMSPropMomLR", "RMSProp", _SHORT, opt_name="RMSPropMom", momentum=0.9
     ),
-    *_learning_rate_sets("RAdamLR", "RAdam", [*_SHORT, *_LONG]),
-    *_learning_rate_sets("AdamSqrtDecayLR", "AdamSqrtDecayLR", _LONG),
-    *_learning_rate_sets("AdamExpDecayLR", "AdamExpDecayLR", _LONG),
-    *_learning_rate_sets("AdaBeliefLR", "AdaBelief", _SHORT),
-    *_learning_rate_sets("SM3LR", "SM3", _SHORT),
-    *_learning_rate_sets(
+    *learning_rates("RAdamLR", "RAdam", [*_SHORT, *_LONG]),
+    *learning_rates("AdamSqrtDecayLR", "AdamSqrtDecayLR", _LONG),
+    *learning_rates("AdamExpDecayLR", "AdamExpDecayLR", _LONG),
+    *learning_rates("AdaBeliefLR", "AdaBelief", _SHORT),
+    *learning_rates("SM3LR", "SM3", _SHORT),
+    *learning_rates(
         "SM3beta2_999_LR", "SM3", _SHORT, opt_name="SM3beta2_999", beta2=0.999
     ),
-    *_learning_rate_sets("YogiLR", "Yogi", _SHORT),
-    *_learning_rate_sets("LambLR", "Lamb", _SHORT),
-    *_learning_rate_sets("LarsLR", "Lars", _SHORT),
-    *_learning_rate_sets("FromageLR", "Fromage", _SHORT),
-    *_learning_rate_sets("AdamWLR", "AdamW", _SHORT),
-    *_learning_rate_sets("AdafactorLR", "Adafactor", _SHORT),
-    *_learning_rate_sets("AdaGradLR", "AdaGrad", _SHORT),
+    *learning_rates("YogiLR", "Yogi", _SHORT),
+    *learning_rates("LambLR", "Lamb", _SHORT),
+    *learning_rates("LarsLR", "Lars", _SHORT),
+    *learning_rates("FromageLR", "Fromage", _SHORT),
+    *learning_rates("AdamWLR", "AdamW", _SHORT),
+    *learning_rates("AdafactorLR", "Adafactor", _SHORT),
+    *learning_rates("AdaGradLR", "AdaGrad", _SHORT),
+    *_shampoo("SGD"),
+    *_shampoo("ADAGRAD"),
+    *_shampoo("RMSPROP"),
+    *_shampoo("RMSPROP_NORMALIZED"),
+    *_shampoo("SQRT_N"),
+    *_shampoo("ADAGRAD_NORMALIZED"),
+    *_opt_list("OptList1k", 1_000),
+    *_opt_list("OptList20", 20),
+    # Larger batches.
+    *sets(
+        "Grad10AdamLR",
+        "GradientAccumulator",
+        accumulated("Adam", 10, "Grad10Adam"),
+        [(100_000, 5)],
+    ),
+    *_accumulation("Adam", (3, 5, 32)),
+    *_accumulation("SGD", (5,)),
+    *_accumulation("SGDM", (5,)),
+    # What is compared with today.
+    *learning_rates("AMSGradLR", "AMSGrad", _SHORT),
+    *learning_rates("AdamaxLR", "Adamax", _SHORT),
+    *learning_rates("NAdamWLR", "NAdamW", _SHORT),
+    *learning_rates("AdanLR", "Adan", _SHORT),
+    *learning_rates("AdEMAMixLR", "AdEMAMix", _SHORT),
+    *learning_rates("MADGRADLR", "MADGRAD", _SHORT),
+    *learning_rates("NovoGradLR", "NovoGrad", _SHORT),
+    *learning_rates("SignumLR", "Signum", _SHORT),
+    *learning_rates("LionLR", "Lion", _SHORT),
+    *learning_rates("MuonLR", "Muon", _SHORT),
+    *learning_rates(
+        "MuonRMSLR", "Muon", _SHORT, opt_name="MuonRMS", consistent_rms=0.2
+    ),
+    *learning_rates("SOAPLR", "SOAP", _SHORT),
+    *learning_rates("ScheduleFreeSGDLR", "ScheduleFreeSGD", _SHORT),
+    *learning_rates("ScheduleFreeAdamWLR", "ScheduleFreeAdamW", _SHORT),
+    *learning_rates("SophiaLR", "Sophia", _SHORT),
+    *learning_rates("LBFGSLR", "LBFGS", _SHORT),
+    # No learning rate: over what their authors tune, or one setting.
+    *sets(
+        "ProdigyCoef",
+        "Prodigy",
+        one_parameter(
+            "Prodigy", "coef", "estimate_coefficient", (0.25, 0.5, 1.0, 2.0, 4.0)
+        ),
+        _SHORT,
+    ),
+    *sets(
+        "DoGInit",
+        "DoG",
+        one_parameter("DoG", "init", "initial_distance", (1e-8, 1e-6, 1e-4)),
+        _SHORT,
+    ),
+    *sets(
+        "DoWGInit",
+        "DoWG",
+        one_parameter("DoWG", "init", "initial_squared_distance", (1e-8, 1e-6, 1e-4)),
+        _SHORT,
+    ),
+    *sets("DAdaptAdamW", "DAdaptAdamW", {"DAdaptAdamW": {}}, _SHORT),
+    *sets("LBFGS", "LBFGS", {"LBFGS": {}}, _SHORT),
+    # Learning rates that warm up and decay, as most people train.
+    *schedules("SGDM", _SHORT),
+    *schedules("Adam", _SHORT),
+    *schedules("AdamW", _SHORT),
+    *schedules("NAdamW", _SHORT),
+    *schedules("Lion", _SHORT),
+    *schedules("Signum", _SHORT),
+    *schedules("Adan", _SHORT),
+    *schedules("AdEMAMix", _SHORT),
+    *schedules("Muon", _SHORT),
+    *schedules("SOAP", _SHORT),
 ]
 
 _BY_NAME = {s.name: s for s in _SETS}

@@ -93,6 +93,7 @@ def inner_train_task(
     if collected is not None:
         collected.append(trial)
         return None
+    opt.prepare()
     filesystem.check_writable(get_root_baseline_dir())
     [(_, result)] = TrialGrid([[trial]]).run()
     write_baseline_result(result)

@@ -55,6 +55,15 @@ class Optimizer:
         """What this optimizer cannot do without: some of the keys of `NEEDS`."""
         return frozenset()
 
+    def prepare(self) -> None:
+        """Fetches and checks what the optimizer reads from elsewhere.
+
+        Called before anything is trained with it.
+
+        Raises:
+          LoptError: if the optimizer cannot train, and why.
+        """
+
     def init(
         self,
         params: Params,

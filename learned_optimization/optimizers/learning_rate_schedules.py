@@ -145,3 +145,33 @@ class LinearDecay(_WarmUpThenDecay):
     def left(self, progress: jax.Array) -> jax.Array:
         """A straight line."""
         return 1.0 - progress
+
+
+@schedule
+class WarmupConstantCosine(Schedule):
+    """Linear warm-up from zero, a constant stretch, then half a cosine down.
+
+    Both fractions are shares of the run counted from its start, so the rate is
+    constant between them; a warm-up longer than `constant_fraction` ends there.
+    The shape OptList's settings were found with (Metz et al. 2020,
+    arXiv:2002.11887).
+    """
+
+    num_steps: Scalar = hparam(default=10_000.0, short="steps")
+    learning_rate: Scalar = hparam(default=0.01, short="lr")
+    warmup_fraction: Scalar = hparam(default=0.01, short="warmup")
+    constant_fraction: Scalar = hparam(default=0.5, short="constant")
+    final_fraction: Scalar = hparam(default=0.0, short="final")
+
+    def __call__(self, step: ArrayLike) -> jax.Array:
+        """The learning rate of update `step`, counted from zero."""
+        num_steps = jnp.asarray(self.num_steps, jnp.float32)
+        step = jnp.minimum(jnp.asarray(step, jnp.float32), num_steps)
+        warmup = num_steps * jnp.minimum(self.warmup_fraction, self.constant_fraction)
+        constant = num_steps * self.constant_fraction
+        left = jnp.maximum(num_steps - constant, 1.0)
+        progress = jnp.maximum(step - constant, 0.0) / left
+        down = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
+        decayed = self.final_fraction + (1.0 - self.final_fraction) * down
+        warm = step / jnp.maximum(warmup, 1.0)
+        return self.learning_rate * jnp.where(step < warmup, warm, decayed)

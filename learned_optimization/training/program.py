@@ -120,7 +120,7 @@ class TrialProgram:
         opt = self.make_optimizer(hparams)
 
         def evaluate(opt_state, step, block):
-            params, state = opt.get_params_state(opt_state)
+            params, state = opt.get_eval_params(opt_state), opt.get_state(opt_state)
             eval_key = jax.random.fold_in(jax.random.fold_in(key, EVAL_KEY), step)
 
             def one_split(indices, split_key):
@@ -143,15 +143,23 @@ class TrialProgram:
             params, state = opt.get_params_state(opt_state)
             batch = self.train_pool.batch(train_arrays, train_indices[row])
             loss_key = jax.random.fold_in(jax.random.fold_in(key, LOSS_KEY), step)
-            (loss, state), grad = jax.value_and_grad(
-                self.task.loss_with_state, has_aux=True
-            )(params, state, loss_key, batch)
+
+            def loss_with_state(params):
+                return self.task.loss_with_state(params, state, loss_key, batch)
+
+            (loss, new_state), grad = jax.value_and_grad(loss_with_state, has_aux=True)(
+                params
+            )
+            extra = {}
+            if "loss_fn" in opt.needs:
+                extra["loss_fn"] = lambda params: loss_with_state(params)[0]
             opt_state = opt.update(
                 opt_state,
                 grad,
                 loss=loss,
-                model_state=state,
+                model_state=new_state,
                 key=jax.random.fold_in(jax.random.fold_in(key, UPDATE_KEY), step),
+                **extra,
             )
             return opt_state, loss
 

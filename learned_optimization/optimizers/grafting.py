@@ -1,0 +1,129 @@
+"""Grafting: the length of one optimizer's step, the direction of another's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from learned_optimization.optimizers.base import (
+    Gradient,
+    LossFn,
+    ModelState,
+    Optimizer,
+    Params,
+    PRNGKey,
+    hparam,
+    optimizer,
+)
+from learned_optimization.optimizers.optax_opts import SGD, Adam
+
+
+@flax.struct.dataclass
+class GraftedState:
+    """What a `GraftedOptimizer` carries from step to step.
+
+    Attributes:
+      magnitude: state of the optimizer whose steps give the length.
+      direction: state of the optimizer whose steps give the direction.
+    """
+
+    magnitude: Any
+    direction: Any
+
+
+@optimizer
+class GraftedOptimizer(Optimizer):
+    """Steps as long as one optimizer's, where another's point (arXiv:2002.11803).
+
+    Both run on the same gradients from the same parameters. Each parameter
+    array then moves along the direction optimizer's step, by the norm of the
+    magnitude optimizer's (layer-wise grafting, Agarwal et al. 2020). An array
+    whose direction is zero stays where it is.
+    """
+
+    magnitude_opt: Optimizer = hparam(default=SGD(), short="magnitude")
+    direction_opt: Optimizer = hparam(default=Adam(), short="direction")
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What either optimizer needs."""
+        return self.magnitude_opt.needs | self.direction_opt.needs
+
+    def prepare(self) -> None:
+        """Prepares both optimizers."""
+        self.magnitude_opt.prepare()
+        self.direction_opt.prepare()
+
+    def init(
+        self,
+        params: Params,
+        model_state: ModelState | None = None,
+        num_steps: int | None = None,
+        key: PRNGKey | None = None,
+    ) -> GraftedState:
+        """The state before the first update; see `Optimizer.init`."""
+        keys = _two_keys(key)
+        return GraftedState(
+            self.magnitude_opt.init(params, model_state, num_steps, keys[0]),
+            self.direction_opt.init(params, model_state, num_steps, keys[1]),
+        )
+
+    def update(
+        self,
+        opt_state: GraftedState,
+        grad: Gradient,
+        loss: jax.Array | None = None,
+        model_state: ModelState | None = None,
+        is_valid: bool = False,
+        key: PRNGKey | None = None,
+        loss_fn: LossFn | None = None,
+    ) -> GraftedState:
+        """The state after one step; see `Optimizer.update`."""
+        before = self.get_params(opt_state)
+
+        def advanced(opt: Optimizer, state: Any, key: PRNGKey | None) -> Any:
+            extra = {"loss_fn": loss_fn} if "loss_fn" in opt.needs else {}
+            return opt.update(state, grad, loss, model_state, is_valid, key, **extra)
+
+        keys = _two_keys(key)
+        magnitude = advanced(self.magnitude_opt, opt_state.magnitude, keys[0])
+        direction = advanced(self.direction_opt, opt_state.direction, keys[1])
+
+        def graft(p: Any, long: Any, towards: Any) -> Any:
+            wanted, given = _norm(long - p), _norm(towards - p)
+            scale = jnp.where(given > 0, wanted / jnp.where(given > 0, given, 1.0), 0.0)
+            return p + scale * (towards - p)
+
+        params = jax.tree.map(
+            graft,
+            before,
+            self.magnitude_opt.get_params(magnitude),
+            self.direction_opt.get_params(direction),
+        )
+        return self.set_params(GraftedState(magnitude, direction), params)
+
+    def get_params(self, opt_state: GraftedState) -> Params:
+        """The parameters held by a state."""
+        return self.direction_opt.get_params(opt_state.direction)
+
+    def get_state(self, opt_state: GraftedState) -> ModelState:
+        """The model state held by a state."""
+        return self.direction_opt.get_state(opt_state.direction)
+
+    def set_params(self, opt_state: GraftedState, params: Params) -> GraftedState:
+        """The same state with other parameters, in both optimizers."""
+        return GraftedState(
+            self.magnitude_opt.set_params(opt_state.magnitude, params),
+            self.direction_opt.set_params(opt_state.direction, params),
+        )
+
+
+def _norm(x: jax.Array) -> jax.Array:
+    return jnp.sqrt(jnp.sum(x * x))
+
+
+def _two_keys(key: PRNGKey | None) -> Any:
+    return (None, None) if key is None else jax.random.split(key)

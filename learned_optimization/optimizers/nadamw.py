@@ -1,0 +1,121 @@
+"""NAdamW: Adam with Nesterov momentum and both kinds of weight decay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from learned_optimization.optimizers.base import (
+    Gradient,
+    LossFn,
+    ModelState,
+    Optimizer,
+    Params,
+    PRNGKey,
+    Scalar,
+    hparam,
+    optimizer,
+)
+from learned_optimization.optimizers.learning_rate_schedules import Schedule
+
+
+@flax.struct.dataclass
+class NAdamWState:
+    """What `NAdamW` carries from step to step.
+
+    Attributes:
+      params: the parameters.
+      state: the model state, None for a stateless model.
+      first_moment: running average of the gradients.
+      second_moment: running average of their squares.
+      iteration: int32 scalar, the number of updates done.
+    """
+
+    params: Any
+    state: Any
+    first_moment: Any
+    second_moment: Any
+    iteration: jax.Array
+
+
+@optimizer
+class NAdamW(Optimizer):
+    """NAdamW, the optimizer of OptList (Metz et al. 2020, arXiv:2002.11887).
+
+    With `m` and `v` the running averages of the gradient and of its square, and
+    `c = sqrt(1 - beta2^t) / (1 - beta1^t)`, the step is
+    `-learning_rate c ((beta1 m + (1 - beta1) g) / (sqrt(v) + epsilon) + decay p)`;
+    without Nesterov momentum the numerator is `m`. So `epsilon` is the one
+    Kingma & Ba (2015, section 2) call epsilon hat, and `adamw_weight_decay` is
+    scaled by the correction too. `l2_weight_decay` is added to the gradient, as
+    the term `l2_weight_decay |p|^2 / 2` in the loss would.
+    """
+
+    learning_rate: Scalar | Schedule = hparam(default=1e-4, short="lr")
+    beta1: Scalar = hparam(default=0.9, short="b1")
+    beta2: Scalar = hparam(default=0.999, short="b2")
+    epsilon: Scalar = hparam(default=1e-8, short="eps")
+    adamw_weight_decay: Scalar = hparam(default=0.0, short="wd")
+    l2_weight_decay: Scalar = hparam(default=0.0, short="l2")
+    use_nesterov: bool | jax.Array = hparam(default=True, short="nesterov")
+
+    def init(
+        self,
+        params: Params,
+        model_state: ModelState | None = None,
+        num_steps: int | None = None,
+        key: PRNGKey | None = None,
+    ) -> NAdamWState:
+        """The state before the first update; see `Optimizer.init`."""
+        del num_steps, key
+        return NAdamWState(
+            params=params,
+            state=model_state,
+            first_moment=jax.tree.map(jnp.zeros_like, params),
+            second_moment=jax.tree.map(jnp.zeros_like, params),
+            iteration=jnp.zeros([], jnp.int32),
+        )
+
+    def update(
+        self,
+        opt_state: NAdamWState,
+        grad: Gradient,
+        loss: jax.Array | None = None,
+        model_state: ModelState | None = None,
+        is_valid: bool = False,
+        key: PRNGKey | None = None,
+        loss_fn: LossFn | None = None,
+    ) -> NAdamWState:
+        """The state after one step; see `Optimizer.update`."""
+        del loss, is_valid, key, loss_fn
+        params = opt_state.params
+        rate = self.learning_rate
+        if isinstance(rate, Schedule):
+            rate = rate(opt_state.iteration)
+        t = opt_state.iteration + 1.0
+        rate = rate * jnp.sqrt(1.0 - self.beta2**t) / (1.0 - self.beta1**t)
+
+        def average(decay: Scalar, old: Any, new: Any) -> Any:
+            return jax.tree.map(lambda o, n: decay * o + (1.0 - decay) * n, old, new)
+
+        grad = jax.tree.map(lambda g, p: g + self.l2_weight_decay * p, grad, params)
+        squares = jax.tree.map(jnp.square, grad)
+        first = average(self.beta1, opt_state.first_moment, grad)
+        second = average(self.beta2, opt_state.second_moment, squares)
+        ahead = average(self.beta1, first, grad)
+
+        def step(p: Any, m: Any, m_ahead: Any, v: Any) -> Any:
+            m = jnp.where(self.use_nesterov, m_ahead, m)
+            direction = m / (jnp.sqrt(v) + self.epsilon) + self.adamw_weight_decay * p
+            return jnp.asarray(p - rate * direction, jnp.result_type(p))
+
+        return NAdamWState(
+            params=jax.tree.map(step, params, first, ahead, second),
+            state=model_state,
+            first_moment=first,
+            second_moment=second,
+            iteration=opt_state.iteration + 1,
+        )

@@ -1,0 +1,225 @@
+"""OptList: a thousand settings of NAdamW in the order one should try them.
+
+The list of Metz et al. 2020 (arXiv:2002.11887) was found on thousands of small
+tasks; whoever tries its first `n` settings has a good search over `n` trials.
+It is published, under the Apache licence, as the file this module reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from learned_optimization import filesystem
+from learned_optimization.errors import DataNotFoundError, LoptError
+from learned_optimization.optimizers.base import (
+    Gradient,
+    LossFn,
+    ModelState,
+    Optimizer,
+    Params,
+    PRNGKey,
+    check_given,
+    hparam,
+    optimizer,
+)
+from learned_optimization.optimizers.learning_rate_schedules import WarmupConstantCosine
+from learned_optimization.optimizers.nadamw import NAdamW, NAdamWState
+
+NUM_SETTINGS = 1_000
+KEYS = (
+    "learning_rate",
+    "beta1",
+    "beta2",
+    "epsilon",
+    "adamw_weight_decay",
+    "l2_weight_decay",
+    "use_nesterov",
+    "warmup_fraction",
+    "constant_fraction",
+    "min_learning_rate_mult",
+)
+
+PUBLISHED_URL = (
+    "https://raw.githubusercontent.com/google/learned_optimization/main/"
+    "learned_optimization/optimizers/data/opt_list.json"
+)
+SHA256 = "774c4c189a6f75301c16c59dd9433c62f9a5d199c407de9a8df929d4c7702766"
+"""Of the published file, which is 342,540 bytes long."""
+
+
+def opt_list_path() -> str:
+    """Where the list is: `LOPT_OPT_LIST`, or `opt_list.json` in `LOPT_DATA_DIR`."""
+    data_dir = os.environ.get("LOPT_DATA_DIR") or "~/.cache/lopt/data"
+    default = filesystem.join(data_dir, "opt_list.json")
+    return os.path.expanduser(os.environ.get("LOPT_OPT_LIST") or default)
+
+
+def load_opt_list() -> dict[str, np.ndarray]:
+    """The list, read once and fetched once.
+
+    Where there is no file at `opt_list_path()`, it is fetched from
+    `LOPT_OPT_LIST_URL` (the published place by default) and kept there.
+
+    Returns:
+      Hyper-parameter to its values in order, float32 `[1000]` (bool for
+      `use_nesterov`).
+
+    Raises:
+      DataNotFoundError: if it is not there and cannot be fetched.
+      LoptError: if the file is not the published one.
+    """
+    return _read(opt_list_path())
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: str) -> dict[str, np.ndarray]:
+    if filesystem.exists(path):
+        with filesystem.open_to_read(path) as file:
+            content = file.read()
+        _check(content, path)
+    else:
+        content = _fetch(path)
+    rows = json.loads(content)
+    return {
+        key: np.asarray([row[key] for row in rows], np.float32).astype(
+            bool if key == "use_nesterov" else np.float32
+        )
+        for key in KEYS
+    }
+
+
+def _fetch(path: str) -> bytes:
+    url = os.environ.get("LOPT_OPT_LIST_URL") or PUBLISHED_URL
+    try:
+        with filesystem.open_to_read(url) as file:
+            content = file.read()
+    except Exception as error:
+        raise DataNotFoundError(
+            f"OptList's settings are not at {path} and cannot be fetched from {url}: "
+            f"{type(error).__name__}: {error}. Put the file opt_list.json there, or "
+            "set LOPT_OPT_LIST to its path or LOPT_OPT_LIST_URL to another address."
+        ) from error
+    _check(content, url)
+    filesystem.write_whole(path, lambda file: file.write(content))
+    return content
+
+
+def _check(content: bytes, source: str) -> None:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != SHA256:
+        raise LoptError(
+            f"{source} is not the published list of OptList: its sha256 is {digest}, "
+            f"that of the published file {SHA256}. Settings of your own belong in a "
+            "set of your own, with the optimizer NAdamW."
+        )
+
+
+@flax.struct.dataclass
+class OptListState:
+    """What `OptList` carries from step to step.
+
+    Attributes:
+      inner: the state of NAdamW.
+      num_steps: int32 scalar, the length of the run.
+    """
+
+    inner: NAdamWState
+    num_steps: jax.Array
+
+
+@optimizer
+class OptList(Optimizer):
+    """NAdamW under the setting `idx` of a published list (arXiv:2002.11887).
+
+    The learning rate rises over a share of the run, stays, and falls by half a
+    cosine: the length of the run is needed. The list was found by programs that
+    subtracted `l2_weight_decay` times the parameter from the gradient, and its
+    settings mean that: they are good with it.
+    """
+
+    idx: int | jax.Array = hparam(default=0)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The length of the run."""
+        return frozenset({"num_steps"})
+
+    def prepare(self) -> None:
+        """Fetches the list; see `Optimizer.prepare`."""
+        load_opt_list()
+        if not isinstance(self.idx, jax.Array) and not 0 <= self.idx < NUM_SETTINGS:
+            raise LoptError(
+                f"OptList.idx must be from 0 to {NUM_SETTINGS - 1}, got {self.idx}."
+            )
+
+    def setting(self, num_steps: int | jax.Array) -> NAdamW:
+        """The optimizer this is, in a run of `num_steps`."""
+        table = jax.tree.map(jnp.asarray, load_opt_list())
+        h: dict[str, Any] = {key: values[self.idx] for key, values in table.items()}
+        return NAdamW(
+            learning_rate=WarmupConstantCosine(
+                num_steps=num_steps,
+                learning_rate=h["learning_rate"],
+                warmup_fraction=h["warmup_fraction"],
+                constant_fraction=h["constant_fraction"],
+                final_fraction=h["min_learning_rate_mult"],
+            ),
+            beta1=h["beta1"],
+            beta2=h["beta2"],
+            epsilon=h["epsilon"],
+            adamw_weight_decay=h["adamw_weight_decay"],
+            l2_weight_decay=-h["l2_weight_decay"],
+            use_nesterov=h["use_nesterov"],
+        )
+
+    def init(
+        self,
+        params: Params,
+        model_state: ModelState | None = None,
+        num_steps: int | None = None,
+        key: PRNGKey | None = None,
+    ) -> OptListState:
+        """The state before the first update; see `Optimizer.init`."""
+        del key
+        check_given(self, num_steps=num_steps)
+        steps = jnp.asarray(num_steps, jnp.int32)
+        return OptListState(self.setting(steps).init(params, model_state), steps)
+
+    def update(
+        self,
+        opt_state: OptListState,
+        grad: Gradient,
+        loss: jax.Array | None = None,
+        model_state: ModelState | None = None,
+        is_valid: bool = False,
+        key: PRNGKey | None = None,
+        loss_fn: LossFn | None = None,
+    ) -> OptListState:
+        """The state after one step; see `Optimizer.update`."""
+        del loss, is_valid, key, loss_fn
+        nadamw = self.setting(opt_state.num_steps)
+        inner = nadamw.update(opt_state.inner, grad, model_state=model_state)
+        return OptListState(inner, opt_state.num_steps)
+
+    def get_params(self, opt_state: OptListState) -> Params:
+        """The parameters held by a state."""
+        return opt_state.inner.params
+
+    def get_state(self, opt_state: OptListState) -> ModelState:
+        """The model state held by a state."""
+        return opt_state.inner.state
+
+    def set_params(self, opt_state: OptListState, params: Params) -> OptListState:
+        """The same state with other parameters."""
+        inner = dataclasses.replace(opt_state.inner, params=params)
+        return OptListState(inner, opt_state.num_steps)

@@ -82,8 +82,8 @@ class OptaxOptimizer(Optimizer):
         """The transformation these hyper-parameters make.
 
         Its update is given `value` (the loss) and `grad` if the optimizer needs
-        the loss, `value_fn` and `obj_fn` if it needs the loss function, and `key`
-        if it needs random numbers: the names optax's own transformations use.
+        the loss, `value_fn` if it needs the loss function, and `key` if it needs
+        random numbers: the names optax's own transformations use.
         """
         raise NotImplementedError
 
@@ -121,9 +121,9 @@ class OptaxOptimizer(Optimizer):
         if "loss" in self.needs:
             extra |= {"value": loss, "grad": grad}
         if "loss_fn" in self.needs:
-            extra |= {"value_fn": loss_fn, "obj_fn": loss_fn}
+            extra["value_fn"] = loss_fn
         if "key" in self.needs:
-            extra |= {"key": key}
+            extra["key"] = key
         transformation = optax.with_extra_args_support(self.transformation())
         updates, optax_opt_state = transformation.update(
             grad, opt_state.optax_opt_state, opt_state.params, **extra

@@ -34,7 +34,7 @@ def _hutchinson() -> optax.GradientTransformationExtraArgs:
         state: optax.EmptyState,
         params: Params | None = None,
         *,
-        obj_fn: LossFn,
+        value_fn: LossFn,
         key: PRNGKey,
         **extra: Any,
     ) -> tuple[Gradient, optax.EmptyState]:
@@ -48,7 +48,7 @@ def _hutchinson() -> optax.GradientTransformationExtraArgs:
                 for k, p in zip(keys, leaves, strict=True)
             ],
         )
-        product = jax.jvp(jax.grad(obj_fn), (params,), (signs,))[1]
+        product = jax.jvp(jax.grad(value_fn), (params,), (signs,))[1]
         return jax.tree.map(jnp.multiply, product, signs), state
 
     return optax.GradientTransformationExtraArgs(

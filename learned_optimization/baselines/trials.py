@@ -28,6 +28,9 @@ from learned_optimization.tasks.base import Task
 
 SCHEMA_VERSION = 1
 
+# Results are written grid by grid: so much an interrupted sweep may lose.
+_TRIALS_OF_A_GRID = 500
+
 _RECORDED_PACKAGES = ("optimizer-baselines", "jax", "jaxlib", "optax", "flax", "numpy")
 
 
@@ -124,7 +127,7 @@ def make_grids(trials: Iterable[Trial]) -> list[TrialGrid]:
     """Arranges trials into as few grids as run together.
 
     Trials share a grid if they have the same task and plan, optimizers of one
-    structure, and the same seeds.
+    structure, and the same seeds, a few hundred at most.
 
     Raises:
       LoptError: if two settings share a name, so that their results would mix.
@@ -149,7 +152,15 @@ def make_grids(trials: Iterable[Trial]) -> list[TrialGrid]:
             tuple(sorted(by_seed)),
         )
         grids[key].append(row)
-    return [TrialGrid(rows) for rows in grids.values()]
+    return [
+        TrialGrid(rows[first : first + _rows_of_a_grid(rows)])
+        for rows in grids.values()
+        for first in range(0, len(rows), _rows_of_a_grid(rows))
+    ]
+
+
+def _rows_of_a_grid(rows: Sequence[Sequence[Trial]]) -> int:
+    return max(1, _TRIALS_OF_A_GRID // len(rows[0]))
 
 
 def _identity(task: Task) -> Any:

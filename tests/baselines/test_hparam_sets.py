@@ -1,5 +1,7 @@
 """Every set's name, size and configurations, against the documented list."""
 
+import dataclasses
+
 import pytest
 
 from learned_optimization.baselines import hparam_sets
@@ -34,8 +36,32 @@ DOCUMENTED = {
     "AdafactorLR": ["10000_R5"],
     "AdaGradLR": ["10000_R5"],
     "SM3beta2_999_LR": ["10000_R5"],
+    "Shampoo128SgdLR": ["10000_R5"],
+    "Shampoo128AdagradLR": ["10000_R5"],
+    "Shampoo128RmspropLR": ["10000_R5"],
+    "Shampoo128RmspropNormalizedLR": ["10000_R5"],
+    "Shampoo128SqrtNLR": ["10000_R5"],
+    "Shampoo128AdagradNormalizedLR": ["10000_R5"],
+    "Grad10AdamLR": ["100000_R5"],
 }
+# What is compared with today: learning rates of the optimizer before "LR".
+RECENT = [
+    "Lion", "NAdamW", "Adan", "AMSGrad", "Adamax", "AdEMAMix", "Muon", "MuonRMS",
+    "SOAP", "ScheduleFreeSGD", "ScheduleFreeAdamW", "Sophia", "MADGRAD",
+    "NovoGrad", "Signum", "LBFGS", "AdamCosine", "AdamWCosine", "MuonCosine",
+    "LionLinear", "SGDMLinear", "SOAPCosine",
+]  # fmt: skip
+DOCUMENTED |= {f"{name}LR": ["1000_R5", "10000_R5"] for name in RECENT}
 NAMES = [f"{p}_{rest}" for p, lengths in DOCUMENTED.items() for rest in lengths]
+
+
+def rate(hparams):
+    """The learning rate, or that of the schedule or the optimizer inside."""
+    return next(
+        v
+        for k, v in hparams.items()
+        if k.endswith("learning_rate") and not isinstance(v, str)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -44,7 +70,7 @@ def test_documented_sets_exist(name):
     steps, repetitions = name.split("_")[-2:]
     assert s.num_steps == int(steps)
     assert s.repetitions == int(repetitions[1:])
-    assert [h["learning_rate"] for h in s.hparams] == LEARNING_RATES
+    assert [rate(h) for h in s.hparams] == LEARNING_RATES
     assert getattr(hparam_sets, name) is s
 
 
@@ -80,15 +106,84 @@ def test_configurations_of_adam():
     assert repetitions == 5
 
 
-def test_every_set_makes_the_optimizer_its_name_says():
-    for name, s in all_hparam_sets().items():
-        if s.num_steps > 10_000:
-            continue
-        trials = set_trials(TASK, s)
-        assert len(trials) == s.num_trials
-        assert len({t.opt.name for t in trials}) == s.num_configs, name
-        assert {type(t.opt) for t in trials} == {all_optimizers()[s.optimizer]}
-        assert [t.opt.learning_rate for t in trials[:: s.repetitions]] == LEARNING_RATES
+# Sets of the same settings, but for the length and the number of seeds.
+FAMILIES = {s.opt_names: s for s in all_hparam_sets().values()}
+
+
+@pytest.mark.parametrize("hparam_set", FAMILIES.values(), ids=lambda s: s.name)
+def test_every_set_makes_the_optimizer_its_name_says(hparam_set):
+    few = dataclasses.replace(
+        hparam_set,
+        repetitions=1,
+        opt_names=hparam_set.opt_names[:20],
+        hparams=hparam_set.hparams[:20],
+    )
+    trials = set_trials(TASK, few)
+    assert len({t.opt.name for t in trials}) == few.num_configs
+    for trial, hparams in zip(trials, few.hparams, strict=True):
+        opt = trial.opt
+        assert type(opt) is all_optimizers()[few.optimizer]
+        for key, value in hparams.items():
+            owner, _, parameter = key.rpartition(".")
+            if isinstance(value, str) and value.startswith("@"):
+                assert type(getattr(opt, key)).__name__ == value[1:-2]
+            else:
+                found = inside(opt, owner) if owner else opt
+                assert getattr(found, parameter) == value
+
+
+def inside(opt, class_name):
+    values = (getattr(opt, f.name) for f in dataclasses.fields(opt))
+    return next(v for v in values if type(v).__name__ == class_name)
+
+
+def test_one_folder_holds_one_setting():
+    settings = {}
+    for s in all_hparam_sets().values():
+        for opt_name, hparams in zip(s.opt_names, s.hparams, strict=True):
+            key = (opt_name, s.num_steps)
+            assert settings.setdefault(key, (s.optimizer, hparams)) == (
+                s.optimizer,
+                hparams,
+            )
+
+
+def test_gradient_accumulation_sets():
+    for name, repetitions in [
+        ("AdamLR_GradAccum_16384_R3", 3),
+        ("AdamLR_GradAccum_16384_R5", 5),
+        ("AdamLR_GradAccum_16384_R32", 32),
+        ("SGDLR_GradAccum_16384_R5", 5),
+        ("SGDMLR_GradAccum_16384_R5", 5),
+    ]:
+        s = get_hparam_set(name)
+        inner = name.partition("LR")[0]
+        assert (s.num_steps, s.repetitions) == (16_384, repetitions)
+        assert [(h["num_average"], h[f"{inner}.learning_rate"]) for h in s.hparams] == [
+            (2**i, lr) for i in range(12) for lr in LEARNING_RATES
+        ]
+        assert s.opt_names[14] == f"GradAccum2_{inner}_lr3e-07"
+
+
+def test_opt_list_sets():
+    whole = get_hparam_set("OptList1k_10000_R5")
+    assert whole.opt_names == tuple(f"OptList{i}" for i in range(1_000))
+    assert [h["idx"] for h in whole.hparams] == list(range(1_000))
+    first = get_hparam_set("OptList20_10000_R5")
+    assert (first.opt_names, first.hparams) == (
+        whole.opt_names[:20],
+        whole.hparams[:20],
+    )
+
+
+def test_schedules_end_with_the_run():
+    trial = set_trials(TASK, get_hparam_set("AdamWCosineLR_1000_R5"))[7 * 5]
+    schedule = trial.opt.learning_rate
+    assert trial.opt_name == "AdamWCosine_lr0.001"
+    rates = [float(schedule(step)) for step in (0, 49, 50, 525, 1_000)]
+    assert rates == pytest.approx([2e-5, 1e-3, 1e-3, 5e-4, 0.0], abs=1e-9)
+    linear = set_trials(TASK, get_hparam_set("SGDMLinearLR_1000_R5"))[7 * 5]
+    assert float(linear.opt.learning_rate(525)) == pytest.approx(5e-4)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +193,12 @@ def test_every_set_makes_the_optimizer_its_name_says():
         ("RMSPropLR_10000_R5", "RMSProp_lr0.001", {"momentum": None}),
         ("SM3beta2_999_LR_10000_R5", "SM3beta2_999_lr0.001", {"beta2": 0.999}),
         ("SM3LR_10000_R5", "SM3_lr0.001", {"beta2": 1.0}),
+        ("MuonRMSLR_10000_R5", "MuonRMS_lr0.001", {"consistent_rms": 0.2}),
+        (
+            "Shampoo128SqrtNLR_10000_R5",
+            "Shampoo128SqrtN_lr0.001",
+            {"graft_type": "SQRT_N", "block_size": 128},
+        ),
     ],
 )
 def test_variants_have_names_of_their_own(name, opt_name, fields):

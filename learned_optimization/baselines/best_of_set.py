@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +37,8 @@ class BestOfSet:
       index: its place in the set.
       opt_name: its name.
       final: split name to float `[num_seeds]`, loss of the last evaluation.
-      at_edge: it is the first or last of the set: better ones may lie outside.
+      at_edge: it is the first or last of a set over one hyper-parameter: better
+        ones may lie outside.
       all_diverged: every configuration has a diverged seed: none is the best.
       num_diverged: trials of the set whose last evaluation is not finite.
       num_trials: trials of the set.
@@ -91,9 +95,25 @@ def best_of_set(curves: Curves, select: str = "outer_valid") -> BestOfSet:
         index=index,
         opt_name=curves.opt_names[index],
         final={split: values[index] for split, values in final.items()},
-        at_edge=index in (0, len(score) - 1) and bool(np.isfinite(score[index])),
+        at_edge=index in (0, len(score) - 1)
+        and bool(np.isfinite(score[index]))
+        and _is_a_scale(curves.opt_names),
         all_diverged=not np.isfinite(score).any(),
         num_diverged=int(diverged.sum()),
         num_trials=diverged.size,
         select=select,
     )
+
+
+def _is_a_scale(opt_names: Sequence[str]) -> bool:
+    """Whether configurations differ in one number that grows, as names tell.
+
+    `Adam_lr0.1, Adam_lr0.3` is such a scale; a list of settings (`OptList0`) or
+    a grid (`GradAccum2_Adam_lr0.1`) has no outside its edges point to.
+    """
+    parts = [re.fullmatch(r"(.+_[a-z]+)(\d[\d.]*(?:e[+-]?\d+)?)", name) for name in opt_names]
+    found = [part for part in parts if part]
+    if len(found) < max(2, len(opt_names)) or len({part[1] for part in found}) > 1:
+        return False
+    values = [float(part[2]) for part in found]
+    return all(low < high for low, high in itertools.pairwise(values))

@@ -129,13 +129,15 @@ _SETS = [
     *sets(
         "DoGInit",
         "DoG",
-        one_parameter("DoG", "init", "initial_distance", (1e-8, 1e-6, 1e-4)),
+        one_parameter("DoG", "init", "initial_distance", (1e-8, 1e-6, 1e-4, 1e-2)),
         _SHORT,
     ),
     *sets(
         "DoWGInit",
         "DoWG",
-        one_parameter("DoWG", "init", "initial_squared_distance", (1e-8, 1e-6, 1e-4)),
+        one_parameter(
+            "DoWG", "init", "initial_squared_distance", (1e-8, 1e-6, 1e-4, 1e-2)
+        ),
         _SHORT,
     ),
     *sets("DAdaptAdamW", "DAdaptAdamW", {"DAdaptAdamW": {}}, _SHORT),

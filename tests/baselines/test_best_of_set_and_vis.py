@@ -1,5 +1,7 @@
 """Selection against a plain loop, smoothing against the closed form, figures."""
 
+import dataclasses
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -87,6 +89,21 @@ def test_edge_of_the_set_is_noticed():
         curves.losses["outer_valid"][:] = 1.0
         curves.losses["outer_valid"][index] = 0.5
         assert best_of_set(curves).at_edge is at_edge
+
+
+@pytest.mark.parametrize(
+    "opt_names",
+    [
+        ["LBFGS"],
+        ["OptList0", "OptList1"],
+        ["GradAccum1_Adam_lr0.1", "GradAccum2_Adam_lr0.1"],
+        ["Adam_lr0.1", "Adam_lr0.1_b10.5"],
+        ["Adam_lr0.1", "SGD_lr0.3"],
+    ],
+)
+def test_only_a_scale_has_edges(opt_names):
+    curves = make_curves(num_configs=len(opt_names))
+    assert not best_of_set(dataclasses.replace(curves, opt_names=opt_names)).at_edge
 
 
 def test_unknown_split():

@@ -7,16 +7,15 @@ With `--check` nothing is written: the page is compared with a fresh one.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from importlib import import_module
-from pathlib import Path
+
+import generated_page
 
 from learned_optimization.tasks import registry
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.cost import cost
 
-PAGE = Path(__file__).parent.parent / "docs" / "tasks.md"
+PAGE = generated_page.DOCS / "tasks.md"
 
 _HEAD = """\
 # The tasks
@@ -76,16 +75,5 @@ def _row(name: str, task: Task) -> str:
     )
 
 
-def main() -> None:
-    """Writes the page, or compares it."""
-    parser = argparse.ArgumentParser(description="Makes docs/tasks.md.")
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    check = parser.parse_args().check
-    if not check:
-        PAGE.write_text(page())
-    elif PAGE.read_text() != page():
-        sys.exit(f"{PAGE} is out of date: run python {sys.argv[0]}")
-
-
 if __name__ == "__main__":
-    main()
+    generated_page.main(PAGE, page)

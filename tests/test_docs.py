@@ -93,9 +93,10 @@ def test_readme_test_command_is_what_ci_runs():
 
 
 @pytest.mark.slow
-def test_the_table_of_tasks_is_up_to_date():
-    script = ROOT / "scripts" / "make_task_table.py"
-    subprocess.run([sys.executable, script, "--check"], check=True)
+@pytest.mark.parametrize("script", ["make_task_table.py", "make_optimizer_table.py"])
+def test_generated_pages_are_up_to_date(script):
+    command = [sys.executable, ROOT / "scripts" / script, "--check"]
+    subprocess.run(command, check=True)
 
 
 def test_contributing_snippets(monkeypatch):
@@ -117,6 +118,6 @@ def test_contributing_snippets(monkeypatch):
     assert float(loss) == pytest.approx(np.log(10))
     monkeypatch.setattr(optimizers_base, "_REGISTRY", dict(optimizers_base._REGISTRY))
     exec(optimizer, names)
-    assert names["Lion"](learning_rate=1e-3).name == "Lion_lr0.001_b10.9_b20.99"
+    assert names["NAdam"](learning_rate=1e-3).name == "NAdam_lr0.001_b10.9_b20.999"
     sets = eval(f"[{hparam_set}]", names)
-    assert [s.name for s in sets] == ["LionLR_1000_R5", "LionLR_10000_R5"]
+    assert [s.name for s in sets] == ["NAdamLR_1000_R5", "NAdamLR_10000_R5"]

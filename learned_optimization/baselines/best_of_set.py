@@ -111,7 +111,9 @@ def _is_a_scale(opt_names: Sequence[str]) -> bool:
     `Adam_lr0.1, Adam_lr0.3` is such a scale; a list of settings (`OptList0`) or
     a grid (`GradAccum2_Adam_lr0.1`) has no outside its edges point to.
     """
-    parts = [re.fullmatch(r"(.+_[a-z]+)(\d[\d.]*(?:e[+-]?\d+)?)", name) for name in opt_names]
+    parts = [
+        re.fullmatch(r"(.+_[a-z]+)(\d[\d.]*(?:e[+-]?\d+)?)", name) for name in opt_names
+    ]
     found = [part for part in parts if part]
     if len(found) < max(2, len(opt_names)) or len({part[1] for part in found}) > 1:
         return False

@@ -248,11 +248,12 @@ def optimizer(cls: _T) -> _T:
     return registered
 
 
-def check_hparams(opt: Optimizer) -> None:
-    """Refuses hyper-parameters that are no numbers.
+def check_hparams(opt: Any) -> None:
+    """Refuses hyper-parameters of the wrong kind, also of what is inside.
 
-    A numeric field holds one number, or a schedule where its annotation names
-    one, or None where that is its default.
+    A numeric field holds one number, or a schedule or an optimizer where its
+    annotation names one, or None where that is its default; a static field a
+    value of its default's type.
 
     Raises:
       LoptError: naming the field and the value got.
@@ -261,19 +262,36 @@ def check_hparams(opt: Optimizer) -> None:
         return
     for field in dataclasses.fields(opt):
         value = getattr(opt, field.name)
-        may_be_schedule = "Schedule" in str(field.type)
-        allowed = (
-            field.metadata.get("static")
-            or (value is None and field.default is None)
-            or (callable(value) and dataclasses.is_dataclass(value) and may_be_schedule)
-            or (isinstance(value, _NUMBERS) and np.ndim(value) == 0)
-            or (isinstance(value, Optimizer) and "Optimizer" in str(field.type))
-        )
+        if value is None and field.default is None:
+            continue
+        if field.metadata.get("static"):
+            wanted = type(field.default).__name__
+            allowed = field.default is None or _is_a(value, type(field.default))
+        elif dataclasses.is_dataclass(value):
+            inside = "Optimizer" if isinstance(value, Optimizer) else "Schedule"
+            wanted = _kinds(field)
+            allowed = inside in str(field.type)
+            check_hparams(value)
+        else:
+            wanted = _kinds(field)
+            allowed = isinstance(value, _NUMBERS) and np.ndim(value) == 0
+            allowed &= "Optimizer" not in str(field.type)
         if not allowed:
             raise LoptError(
-                f"{type(opt).__name__}.{field.name} must be a number"
-                f"{' or a schedule' if may_be_schedule else ''}, got {value!r}."
+                f"{type(opt).__name__}.{field.name} must be {wanted}, got {value!r}."
             )
+
+
+def _kinds(field: dataclasses.Field) -> str:
+    if "Optimizer" in str(field.type):
+        return "an optimizer, e.g. @Adam() in gin"
+    return "a number" + " or a schedule" * ("Schedule" in str(field.type))
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 def all_optimizers() -> dict[str, type[Optimizer]]:

@@ -1,0 +1,86 @@
+"""Makes `docs/optimizers.md`: every optimizer and every hparam set.
+
+    python scripts/make_optimizer_table.py [--check]
+
+With `--check` nothing is written: the page is compared with a fresh one.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+
+import generated_page
+
+from learned_optimization.baselines.hparam_set import HParamSet
+from learned_optimization.baselines.hparam_sets import all_hparam_sets
+from learned_optimization.optimizers.base import NEEDS, all_optimizers, summary
+
+PAGE = generated_page.DOCS / "optimizers.md"
+
+_HEAD = """\
+# The optimizers and their sets
+
+<!-- Made by scripts/make_optimizer_table.py. -->
+
+{num_optimizers} optimizers and {num_sets} hparam sets. `lopt optimizers` and `lopt
+sets` list them; [a file of your own](own_sets.md) adds to them.
+
+Where optax has an optimizer it is optax's; each is stepped in the tests against
+an independent float64 implementation written from its paper. A `learning_rate`
+may be a [schedule](api/optimizers.md) wherever it may be a number. Some
+optimizers need more than gradients:
+
+{needs}
+
+| optimizer | what it is | needs | default setting |
+|---|---|---|---|
+"""
+
+_SETS = """
+## Sets
+
+`AdamLR_10000_R5` reads: the family `AdamLR`, 10,000 steps, 5 seeds. Sets over
+learning rates have the 14 half-decade values from 3e-7 to 1. `Cosine` and
+`Linear` sets warm up over 5% of the run and end at zero; the rate varied is the
+peak. Sets of an optimizer without a learning rate vary what its authors tune.
+
+| family | optimizer | configurations | lengths |
+|---|---|--:|---|
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    optimizers = all_optimizers()
+    sets = all_hparam_sets()
+    text = _HEAD.format(
+        num_optimizers=len(optimizers),
+        num_sets=len(sets),
+        needs="\n".join(f"- `{name}`: {how}." for name, how in NEEDS.items()),
+    )
+    for name, cls in optimizers.items():
+        opt = cls()
+        needs = ", ".join(f"`{n}`" for n in sorted(opt.needs))
+        setting = opt.name.removeprefix(f"{name}_")
+        text += f"| `{name}` | {summary(cls)} | {needs} | `{setting}` |\n"
+    return text + _SETS + "".join(_families(list(sets.values())))
+
+
+def _families(sets: list[HParamSet]) -> list[str]:
+    def family(s: HParamSet) -> str:
+        return re.sub(r"_\d+_R\d+$", "", s.name)
+
+    rows = []
+    for name, members in groupby(sorted(sets, key=family), key=family):
+        group = sorted(members, key=lambda s: (s.num_steps, s.repetitions))
+        lengths = ", ".join(f"`{s.num_steps}_R{s.repetitions}`" for s in group)
+        first = group[0]
+        rows.append(
+            f"| `{name}` | `{first.optimizer}` | {first.num_configs} | {lengths} |\n"
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    generated_page.main(PAGE, page)

@@ -30,7 +30,12 @@ def training_curves(task, opt, num_steps, key, eval_every, eval_batches, last):
 
     evaluate = jax.jit(task.loss_with_state_and_aux)
     grad_fn = jax.jit(jax.value_and_grad(task.loss_with_state, has_aux=True))
-    update = jax.jit(opt.update)
+
+    @jax.jit
+    def update(opt_state, grad, inputs, **kwargs):
+        if "loss_fn" in opt.needs:
+            kwargs["loss_fn"] = lambda params: task.loss_with_state(params, *inputs)[0]
+        return opt.update(opt_state, grad, **kwargs)
 
     params, state = task.init_with_state(fold(key, INIT))
     opt_state = opt.init(
@@ -40,7 +45,7 @@ def training_curves(task, opt, num_steps, key, eval_every, eval_batches, last):
     for step in range(num_steps + 1):
         if step % eval_every == 0:
             curves["eval/xs"].append(step)
-            params, state = opt.get_params_state(opt_state)
+            params, state = opt.get_eval_params(opt_state), opt.get_state(opt_state)
             step_key = fold(fold(key, EVAL), step)
             sums: dict[str, list] = {}
             for b in range(last if step == num_steps else eval_batches):
@@ -59,15 +64,15 @@ def training_curves(task, opt, num_steps, key, eval_every, eval_batches, last):
             for name, values in sums.items():
                 curves.setdefault(name, []).append(np.mean(values))
         params, state = opt.get_params_state(opt_state)
-        (loss, state), grad = grad_fn(
-            params, state, fold(fold(key, LOSS), step), batch(train)
-        )
+        inputs = (state, fold(fold(key, LOSS), step), batch(train))
+        (loss, state), grad = grad_fn(params, *inputs)
         opt_state = update(
             opt_state,
             grad,
             loss=loss,
             model_state=state,
             key=fold(fold(key, UPDATE), step),
+            inputs=inputs,
         )
         curves["train/xs"].append(step)
         curves["train/loss"].append(float(loss))

@@ -33,6 +33,14 @@ optimizers need more than gradients:
 
 {needs}
 
+Schedule-free optimizers are evaluated at the average of their iterates, all
+others where their gradients are taken. `OptList` reads its 1,000 settings from
+the published `opt_list.json`: the file `LOPT_OPT_LIST` names, or else a copy that
+is fetched once, checked against its published sha256 and kept in `LOPT_DATA_DIR`
+(`LOPT_OPT_LIST_URL` names another address).
+
+Not here: Hessian-free and K-FAC methods, which need the model's layers.
+
 | optimizer | what it is | needs | default setting |
 |---|---|---|---|
 """

@@ -27,8 +27,8 @@ def print_best_of_sets(
     """The best configuration of each set and its final losses, best set first."""
     best = {name: best_of_set(load_curves(task, name), select) for name in set_names}
     table = Table(title=f"{task}: best of each set by final {select} loss")
-    table.add_column("set")
-    table.add_column("best configuration")
+    table.add_column("set", overflow="fold")
+    table.add_column("best configuration", overflow="fold")
     for split in EVAL_SPLITS:
         table.add_column(split, justify="right")
     table.add_column("diverged", justify="right")

@@ -36,6 +36,7 @@ def register_all() -> None:
         "tasks.quadratics",
         "baselines.run_trainer",
         "baselines.run_archive",
+        "baselines.user_sets",
     ):
         import_module(f"learned_optimization.{module}")
 
@@ -118,7 +119,7 @@ def _explain(error: Exception) -> str:
         return _unknown("gin configurable", match[1], configurable_names())
     pattern = r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'"
     if match := re.match(pattern, text):
-        parameters = _parameters_of(match[1])
+        parameters = parameters_of(match[1])
         return _unknown(f"gin parameter of {match[1]}", match[2], parameters)
     return f"gin configuration: {first} (a binding looks like Adam.learning_rate=0.001)"
 
@@ -131,7 +132,8 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
     return f"unknown {kind} {name!r}: known are {shown}."
 
 
-def _parameters_of(configurable: str) -> list[str]:
+def parameters_of(configurable: str) -> list[str]:
+    """The parameters of a gin configurable, in order."""
     signature = inspect.signature(gin.get_configurable(configurable))
     return [p for p in signature.parameters if p != "self"]
 

@@ -43,7 +43,8 @@ class HParamSet:
     eval_batches: int = 5
     last_eval_batches: int = 10
 
-    def _gin_key(self, parameter: str) -> str:
+    def gin_key(self, parameter: str) -> str:
+        """The gin name of one of `hparams`."""
         return parameter if "." in parameter else f"{self.optimizer}.{parameter}"
 
     @property
@@ -83,7 +84,7 @@ class HParamSet:
                     "inner_train_task.eval_batches": self.eval_batches,
                     "inner_train_task.last_eval_batches": self.last_eval_batches,
                     "inner_train_task.seed": seed,
-                    **{self._gin_key(k): v for k, v in hparams.items()},
+                    **{self.gin_key(k): v for k, v in hparams.items()},
                 }
                 for seed in range(self.repetitions)
             ]

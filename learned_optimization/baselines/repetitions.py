@@ -9,8 +9,8 @@ from learned_optimization.baselines.utils import Result
 from learned_optimization.errors import ResultError
 from learned_optimization.npz import read_npz
 
-# What `fill` looks at.
-FILL_KEYS = ("seed", "synthetic_data")
+# What `fill` and `check_setting` look at.
+FILL_KEYS = ("seed", "synthetic_data", "opt_config")
 
 
 def scan(
@@ -62,6 +62,30 @@ def fill(
     left = (seed for seed in seeds if seed not in filled)
     without_seed = (result for result in usable if "seed" not in result)
     return filled | dict(zip(left, without_seed, strict=False))
+
+
+def check_setting(save_dir: str, results: Iterable[Result], opt_config: str) -> None:
+    """Refuses results that were trained with another setting of the optimizer.
+
+    Results that do not record their setting, as those of others, are taken to
+    be what their folder's name says.
+
+    Args:
+      save_dir: folder of the results.
+      results: what it holds.
+      opt_config: the setting wanted, as `Optimizer.name` writes it.
+
+    Raises:
+      ResultError: naming the folder and both settings.
+    """
+    for result in results:
+        found = str(result.get("opt_config", opt_config))
+        if found != opt_config:
+            raise ResultError(
+                f"{save_dir} holds results of {found}, and this sweep would add some "
+                f"of {opt_config}: they do not belong under one name. Give the new "
+                "setting another name, or move the old results away."
+            )
 
 
 def is_synthetic(result: Result) -> bool:

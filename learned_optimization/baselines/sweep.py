@@ -14,7 +14,12 @@ from learned_optimization.baselines.inner_training import (
     collecting_trials,
     inner_train_task,
 )
-from learned_optimization.baselines.repetitions import FILL_KEYS, fill, scan
+from learned_optimization.baselines.repetitions import (
+    FILL_KEYS,
+    check_setting,
+    fill,
+    scan,
+)
 from learned_optimization.baselines.trials import Trial, TrialGrid, make_grids
 from learned_optimization.baselines.utils import (
     get_root_baseline_dir,
@@ -109,6 +114,9 @@ def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
 
     Returns:
       The trials, and the paths of the result files that could not be read.
+
+    Raises:
+      ResultError: if there is a result of another setting under a trial's name.
     """
     by_folder: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
@@ -116,6 +124,7 @@ def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
     missing, unreadable = [], []
     for folder, group in by_folder.items():
         results, bad = scan(folder, FILL_KEYS)
+        check_setting(folder, results, group[0].opt.name)
         filled = fill(results, [t.seed for t in group], group[0].is_synthetic)
         missing += [trial for trial in group if trial.seed not in filled]
         unreadable += bad
@@ -161,6 +170,8 @@ def run_sweep(
     if grids:
         filesystem.check_writable(get_root_baseline_dir())
         check_data(trial.task for trial in missing)
+        for trial in missing:
+            trial.opt.prepare()
     observer.started(
         summary.num_trials,
         summary.num_skipped,

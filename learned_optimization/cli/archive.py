@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from learned_optimization.cli.options import SetNames, TaskName
+from learned_optimization.cli.options import SetFiles, SetNames, TaskName, chosen_sets
 
 
 def archive(
     task: TaskName,
-    sets: SetNames,
+    sets: SetNames = None,
+    set_files: SetFiles = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until every trial has a result.")
     ] = False,
@@ -22,12 +23,11 @@ def archive(
     """Archive complete sets; names what is missing and exits with code 1 if any is."""
     from learned_optimization import filesystem
     from learned_optimization.baselines import archiving, utils
-    from learned_optimization.baselines.hparam_sets import get_hparam_set
     from learned_optimization.errors import ResultError
     from learned_optimization.tasks import registry
 
+    hparam_sets = chosen_sets(sets, set_files)
     registry.get(task)
-    hparam_sets = [get_hparam_set(name) for name in sets]
     filesystem.check_writable(utils.get_baseline_archive_rootdir())
     incomplete = False
     for hparam_set in hparam_sets:

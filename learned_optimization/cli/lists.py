@@ -7,6 +7,13 @@ from typing import Annotated
 
 import typer
 
+from learned_optimization.cli.options import (
+    Imports,
+    SetFiles,
+    import_files,
+    load_set_files,
+)
+
 
 def tasks(
     pattern: Annotated[
@@ -48,21 +55,36 @@ def tasks(
     console().print(table)
 
 
-def sets() -> None:
+def sets(
+    pattern: Annotated[
+        str,
+        typer.Argument(
+            metavar="[PATTERN]",
+            help="Only sets whose names match, e.g. 'Muon*' or '*_10000_R5'.",
+        ),
+    ] = "*",
+    set_files: SetFiles = None,
+) -> None:
     """List the hparam sets."""
     from rich.table import Table
 
     from learned_optimization.baselines.hparam_sets import all_hparam_sets
     from learned_optimization.cli.tables import console
+    from learned_optimization.errors import UnknownNameError
 
+    load_set_files(set_files)
+    known = all_hparam_sets()
+    chosen = [known[name] for name in fnmatch.filter(known, pattern)]
+    if not chosen:
+        raise UnknownNameError("hparam set", pattern, known, "`lopt sets` lists all")
     table = Table()
     for column in ("set", "optimizer"):
         table.add_column(column)
     for column in ("steps", "configurations", "seeds", "trials"):
         table.add_column(column, justify="right")
-    for name, s in all_hparam_sets().items():
+    for s in chosen:
         table.add_row(
-            name,
+            s.name,
             s.optimizer,
             f"{s.num_steps:,}",
             str(s.num_configs),
@@ -70,19 +92,28 @@ def sets() -> None:
             str(s.num_trials),
         )
     console().print(table)
+    configs = sum(s.num_configs for s in chosen)
+    trials = sum(s.num_trials for s in chosen)
+    typer.echo(f"{len(chosen)} sets, {configs:,} configurations, {trials:,} trials")
 
 
-def optimizers() -> None:
-    """List the optimizers with their default settings."""
+def optimizers(imports: Imports = None) -> None:
+    """List the optimizers with their default settings and what they need."""
     from rich.table import Table
 
     from learned_optimization.cli.tables import console
     from learned_optimization.optimizers.base import all_optimizers, summary
 
+    import_files(imports)
     table = Table()
     table.add_column("optimizer")
     table.add_column("default setting", overflow="fold")
+    table.add_column("needs", overflow="fold")
     table.add_column("what it is")
-    for name, cls in all_optimizers().items():
-        table.add_row(name, cls().name.removeprefix(f"{name}_"), summary(cls))
+    known = all_optimizers()
+    for name, cls in known.items():
+        opt = cls()
+        setting = opt.name.removeprefix(f"{name}_")
+        table.add_row(name, setting, " ".join(sorted(opt.needs)), summary(cls))
     console().print(table)
+    typer.echo(f"{len(known)} optimizers")

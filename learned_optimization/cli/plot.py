@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from learned_optimization.cli.options import SetNames, TaskName
+from learned_optimization.cli.options import SetFiles, SetNames, TaskName, chosen_sets
 
 Output = Annotated[
     Path, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf.")
@@ -22,20 +22,19 @@ Select = Annotated[
 
 def plot(
     task: TaskName,
-    sets: SetNames,
+    sets: SetNames = None,
+    set_files: SetFiles = None,
     output: Output = Path("comparison.png"),
     split: Split = "test",
     select: Select = "outer_valid",
     ema: Annotated[float, typer.Option(help="Smoothing per evaluation.")] = 0.9,
 ) -> None:
     """Plot the best configuration of each archived set."""
-    from learned_optimization.baselines.hparam_sets import get_hparam_set
     from learned_optimization.tasks import registry
 
+    names = [s.name for s in chosen_sets(sets, set_files)]
     registry.get(task)
-    for name in sets:
-        get_hparam_set(name)
-    draw(task, sets, output, split=split, select=select, ema=ema)
+    draw(task, names, output, split=split, select=select, ema=ema)
 
 
 def check_output(output: Path) -> None:

@@ -9,15 +9,20 @@ import typer
 from learned_optimization.cli.options import (
     GinBindings,
     GinFiles,
+    Imports,
+    SetFiles,
     SetNames,
     TaskName,
+    chosen_sets,
     load_gin,
 )
 
 
 def sweep(
     task: TaskName,
-    sets: SetNames,
+    sets: SetNames = None,
+    set_files: SetFiles = None,
+    imports: Imports = None,
     archive: Annotated[
         bool, typer.Option(help="Archive each set once it is complete.")
     ] = True,
@@ -28,11 +33,10 @@ def sweep(
 
     Ctrl-C stops it; the same command goes on where it was.
     """
-    from learned_optimization.baselines.hparam_sets import get_hparam_set
     from learned_optimization.eval_training import use_all_cores
     from learned_optimization.tasks import registry
 
-    hparam_sets = [get_hparam_set(name) for name in sets]
+    hparam_sets = chosen_sets(sets, set_files, imports)
     registry.get(task)
     use_all_cores()
     load_gin(gin_file, gin_bindings)

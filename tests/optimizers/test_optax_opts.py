@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 
 from learned_optimization.optimizers import learning_rate_schedules as schedules
-from learned_optimization.optimizers.base import Optimizer, get_optimizer
-from tests.optimizers import reference
-
-Tree = dict[str, Any]
+from learned_optimization.optimizers.base import get_optimizer
+from tests.optimizers import reference, stepping
 
 # The largest error allowed in any parameter after any step, as a share of how
 # far its array has moved at most. A float32 parameter is rounded by 6e-8 of
@@ -25,67 +23,6 @@ TOLERANCE = 1e-5
 # about 0.03 only: the first rectified steps, where rho is near 6, are too long or
 # too short by half a percent. They are small beside the steps before them.
 RADAM_TOLERANCE = 1e-4
-STEPS = 50
-
-
-def _draw(seed: int, *shape: int) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-@functools.cache
-def _problem(shape: tuple[int, int]) -> tuple[Tree, ...]:
-    """Initial parameters, curvatures, minima and the noise of each step."""
-    shapes = {"zeros": (5,), "weights": shape}
-    params = {"zeros": np.zeros(5, np.float32), "weights": _draw(0, *shape)}
-    curvature = {k: 0.2 + 0.1 * np.abs(_draw(1, *s)) for k, s in shapes.items()}
-    minimum = {k: _draw(2, *s) for k, s in shapes.items()}
-    noise = {k: 0.3 * _draw(3, STEPS, *s) for k, s in shapes.items()}
-    # An input that is always zero: its weight has no gradient, ever.
-    curvature["weights"][1, 2] = noise["weights"][:, 1, 2] = 0.0
-    return params, curvature, minimum, noise
-
-
-def _gradient(params: Tree, curvature: Tree, minimum: Tree, noise: Tree) -> Tree:
-    return jax.tree.map(
-        lambda p, c, m, n: c * (p - m) + n, params, curvature, minimum, noise
-    )
-
-
-@jax.jit
-def _train(opt: Optimizer, params: Tree, curvature: Tree, minimum: Tree, noise: Tree):
-    def step(state: Any, noise_now: Tree) -> tuple[Any, Tree]:
-        grad = _gradient(opt.get_params(state), curvature, minimum, noise_now)
-        state = opt.update(state, grad)
-        return state, opt.get_params(state)
-
-    return jax.lax.scan(step, opt.init(params), noise)
-
-
-def _train_reference(
-    step: Callable[..., Any],
-    hparams: SimpleNamespace,
-    problem: tuple[Tree, ...],
-    schedule: Callable[[int], float] | None = None,
-) -> Tree:
-    params, curvature, minimum, noise = jax.tree.map(np.float64, problem)
-    curves: Tree = {}
-    for k, p in params.items():
-        state: dict[str, Any] = {}
-        curves[k] = np.empty_like(noise[k])
-        for t, noise_now in enumerate(noise[k], 1):
-            if schedule is not None:
-                hparams = reference.with_rate(hparams, schedule(t - 1))
-            grad = curvature[k] * (p - minimum[k]) + noise_now
-            p, state = step(p, grad, state, t, hparams)
-            curves[k][t - 1] = p
-    return curves
-
-
-def _largest_error(got: Tree, want: Tree, initial: Tree) -> float:
-    return max(
-        float(np.max(np.abs(got[k] - want[k])) / np.max(np.abs(want[k] - initial[k])))
-        for k in want
-    )
 
 
 # Learning rates under which the parameters cross a good part of the way in 50
@@ -139,15 +76,18 @@ def _check(
     schedule: Callable[[int], float] | None = None,
 ) -> None:
     opt = get_optimizer(name)(**hparams)
-    problem = _problem(shape)
-    state, got = _train(opt, *problem)
-    want = _train_reference(
-        reference.STEPS[name], SimpleNamespace(**vars(opt)), problem, schedule
+    problem = stepping.problem(shape)
+    state, got, _ = stepping.train(opt, *problem)
+    want = stepping.train_reference(
+        stepping.on_each_array(reference.STEPS[name]),
+        SimpleNamespace(**vars(opt)),
+        problem,
+        schedule,
     )
     rounded_rho = name == "RAdam" and "beta2" not in hparams
     allowed = RADAM_TOLERANCE if rounded_rho else TOLERANCE
-    assert _largest_error(got, want, problem[0]) < allowed
-    assert int(state.iteration) == STEPS
+    assert stepping.largest_error(got, want, problem[0]) < allowed
+    assert int(state.iteration) == stepping.STEPS
 
 
 @pytest.mark.parametrize("name", reference.STEPS)

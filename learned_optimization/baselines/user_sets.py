@@ -91,10 +91,9 @@ def hparam_set(
     ):
         check_at_least(what, number, 1)
     configuration.register_all()
-    cls = (
-        optimizer if isinstance(optimizer, str) else getattr(optimizer, "__name__", "")
-    )
-    cls = get_optimizer(cls or repr(optimizer)).__name__
+    if not isinstance(optimizer, str):
+        optimizer = getattr(optimizer, "__name__", repr(optimizer))
+    cls = get_optimizer(optimizer).__name__
     settings = [
         {key: as_parameter_value(cls, key, value) for key, value in setting.items()}
         for setting in _search(

@@ -43,10 +43,10 @@ def _error(got: jax.Array, want: np.ndarray) -> float:
         *((10, 1e4, 1e-6, 2e-3, p) for p in range(1, 9)),
         *((10, 1e8, 1e-2, 3e-5, p) for p in range(1, 9)),
         *((10, 1e8, 1e-4, 2e-3, p) for p in range(1, 9)),
-        *((1, 1.0, 1e-6, 1e-6, p) for p in (1, 2, 4, 7)),
-        *((2, 1e2, 1e-6, 1e-5, p) for p in (1, 2, 4, 7)),
-        *((33, 1e4, 1e-3, 3e-4, p) for p in (1, 2, 4, 7)),
-        *((33, 1e8, 1e-6, 0.1, p) for p in (1, 2, 4, 7)),
+        *((1, 1.0, 1e-6, 1e-6, p) for p in (1, 4)),
+        *((2, 1e2, 1e-6, 1e-5, p) for p in (1, 4)),
+        *((33, 1e4, 1e-3, 3e-4, p) for p in (1, 4)),
+        *((33, 1e8, 1e-6, 0.1, p) for p in (1, 4)),
     ],
 )
 def test_matches_an_eigendecomposition(

@@ -152,7 +152,6 @@ UNUSUAL: list[dict[str, Any]] = [
     {"start_preconditioning_step": 3, "preconditioning_compute_steps": 4},
     {"start_preconditioning_step": 100},
     {"exponent_override": 3, "max_preconditioner_dim": 5},
-    {"max_preconditioner_dim": 0},
     {"block_size": 3, "preconditioning_compute_steps": 2, "nesterov": False},
 ]
 

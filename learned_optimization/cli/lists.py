@@ -94,7 +94,10 @@ def sets(
     console().print(table)
     configs = sum(s.num_configs for s in chosen)
     trials = sum(s.num_trials for s in chosen)
-    typer.echo(f"{len(chosen)} sets, {configs:,} configurations, {trials:,} trials")
+    many = "s" * (len(chosen) != 1)
+    typer.echo(
+        f"{len(chosen)} set{many}, {configs:,} configurations, {trials:,} trials"
+    )
 
 
 def optimizers(imports: Imports = None) -> None:

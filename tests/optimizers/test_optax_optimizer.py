@@ -19,6 +19,7 @@ from learned_optimization.optimizers.optax_optimizer import (
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
+    base.all_optimizers()
     monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
 
 

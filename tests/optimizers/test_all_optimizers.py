@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import itertools
 import re
+from pathlib import Path
 from typing import Any, TypeGuard
 
 import gin
@@ -24,6 +25,8 @@ from learned_optimization.optimizers.base import (
     get_optimizer,
     summary,
 )
+from tests.optimizers import reference
+from tests.optimizers import reference_recent as recent
 
 NAMES = list(all_optimizers())
 SHAPES = {
@@ -344,6 +347,27 @@ def test_gin_binds_and_records(name: str) -> None:
     # A program that is handed a number keeps it.
     opt = dataclasses.replace(get_optimizer(name)(), **{field: 0.5})
     assert float(jax.jit(lambda opt: getattr(opt, field))(opt)) == 0.5
+
+
+# Stepped against something independent in modules of their own.
+STEPPED_ELSEWHERE = {
+    "GradientAccumulator": "test_wrappers",
+    "GradientClipOptimizer": "test_wrappers",
+    "GraftedOptimizer": "test_wrappers",
+    "OptList": "test_opt_list",
+    "SOAP": "test_soap",
+    "Shampoo": "test_shampoo",
+    "Sophia": "test_curvature",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_stepped_against_something_independent(name: str) -> None:
+    references = {**reference.STEPS, **recent.ARRAY_STEPS, **recent.TREE_STEPS}
+    module = STEPPED_ELSEWHERE.get(name)
+    assert name in references or (Path(__file__).parent / f"{module}.py").exists(), (
+        f"write {name} from its paper in tests/optimizers/reference_recent.py"
+    )
 
 
 def test_unknown_optimizer_names_the_nearest() -> None:

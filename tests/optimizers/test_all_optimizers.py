@@ -108,7 +108,6 @@ def stack(name: str, rates: tuple[float, ...]) -> Any:
     return jax.tree.map(lambda *x: jnp.stack(jnp.asarray(x)), *opts)
 
 
-@functools.cache
 def curves_together(name: str) -> Any:
     """The curves of all rates, from one program that is then used again."""
     traces = []
@@ -132,18 +131,15 @@ def assert_close(got: np.ndarray, want: np.ndarray) -> None:
     assert np.max(np.abs(got - want)) <= 2e-5 * np.max(np.abs(want))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_lowers_a_quadratic_for_some_learning_rate(name: str) -> None:
-    final = {k: v[:, -1] for k, v in curves_together(name).items()}
+def check_lowers_the_loss_for_some_rate(curves: Any) -> None:
+    final = {k: v[:, -1] for k, v in curves.items()}
     losses = [
         float(loss({k: v[i] for k, v in final.items()})) for i in range(len(RATES))
     ]
     assert np.nanmin(losses) < 0.05 * float(loss(initial()))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_one_program_serves_all_learning_rates(name: str) -> None:
-    together = curves_together(name)
+def check_rates_step_as_they_do_alone(name: str, together: Any) -> None:
     for i, rate in enumerate(RATES):
         opt = make(name, rate)
         alone = curve_alone(opt, initial(), step_keys())
@@ -155,18 +151,25 @@ def test_one_program_serves_all_learning_rates(name: str) -> None:
             assert_close(together[k][i, :steps], alone[k][:steps])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_is_deterministic(name: str) -> None:
+def check_repeats_itself(name: str) -> None:
     opt = make(name)
     runs = [curve_alone(opt, initial(), step_keys()) for _ in range(2)]
     jax.tree.map(np.testing.assert_array_equal, *runs)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_scalar_steps_like_a_vector_of_one(name: str) -> None:
-    curves = curves_together(name)
+def check_a_scalar_steps_like_a_vector_of_one(curves: Any) -> None:
     for scalar, vector in zip(curves["scalar"], curves["one"], strict=True):
         assert_close(scalar[:10], vector[:10, 0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trains_on_a_quadratic(name: str) -> None:
+    # One test, because compiling is what takes the time.
+    curves = curves_together(name)
+    check_lowers_the_loss_for_some_rate(curves)
+    check_a_scalar_steps_like_a_vector_of_one(curves)
+    check_rates_step_as_they_do_alone(name, curves)
+    check_repeats_itself(name)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -91,9 +91,8 @@ def hparam_set(
     ):
         check_at_least(what, number, 1)
     configuration.register_all()
-    if not isinstance(optimizer, str):
-        optimizer = getattr(optimizer, "__name__", repr(optimizer))
-    cls = get_optimizer(optimizer).__name__
+    named = optimizer if isinstance(optimizer, str) else _name_of(optimizer)
+    cls = get_optimizer(named).__name__
     settings = [
         {key: as_parameter_value(cls, key, value) for key, value in setting.items()}
         for setting in _search(
@@ -138,6 +137,10 @@ def collecting_sets() -> Iterator[list[HParamSet]]:
         yield collected
     finally:
         _COLLECTED.reset(token)
+
+
+def _name_of(optimizer: Any) -> str:
+    return getattr(optimizer, "__name__", repr(optimizer))
 
 
 def _with_short_keys(optimizer: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,15 @@ from learned_optimization.optimizers.optax_opts import Adam
 @pytest.mark.parametrize(
     ("binding", "message"),
     [
-        ("Adan.learning_rate=1", "unknown gin configurable 'Adan': did you mean Adam"),
+        (
+            "Adm.learning_rate=1",
+            "unknown gin configurable 'Adm': did you mean Adam",
+        ),
         (
             "Adam.learning_rat=1",
             "unknown gin parameter of Adam 'learning_rat': did you mean learning_rate",
         ),
-        ("inner_train_task.opt=@Adan()", "'Adan': did you mean Adam"),
+        ("inner_train_task.opt=@Adm()", "'Adm': did you mean Adam"),
         ("inner_train_task.nun_steps=1", "did you mean num_steps"),
         ("SGD.zzzzzz=1", "known are learning_rate"),
         ("nonsense", "a binding looks like Adam.learning_rate=0.001"),

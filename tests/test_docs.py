@@ -57,19 +57,6 @@ def test_pages_of_the_documentation(tmp_path):
     assert (tmp_path / "comparison.png").stat().st_size > 10_000
 
 
-def test_the_page_on_sets_of_ones_own(tmp_path):
-    output = "".join(run(*block, tmp_path) for block in blocks("docs/own_sets.md"))
-    for sentence in (
-        "6 trials run",
-        "ClippedLion_lr0.0",
-        "1 set, 4 configurations, 8 trials",
-        "8 trials run",
-        "4 trials run",
-    ):
-        assert sentence in output
-    assert (tmp_path / "clipped_lion.png").stat().st_size > 10_000
-
-
 @pytest.mark.slow
 def test_readme_snippets(tmp_path):
     later = [b for b in blocks("README.md") if b[1] not in _README_COMMANDS]

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from learned_optimization.baselines.hparam_sets import HParamSet, get_hparam_set
-from learned_optimization.baselines.repetitions import fill, is_synthetic, scan
+from learned_optimization.baselines.repetitions import (
+    check_setting,
+    fill,
+    is_synthetic,
+    scan,
+)
+from learned_optimization.baselines.settings import make_optimizer
+from learned_optimization.baselines.user_files import on_command_line
 from learned_optimization.baselines.utils import Result, write_archive
 from learned_optimization.configurable import configurable, configurable_names
 from learned_optimization.errors import LoptError, ResultError
@@ -110,11 +117,17 @@ def archive(task_name: str, hparam_set: HParamSet) -> str:
       The path written.
 
     Raises:
-      ResultError: naming what is missing; nothing is written then.
+      ResultError: naming what is missing, or results of another setting;
+        nothing is written then.
     """
     results, missing = gather(task_name, hparam_set)
     if missing:
         raise ResultError(describe_missing(task_name, hparam_set, missing))
+    for (folder, _), setting, row in zip(
+        hparam_set(task_name)[1], hparam_set.hparams, results, strict=True
+    ):
+        opt = make_optimizer(hparam_set.optimizer, setting)
+        check_setting(folder, row, opt.name)
     return write_archive(task_name, hparam_set.name, stack(results))
 
 
@@ -134,8 +147,8 @@ def describe_missing(
     ]
     return (
         f"{count} of {hparam_set.num_trials} trials of {hparam_set.name} on "
-        f"{task_name} are missing; run `lopt sweep {task_name} {hparam_set.name}`.\n"
-        + "\n".join(lines)
+        f"{task_name} are missing; run `lopt sweep {task_name} "
+        f"{on_command_line(hparam_set.name)}`.\n" + "\n".join(lines)
     )
 
 

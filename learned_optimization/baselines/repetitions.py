@@ -82,9 +82,9 @@ def check_setting(save_dir: str, results: Iterable[Result], opt_config: str) -> 
         found = str(result.get("opt_config", opt_config))
         if found != opt_config:
             raise ResultError(
-                f"{save_dir} holds results of {found}, and this sweep would add some "
-                f"of {opt_config}: they do not belong under one name. Give the new "
-                "setting another name, or move the old results away."
+                f"{save_dir} holds results of {found}, and this set means "
+                f"{opt_config} by that name: they cannot share a folder. Rename one "
+                "of the optimizers, or move the old results away."
             )
 
 

@@ -34,7 +34,6 @@ Value = bool | int | float | str | None
 Config = dict[str, Value]
 
 KINDS = ("log", "linear", "log_int", "int")
-"""The kinds of ranges."""
 
 _DIGITS = 6
 
@@ -137,8 +136,7 @@ def as_value(what: str, value: Any) -> Value:
 
 
 def _parse_choices(key: str, values: Any) -> tuple[Value, ...]:
-    if isinstance(values, np.ndarray):
-        values = values.tolist()
+    values = values.tolist() if isinstance(values, np.ndarray) else values
     if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
         raise LoptError(
             f"{key} must have a list of values or a range such as "
@@ -155,11 +153,10 @@ def _parse_choices(key: str, values: Any) -> tuple[Value, ...]:
 
 
 def _parse_range(key: str, given: Mapping[Any, Any]) -> Range:
+    words = (*KINDS, "points")
     for word in given:
-        if word not in (*KINDS, "points"):
-            raise UnknownNameError(
-                f"word in the range of {key}", str(word), (*KINDS, "points")
-            )
+        if word not in words:
+            raise UnknownNameError(f"word in the range of {key}", str(word), words)
     kinds = [word for word in given if word != "points"]
     if len(kinds) != 1:
         raise LoptError(
@@ -168,8 +165,7 @@ def _parse_range(key: str, given: Mapping[Any, Any]) -> Range:
         )
     kind = kinds[0]
     ends = given[kind]
-    is_pair = isinstance(ends, (Sequence, np.ndarray)) and len(ends) == 2
-    if isinstance(ends, str) or not is_pair:
+    if not isinstance(ends, (list, tuple, np.ndarray)) or len(ends) != 2:
         raise LoptError(f"{key}: {kind} needs [low, high], got {ends!r}.")
     whole, log = kind.endswith("int"), kind.startswith("log")
     low, high = (_parse_end(f"{key}: an end of {kind}", end, whole) for end in ends)
@@ -232,7 +228,7 @@ def random(space: Space, num_configs: int, seed: int) -> list[Config]:
     A configuration that was drawn before is drawn again.
 
     Args:
-      space: the space.
+      space: what to draw from.
       num_configs: how many, all different.
       seed: decides the draws.
 
@@ -255,13 +251,8 @@ def quasi_random(space: Space, num_configs: int, seed: int) -> list[Config]:
     They cover the space more evenly than independent draws (Bousquet et al.
     2017, arXiv:1706.03200). A configuration that came before is passed over.
 
-    Args:
-      space: the space.
-      num_configs: how many, all different.
-      seed: decides the scrambling (Owen 2017, arXiv:1706.02808).
-
-    Raises:
-      LoptError: if a number is wrong, or the space has fewer configurations.
+    `seed` decides the scrambling (Owen 2017, arXiv:1706.02808); arguments and
+    errors are those of `random`.
     """
     check_at_least("search_seed", seed, 0)
 
@@ -288,8 +279,7 @@ def _distinct(space: Space, num_configs: int, rows: Iterator[np.ndarray]) -> lis
     while len(found) < num_configs:
         shares = next(rows)
         config = {
-            key: _value_at(values, float(share))
-            for (key, values), share in zip(space.items(), shares, strict=True)
+            k: _value_at(space[k], float(s)) for k, s in zip(space, shares, strict=True)
         }
         is_new = tuple(config.values()) not in found
         found.setdefault(tuple(config.values()), config)

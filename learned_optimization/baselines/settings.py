@@ -44,6 +44,8 @@ def short_key(optimizer: str, parameter: str) -> str:
       LoptError: if there is no such configurable or parameter, with the nearest
         names.
     """
+    if not isinstance(parameter, str):
+        raise LoptError(f"a hyper-parameter's name must be text, got {parameter!r}.")
     parameter = _MODULE.sub("", parameter).removeprefix(f"{optimizer}.")
     if "." in parameter:
         with configuration.bound({parameter: None}):
@@ -66,7 +68,8 @@ def as_parameter_value(optimizer: str, parameter: str, value: Any) -> Value:
       value: what a person gave.
 
     Raises:
-      LoptError: if the value is of a type that the parameter cannot have.
+      LoptError: if the value is no number, text, True, False or None, or a
+        reference that is not `@name()`.
     """
     owner, _, name = complete_key(optimizer, parameter).rpartition(".")
     value = as_value(f"{owner}.{name}", value)
@@ -75,25 +78,13 @@ def as_parameter_value(optimizer: str, parameter: str, value: Any) -> Value:
         value = _as_reference(f"{owner}.{name}", value)
     if value is None or field is None:
         return value
-    default = field.default
-    if not field.metadata.get("static"):
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        wants_float = default is None or isinstance(default, float)
-        return float(value) if is_whole and wants_float else value
-    if isinstance(default, bool):
-        wanted, is_wanted = "True or False", isinstance(value, bool)
-    elif isinstance(default, int):
-        wanted = "a whole number"
-        is_wanted = isinstance(value, int) and not isinstance(value, bool)
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-    elif isinstance(default, str):
-        wanted, is_wanted = "text", isinstance(value, str)
-    else:
-        return value
-    if not is_wanted:
-        raise LoptError(f"{owner}.{name} must be {wanted}, got {value!r}.")
-    return value
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if field.metadata.get("static"):
+        # YAML and spaces of numbers know no whole ones where 3.0 is written.
+        is_whole = isinstance(value, float) and value.is_integer()
+        return int(value) if is_whole and type(field.default) is int else value
+    wants_float = field.default is None or isinstance(field.default, float)
+    return float(value) if is_whole and wants_float else value
 
 
 def _as_reference(what: str, value: str) -> str:
@@ -148,8 +139,9 @@ def check_start(optimizer: Optimizer, num_steps: int, shown: str) -> None:
       shown: how a message names the optimizer.
 
     Raises:
-      LoptError: if its `init` refuses its hyper-parameters.
+      LoptError: if its `prepare` or `init` refuses its hyper-parameters.
     """
+    optimizer.prepare()
     params = {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)}
 
     def start(key: jax.Array) -> Any:
@@ -190,12 +182,13 @@ def setting_name(optimizer: str, setting: Config) -> str:
             f"{show_setting(optimizer, setting)} names a folder: text in it must be "
             "printable and without a slash."
         )
-    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
+    size = len(os.fsencode(name))
+    if size > _MAX_NAME_BYTES:
         raise LoptError(
-            f"results of {show_setting(optimizer, setting)} would be stored in a "
-            f"folder of {len(os.fsencode(name))} bytes, and file systems allow "
-            f"{_MAX_NAME_BYTES}: leave out what is the default anyway, or give the "
-            "optimizer's fields shorter names by `hparam(default=..., short=...)`."
+            f"results of {name[:80]}... would be stored in a folder of {size} bytes, "
+            f"and file systems allow {_MAX_NAME_BYTES}: leave out what is the default "
+            "anyway, or give the optimizer's fields shorter names by "
+            "`hparam(default=..., short=...)`."
         )
     return name
 

@@ -21,7 +21,8 @@ from typing import Any
 import gin
 
 from learned_optimization import configuration
-from learned_optimization.baselines.hparam_sets import HParamSet, all_hparam_sets
+from learned_optimization.baselines.hparam_set import HParamSet
+from learned_optimization.baselines.hparam_sets import all_hparam_sets
 from learned_optimization.baselines.user_sets import (
     collecting_sets,
     configured_hparam_set,
@@ -35,6 +36,15 @@ _REQUIRED = [p.name for p in _PARAMETERS.values() if p.default is p.empty]
 
 # What a Python file defined when it was executed, by its real path.
 _EXECUTED: dict[str, list[HParamSet]] = {}
+
+# The file each set was read from, by its name.
+_SOURCES: dict[str, str] = {}
+
+
+def on_command_line(set_name: str) -> str:
+    """How a command is told of a set: by its name, or as `--set FILE`."""
+    source = _SOURCES.get(set_name)
+    return set_name if source is None else f"--set {source}"
 
 
 def load_user_file(path: str | os.PathLike) -> list[HParamSet]:
@@ -60,6 +70,7 @@ def load_user_file(path: str | os.PathLike) -> list[HParamSet]:
         )
     _check_exists(path)
     found = read(path)
+    _SOURCES.update({s.name: os.fspath(path) for s in found})
     if not found:
         raise LoptError(
             f"{path} defines no set: call hparam_set(...) in it. A file of "

@@ -1,11 +1,15 @@
-"""Hparam sets of one's own.
+"""Hyper-parameter sets of your own: an optimizer, a search space, a length.
 
-    hparam_set("MyAdam_10000_R5", "Adam", num_steps=10_000,
-               space={"learning_rate": {"log": [1e-4, 1e-1], "points": 7}})
+    hparam_set(
+        name="LionLR_1000_R5",
+        optimizer="Lion",
+        num_steps=1000,
+        space={"learning_rate": {"log": [1e-5, 1e-2], "points": 7}},
+    )
 
-Results are stored under the optimizer's name and the hyper-parameters given,
-`Adam_lr0.001` say, as those of the package's own sets are: where settings are
-equal, results are shared.
+makes a set and registers it. Everything about it is checked at once: a
+misspelt hyper-parameter, a value the optimizer does not take, two settings that
+would share a name.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ from typing import Any
 
 from learned_optimization import configuration
 from learned_optimization.baselines import search_space
-from learned_optimization.baselines.hparam_sets import HParamSet, add_hparam_set
+from learned_optimization.baselines.hparam_set import HParamSet
+from learned_optimization.baselines.hparam_sets import add_hparam_set
+from learned_optimization.baselines.search_space import Config
 from learned_optimization.baselines.settings import (
     as_parameter_value,
     check_start,
@@ -30,11 +36,15 @@ from learned_optimization.baselines.settings import (
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, UnknownNameError, check_at_least
 from learned_optimization.optimizers.base import Optimizer, get_optimizer
+from learned_optimization.training.plan import RunPlan
 
 SEARCHES = ("grid", "random", "quasi_random")
-"""How the configurations of a space are chosen."""
+"""How configurations are chosen from a space."""
 
-_COLLECTED: ContextVar[list[HParamSet] | None] = ContextVar("sets", default=None)
+# An archive is named after its set, and written under a longer name first.
+_MAX_NAME_BYTES = 200
+
+_DEFINED: ContextVar[list[HParamSet] | None] = ContextVar("defined", default=None)
 
 
 def hparam_set(
@@ -51,62 +61,50 @@ def hparam_set(
     eval_batches: int = 5,
     last_eval_batches: int = 10,
 ) -> HParamSet:
-    """Makes a set, which every command then knows by its name.
+    """Makes a set of an optimizer's settings and registers it.
 
-    A hyper-parameter is one of the optimizer, `learning_rate`, or with a dot one
-    of a schedule or an optimizer inside, `CosineDecay.learning_rate`.
+    Hyper-parameters are the optimizer's own by name, or those of another
+    configurable as `CosineDecay.learning_rate`; a value such as
+    `"@CosineDecay()"` refers to one.
 
     Args:
-      name: the set's name.
-      optimizer: the optimizer, or its name.
-      num_steps: number of the last update of a trial.
+      name: the set's name: letters, digits and `_ . + -`.
+      optimizer: name of an optimizer, or its class.
+      num_steps: number of the last update.
       space: hyper-parameter to a list of values or a range; see `search_space`.
-      fixed: hyper-parameter to its value in every configuration; text such as
-        `@CosineDecay()` is a gin reference.
-      search: `grid` takes every combination, `random` and `quasi_random` (a
-        scrambled Halton sequence) take `num_configs`.
-      num_configs: configurations to draw; not of a grid.
-      search_seed: decides what is drawn.
-      seeds: trials of each configuration, with seeds numbered from 0.
+      fixed: hyper-parameter to its value in every configuration.
+      search: `"grid"`, `"random"` or `"quasi_random"`.
+      num_configs: configurations a search draws; a grid has all of them.
+      search_seed: decides what a search draws.
+      seeds: repetitions of each configuration, with seeds 0, 1, ...
       eval_every: updates between evaluations.
       eval_batches: batches of each split in an evaluation.
       last_eval_batches: the same, at `num_steps`.
 
     Returns:
-      The set.
+      The set. Its `opt_names` are the class and the hyper-parameters given, as
+      those of the sets of this package, so that equal settings share results.
 
     Raises:
-      LoptError: naming what is wrong, with the nearest names; no set is made then.
+      LoptError: if an argument is wrong, an optimizer cannot be made with its
+        values, two configurations are the same or share a name, or another set
+        has this one's name; nothing is registered then.
     """
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise LoptError(
-            f"a set's name is made of letters, digits, '_', '-' and '.', got {name!r}."
-        )
-    for what, number in (
-        ("num_steps", num_steps),
-        ("seeds", seeds),
-        ("eval_every", eval_every),
-        ("eval_batches", eval_batches),
-        ("last_eval_batches", last_eval_batches),
-    ):
-        check_at_least(what, number, 1)
+    _check_name(name)
     configuration.register_all()
-    named = optimizer if isinstance(optimizer, str) else _name_of(optimizer)
-    cls = get_optimizer(named).__name__
+    opt_class = _optimizer_name(optimizer)
+    RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
+    check_at_least("seeds", seeds, 1)
     settings = [
-        {key: as_parameter_value(cls, key, value) for key, value in setting.items()}
-        for setting in _search(
-            _with_short_keys(cls, space or {}),
-            _with_short_keys(cls, fixed or {}),
-            search,
-            num_configs,
-            search_seed,
+        {k: as_parameter_value(opt_class, k, v) for k, v in setting.items()}
+        for setting in _settings(
+            opt_class, space or {}, fixed or {}, search, num_configs, search_seed
         )
     ]
     made = HParamSet(
         name=name,
-        optimizer=cls,
-        opt_names=tuple(setting_name(cls, setting) for setting in settings),
+        optimizer=opt_class,
+        opt_names=_checked_names(opt_class, settings, num_steps),
         hparams=tuple(settings),
         num_steps=num_steps,
         repetitions=seeds,
@@ -114,87 +112,118 @@ def hparam_set(
         eval_batches=eval_batches,
         last_eval_batches=last_eval_batches,
     )
-    _check_configurations(made)
     add_hparam_set(made)
-    collected = _COLLECTED.get()
-    if collected is not None:
-        collected.append(made)
+    defined = _DEFINED.get()
+    if defined is not None:
+        defined.append(made)
     return made
 
 
+# gin's own, for files of bindings: it adds lines of its own to every error.
 configured_hparam_set = configurable("learned_optimization.baselines.user_sets")(
     hparam_set
 )
-"""`hparam_set`, with arguments that gin may bind."""
 
 
 @contextmanager
 def collecting_sets() -> Iterator[list[HParamSet]]:
-    """Within it, notes the sets that `hparam_set` makes, in their order."""
-    collected: list[HParamSet] = []
-    token = _COLLECTED.set(collected)
+    """Within it, every set `hparam_set` makes is noted in the list."""
+    defined: list[HParamSet] = []
+    token = _DEFINED.set(defined)
     try:
-        yield collected
+        yield defined
     finally:
-        _COLLECTED.reset(token)
+        _DEFINED.reset(token)
 
 
-def _name_of(optimizer: Any) -> str:
-    return getattr(optimizer, "__name__", repr(optimizer))
-
-
-def _with_short_keys(optimizer: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
         raise LoptError(
-            "space and fixed map hyper-parameters to values, e.g. "
-            f"{{'learning_rate': ...}}, got {given!r}."
+            "a set's name names a file: it must be letters, digits and _ . + - and "
+            f"begin with a letter or digit, got {name!r}."
         )
-    for key in given:
-        if not isinstance(key, str):
-            raise LoptError(f"a hyper-parameter's name must be text, got {key!r}.")
-    return {short_key(optimizer, key): value for key, value in given.items()}
+    if len(name.encode()) > _MAX_NAME_BYTES:
+        raise LoptError(
+            f"a set's name must be at most {_MAX_NAME_BYTES} bytes long, got "
+            f"{len(name.encode())} ({name[:40]}...)."
+        )
 
 
-def _search(
+def _optimizer_name(optimizer: Any) -> str:
+    if isinstance(optimizer, str):
+        get_optimizer(optimizer)
+        return optimizer
+    if not (isinstance(optimizer, type) and issubclass(optimizer, Optimizer)):
+        raise LoptError(
+            "optimizer must be the name of an optimizer, e.g. 'Adam', or its class, "
+            f"got {optimizer!r}."
+        )
+    try:
+        known = get_optimizer(optimizer.__name__)
+    except UnknownNameError:
+        known = None
+    if known is not optimizer:
+        raise LoptError(
+            f"{optimizer.__name__} is not registered: decorate the class with "
+            "@optimizer, or make it with @optax_optimizer."
+        )
+    return optimizer.__name__
+
+
+def _settings(
+    optimizer: str,
     space: Mapping[str, Any],
     fixed: Mapping[str, Any],
     search: str,
     num_configs: int | None,
-    seed: int,
-) -> list[dict[str, Any]]:
-    if twice := sorted(space.keys() & fixed.keys()):
-        raise LoptError(f"{twice[0]} is in the space and fixed: leave one out.")
+    search_seed: int,
+) -> list[Config]:
+    if not isinstance(fixed, Mapping):
+        raise LoptError(
+            "fixed maps each hyper-parameter to its value, e.g. {'beta1': 0.9}, got "
+            f"{fixed!r}."
+        )
+    parsed = search_space.parse_space(space)
+    parsed = {short_key(optimizer, k): v for k, v in parsed.items()}
+    given = {short_key(optimizer, k): v for k, v in fixed.items()}
+    if both := sorted(parsed.keys() & given.keys()):
+        raise LoptError(f"{', '.join(both)}: both in the space and fixed; choose one.")
     if search not in SEARCHES:
         raise UnknownNameError("search", str(search), SEARCHES)
-    parsed = search_space.parse_space(space)
     if search == "grid":
         if num_configs is not None:
             raise LoptError(
-                f"a grid takes every combination, and num_configs is {num_configs}: "
-                "leave it out, or search random or quasi_random."
+                f"num_configs is {num_configs!r}, but a grid has every combination: "
+                "leave it out, or search at random."
             )
         found = search_space.grid(parsed)
-    elif num_configs is None:
-        raise LoptError(f"a {search} search needs num_configs: how many to draw.")
-    elif search == "random":
-        found = search_space.random(parsed, num_configs, seed)
     else:
-        found = search_space.quasi_random(parsed, num_configs, seed)
-    return [{**fixed, **drawn} for drawn in found]
+        if num_configs is None:
+            raise LoptError(f"a {search} search needs num_configs: how many to draw.")
+        draw = getattr(search_space, search)
+        found = draw(parsed, num_configs, search_seed)
+    return [{**given, **config} for config in found]
 
 
-def _check_configurations(made: HParamSet) -> None:
-    """Makes and starts every optimizer, so that what is wrong fails at once."""
-    seen: dict[str, str] = {}
-    for opt_name, setting in zip(made.opt_names, made.hparams, strict=True):
-        shown = show_setting(made.optimizer, setting)
-        opt = make_optimizer(made.optimizer, setting)
-        opt.prepare()
-        check_start(opt, made.num_steps, shown)
-        for key in (f"the name {opt_name}", f"the setting {opt.name}"):
-            if key in seen:
+def _checked_names(
+    optimizer: str, settings: list[Config], num_steps: int
+) -> tuple[str, ...]:
+    """The settings' names, after making the optimizer of each."""
+    names: dict[str, Config] = {}
+    made: dict[str, Config] = {}
+    for setting in settings:
+        shown = show_setting(optimizer, setting)
+        opt = make_optimizer(optimizer, setting)
+        check_start(opt, num_steps, shown)
+        name = setting_name(optimizer, setting)
+        for known, key, what in (
+            (made, opt.name, "are the same setting"),
+            (names, name, "would store their results under the same name"),
+        ):
+            other = known.setdefault(key, setting)
+            if other is not setting:
                 raise LoptError(
-                    f"two configurations of {made.name} share {key}: {seen[key]} and "
-                    f"{shown}."
+                    f"{show_setting(optimizer, other)} and {shown} {what}, {key}: "
+                    "leave one out."
                 )
-            seen[key] = shown
+    return tuple(names)

@@ -6,13 +6,20 @@ from typing import Annotated
 
 import typer
 
-from learned_optimization.cli.options import SetFiles, SetNames, TaskName, chosen_sets
+from learned_optimization.cli.options import (
+    Imports,
+    SetFiles,
+    SetNames,
+    TaskName,
+    chosen_sets,
+)
 
 
 def archive(
     task: TaskName,
     sets: SetNames = None,
     set_files: SetFiles = None,
+    imports: Imports = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until every trial has a result.")
     ] = False,
@@ -26,7 +33,7 @@ def archive(
     from learned_optimization.errors import ResultError
     from learned_optimization.tasks import registry
 
-    hparam_sets = chosen_sets(sets, set_files)
+    hparam_sets = chosen_sets(sets, set_files, imports)
     registry.get(task)
     filesystem.check_writable(utils.get_baseline_archive_rootdir())
     incomplete = False

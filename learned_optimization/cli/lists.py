@@ -7,12 +7,7 @@ from typing import Annotated
 
 import typer
 
-from learned_optimization.cli.options import (
-    Imports,
-    SetFiles,
-    import_files,
-    load_set_files,
-)
+from learned_optimization.cli.options import Imports, SetFiles, load_sets
 
 
 def tasks(
@@ -64,6 +59,7 @@ def sets(
         ),
     ] = "*",
     set_files: SetFiles = None,
+    imports: Imports = None,
 ) -> None:
     """List the hparam sets."""
     from rich.table import Table
@@ -72,11 +68,13 @@ def sets(
     from learned_optimization.cli.tables import console
     from learned_optimization.errors import UnknownNameError
 
-    load_set_files(set_files)
+    load_sets(set_files, imports)
     known = all_hparam_sets()
     chosen = [known[name] for name in fnmatch.filter(known, pattern)]
     if not chosen:
-        raise UnknownNameError("hparam set", pattern, known, "`lopt sets` lists all")
+        raise UnknownNameError(
+            "hparam set", pattern, known, "`lopt sets` lists them all"
+        )
     table = Table()
     for column in ("set", "optimizer"):
         table.add_column(column)
@@ -94,29 +92,30 @@ def sets(
     console().print(table)
     configs = sum(s.num_configs for s in chosen)
     trials = sum(s.num_trials for s in chosen)
-    many = "s" * (len(chosen) != 1)
     typer.echo(
-        f"{len(chosen)} set{many}, {configs:,} configurations, {trials:,} trials"
+        f"{len(chosen)} set{'s' * (len(chosen) != 1)}, {configs:,} configurations, "
+        f"{trials:,} trials"
     )
 
 
-def optimizers(imports: Imports = None) -> None:
+def optimizers(set_files: SetFiles = None, imports: Imports = None) -> None:
     """List the optimizers with their default settings and what they need."""
     from rich.table import Table
 
     from learned_optimization.cli.tables import console
     from learned_optimization.optimizers.base import all_optimizers, summary
 
-    import_files(imports)
+    load_sets(set_files, imports)
     table = Table()
     table.add_column("optimizer")
-    table.add_column("default setting", overflow="fold")
-    table.add_column("needs", overflow="fold")
+    # Adam's setting is to stay in one piece.
+    table.add_column("default setting", overflow="fold", min_width=43)
+    table.add_column("needs", no_wrap=True)
     table.add_column("what it is")
     known = all_optimizers()
     for name, cls in known.items():
         opt = cls()
         setting = opt.name.removeprefix(f"{name}_")
-        table.add_row(name, setting, " ".join(sorted(opt.needs)), summary(cls))
+        table.add_row(name, setting, ", ".join(sorted(opt.needs)), summary(cls))
     console().print(table)
     typer.echo(f"{len(known)} optimizers")

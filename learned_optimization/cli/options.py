@@ -23,7 +23,7 @@ SetFiles = Annotated[
     typer.Option(
         "--set",
         metavar="FILE",
-        help="A .py, .yaml or .gin file that defines hparam sets; repeatable.",
+        help="A .py, .yaml or .gin file of hparam sets; repeatable.",
     ),
 ]
 Imports = Annotated[
@@ -31,7 +31,7 @@ Imports = Annotated[
     typer.Option(
         "--import",
         metavar="FILE",
-        help="A .py file that defines optimizers or tasks; repeatable.",
+        help="A Python file of optimizers or tasks; repeatable.",
     ),
 ]
 GinFiles = Annotated[
@@ -50,40 +50,43 @@ GinBindings = Annotated[
 
 def import_files(files: list[str] | None) -> None:
     """Makes known what Python files define."""
+    if not files:
+        return
     from learned_optimization.baselines.user_files import import_file
 
-    for file in files or []:
+    for file in files:
         import_file(file)
 
 
-def load_set_files(files: list[str] | None) -> list[HParamSet]:
-    """The sets that files define, which are known from then on."""
+def load_sets(files: list[str] | None, imports: list[str] | None) -> list[HParamSet]:
+    """The sets that files define, after importing others."""
+    import_files(imports)
+    if not files:
+        return []
     from learned_optimization.baselines.user_files import load_user_file
 
-    return [s for file in files or [] for s in load_user_file(file)]
+    return [s for file in files for s in load_user_file(file)]
 
 
 def chosen_sets(
-    names: list[str] | None, files: list[str] | None, imports: list[str] | None = None
+    names: list[str] | None, files: list[str] | None, imports: list[str] | None
 ) -> list[HParamSet]:
-    """The sets named, and those the files define.
+    """The sets named, and those that files define.
 
     Raises:
       LoptError: if there are none, or a name or file is wrong.
     """
     from learned_optimization.baselines.hparam_sets import get_hparam_set
 
-    import_files(imports)
-    from_files = load_set_files(files)
+    from_files = load_sets(files, imports)
     # A set of a file may be named too.
-    sets = [get_hparam_set(name) for name in names or []]
-    sets += [s for s in from_files if s not in sets]
+    sets = [*map(get_hparam_set, names or []), *from_files]
     if not sets:
         raise LoptError(
-            "which sets? Name some (`lopt sets` lists them), or give a file that "
-            "defines them: --set my_set.yaml"
+            "no set is given: name some (`lopt sets` lists them), or a file that "
+            "defines some, as --set my_set.yaml"
         )
-    return sets
+    return list({s.name: s for s in sets}.values())
 
 
 def load_gin(files: list[str] | None, bindings: list[str] | None) -> None:

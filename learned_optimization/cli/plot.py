@@ -7,7 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from learned_optimization.cli.options import SetFiles, SetNames, TaskName, chosen_sets
+from learned_optimization.cli.options import (
+    Imports,
+    SetFiles,
+    SetNames,
+    TaskName,
+    chosen_sets,
+)
 
 Output = Annotated[
     Path, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf.")
@@ -24,6 +30,7 @@ def plot(
     task: TaskName,
     sets: SetNames = None,
     set_files: SetFiles = None,
+    imports: Imports = None,
     output: Output = Path("comparison.png"),
     split: Split = "test",
     select: Select = "outer_valid",
@@ -32,7 +39,7 @@ def plot(
     """Plot the best configuration of each archived set."""
     from learned_optimization.tasks import registry
 
-    names = [s.name for s in chosen_sets(sets, set_files)]
+    names = [s.name for s in chosen_sets(sets, set_files, imports)]
     registry.get(task)
     draw(task, names, output, split=split, select=select, ema=ema)
 

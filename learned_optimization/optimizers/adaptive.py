@@ -38,28 +38,6 @@ def Adamax(
 
 
 @optax_optimizer
-def Adan(
-    learning_rate: ScalarOrSchedule = 0.01,
-    beta1: Scalar = 0.98,
-    beta2: Scalar = 0.92,
-    beta3: Scalar = 0.99,
-    epsilon: Scalar = 1e-8,
-    epsilon_root: Scalar = 1e-8,
-    weight_decay: Scalar = 0.0,
-) -> optax.GradientTransformation:
-    """Adan, adaptive Nesterov momentum (Xie et al. 2022, arXiv:2208.06677)."""
-    return optax.adan(
-        learning_rate,
-        b1=beta1,
-        b2=beta2,
-        b3=beta3,
-        eps=epsilon,
-        eps_root=epsilon_root,
-        weight_decay=weight_decay,
-    )
-
-
-@optax_optimizer
 def AdEMAMix(
     learning_rate: ScalarOrSchedule = 0.01,
     beta1: Scalar = 0.9,

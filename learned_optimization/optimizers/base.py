@@ -267,7 +267,7 @@ def check_hparams(opt: Any) -> None:
         if field.metadata.get("static"):
             wanted = type(field.default).__name__
             allowed = field.default is None or _is_a(value, type(field.default))
-        elif dataclasses.is_dataclass(value):
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             inside = "Optimizer" if isinstance(value, Optimizer) else "Schedule"
             wanted = _kinds(field)
             allowed = inside in str(field.type)

@@ -41,7 +41,8 @@ class GraftedOptimizer(Optimizer):
     Both run on the same gradients from the same parameters. Each parameter
     array then moves along the direction optimizer's step, by the norm of the
     magnitude optimizer's (layer-wise grafting, Agarwal et al. 2020). An array
-    whose direction is zero stays where it is.
+    whose direction is zero stays where it is. What is evaluated is where gradients
+    are taken, also where an optimizer inside averages its iterates.
     """
 
     magnitude_opt: Optimizer = hparam(default=SGD(), short="magnitude")

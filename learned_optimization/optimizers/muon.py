@@ -46,10 +46,10 @@ def Muon(
     """Muon, orthogonalized momentum of matrices (Jordan et al. 2024), else Adam.
 
     Matrices and the kernels of convolutions are stepped by Muon, biases and scales
-    by Adam with the same learning rate. A matrix `[in, out]` steps by
-    `sqrt(max(1, out / in))` times an orthogonal one; `consistent_rms`, if given,
-    by that root mean square instead, whatever the shape (0.2 matches Adam's; Liu
-    et al. 2025, arXiv:2502.16982).
+    by Adam (with `nesterov`, by NAdam) with the same learning rate. A matrix
+    `[in, out]` steps by `sqrt(max(1, out / in))` times an orthogonal one;
+    `consistent_rms`, if given, by that root mean square instead, whatever the shape
+    (0.2 matches Adam's; Liu et al. 2025, arXiv:2502.16982).
     """
     return optax.contrib.muon(
         learning_rate,

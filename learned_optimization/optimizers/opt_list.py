@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import numbers
 import os
 from typing import Any
 
@@ -84,8 +85,14 @@ def load_opt_list() -> dict[str, np.ndarray]:
 @functools.lru_cache(maxsize=4)
 def _read(path: str) -> dict[str, np.ndarray]:
     if filesystem.exists(path):
-        with filesystem.open_to_read(path) as file:
-            content = file.read()
+        try:
+            with filesystem.open_to_read(path) as file:
+                content = file.read()
+        except OSError as error:
+            raise LoptError(
+                f"cannot read OptList's settings from {path}: "
+                f"{error.strerror or error}. LOPT_OPT_LIST names their file."
+            ) from error
         _check(content, path)
     else:
         content = _fetch(path)
@@ -110,7 +117,13 @@ def _fetch(path: str) -> bytes:
             "set LOPT_OPT_LIST to its path or LOPT_OPT_LIST_URL to another address."
         ) from error
     _check(content, url)
-    filesystem.write_whole(path, lambda file: file.write(content))
+    try:
+        filesystem.write_whole(path, lambda file: file.write(content))
+    except OSError as error:
+        raise LoptError(
+            f"OptList's settings cannot be kept at {path}: {error.strerror or error}. "
+            "Set LOPT_OPT_LIST to a file that can be written."
+        ) from error
     return content
 
 
@@ -157,9 +170,13 @@ class OptList(Optimizer):
     def prepare(self) -> None:
         """Fetches the list; see `Optimizer.prepare`."""
         load_opt_list()
-        if not isinstance(self.idx, jax.Array) and not 0 <= self.idx < NUM_SETTINGS:
+        is_whole = isinstance(self.idx, numbers.Integral) and self.idx is not True
+        if not isinstance(self.idx, jax.Array) and not (
+            is_whole and 0 <= self.idx < NUM_SETTINGS
+        ):
             raise LoptError(
-                f"OptList.idx must be from 0 to {NUM_SETTINGS - 1}, got {self.idx}."
+                "OptList.idx must be a whole number from 0 to "
+                f"{NUM_SETTINGS - 1}, got {self.idx}."
             )
 
     def setting(self, num_steps: int | jax.Array) -> NAdamW:

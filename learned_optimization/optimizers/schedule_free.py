@@ -37,7 +37,10 @@ def ScheduleFreeSGD(
     weight_decay: Scalar = 0.0,
     weight_lr_power: Scalar = 2.0,
 ) -> optax.GradientTransformation:
-    """Schedule-free gradient descent (Defazio et al. 2024, arXiv:2405.15682)."""
+    """Schedule-free gradient descent (Defazio et al. 2024, arXiv:2405.15682).
+
+    Of a schedule, the averaging weight takes the rate of the step to come.
+    """
     return optax.contrib.schedule_free_sgd(
         learning_rate,  # pyright: ignore[reportArgumentType]
         b1=beta1,

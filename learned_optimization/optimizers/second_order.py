@@ -70,7 +70,8 @@ def Sophia(
     """Sophia-H, steps clipped by curvature (Liu et al. 2023, arXiv:2305.14342).
 
     The diagonal is estimated with random signs (Hutchinson) on the step's own
-    batch, every `update_interval` steps.
+    batch, every `update_interval` steps, and used from the next step on: without a
+    `clip_threshold` the first step is the gradient divided by `epsilon`.
     """
     return optax.contrib.sophia(
         learning_rate,

@@ -1,113 +1,170 @@
-"""`--set` and `--import`: a stranger's optimizer and set through the commands."""
+"""Optimizers and sets of one's own on the command line."""
 
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
-import jax
 import numpy as np
-import optax
+import pytest
 
-from learned_optimization.baselines import load_archive, utils
-from learned_optimization.optimizers.optax_opts import OptaxOptimizer
-from learned_optimization.tasks.base import get_task_from_name
+from learned_optimization.baselines import utils
+from learned_optimization.cli.main import main
+from learned_optimization.optimizers.base import all_optimizers
 from tests.cli.test_cli import TASK, lopt, refused
-from tests.training import reference_loop
 
-# A third party's optimizer, in fewer than ten lines.
-THEIRS = '''\
+PAGE = Path(__file__).parent.parent.parent / "docs" / "own_sets.md"
+
+
+@pytest.mark.slow
+def test_the_page_runs_as_it_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pattern = r'```(\w+)(?: title="(.*?)")?\n(.*?)```'
+    output = []
+    for language, title, text in re.findall(pattern, PAGE.read_text(), re.DOTALL):
+        if title:
+            Path(title).write_text(text)
+            continue
+        assert language == "sh"
+        for line in text.splitlines():
+            program, *args = shlex.split(line)
+            assert program == "lopt"
+            result = lopt(*args)
+            assert result.returncode == 0, f"{line}\n{result.stderr}"
+            output.append(result.stdout)
+    optimizers, trained, first, sets, plotted, second, search = output
+    assert re.search(
+        r"MyLion .*lr0.001_b10.9_b20.99.*Lion, the way I like it", optimizers
+    )
+    assert "12 trials run, 0 had results" in first
+    assert re.search(r"│ MyLionLR_100_R2 │ MyLion +│ +100 │ +6 │ +2 │ +12 │", sets)
+    assert sets.endswith("1 set, 6 configurations, 12 trials\n")
+    assert "MyLion_lr0.01_b10" in plotted
+    assert Path("my_lion.png").stat().st_size > 10_000
+    # The sets of the Python file are those of the YAML file in two parts.
+    assert "6 trials run, 12 had results" in second
+    assert search.endswith("1 set, 8 configurations, 16 trials\n")
+    assert utils.list_hparam_sets_for_task(TASK) == [
+        "AdamCosine_100_R2",
+        "MyLion0.95LR_100_R2",
+        "MyLion0.9LR_100_R2",
+        "MyLionLR_100_R2",
+    ]
+    whole, half = (
+        utils.load_archive(TASK, name)
+        for name in ("MyLionLR_100_R2", "MyLion0.95LR_100_R2")
+    )
+    np.testing.assert_array_equal(whole["train/loss"][1::2], half["train/loss"])
+    assert trained
+
+
+@pytest.fixture
+def lopt_here(monkeypatch):
+    """The command, called within this process."""
+
+    def call(*args: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["lopt", *args])
+        main()
+
+    return call
+
+
+MINE = """
 import optax
 from learned_optimization.baselines.user_sets import hparam_set
 from learned_optimization.optimizers.optax_optimizer import optax_optimizer
-
-@optax_optimizer
-def TheirNadam(learning_rate=0.01):
-    """Nesterov's Adam (Dozat 2016)."""
-    return optax.nadam(learning_rate)
-hparam_set("Theirs_20_R2", TheirNadam, 20, {"learning_rate": [0.1, 0.01]}, seeds=2)
-'''
-
-YAML = """\
-name: Drawn_20_R2
-imports: [theirs.py]
-optimizer: TheirNadam
-num_steps: 20
-seeds: 2
-search: random
-num_configs: 2
-space:
-  learning_rate: {log: [1e-3, 1e-1]}
+@optax_optimizer(needs=["loss"])
+def Mine(learning_rate={default}, decay=0.9):
+    "Mine."
+    return optax.rmsprop(learning_rate, decay=decay)
+hparam_set("MineDecay", Mine, 20, space={{"decay": [0.5, 0.9]}}, seeds=2)
 """
 
 
-class Nadam(OptaxOptimizer):
-    def transformation(self) -> optax.GradientTransformation:
-        return optax.nadam(0.01)
+def test_a_changed_default_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(MINE.format(default=0.01))
+    args = ("sweep", TASK, "--set", "mine.py")
+    assert "4 trials run" in lopt(*args).stdout
+    files = {p: p.read_bytes() for p in tmp_path.rglob("*.curves")}
+    Path("mine.py").write_text(MINE.format(default=0.02))
+    for command in ("sweep", "archive"):
+        result = lopt(command, TASK, "--set", "mine.py")
+        assert result.returncode == (2 if command == "sweep" else 1)
+        assert re.search(
+            r"^error: .*/Mine_decay0.5/20_10_5_10 holds results of "
+            r"Mine_lr0.01_decay0.5, and this set means Mine_lr0.02_decay0.5",
+            result.stderr,
+            re.MULTILINE,
+        )
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*.curves")} == files
 
 
-def test_an_optimizer_and_sets_from_files(tmp_path: Path) -> None:
-    theirs, drawn = tmp_path / "theirs.py", tmp_path / "drawn.yaml"
-    theirs.write_text(THEIRS)
-    drawn.write_text(YAML)
-    assert len(THEIRS.strip().splitlines()) < 10
-    files = ("--set", str(theirs), "--set", str(drawn))
-    result = lopt("sweep", TASK, *files)
-    assert result.returncode == 0, result.stderr
-    assert "8 trials run, 0 had results" in result.stdout
-    archive = load_archive(TASK, "Theirs_20_R2")
-    assert list(archive["opt_name"][:, 0]) == ["TheirNadam_lr0.1", "TheirNadam_lr0.01"]
-    want = reference_loop.training_curves(
-        get_task_from_name(TASK), Nadam(), 20, jax.random.PRNGKey(1), 10, 5, 10
-    )
-    np.testing.assert_allclose(
-        archive["train/loss"][1, 1], want["train/loss"], rtol=1e-4
-    )
-
-    # Run again, by name beside the file, it finds everything.
-    result = lopt("sweep", TASK, "Theirs_20_R2", *files)
-    assert "0 trials run, 8 had results" in result.stdout
-    assert lopt("archive", TASK, *files).stdout.count("archived") == 2
-    figure = tmp_path / "figure.png"
-    result = lopt("plot", TASK, *files, "-o", str(figure))
-    assert result.returncode == 0, result.stderr
-    assert "TheirNadam_lr0.1" in result.stdout
-    assert figure.stat().st_size > 10_000
-
-    listed = lopt("sets", "Drawn*", *files).stdout
-    assert "1 set, 2 configurations, 4 trials" in listed
-    assert "Nesterov's Adam" in lopt("optimizers", "--import", str(theirs)).stdout
-    result = lopt(
-        "train",
-        "--import",
-        str(theirs),
-        f"--gin_bindings=inner_train_task.task=@{TASK}()",
-        "--gin_bindings=inner_train_task.opt=@TheirNadam()",
-        "--gin_bindings=inner_train_task.num_steps=2",
-    )
-    assert result.returncode == 0, result.stderr
-
-    # The same name for another setting: nothing is trained.
-    theirs.write_text(
-        THEIRS.replace("learning_rate=0.01", "learning_rate=0.01, b1=0.5")
-    )
-    result = lopt("sweep", TASK, "--set", str(theirs))
-    assert result.returncode == 2
-    assert "holds results of TheirNadam_lr0.1, and this sweep would add some of" in (
-        result.stderr
-    )
-    assert "TheirNadam_lr0.1_b10.5" in result.stderr
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["sweep", TASK], "no set is given: name some .* --set my_set.yaml"),
+        (["archive", TASK], "no set is given"),
+        (["plot", TASK], "no set is given"),
+        (["sweep", TASK, "--set", "no.yaml"], "no such file: no.yaml"),
+        (["sweep", TASK, "--set", "opt.py"], "opt.py defines no set.* by --import"),
+        (["sweep", TASK, "Mine", "--import", "opt.py"], "unknown hparam set 'Mine'"),
+        (["train", "--import", "set.yaml"], "its name must end in .py"),
+        (
+            ["sets", "--set", "set.yaml"],
+            "set.yaml, line 1, set S: .* did you mean Adam",
+        ),
+        (["sets", "AdmLR*"], "unknown hparam set 'AdmLR"),
+        (["optimizers", "--import", "bad.py"], "bad.py, line 1: ZeroDivisionError"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    args, message, tmp_path, monkeypatch, capsys, lopt_here
+):
+    monkeypatch.chdir(tmp_path)
+    Path("opt.py").write_text("x = 1\n")
+    Path("bad.py").write_text("x = 1 / 0\n")
+    Path("set.yaml").write_text("name: S\noptimizer: Admm\nnum_steps: 20\n")
+    before = sorted(tmp_path.rglob("*"))
+    # Within this process: each of its own takes seconds to start.
+    with pytest.raises(SystemExit) as stop:
+        lopt_here(*args)
+    done = subprocess.CompletedProcess(args, stop.value.code, *capsys.readouterr())
+    assert re.search(message, refused(done))
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_refusals(tmp_path: Path) -> None:
-    assert "which sets?" in refused(lopt("sweep", TASK))
-    assert "did you mean AdamLR_1000_R5" in refused(lopt("sets", "AdamLR_1000_R55"))
-    missing = str(tmp_path / "missing.yaml")
-    assert "no such file" in refused(lopt("sweep", TASK, "--set", missing))
-    assert "must end in .py" in refused(
-        lopt("sweep", TASK, "AdamLR_1000_R5", "--import", missing)
+def test_lists(lopt_here, capsys):
+    with pytest.raises(SystemExit):
+        lopt_here("sets", "AdamLR_10000_*")
+    listed = capsys.readouterr().out
+    rows = [line for line in listed.splitlines() if "│ Adam" in line]
+    assert len(rows) == 2
+    assert listed.endswith("2 sets, 28 configurations, 84 trials\n")
+    with pytest.raises(SystemExit):
+        lopt_here("optimizers")
+    listed = capsys.readouterr().out
+    assert re.search(r"│ Adam +│ lr0.01_.* │ +│ Adam \(Kingma", listed)
+    for name, cls in all_optimizers().items():
+        if cls().needs:
+            row = next(r for r in listed.splitlines() if f"│ {name} " in r)
+            assert f"│ {', '.join(sorted(cls().needs))} " in row
+
+
+def test_a_task_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("task.py").write_text(
+        "from learned_optimization.tasks.quadratics import QuadraticTask\n"
+        "from learned_optimization.tasks.registry import own_fixed_task\n"
+        "@own_fixed_task\n"
+        "def MyQuadratic():\n"
+        "    return QuadraticTask()\n"
     )
-    wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(
-        "name: A_20_R5\noptimizer: Adam\nnum_steps: 20\nspace: {lr: [1]}\n"
+    Path("set.yaml").write_text(
+        "name: S\noptimizer: SGD\nnum_steps: 20\nseeds: 1\n"
+        "space: {learning_rate: [0.1]}\n"
     )
-    message = refused(lopt("sweep", TASK, "--set", str(wrong)))
-    assert "wrong.yaml, line 1, set A_20_R5: unknown hyper-parameter" in message
-    assert not Path(utils.get_root_baseline_dir()).exists()
+    result = lopt("sweep", "MyQuadratic", "--import", "task.py", "--set", "set.yaml")
+    assert "1 trials run, 0 had results" in result.stdout, result.stderr
+    assert utils.list_hparam_sets_for_task("MyQuadratic") == ["S"]

@@ -39,13 +39,10 @@ def adamax(p: Array, g: Array, s: State, t: int, h: Hparams) -> Step:
 
 def adan(p: Array, g: Array, s: State, t: int, h: Hparams) -> Step:
     # Xie et al. 2022, arXiv:2208.06677, algorithm 1, whose betas are one minus
-    # these: it weights the differences by one minus its beta2, that is by 0.92
-    # here. optax (0.2.8) weights them by one minus this beta2, 0.08, which its own
-    # pull request 1715 calls a mistake. It also corrects the
-    # averages for their start (as the authors' program does) and adds the decay to
-    # the step, where the paper divides by 1 + rate * decay.
+    # these. The averages are corrected for their start, as in the authors' program,
+    # and the decay is added to the step, where the paper divides by 1 + rate * decay.
     difference = g - s.get("g", g)
-    weight = 1 - h.beta2
+    weight = h.beta2
     m = _average(s.get("m", 0.0), g, h.beta1)
     v = _average(s.get("v", 0.0), difference, h.beta2)
     n = _average(s.get("n", 0.0), (g + weight * difference) ** 2, h.beta3)

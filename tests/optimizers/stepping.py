@@ -46,7 +46,7 @@ def loss(params: Tree, curvature: Tree, minimum: Tree, noise: Tree) -> jax.Array
         minimum,
         noise,
     )
-    return sum(jax.tree.leaves(terms))
+    return sum(jax.tree.leaves(terms), jnp.zeros([]))
 
 
 def _gradient(params: Tree, curvature: Tree, minimum: Tree, noise: Tree) -> Tree:
@@ -57,7 +57,12 @@ def _gradient(params: Tree, curvature: Tree, minimum: Tree, noise: Tree) -> Tree
 
 @jax.jit
 def train(
-    opt: Optimizer, params: Tree, curvature: Tree, minimum: Tree, noise: Tree
+    opt: Optimizer,
+    params: Tree,
+    curvature: Tree,
+    minimum: Tree,
+    noise: Tree,
+    num_steps: int = STEPS,
 ) -> tuple[Any, Tree, Tree]:
     """The last state; parameters, and those to evaluate, after each step."""
     keys = jax.random.split(jax.random.PRNGKey(0), STEPS)
@@ -73,7 +78,9 @@ def train(
         state = opt.update(state, grad, loss=value, key=key, **extra)
         return state, (opt.get_params(state), opt.get_eval_params(state))
 
-    state, curves = jax.lax.scan(step, opt.init(params), (noise, keys))
+    state, curves = jax.lax.scan(
+        step, opt.init(params, num_steps=num_steps), (noise, keys)
+    )
     return state, *curves
 
 

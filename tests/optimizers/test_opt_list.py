@@ -1,184 +1,319 @@
-"""OptList: its file, wherever it comes from, and its steps."""
+"""OptList: the settings of a list, and how the list is found, fetched and checked."""
 
+import hashlib
 import json
 import math
 import os
 import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import HTTPServer, SimpleHTTPRequestHandler
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from learned_optimization.errors import DataNotFoundError, LoptError
 from learned_optimization.optimizers import opt_list
-from learned_optimization.optimizers.opt_list import OptList, load_opt_list
+from learned_optimization.optimizers.opt_list import OptList
+from tests.optimizers import reference_recent as recent
+from tests.optimizers import stepping
 
+# Before a fixture sets them to those of a made-up list.
+PUBLISHED_SHA256 = opt_list.SHA256
+PUBLISHED = Path(
+    os.environ.get("LOPT_OPT_LIST")
+    or Path(__file__).resolve().parents[3] / "shared" / "reference" / "opt_list.json"
+)
 NUM_STEPS = 40
-CURVATURE = np.array([0.3, 1.0, 3.0])
+# Rounding in float32, as in test_optax_opts.py, and that of `1 - beta2^t`, whose
+# relative error at the first step is 6e-8 / (1 - beta2).
+TOLERANCE = 3e-5
 
-
-def _rate(row: dict[str, Any], step: int) -> float:
-    # Metz et al. 2020, appendix: up from zero, constant, half a cosine down.
-    warmup = NUM_STEPS * min(row["warmup_fraction"], row["constant_fraction"])
-    if step < warmup:
-        return row["learning_rate"] * step / max(warmup, 1.0)
-    constant = NUM_STEPS * row["constant_fraction"]
-    progress = max(min(step, NUM_STEPS) - constant, 0) / max(NUM_STEPS - constant, 1)
-    low = row["min_learning_rate_mult"]
-    return row["learning_rate"] * (
-        low + (1 - low) * math.cos(math.pi * progress / 2) ** 2
-    )
-
-
-def _reference(row: dict[str, Any], p: np.ndarray, num_updates: int) -> np.ndarray:
-    """NAdamW in float64, as the list's own program steps."""
-    m = v = np.zeros_like(p)
-    curve = []
-    b1, b2 = row["beta1"], row["beta2"]
-    for step in range(num_updates):
-        # The list was found with this sign.
-        g = CURVATURE * p - row["l2_weight_decay"] * p
-        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
-        t = step + 1
-        rate = _rate(row, step) * math.sqrt(1 - b2**t) / (1 - b1**t)
-        ahead = b1 * m + (1 - b1) * g if row["use_nesterov"] else m
-        p = p - rate * ahead / (np.sqrt(v) + row["epsilon"])
-        # Decayed before the step, by the same rate.
-        p = p - rate * row["adamw_weight_decay"] * (curve[-1] if curve else START)
-        curve.append(p)
-    return np.array(curve)
-
-
-START = np.array([1.0, -2.0, 0.5])
-
-
-# All forms of warm-up, l2, Nesterov and minimum that the made-up list has.
-@pytest.mark.parametrize("idx", [0, 1, 2, 7, 13, 999])
-def test_steps_as_the_list_says(idx: int, made_up_opt_list: Path) -> None:
-    row = json.loads(made_up_opt_list.read_text())[idx]
-    opt = OptList(idx=idx)
-    state = opt.init(jnp.float32(START), num_steps=NUM_STEPS)
-    curve = []
-    # A run does one update more than `num_steps`; here, some beyond.
-    for _ in range(NUM_STEPS + 5):
-        state = opt.update(state, jnp.float32(CURVATURE) * opt.get_params(state))
-        curve.append(np.asarray(opt.get_params(state)))
-    want = _reference(row, START, NUM_STEPS + 5)
-    moved = np.abs(want - START).max()
-    # Float32 keeps 1 - beta2 to 1e-3 where beta2 is 1 - 1e-4.
-    np.testing.assert_allclose(np.array(curve), want, atol=1e-3 * moved)
-    assert int(state.inner.iteration) == NUM_STEPS + 5
-
-
-def test_one_program_serves_the_whole_list() -> None:
-    def run(idx: jax.Array) -> jax.Array:
-        opt = OptList(idx=idx)
-        state = opt.init(jnp.float32(START), num_steps=NUM_STEPS)
-        for _ in range(4):
-            state = opt.update(state, jnp.ones(3))
-        return opt.get_params(state)
-
-    ids = (3, 500, 999)
-    together = jax.jit(jax.vmap(run))(jnp.array(ids))
-    for idx, got in zip(ids, together, strict=True):
-        np.testing.assert_allclose(got, run(jnp.int32(idx)), rtol=1e-6)
-    assert len({float(p[0]) for p in together}) == 3
-
-
-@pytest.mark.parametrize("idx", [-1, 1000])
-def test_there_are_a_thousand_settings(idx: int) -> None:
-    with pytest.raises(LoptError, match=f"from 0 to 999, got {idx}"):
-        OptList(idx=idx).prepare()
-
-
-def test_another_file_is_refused(tmp_path: Path, monkeypatch) -> None:
-    path = tmp_path / "mine.json"
-    path.write_text("[]")
-    monkeypatch.setenv("LOPT_OPT_LIST", str(path))
-    with pytest.raises(LoptError, match=r"mine.json is not the published list.*NAdamW"):
-        load_opt_list()
-
-
-def test_nowhere_to_be_found(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.delenv("LOPT_OPT_LIST")
-    monkeypatch.setenv("LOPT_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("LOPT_OPT_LIST_URL", "http://127.0.0.1:9/opt_list.json")
-    with pytest.raises(DataNotFoundError, match=r"cannot be fetched.*LOPT_OPT_LIST to"):
-        OptList().prepare()
-    assert not list(tmp_path.iterdir())
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    requests: list[str]
-
-    def log_message(self, format: str, *args: Any) -> None:
-        self.requests.append(self.command)
+PLAIN = {
+    "learning_rate": 0.05,
+    "beta1": 0.8,
+    "beta2": 0.98,
+    "epsilon": 1e-3,
+    "adamw_weight_decay": 0.0,
+    "l2_weight_decay": 0.0,
+    "use_nesterov": True,
+    "warmup_fraction": 0.2,
+    "constant_fraction": 0.5,
+    "min_learning_rate_mult": 0.1,
+}
+CASES: dict[int, dict[str, Any]] = {
+    0: {},
+    # The constant stretch ends before the warm-up is over.
+    1: {"warmup_fraction": 0.7, "constant_fraction": 0.3},
+    2: {"warmup_fraction": 0.0, "min_learning_rate_mult": 0.0},
+    499: {"l2_weight_decay": 0.3, "use_nesterov": False},
+    998: {"adamw_weight_decay": 0.5, "epsilon": 0.1, "beta1": 0.5},
+    999: {
+        "learning_rate": 0.2,
+        "l2_weight_decay": 0.1,
+        "adamw_weight_decay": 0.2,
+        "beta2": 0.9,
+        "constant_fraction": 0.0,
+    },
+}
 
 
 @pytest.fixture
-def server(made_up_opt_list: Path) -> Iterator[tuple[str, list[str]]]:
-    """A real web server that has the list; its address and the requests it got."""
-    requests: list[str] = []
-    handler = type("Handler", (_Handler,), {"requests": requests})
-    serve = partial(handler, directory=str(made_up_opt_list.parent))
-    httpd = HTTPServer(("127.0.0.1", 0), serve)
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}/{made_up_opt_list.name}", requests
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
-
-
-def test_fetched_once_and_kept(server, made_up_opt_list, tmp_path, monkeypatch) -> None:
-    url, requests = server
-    monkeypatch.delenv("LOPT_OPT_LIST")
-    monkeypatch.setenv("LOPT_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("LOPT_OPT_LIST_URL", url)
-    fetched = load_opt_list()
-    assert requests
-    kept = tmp_path / "opt_list.json"
-    assert kept.read_bytes() == made_up_opt_list.read_bytes()
-    requests.clear()
-    opt_list._read.cache_clear()
-    assert all(np.array_equal(fetched[k], v) for k, v in load_opt_list().items())
-    assert not requests
-
-
-def test_wrong_content_is_not_kept(server, tmp_path, monkeypatch) -> None:
-    url, _ = server
-    monkeypatch.delenv("LOPT_OPT_LIST")
-    monkeypatch.setenv("LOPT_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("LOPT_OPT_LIST_URL", url)
-    monkeypatch.setattr(opt_list, "SHA256", "0" * 64)
-    with pytest.raises(LoptError, match="not the published list"):
-        load_opt_list()
-    assert not list(tmp_path.iterdir())
-
-
-PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "opt_list.json"
-
-
-def test_the_published_list(monkeypatch) -> None:
-    monkeypatch.undo()
-    path = os.environ.get("LOPT_OPT_LIST") or PUBLISHED
-    if not os.path.exists(path):
-        pytest.skip(
-            f"THE PUBLISHED OPTLIST IS NOT AT HAND: neither LOPT_OPT_LIST nor {path}; "
-            "it is not ours to distribute"
-        )
+def write_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], Path]]:
+    """Writes the list of `CASES` to where it is looked for, as the right one."""
+    path = tmp_path / "list.json"
+    rows = [{**PLAIN, **CASES.get(i, {})} for i in range(1000)]
+    content = json.dumps(rows).encode()
     monkeypatch.setenv("LOPT_OPT_LIST", str(path))
-    table = load_opt_list()
-    assert {len(values) for values in table.values()} == {1000}
-    assert table["use_nesterov"].sum() == 502
-    assert (table["l2_weight_decay"] != 0).sum() == 641
-    first = {k: float(v[0]) for k, v in table.items()}
-    assert first["learning_rate"] == pytest.approx(0.0011948335721160095)
-    assert first["constant_fraction"] == pytest.approx(0.747304046223346)
-    OptList(idx=999).prepare()
+    monkeypatch.setenv("LOPT_OPT_LIST_URL", (tmp_path / "nowhere").as_uri())
+    monkeypatch.setattr(opt_list, "SHA256", hashlib.sha256(content).hexdigest())
+
+    def write() -> Path:
+        path.write_bytes(content)
+        return path
+
+    opt_list._read.cache_clear()
+    yield write
+    opt_list._read.cache_clear()
+
+
+def _rate(row: dict[str, Any], step: int) -> float:
+    """Up from zero, constant, half a cosine down, and no further."""
+    step = min(step, NUM_STEPS)
+    constant = row["constant_fraction"] * NUM_STEPS
+    warmup = min(row["warmup_fraction"], row["constant_fraction"]) * NUM_STEPS
+    if step < warmup:
+        return row["learning_rate"] * step / warmup
+    progress = max(step - constant, 0) / (NUM_STEPS - constant)
+    left = math.cos(math.pi * progress / 2) ** 2
+    least = row["min_learning_rate_mult"]
+    return row["learning_rate"] * (least + (1 - least) * left)
+
+
+def _opt_list_step(p: Any, g: Any, s: Any, t: int, h: SimpleNamespace) -> Any:
+    return recent.nadamw(p, g - h.subtracted * p, s, t, h)
+
+
+@pytest.mark.parametrize("idx", [*CASES, 7])
+def test_steps_as_the_setting_says(idx: int, write_list: Callable[[], Path]) -> None:
+    write_list()
+    row = {**PLAIN, **CASES.get(idx, {})}
+    problem = stepping.problem((4, 3))
+    state, got, _ = stepping.train(OptList(idx=idx), *problem, num_steps=NUM_STEPS)
+    hparams = SimpleNamespace(**{**row, "l2_weight_decay": 0.0})
+    hparams.subtracted = row["l2_weight_decay"]
+    want = stepping.train_reference(
+        stepping.on_each_array(_opt_list_step),
+        hparams,
+        problem,
+        lambda step: _rate(row, step),
+    )
+    assert stepping.largest_error(got, want, problem[0]) < TOLERANCE
+    assert stepping.STEPS > NUM_STEPS
+    assert int(state.inner.iteration) == stepping.STEPS
+    assert int(state.num_steps) == NUM_STEPS
+
+
+def test_one_program_runs_many_settings(write_list: Callable[[], Path]) -> None:
+    write_list()
+    problem = stepping.problem((4, 3))
+    run = jax.jit(
+        jax.vmap(lambda idx: stepping.train(OptList(idx=idx), *problem)[1]["weights"])
+    )
+    together = run(np.array([*CASES]))
+    for got, idx in zip(together, CASES, strict=True):
+        alone = stepping.train(OptList(idx=idx), *problem)[1]["weights"]
+        np.testing.assert_allclose(got, alone, rtol=0, atol=2e-5)
+
+
+def test_the_run_length_is_needed(write_list: Callable[[], Path]) -> None:
+    write_list()
+    assert OptList().needs == {"num_steps"}
+    with pytest.raises(LoptError, match="OptList needs the length of the run: pass "):
+        OptList().init({"p": np.zeros(3, np.float32)})
+
+
+@pytest.mark.parametrize("idx", [-1, 1000])
+def test_an_index_outside_the_list_is_refused(
+    idx: int, write_list: Callable[[], Path]
+) -> None:
+    write_list()
+    with pytest.raises(LoptError, match=rf"idx must be from 0 to 999, got {idx}"):
+        OptList(idx=idx).prepare()
+    for good in (0, 999):
+        OptList(idx=good).prepare()
+
+
+def test_another_list_is_refused(write_list: Callable[[], Path]) -> None:
+    path = write_list()
+    path.write_bytes(path.read_bytes() + b"\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(LoptError, match="is not the published list") as caught:
+        OptList().prepare()
+    for told in (str(path), digest, opt_list.SHA256, "NAdamW"):
+        assert told in str(caught.value)
+
+
+def test_a_list_that_is_nowhere_is_asked_for(
+    write_list: Callable[[], Path], tmp_path: Path
+) -> None:
+    with pytest.raises(DataNotFoundError, match="cannot be fetched") as caught:
+        OptList().prepare()
+    for told in (
+        str(tmp_path / "list.json"),
+        (tmp_path / "nowhere").as_uri(),
+        "LOPT_OPT_LIST",
+        "LOPT_OPT_LIST_URL",
+        "opt_list.json",
+    ):
+        assert told in str(caught.value)
+    # What failed once may be mended while the program runs.
+    write_list()
+    OptList().prepare()
+
+
+def test_looked_for_among_the_data(
+    write_list: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "some" / "data"
+    folder.mkdir(parents=True)
+    write_list().rename(folder / "opt_list.json")
+    monkeypatch.delenv("LOPT_OPT_LIST")
+    monkeypatch.setenv("LOPT_DATA_DIR", str(folder))
+    assert opt_list.load_opt_list()["beta1"].shape == (1000,)
+
+
+def test_values_keep_their_order_and_kind(write_list: Callable[[], Path]) -> None:
+    write_list()
+    table = opt_list.load_opt_list()
+    assert set(table) == set(PLAIN) == set(opt_list.KEYS)
+    for key, values in table.items():
+        assert values.dtype == (bool if key == "use_nesterov" else np.float32)
+        for idx in (*CASES, 7):
+            want = {**PLAIN, **CASES.get(idx, {})}[key]
+            assert values[idx] == values.dtype.type(want)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Serves `content`, and says it is `missing` bytes longer than it is."""
+
+    content: ClassVar[bytes] = b""
+    missing: ClassVar[int] = 0
+    status: ClassVar[int] = 200
+    requests: ClassVar[list[str]] = []
+
+    def _headers(self) -> None:
+        self.requests.append(self.command)
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.content) + self.missing))
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self._headers()
+
+    def do_GET(self) -> None:
+        self._headers()
+        self.wfile.write(self.content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(
+    write_list: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[type[_Handler]]:
+    """A server of the list, which is asked for it."""
+    path = write_list()
+    content = path.read_bytes()
+    path.unlink()
+
+    class Handler(_Handler):
+        requests: ClassVar[list[str]] = []
+
+    Handler.content = content
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        address = f"http://127.0.0.1:{running.server_port}/opt_list.json"
+        monkeypatch.setenv("LOPT_OPT_LIST_URL", address)
+        yield Handler
+        running.shutdown()
+        thread.join()
+
+
+def test_fetched_once_and_kept(server: type[_Handler], tmp_path: Path) -> None:
+    OptList().prepare()
+    assert server.requests.count("GET") == 1
+    asked = len(server.requests)
+    assert (tmp_path / "list.json").read_bytes() == server.content
+    OptList(idx=3).prepare()
+    # As another program would find it.
+    opt_list._read.cache_clear()
+    OptList().prepare()
+    assert len(server.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"content": b"[]"}, "is not the published list"),
+        ({"missing": 1000}, "cannot be fetched"),
+        ({"status": 404}, "cannot be fetched"),
+    ],
+)
+def test_a_failed_fetch_leaves_nothing(
+    change: dict[str, Any],
+    error: str,
+    server: type[_Handler],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        for name, value in change.items():
+            patch.setattr(server, name, value)
+        with pytest.raises(LoptError, match=error) as caught:
+            OptList().prepare()
+        assert os.environ["LOPT_OPT_LIST_URL"] in str(caught.value)
+        assert [*tmp_path.glob("*list*")] == []
+    # The next try is a new one.
+    OptList().prepare()
+    assert (tmp_path / "list.json").read_bytes() == server.content
+
+
+def test_the_published_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not PUBLISHED.exists():
+        pytest.skip(
+            f"THE PUBLISHED LIST OF OPTLIST IS NOT CHECKED: there is no {PUBLISHED}; "
+            "set LOPT_OPT_LIST to the file opt_list.json"
+        )
+    content = PUBLISHED.read_bytes()
+    assert len(content) == 342_540
+    assert hashlib.sha256(content).hexdigest() == PUBLISHED_SHA256
+    monkeypatch.setattr(opt_list, "SHA256", PUBLISHED_SHA256)
+    monkeypatch.setenv("LOPT_OPT_LIST", str(PUBLISHED))
+    table = opt_list.load_opt_list()
+    assert {values.shape for values in table.values()} == {(1000,)}
+    ends = {
+        "learning_rate": (0.0011948335721160095, 0.04570368188261027),
+        "beta1": (0.9360043452616368, 0.9834256932004822),
+        "beta2": (0.9989497406214962, 0.9997816861609249),
+        "epsilon": (5.875814422073298e-06, 6.684891091418533e-06),
+        "adamw_weight_decay": (0.010141964334059882, 0.0004377371683928401),
+        "l2_weight_decay": (0.0, 0.0),
+        "use_nesterov": (False, True),
+        "warmup_fraction": (0.0, 0.0005525487323201233),
+        "constant_fraction": (0.747304046223346, 0.7937974108202099),
+        "min_learning_rate_mult": (0.0, 0.0),
+    }
+    for key, (first, last) in ends.items():
+        kind = table[key].dtype.type
+        assert (table[key][0], table[key][-1]) == (kind(first), kind(last))
+    # Decays all, none a growth: the sign is the optimizer's doing.
+    assert np.all(table["l2_weight_decay"] >= 0)
+    assert np.count_nonzero(table["l2_weight_decay"]) == 641

@@ -11,6 +11,7 @@ import pytest
 
 from learned_optimization.optimizers.base import get_optimizer
 from learned_optimization.optimizers.learning_rate_schedules import CosineDecay
+from learned_optimization.optimizers.schedule_free import ScheduleFreeSGD
 from tests.optimizers import reference_recent as recent
 from tests.optimizers import stepping
 
@@ -186,6 +187,7 @@ def _up_then_down(step: int) -> float:
     return 0.05 * math.cos(math.pi * min((step - 10) / 30, 1.0) / 2) ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_schedule_stands_for_a_learning_rate(name: str) -> None:
     _check(name, {"learning_rate": CosineDecay(**PEAK)}, schedule=_up_then_down)
@@ -223,7 +225,7 @@ def test_schedule_free_evaluates_the_average(
 
 
 def test_the_average_of_equal_rates_is_the_plain_mean() -> None:
-    opt = get_optimizer("ScheduleFreeSGD")(learning_rate=0.3)
+    opt = ScheduleFreeSGD(learning_rate=0.3)
     problem = _problem("ScheduleFreeSGD", (4, 3))
     _, params, averages = _train(opt, problem)
     for k, initial in problem[0].items():

@@ -161,7 +161,13 @@ def test_every_hyper_parameter_has_its_place(hparams: dict[str, Any]) -> None:
     assert _error({**CUT, **hparams}) < 1e-4
 
 
-@pytest.mark.parametrize("graft_type", GRAFT_TYPES)
+@pytest.mark.parametrize(
+    "graft_type",
+    [
+        pytest.param(g, marks=() if g.startswith("RMSPROP") else pytest.mark.slow)
+        for g in GRAFT_TYPES
+    ],
+)
 def test_graft_types(graft_type: str) -> None:
     settings = {**CUT, "graft_type": graft_type, "beta2": 0.9}
     assert _error({**settings, "diagonal_epsilon": 0.1}) < 1e-4
@@ -187,6 +193,7 @@ def test_learning_rate_schedule() -> None:
     assert _error({**CUT, "learning_rate": schedule}, rate=rate) < 1e-4
 
 
+@pytest.mark.slow
 def test_one_program_trains_with_many_settings() -> None:
     settings = [
         {"learning_rate": 0.1, "start_preconditioning_step": 2},

@@ -175,6 +175,7 @@ def test_learning_rate_schedule() -> None:
     _check({"learning_rate": schedule}, lambda t: 0.05 * math.exp(-0.05 * (t + 1)))
 
 
+@pytest.mark.slow
 def test_one_program_trains_with_many_settings() -> None:
     settings: list[dict[str, Any]] = [
         {"learning_rate": 0.1},

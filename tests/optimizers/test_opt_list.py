@@ -143,7 +143,9 @@ def test_an_index_outside_the_list_is_refused(
     idx: int, write_list: Callable[[], Path]
 ) -> None:
     write_list()
-    with pytest.raises(LoptError, match=rf"idx must be from 0 to 999, got {idx}"):
+    with pytest.raises(
+        LoptError, match=rf"idx must be a whole number from 0 to 999, got {idx}"
+    ):
         OptList(idx=idx).prepare()
     for good in (0, 999):
         OptList(idx=good).prepare()

@@ -144,7 +144,7 @@ def test_an_index_outside_the_list_is_refused(
 ) -> None:
     write_list()
     with pytest.raises(
-        LoptError, match=rf"idx must be a whole number from 0 to 999, got {idx}"
+        LoptError, match=rf"number from 0 to 999, got {idx}"
     ):
         OptList(idx=idx).prepare()
     for good in (0, 999):

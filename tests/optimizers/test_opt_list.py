@@ -143,9 +143,7 @@ def test_an_index_outside_the_list_is_refused(
     idx: int, write_list: Callable[[], Path]
 ) -> None:
     write_list()
-    with pytest.raises(
-        LoptError, match=rf"number from 0 to 999, got {idx}"
-    ):
+    with pytest.raises(LoptError, match=rf"number from 0 to 999, got {idx}"):
         OptList(idx=idx).prepare()
     for good in (0, 999):
         OptList(idx=good).prepare()

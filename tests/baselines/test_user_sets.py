@@ -528,6 +528,7 @@ def test_mistakes_in_gin_files(text, message, tmp_path):
     assert gin.query_parameter("inner_train_task.seed") == 3
 
 
+@pytest.mark.slow
 def test_a_set_shares_results_with_another(tmp_path):
     run_sweep([TASK], [adam(name="A", space={"learning_rate": [0.1, 0.2]}, seeds=2)])
     both = adam(name="B", space={"learning_rate": [0.2, 0.3]}, seeds=3)

@@ -58,6 +58,7 @@ def test_help_imports_nothing_heavy():
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", lopt("--version").stdout)
 
 
+@pytest.mark.slow
 def test_lists():
     tasks = lopt("tasks").stdout
     assert all(name in tasks for name in all_fixed_tasks())

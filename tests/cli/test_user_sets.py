@@ -82,6 +82,7 @@ hparam_set("MineDecay", Mine, 20, space={{"decay": [0.5, 0.9]}}, seeds=2)
 """
 
 
+@pytest.mark.slow
 def test_a_changed_default_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(MINE.format(default=0.01))

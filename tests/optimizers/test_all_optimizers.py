@@ -168,7 +168,12 @@ def test_trains_on_a_quadratic(name: str) -> None:
     curves = curves_together(name)
     check_lowers_the_loss_for_some_rate(curves)
     check_a_scalar_steps_like_a_vector_of_one(curves)
-    check_rates_step_as_they_do_alone(name, curves)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_trains_together_as_alone_and_again_the_same(name: str) -> None:
+    check_rates_step_as_they_do_alone(name, curves_together(name))
     check_repeats_itself(name)
 
 

@@ -108,6 +108,7 @@ def test_zero_and_non_finite_matrices_leave_the_others_alone() -> None:
     assert _error(got[0], _exact(good, 4, 1e-6)) < 3e-5
 
 
+@pytest.mark.slow
 def test_shapes_and_vmap() -> None:
     matrices = _matrices(5, 10.0, count=6).reshape(2, 3, 5, 5)
     ridges = jnp.array([1e-3, 1e-1])

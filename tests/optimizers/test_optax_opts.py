@@ -95,6 +95,7 @@ def test_defaults_step_as_the_paper_says(name: str) -> None:
     _check(name, {"learning_rate": RATES[name]} if name in RATES else {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "hparams"), UNUSUAL)
 def test_every_hyper_parameter_has_its_place(
     name: str, hparams: dict[str, Any]

@@ -153,6 +153,7 @@ UNUSUAL: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "hparams"), UNUSUAL)
 def test_every_hyper_parameter_has_its_place(
     name: str, hparams: dict[str, Any]
@@ -167,6 +168,7 @@ def test_every_hyper_parameter_is_tried_away_from_its_default() -> None:
     assert there - tried == {("LBFGS", "max_linesearch_steps")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES[1:])
 @pytest.mark.parametrize(
     "hparams", [{}, {"consistent_rms": 0.2}, {"weight_decay": 0.3, "nesterov": False}]

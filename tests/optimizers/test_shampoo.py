@@ -156,6 +156,7 @@ UNUSUAL: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hparams", UNUSUAL)
 def test_every_hyper_parameter_has_its_place(hparams: dict[str, Any]) -> None:
     assert _error({**CUT, **hparams}) < 1e-4

@@ -18,7 +18,7 @@ from tests.tiny import StatefulTask
 from tests.training import reference_loop
 
 # Between them they use all an optimizer may be given; the others are alike.
-SPECIAL = {"OptList", "ScheduleFreeAdamW", "Sophia"}
+SPECIAL = {"OptList", "ScheduleFreeAdamW"}
 NAMES = [
     pytest.param(name, marks=() if name in SPECIAL else pytest.mark.slow)
     for name in all_optimizers()

@@ -76,7 +76,9 @@ def draw(task: str, sets: list[str], output: Path, **options: Any) -> None:
     from learned_optimization.cli.tables import print_best_of_sets
 
     check_output(output)
-    fig, ax = plt.subplots(figsize=(10.0, 5.0), layout="constrained")
+    # Tall enough for the legend, which has a line a set.
+    height = max(5.0, 0.5 + 0.18 * len(sets))
+    fig, ax = plt.subplots(figsize=(10.0, height), layout="constrained")
     vis.plot_tasks_and_sets(task, sets, ax=ax, **options)
     filesystem.write_whole(
         output.absolute(),

@@ -119,7 +119,7 @@ def _explain(error: Exception) -> str:
         return _unknown("gin configurable", match[1], configurable_names())
     pattern = r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'"
     if match := re.match(pattern, text):
-        parameters = parameters_of(match[1])
+        parameters = _parameters_of(match[1])
         return _unknown(f"gin parameter of {match[1]}", match[2], parameters)
     return f"gin configuration: {first} (a binding looks like Adam.learning_rate=0.001)"
 
@@ -132,7 +132,7 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
     return f"unknown {kind} {name!r}: known are {shown}."
 
 
-def parameters_of(configurable: str) -> list[str]:
+def _parameters_of(configurable: str) -> list[str]:
     """The parameters of a gin configurable, in order."""
     signature = inspect.signature(gin.get_configurable(configurable))
     return [p for p in signature.parameters if p != "self"]
@@ -160,6 +160,9 @@ def call_bound(function: Callable[..., _R]) -> _R:
     try:
         return function()
     except LoptError as error:
-        # gin adds where the call came from, which tells the user nothing.
-        message = str(error).partition("\n  In call to configurable")[0]
-        raise LoptError(message) from error
+        raise LoptError(reason(error)) from error
+
+
+def reason(error: Exception) -> str:
+    """What an error says, without the lines gin adds about where it came from."""
+    return str(error).partition("\n  In call to configurable")[0]

@@ -18,6 +18,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from learned_optimization.errors import ResultError
 
+MAX_NAME_BYTES = 255
+"""The longest name of a file or folder that file systems allow."""
+
 
 def _resolve(path: str | os.PathLike) -> tuple[Any, str]:
     try:

@@ -18,6 +18,11 @@ LEARNING_RATES = (
 """Half-decade learning rates, 3e-7 to 1."""
 
 
+def gin_key(optimizer: str, parameter: str) -> str:
+    """The gin name of a parameter, as `HParamSet.hparams` holds it."""
+    return parameter if "." in parameter else f"{optimizer}.{parameter}"
+
+
 @dataclass(frozen=True)
 class HParamSet:
     """A named list of optimizer settings, each repeated with several seeds.
@@ -42,10 +47,6 @@ class HParamSet:
     eval_every: int = 10
     eval_batches: int = 5
     last_eval_batches: int = 10
-
-    def gin_key(self, parameter: str) -> str:
-        """The gin name of one of `hparams`."""
-        return parameter if "." in parameter else f"{self.optimizer}.{parameter}"
 
     @property
     def num_configs(self) -> int:
@@ -84,7 +85,7 @@ class HParamSet:
                     "inner_train_task.eval_batches": self.eval_batches,
                     "inner_train_task.last_eval_batches": self.last_eval_batches,
                     "inner_train_task.seed": seed,
-                    **{self.gin_key(k): v for k, v in hparams.items()},
+                    **{gin_key(self.optimizer, k): v for k, v in hparams.items()},
                 }
                 for seed in range(self.repetitions)
             ]

@@ -21,11 +21,9 @@ from learned_optimization.baselines.utils import (
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.eval_training import Device, RunPlan
+from learned_optimization.filesystem import MAX_NAME_BYTES
 from learned_optimization.optimizers.base import Optimizer, check_hparams, get_optimizer
 from learned_optimization.tasks.base import Task, get_task_from_name
-
-# What file systems allow in a name.
-_MAX_NAME_BYTES = 255
 
 # jax keeps the lowest 32 bits of a seed: a larger one would repeat another's.
 _NUM_SEEDS = 1 << 32
@@ -131,9 +129,9 @@ def _as_folder(argument: str, value: Any, default: str) -> str:
             f"{argument} names a folder: it must be text without a slash and not "
             f"empty, got {value!r}."
         )
-    if len(os.fsencode(value)) > _MAX_NAME_BYTES:
+    if len(os.fsencode(value)) > MAX_NAME_BYTES:
         raise LoptError(
-            f"{argument} names a folder: it must be at most {_MAX_NAME_BYTES} bytes "
+            f"{argument} names a folder: it must be at most {MAX_NAME_BYTES} bytes "
             f"long, got {len(os.fsencode(value))} ({value[:40]}...)."
         )
     return value

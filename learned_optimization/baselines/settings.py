@@ -19,22 +19,16 @@ import jax
 import jax.numpy as jnp
 
 from learned_optimization import configuration
+from learned_optimization.baselines.hparam_set import gin_key
 from learned_optimization.baselines.search_space import Config, Value, as_value
 from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.filesystem import MAX_NAME_BYTES
 from learned_optimization.optimizers.base import Optimizer, check_hparams
 
 Setting = Mapping[str, Any]
 
-# What file systems allow in a name.
-_MAX_NAME_BYTES = 255
-
 _REFERENCE = re.compile(r"@([\w./]+)\(\)")
 _MODULE = re.compile(r"\w+(\.\w+)*\.(?=\w+\.\w+$)")
-
-
-def complete_key(optimizer: str, parameter: str) -> str:
-    """The gin key of a parameter of a setting."""
-    return parameter if "." in parameter else f"{optimizer}.{parameter}"
 
 
 def short_key(optimizer: str, parameter: str) -> str:
@@ -71,7 +65,7 @@ def as_parameter_value(optimizer: str, parameter: str, value: Any) -> Value:
       LoptError: if the value is no number, text, True, False or None, or a
         reference that is not `@name()`.
     """
-    owner, _, name = complete_key(optimizer, parameter).rpartition(".")
+    owner, _, name = gin_key(optimizer, parameter).rpartition(".")
     value = as_value(f"{owner}.{name}", value)
     field = _parameters(owner).get(name)
     if isinstance(value, str) and value[:1] in ("@", "%"):
@@ -110,13 +104,13 @@ def make_optimizer(optimizer: str, setting: Setting) -> Optimizer:
       LoptError: if a name or value is wrong, or a parameter of another
         configurable is given that nothing uses.
     """
-    keys = {complete_key(optimizer, k): v for k, v in setting.items()}
+    keys = {gin_key(optimizer, k): v for k, v in setting.items()}
     shown = show_setting(optimizer, setting)
     with configuration.bound(keys):
         try:
             made = gin.get_configurable(optimizer)()
         except Exception as error:  # whatever a user's own optimizer raises
-            reason = str(error).partition("\n  In call to configurable")[0]
+            reason = configuration.reason(error)
             raise LoptError(f"{shown} cannot be made: {reason}") from error
         used = gin.operative_config_str()
     check_hparams(made)
@@ -173,7 +167,7 @@ def setting_name(optimizer: str, setting: Config) -> str:
     Raises:
       LoptError: if the name cannot be a folder's.
     """
-    left = {complete_key(optimizer, k): v for k, v in setting.items()}
+    left = {gin_key(optimizer, k): v for k, v in setting.items()}
     name = _describe(optimizer, left)
     # What no reference leads to belongs to a default: a schedule that is one.
     name += "".join(f"_{k.replace('/', '.')}{_text(v)}" for k, v in left.items())
@@ -183,10 +177,10 @@ def setting_name(optimizer: str, setting: Config) -> str:
             "printable and without a slash."
         )
     size = len(os.fsencode(name))
-    if size > _MAX_NAME_BYTES:
+    if size > MAX_NAME_BYTES:
         raise LoptError(
             f"results of {name[:80]}... would be stored in a folder of {size} bytes, "
-            f"and file systems allow {_MAX_NAME_BYTES}: leave out what is the default "
+            f"and file systems allow {MAX_NAME_BYTES}: leave out what is the default "
             "anyway, or give the optimizer's fields shorter names by "
             "`hparam(default=..., short=...)`."
         )

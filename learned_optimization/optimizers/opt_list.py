@@ -35,6 +35,7 @@ from learned_optimization.optimizers.base import (
 )
 from learned_optimization.optimizers.learning_rate_schedules import WarmupConstantCosine
 from learned_optimization.optimizers.nadamw import NAdamW, NAdamWState
+from learned_optimization.tasks.datasets.locations import data_dir
 
 NUM_SETTINGS = 1_000
 KEYS = (
@@ -60,8 +61,7 @@ SHA256 = "774c4c189a6f75301c16c59dd9433c62f9a5d199c407de9a8df929d4c7702766"
 
 def opt_list_path() -> str:
     """Where the list is: `LOPT_OPT_LIST`, or `opt_list.json` in `LOPT_DATA_DIR`."""
-    data_dir = os.environ.get("LOPT_DATA_DIR") or "~/.cache/lopt/data"
-    default = filesystem.join(data_dir, "opt_list.json")
+    default = str(data_dir() / "opt_list.json")
     return os.path.expanduser(os.environ.get("LOPT_OPT_LIST") or default)
 
 

@@ -325,14 +325,23 @@ def test_a_schedule_is_part_of_the_name() -> None:
     assert first.name != second.name
 
 
+# What they do is all there is to say.
+WITHOUT_A_PAPER = {
+    "AdamExpDecayLR",
+    "AdamSqrtDecayLR",
+    "GradientAccumulator",
+    "GradientClipOptimizer",
+}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_is_documented_with_its_source(name: str) -> None:
     cls = get_optimizer(name)
     text = summary(cls)
     assert text.endswith(".")
     assert len(text) > 20
-    built_here = "schedule" in text or "learning rate" in text or "gradient" in text
-    assert re.search(r"\b(19|20)\d\d\b|arXiv:", cls.__doc__ or "") or built_here
+    has_source = re.search(r"\b(19|20)\d\d\b|arXiv:", cls.__doc__ or "")
+    assert has_source or name in WITHOUT_A_PAPER
 
 
 @pytest.mark.parametrize("name", NAMES)

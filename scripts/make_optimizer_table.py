@@ -26,10 +26,11 @@ _HEAD = """\
 {num_optimizers} optimizers and {num_sets} hparam sets. `lopt optimizers` and `lopt
 sets` list them; [a file of your own](own_sets.md) adds to them.
 
-Where optax has an optimizer it is optax's; each is stepped in the tests against
-an independent float64 implementation written from its paper. A `learning_rate`
-may be a [schedule](api/optimizers.md) wherever it may be a number. Some
-optimizers need more than gradients:
+Where optax has an optimizer it is optax's, but for Adan, whose differences optax
+0.2.8 weights otherwise than the paper, and NAdamW, which is OptList's. Each is
+stepped in the tests against an independent implementation written from its paper.
+A `learning_rate` may be a [schedule](api/optimizers.md) wherever it may be a
+number. Some optimizers need more than gradients:
 
 {needs}
 

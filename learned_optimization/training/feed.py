@@ -108,6 +108,13 @@ class Feed:
             self._layout.put(inputs, PartitionSpec()),
         )
 
+    def skip(self, num_blocks: int) -> None:
+        """Passes over the first blocks of a run, which were done before."""
+        updates = int(self._plan.updates_of_block[:num_blocks].sum())
+        batches = self._plan.eval_batches_of_block[:num_blocks]
+        for stream in self._streams:
+            stream.skip(updates, int(batches.sum()))
+
     def _read(
         self, train: list[np.ndarray], evals: list[np.ndarray]
     ) -> tuple[list[np.ndarray], list[np.ndarray], Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -54,17 +53,16 @@ class GridResult:
     devices: tuple[Device, ...]
 
 
-def join_chunks(plan: RunPlan, chunks: Sequence[ChunkOutputs]) -> dict[str, np.ndarray]:
+def curves_of(plan: RunPlan, joined: ChunkOutputs) -> dict[str, np.ndarray]:
     """The curves of a whole run.
 
     Args:
       plan: number of steps and evaluations.
-      chunks: outputs `[num_seeds, num_configs, ...]` of one chunk after another.
+      joined: outputs `[num_seeds, num_configs, ...]` of all its chunks.
 
     Returns:
       As `GridResult.curves`.
     """
-    joined = jax.tree.map(lambda *x: np.concatenate(x, axis=2), *chunks)
     # [seeds, configs, ...] on the devices, [configs, seeds, ...] in files.
     joined = jax.tree.map(lambda x: np.swapaxes(x, 0, 1), joined)
     curves = {

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.cost import cost
+from learned_optimization.training.checkpoint import Checkpoint, RunStoppedError, join
 from learned_optimization.training.feed import FedChunk, Feed, max_blocks
 from learned_optimization.training.grid import (
     Device,
@@ -23,13 +21,13 @@ from learned_optimization.training.grid import (
     map_in_groups,
     stack_hparams,
 )
+from learned_optimization.training.initial import initializer_of, key_words
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.program import (
-    INIT_KEY,
     ChunkOutputs,
     TrialProgram,
 )
-from learned_optimization.training.results import GridResult, Progress, join_chunks
+from learned_optimization.training.results import GridResult, Progress, curves_of
 from learned_optimization.training.trial_data import Pool
 
 # Arithmetic of one step of the trials that a device trains side by side.
@@ -46,6 +44,7 @@ def run_grid(
     eval_task: Task | None = None,
     devices: Sequence[Device] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> GridResult:
     """Trains every optimizer with every key.
 
@@ -59,6 +58,8 @@ def run_grid(
       eval_task: the task evaluated; `task` if None.
       devices: devices to run on; all local ones if None.
       on_progress: called after every chunk.
+      checkpoint: where to go on from and to save to, now and then and when told
+        to stop; the caller removes it once the result is kept.
 
     Returns:
       The curves, and how long they took.
@@ -66,6 +67,7 @@ def run_grid(
     Raises:
       DataNotFoundError: if the task's data is not at hand.
       LoptError: if the optimizers cannot run in one program.
+      RunStoppedError: if the checkpoint says to stop; what was done is saved.
     """
     eval_task = eval_task or task
     train_pool = Pool.of(task.datasets)
@@ -86,9 +88,9 @@ def run_grid(
         block_updates=plan.block_updates,
         max_blocks=max_blocks(plan, train_pool, eval_pool, len(keys)),
     )
-    words = [_key_words(key) for key in keys]
+    words = [key_words(key) for key in keys]
     runner = _GridRunner(program, layout, plan, hparams, words)
-    return runner.run(on_progress or (lambda progress: None))
+    return runner.run(on_progress or (lambda progress: None), checkpoint)
 
 
 class _GridRunner:
@@ -129,7 +131,7 @@ class _GridRunner:
         # One seed at a time, so that a seed's initial parameters do not depend
         # on which other seeds run with it.
         start = time.perf_counter()
-        draw = _initializer_of(program.task)
+        draw = initializer_of(program.task)
         drawn = [draw(words) for words in keys]
         self._compile_seconds += time.perf_counter() - start
         initial = jax.tree.map(lambda *x: np.stack(x), *layout.pad_seeds(drawn))
@@ -215,11 +217,36 @@ class _GridRunner:
         size = int(_SECONDS_A_CHUNK / max(seconds_a_block, 1e-9))
         return max(1, min(size, self._program.max_blocks))
 
-    def run(self, on_progress: Callable[[Progress], None]) -> GridResult:
+    def _resume(self, checkpoint: Checkpoint) -> tuple[int, list[ChunkOutputs]]:
+        """Goes to where a checkpoint was made; returns blocks done and curves."""
+        saved = checkpoint.load(self._unpadded_state())
+        if saved is None:
+            return 0, []
+        layout = self._layout
+        rows, columns = (
+            np.minimum(np.arange(padded), size - 1)
+            for padded, size in zip(
+                layout.padded, (layout.num_seeds, layout.num_configs), strict=True
+            )
+        )
+        padded = jax.tree.map(lambda x: x[rows][:, columns], saved.opt_state)
+        self._opt_state = layout.put(padded, layout.over_grid)
+        self._feed.skip(saved.blocks_done)
+        self._run_seconds = saved.run_seconds
+        return saved.blocks_done, [saved.chunk]
+
+    def _unpadded_state(self) -> Any:
+        seeds, configs = self._layout.num_seeds, self._layout.num_configs
+        return jax.tree.map(lambda x: np.asarray(x)[:seeds, :configs], self._opt_state)
+
+    def run(
+        self, on_progress: Callable[[Progress], None], checkpoint: Checkpoint | None
+    ) -> GridResult:
         plan, layout = self._plan, self._layout
-        chunks: list[ChunkOutputs] = []
-        done, size, next_size = 0, 1, 1
+        done, chunks = self._resume(checkpoint) if checkpoint else (0, [])
+        size = min(1, plan.num_evals - done)
         inputs = self._feed.inputs(done, size)
+        next_size = size
         while size:
             compile_seconds, start = self._compile_seconds, time.perf_counter()
             outputs = self._start(inputs)
@@ -233,23 +260,38 @@ class _GridRunner:
             self._run_seconds += seconds
             chunks.append(chunk)
             done += size
-            on_progress(
-                Progress(
-                    updates_done=int(plan.updates_of_block[:done].sum()),
-                    num_updates=plan.num_steps + 1,
-                    num_trials=layout.num_seeds * layout.num_configs,
-                    num_diverged=int(np.sum(~np.isfinite(chunk.train_loss[:, :, -1]))),
-                    run_seconds=self._run_seconds,
-                    compile_seconds=self._compile_seconds,
-                )
-            )
+            on_progress(self._progress(done, chunk))
+            if checkpoint and next_size:
+                self._maybe_save(checkpoint, done, chunks)
             size, next_size = next_size, self._blocks_in(seconds / size)
 
         return GridResult(
-            curves=join_chunks(plan, chunks),
+            curves=curves_of(plan, join(chunks)),
             run_seconds=self._run_seconds,
             compile_seconds=self._compile_seconds,
             devices=tuple(layout.mesh.devices.flat),
+        )
+
+    def _maybe_save(
+        self, checkpoint: Checkpoint, done: int, chunks: list[ChunkOutputs]
+    ) -> None:
+        stop = checkpoint.should_stop()
+        if stop or checkpoint.is_due():
+            checkpoint.save(done, self._unpadded_state(), chunks, self._run_seconds)
+        if stop:
+            raise RunStoppedError(
+                f"stopped after {self._progress(done, chunks[-1]).updates_done} updates"
+            )
+
+    def _progress(self, done: int, chunk: ChunkOutputs) -> Progress:
+        plan, layout = self._plan, self._layout
+        return Progress(
+            updates_done=int(plan.updates_of_block[:done].sum()),
+            num_updates=plan.num_steps + 1,
+            num_trials=layout.num_seeds * layout.num_configs,
+            num_diverged=int(np.sum(~np.isfinite(chunk.train_loss[:, :, -1]))),
+            run_seconds=self._run_seconds,
+            compile_seconds=self._compile_seconds,
         )
 
 
@@ -264,41 +306,3 @@ def _trials_at_once(task: Task) -> int:
     except NotImplementedError:
         flops = 0
     return max(1, int(_FLOPS_AT_ONCE / max(flops, 1)))
-
-
-def _initializer(task: Task) -> Callable[[np.ndarray], Any]:
-    """Draws parameters and model state from the words of a key."""
-
-    def draw(words: jax.Array) -> Any:
-        key = jax.random.wrap_key_data(words)
-        return task.init_with_state(jax.random.fold_in(key, INIT_KEY))
-
-    return jax.jit(draw)
-
-
-# Compiled once for all sets on a task.
-_cached_initializer = lru_cache(maxsize=8)(_initializer)
-
-
-def _initializer_of(task: Task) -> Callable[[np.ndarray], Any]:
-    # Only a frozen dataclass is known to draw the same as one equal to it.
-    params = getattr(task, "__dataclass_params__", None)
-    frozen = params is not None and params.frozen
-    return _cached_initializer(task) if frozen else _initializer(task)
-
-
-def _key_words(key: Any) -> np.ndarray:
-    """The words of a PRNG key, new or old style."""
-    if not isinstance(key, (jax.Array, np.ndarray)):
-        raise LoptError(
-            f"a key must be a jax PRNG key, e.g. jax.random.PRNGKey(0), got {key!r}."
-        )
-    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        default = jax.random.key_impl(jax.random.key(0))
-        if jax.random.key_impl(key) != default:
-            raise LoptError(
-                f"keys must be of jax's default kind, {default}, got "
-                f"{jax.random.key_impl(key)}."
-            )
-        key = jax.random.key_data(key)
-    return np.asarray(key)

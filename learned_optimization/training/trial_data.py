@@ -106,6 +106,13 @@ class SeedStreams:
                 for split in EVAL_SPLITS
             ]
 
+    def skip(self, num_updates: int, num_eval_batches: int) -> None:
+        """Passes over the indices of the next updates and evaluated batches."""
+        if self._train is not None:
+            self._train.skip(num_updates * self._train_batch)
+        for stream in self._evals or []:
+            stream.skip(num_eval_batches * self._eval_batch)
+
     def train_indices(self, num_updates: int) -> np.ndarray:
         """Examples of the next updates, int32 `[num_updates, batch_size]`."""
         if self._train is None:

@@ -49,6 +49,13 @@ class EpochStream:
         self._pending = flat[count:].copy()
         return flat[:count].reshape(shape)
 
+    def skip(self, count: int) -> None:
+        """Passes over the next `count` indices."""
+        while count:
+            part = min(count, _LARGE)
+            self.take(part)
+            count -= part
+
     def _next(self, count: int) -> np.ndarray:
         """The rest of an epoch, or at least its next `count` indices."""
         if self._num <= _LARGE:

@@ -9,7 +9,6 @@ whenever the same grid is run again on the same machine.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 import jax
@@ -18,6 +17,7 @@ import numpy as np
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
+from learned_optimization.training.backend import keep_compiled, use_all_cores
 from learned_optimization.training.grid import Device
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.results import GridResult, Progress
@@ -30,6 +30,7 @@ __all__ = [
     "GridResult",
     "Progress",
     "RunPlan",
+    "keep_compiled",
     "multi_trial_training_curves",
     "single_task_training_curves",
     "trial_curves",
@@ -149,27 +150,3 @@ def trial_curves(result: GridResult, config: int, seed: int) -> dict[str, np.nda
         name: values if name.endswith("/xs") else values[config, seed]
         for name, values in result.curves.items()
     }
-
-
-def _num_cores() -> int:
-    # Not every system can say which cores this process may use.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def use_all_cores() -> None:
-    """Makes every processor core a jax device of its own.
-
-    Small models gain far more from several trials side by side than from
-    several threads in one matrix product. To be called before jax first
-    computes; the command line does. A later call, or a machine whose default
-    backend is not the CPU, is left as it is.
-    """
-    if "JAX_NUM_CPU_DEVICES" in os.environ:
-        return
-    try:
-        jax.config.update("jax_num_cpu_devices", _num_cores())
-    except RuntimeError:
-        # The backend is up already and keeps the devices it has.
-        return

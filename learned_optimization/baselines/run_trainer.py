@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from learned_optimization import configuration
 from learned_optimization.baselines.gin_command import run_gin_command
 from learned_optimization.baselines.inner_training import inner_train_task
-from learned_optimization.eval_training import EVAL_SPLITS, use_all_cores
+from learned_optimization.eval_training import EVAL_SPLITS, keep_compiled, use_all_cores
 
 __all__ = ["inner_train_task", "main"]
 
@@ -38,6 +38,7 @@ def train_and_print() -> None:
       LoptError: if the configuration is wrong or the data is not at hand.
     """
     use_all_cores()
+    keep_compiled()
     result = configuration.call_bound(inner_train_task)
     assert result is not None
     for split in EVAL_SPLITS:

@@ -29,10 +29,11 @@ def quickstart(output: Output = Path("quickstart.png")) -> None:
     from learned_optimization.baselines.hparam_sets import get_hparam_set
     from learned_optimization.cli.plot import check_output, draw
     from learned_optimization.cli.sweep import run_and_archive
-    from learned_optimization.eval_training import use_all_cores
+    from learned_optimization.eval_training import keep_compiled, use_all_cores
 
     check_output(output)
     use_all_cores()
+    keep_compiled()
     hparam_sets = [get_hparam_set(name) for name in SETS]
     trials = sum(s.num_trials for s in hparam_sets)
     typer.echo(f"{TASK}: {len(SETS)} sets, {trials} trials of 1,000 steps")

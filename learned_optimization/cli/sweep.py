@@ -33,12 +33,13 @@ def sweep(
 
     Ctrl-C stops it; the same command goes on where it was.
     """
-    from learned_optimization.eval_training import use_all_cores
+    from learned_optimization.eval_training import keep_compiled, use_all_cores
     from learned_optimization.tasks import registry
 
     hparam_sets = chosen_sets(sets, set_files, imports)
     registry.get(task)
     use_all_cores()
+    keep_compiled()
     load_gin(gin_file, gin_bindings)
     run_and_archive(task, hparam_sets, archive)
 

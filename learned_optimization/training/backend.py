@@ -1,0 +1,73 @@
+"""How jax is set up for whole training runs: devices, and kept programs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+import jax
+
+# Programs that compile faster than this are not worth a file.
+_LEAST_COMPILE_SECONDS = 0.3
+_CACHE_BYTES = 2 << 30
+
+
+def use_all_cores() -> None:
+    """Makes every processor core a jax device of its own.
+
+    Small models gain far more from several trials side by side than from
+    several threads in one matrix product. To be called before jax first
+    computes; the command line does. A later call, or a machine whose default
+    backend is not the CPU, is left as it is.
+    """
+    if "JAX_NUM_CPU_DEVICES" in os.environ:
+        return
+    try:
+        jax.config.update("jax_num_cpu_devices", _num_cores())
+    except RuntimeError:
+        # The backend is up already and keeps the devices it has.
+        return
+
+
+def keep_compiled() -> None:
+    """Keeps compiled programs on disk, for the next run of the same kind.
+
+    They go to `LOPT_CACHE_DIR` (`~/.cache/lopt`), a folder for each kind of
+    processor: a program compiled for one may not run on another. A program holds
+    no learning rate of a set, so all runs of a set's kind share it. Processes may
+    share the folder; the oldest programs go when it holds more than 2 GiB. Where
+    `JAX_COMPILATION_CACHE_DIR` is set, jax's own choice is left as it is.
+    """
+    if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
+        return
+    root = os.environ.get("LOPT_CACHE_DIR") or "~/.cache/lopt"
+    folder = Path(root).expanduser() / "programs" / _processor()
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", _CACHE_BYTES)
+    jax.config.update(
+        "jax_persistent_cache_min_compile_time_secs", _LEAST_COMPILE_SECONDS
+    )
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def _num_cores() -> int:
+    # Not every system can say which cores this process may use.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    """Equal for processors that run each other's programs."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    # What a processor can do, as Linux lists it for each core.
+    abilities = sorted(
+        {line for line in lines if line.startswith(("flags", "Features"))}
+    )
+    text = "\n".join([platform.system(), platform.machine(), *sorted(abilities)])
+    return f"{platform.machine()}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -18,6 +18,7 @@ from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
 from learned_optimization.training.backend import keep_compiled, use_all_cores
+from learned_optimization.training.checkpoint import Checkpoint, RunStoppedError
 from learned_optimization.training.grid import Device
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.results import GridResult, Progress
@@ -26,10 +27,12 @@ from learned_optimization.training.trial_data import EVAL_SPLITS
 
 __all__ = [
     "EVAL_SPLITS",
+    "Checkpoint",
     "Device",
     "GridResult",
     "Progress",
     "RunPlan",
+    "RunStoppedError",
     "keep_compiled",
     "multi_trial_training_curves",
     "single_task_training_curves",
@@ -102,6 +105,7 @@ def multi_trial_training_curves(
     eval_task: Task | None = None,
     devices: Sequence[Device] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> GridResult:
     """Trains one task with every optimizer and every key, all at once.
 
@@ -118,6 +122,7 @@ def multi_trial_training_curves(
       eval_task: the task evaluated; `task` if None.
       devices: where to run; all local devices if None.
       on_progress: called now and then with how far the run has come.
+      checkpoint: where the run goes on from, and saves itself to.
 
     Returns:
       Curves as of `single_task_training_curves` with leading axes
@@ -126,6 +131,7 @@ def multi_trial_training_curves(
     Raises:
       LoptError: if a number is below 1, the optimizers cannot share a program,
         or the task's data is not at hand.
+      RunStoppedError: if the checkpoint says to stop; what was done is saved.
     """
     if len(opts) == 0 or len(keys) == 0:
         raise LoptError(
@@ -141,6 +147,7 @@ def multi_trial_training_curves(
         eval_task=eval_task,
         devices=devices,
         on_progress=on_progress,
+        checkpoint=checkpoint,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from learned_optimization import configuration, filesystem
+from learned_optimization.baselines.checkpoints import checkpoint_of
 from learned_optimization.baselines.hparam_sets import HParamSet
 from learned_optimization.baselines.inner_training import (
     collecting_trials,
@@ -135,16 +136,18 @@ def run_sweep(
     task_names: Sequence[str],
     hparam_sets: Sequence[HParamSet],
     observer: Observer | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> SweepSummary:
     """Trains every trial of the sets on the tasks that has no result yet.
 
-    Results are written grid by grid: interrupted, a sweep loses the grid it was
-    at and goes on from there when it is called again.
+    Results are written grid by grid, and the grid at hand is saved every minute:
+    killed, a sweep goes on from there when it is called again.
 
     Args:
       task_names: names of fixed tasks.
       hparam_sets: the sets.
       observer: told how it goes.
+      should_stop: asked now and then; a sweep that is to stop saves where it is.
 
     Returns:
       Counts and times.
@@ -152,6 +155,7 @@ def run_sweep(
     Raises:
       LoptError: if a name or setting is wrong, data is not at hand, or the
         result directory cannot be written; before anything is trained.
+      RunStoppedError: if it was told to stop.
     """
     observer = observer or SilentObserver()
     summary = SweepSummary()
@@ -178,7 +182,7 @@ def run_sweep(
         sum(trial.plan.num_steps + 1 for trial in missing),
     )
     for grid in grids:
-        _run_grid(grid, observer, summary)
+        _run_grid(grid, observer, summary, should_stop)
     return summary
 
 
@@ -189,10 +193,17 @@ def check_data(tasks: Iterable[Task]) -> None:
             datasets.load()
 
 
-def _run_grid(grid: TrialGrid, observer: Observer, summary: SweepSummary) -> None:
-    results = grid.run(partial(observer.progressed, grid))
+def _run_grid(
+    grid: TrialGrid,
+    observer: Observer,
+    summary: SweepSummary,
+    should_stop: Callable[[], bool],
+) -> None:
+    checkpoint = checkpoint_of(grid, should_stop)
+    results = grid.run(partial(observer.progressed, grid), checkpoint)
     for _, result in results:
         write_baseline_result(result)
+    checkpoint.remove()
     num_diverged = sum(str(result["status"]) == "diverged" for _, result in results)
     first = results[0][1]
     summary.num_diverged += num_diverged

@@ -16,6 +16,7 @@ import numpy as np
 from learned_optimization.baselines.utils import Result, get_save_dir
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import (
+    Checkpoint,
     Device,
     GridResult,
     Progress,
@@ -100,7 +101,9 @@ class TrialGrid:
         return list(itertools.chain.from_iterable(self.rows))
 
     def run(
-        self, on_progress: Callable[[Progress], None] | None = None
+        self,
+        on_progress: Callable[[Progress], None] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> list[tuple[Trial, Result]]:
         """Trains all trials and returns each with what its result file holds."""
         first = self.rows[0][0]
@@ -115,6 +118,7 @@ class TrialGrid:
             eval_task=first.eval_task,
             devices=None if first.device is None else [first.device],
             on_progress=on_progress,
+            checkpoint=checkpoint,
         )
         return [
             (trial, result_record(trial, result, c, s, len(self.trials)))
@@ -228,7 +232,7 @@ def result_record(
         "schema_version": np.int64(SCHEMA_VERSION),
         "status": "done" if finite[-1] else "diverged",
         "synthetic_data": np.bool_(trial.is_synthetic),
-        "versions": "\n".join(_versions()),
+        "versions": "\n".join(versions()),
         "timing/run_seconds_per_trial": np.float64(result.run_seconds / num_trials),
         "timing/run_seconds": np.float64(result.run_seconds),
         "timing/compile_seconds": np.float64(result.compile_seconds),
@@ -237,7 +241,8 @@ def result_record(
     return {key: np.asarray(value) for key, value in record.items()}
 
 
-def _versions() -> list[str]:
+def versions() -> list[str]:
+    """`package==version` of all that decides a curve."""
     lines = [f"python=={python_version()}"]
     for package in _RECORDED_PACKAGES:
         try:

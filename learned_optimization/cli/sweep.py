@@ -54,17 +54,17 @@ def run_and_archive(task: str, hparam_sets: list, archive: bool = True) -> None:
         get_root_baseline_dir,
     )
     from learned_optimization.cli.progress import ProgressBar
+    from learned_optimization.cli.signals import stop_requests
+    from learned_optimization.eval_training import RunStoppedError
 
     if archive:
         filesystem.check_writable(get_baseline_archive_rootdir())
-    with ProgressBar() as bar:
+    with ProgressBar() as bar, stop_requests() as should_stop:
         try:
-            summary = run_sweep([task], hparam_sets, bar)
-        except KeyboardInterrupt:
+            summary = run_sweep([task], hparam_sets, bar, should_stop)
+        except (KeyboardInterrupt, RunStoppedError):
             bar.stop()
-            typer.echo(
-                "stopped; finished trials are kept. The same command goes on.", err=True
-            )
+            typer.echo("stopped; the same command goes on from there.", err=True)
             raise typer.Exit(130) from None
     for path in summary.unreadable:
         typer.echo(f"warning: unreadable, its trial ran again: {path}", err=True)

@@ -1,0 +1,41 @@
+"""Ctrl-C and SIGTERM ask a run to stop where it can be taken up again."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import typer
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Within it the first signal asks to stop; a second stops at once.
+
+    Yields:
+      A function that says whether to stop.
+    """
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        del frame
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        name = signal.Signals(number).name
+        typer.echo(
+            f"{name}: stopping once the step at hand is saved (again: at once)",
+            err=True,
+        )
+
+    before = {s: signal.signal(s, ask) for s in _SIGNALS}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -22,7 +22,8 @@ from learned_optimization.training.checkpoint import Checkpoint, RunStoppedError
 from learned_optimization.training.grid import Device
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.results import GridResult, Progress
-from learned_optimization.training.run import run_grid
+from learned_optimization.training.run import OutOfMemoryWarning, run_grid
+from learned_optimization.training.strategy import Strategy
 from learned_optimization.training.trial_data import EVAL_SPLITS
 
 __all__ = [
@@ -30,9 +31,11 @@ __all__ = [
     "Checkpoint",
     "Device",
     "GridResult",
+    "OutOfMemoryWarning",
     "Progress",
     "RunPlan",
     "RunStoppedError",
+    "Strategy",
     "keep_compiled",
     "multi_trial_training_curves",
     "single_task_training_curves",
@@ -106,6 +109,8 @@ def multi_trial_training_curves(
     devices: Sequence[Device] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    strategy: Strategy | None = None,
+    similar_runs: float = 1.0,
 ) -> GridResult:
     """Trains one task with every optimizer and every key, all at once.
 
@@ -123,6 +128,9 @@ def multi_trial_training_curves(
       devices: where to run; all local devices if None.
       on_progress: called now and then with how far the run has come.
       checkpoint: where the run goes on from, and saves itself to.
+      strategy: how a device computes its share; if None, the fastest known.
+      similar_runs: the work of this and of coming runs that will use the
+        strategy, in runs like this one: much work is worth some measuring.
 
     Returns:
       Curves as of `single_task_training_curves` with leading axes
@@ -148,6 +156,8 @@ def multi_trial_training_curves(
         devices=devices,
         on_progress=on_progress,
         checkpoint=checkpoint,
+        strategy=strategy,
+        similar_runs=similar_runs,
     )
 
 

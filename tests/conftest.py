@@ -26,6 +26,7 @@ def own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOPT_BASELINE_DIR", str(tmp_path / "baselines"))
     monkeypatch.setenv("LOPT_BASELINE_ARCHIVES_DIR", str(tmp_path / "archives"))
     monkeypatch.setenv("LOPT_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("LOPT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("LOPT_SYNTHETIC_DATA", raising=False)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.trials import SCHEMA_VERSION, TrialGrid, versions
 from learned_optimization.baselines.utils import get_root_baseline_dir
+from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Checkpoint
+from learned_optimization.tasks.base import setting_of
 
 _FOLDER = ".checkpoints"
 
@@ -17,23 +20,43 @@ def checkpoint_of(grid: TrialGrid, should_stop: Callable[[], bool]) -> Checkpoin
     """The checkpoint of a grid, below `LOPT_BASELINE_DIR`.
 
     It belongs to these very trials under these versions of the packages: under
-    others the run begins anew, since its curve might differ.
+    others the run begins anew, since its curve might differ. It is renewed every
+    minute, or every `LOPT_CHECKPOINT_SECONDS`.
 
     Args:
       grid: the trials.
       should_stop: asked after every chunk of the run.
+
+    Raises:
+      LoptError: if `LOPT_CHECKPOINT_SECONDS` is not a number of seconds.
     """
     first = grid.rows[0][0]
     identity = "\n".join(
         [
             f"schema {SCHEMA_VERSION}",
             *versions(),
-            f"{first.task_name} {first.task!r}",
-            f"{first.eval_task_name} {first.eval_task!r}",
+            f"{first.task_name} {setting_of(first.task)}",
+            f"{first.eval_task_name} {setting_of(first.eval_task)}",
             f"{first.plan} synthetic={first.is_synthetic}",
             *(f"{t.opt_name} {t.opt.name} seed {t.seed}" for t in grid.trials),
         ]
     )
     digest = hashlib.sha256(identity.encode()).hexdigest()[:24]
     path = filesystem.join(get_root_baseline_dir(), _FOLDER, f"{digest}.npz")
-    return Checkpoint(path, identity, should_stop=should_stop)
+    checkpoint = Checkpoint(path, identity, should_stop=should_stop)
+    if seconds := os.environ.get("LOPT_CHECKPOINT_SECONDS"):
+        checkpoint.seconds_between = _seconds(seconds)
+    return checkpoint
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise LoptError(
+            "LOPT_CHECKPOINT_SECONDS must be a number of seconds of at least 0, "
+            f"got {text!r}."
+        )
+    return seconds

@@ -23,11 +23,12 @@ from learned_optimization.baselines.repetitions import (
 )
 from learned_optimization.baselines.trials import Trial, TrialGrid, make_grids
 from learned_optimization.baselines.utils import (
+    Result,
     get_root_baseline_dir,
     write_baseline_result,
 )
 from learned_optimization.errors import LoptError
-from learned_optimization.eval_training import Progress
+from learned_optimization.eval_training import Progress, Strategy
 from learned_optimization.tasks.base import Task
 
 # How a trial is run, not what it is.
@@ -137,6 +138,7 @@ def run_sweep(
     hparam_sets: Sequence[HParamSet],
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    strategy: Strategy | None = None,
 ) -> SweepSummary:
     """Trains every trial of the sets on the tasks that has no result yet.
 
@@ -148,6 +150,7 @@ def run_sweep(
       hparam_sets: the sets.
       observer: told how it goes.
       should_stop: asked now and then; a sweep that is to stop saves where it is.
+      strategy: how devices compute their shares; if None, the fastest known.
 
     Returns:
       Counts and times.
@@ -176,13 +179,23 @@ def run_sweep(
         check_data(trial.task for trial in missing)
         for trial in missing:
             trial.opt.prepare()
+    updates_of_task: dict[str, int] = defaultdict(int)
+    for grid in grids:
+        updates_of_task[grid.task_name] += grid.num_updates
     observer.started(
-        summary.num_trials,
-        summary.num_skipped,
-        sum(trial.plan.num_steps + 1 for trial in missing),
+        summary.num_trials, summary.num_skipped, sum(updates_of_task.values())
     )
     for grid in grids:
-        _run_grid(grid, observer, summary, should_stop)
+        checkpoint = checkpoint_of(grid, should_stop)
+        results = grid.run(
+            partial(observer.progressed, grid),
+            checkpoint,
+            strategy,
+            similar_runs=updates_of_task[grid.task_name] / grid.num_updates,
+        )
+        updates_of_task[grid.task_name] -= grid.num_updates
+        _keep(grid, results, observer, summary)
+        checkpoint.remove()
     return summary
 
 
@@ -193,21 +206,18 @@ def check_data(tasks: Iterable[Task]) -> None:
             datasets.load()
 
 
-def _run_grid(
+def _keep(
     grid: TrialGrid,
+    results: Sequence[tuple[Trial, Result]],
     observer: Observer,
     summary: SweepSummary,
-    should_stop: Callable[[], bool],
 ) -> None:
-    checkpoint = checkpoint_of(grid, should_stop)
-    results = grid.run(partial(observer.progressed, grid), checkpoint)
     for _, result in results:
         write_baseline_result(result)
-    checkpoint.remove()
     num_diverged = sum(str(result["status"]) == "diverged" for _, result in results)
     first = results[0][1]
     summary.num_diverged += num_diverged
-    summary.trial_steps += sum(t.plan.num_steps + 1 for t in grid.trials)
+    summary.trial_steps += grid.num_updates
     summary.run_seconds += float(first["timing/run_seconds"])
     summary.compile_seconds += float(first["timing/compile_seconds"])
     observer.finished(grid, num_diverged)

@@ -21,6 +21,7 @@ from learned_optimization.eval_training import (
     GridResult,
     Progress,
     RunPlan,
+    Strategy,
     multi_trial_training_curves,
     trial_curves,
 )
@@ -100,12 +101,27 @@ class TrialGrid:
         """All trials, configuration by configuration."""
         return list(itertools.chain.from_iterable(self.rows))
 
+    @property
+    def task_name(self) -> str:
+        """Name the results are stored under."""
+        return self.rows[0][0].task_name
+
+    @property
+    def num_updates(self) -> int:
+        """Updates of all trials together."""
+        return sum(trial.plan.num_steps + 1 for trial in self.trials)
+
     def run(
         self,
         on_progress: Callable[[Progress], None] | None = None,
         checkpoint: Checkpoint | None = None,
+        strategy: Strategy | None = None,
+        similar_runs: float = 1.0,
     ) -> list[tuple[Trial, Result]]:
-        """Trains all trials and returns each with what its result file holds."""
+        """Trains all trials and returns each with what its result file holds.
+
+        The arguments are those of `multi_trial_training_curves`.
+        """
         first = self.rows[0][0]
         result = multi_trial_training_curves(
             first.task,
@@ -119,6 +135,8 @@ class TrialGrid:
             devices=None if first.device is None else [first.device],
             on_progress=on_progress,
             checkpoint=checkpoint,
+            strategy=strategy,
+            similar_runs=similar_runs,
         )
         return [
             (trial, result_record(trial, result, c, s, len(self.trials)))
@@ -233,6 +251,7 @@ def result_record(
         "status": "done" if finite[-1] else "diverged",
         "synthetic_data": np.bool_(trial.is_synthetic),
         "versions": "\n".join(versions()),
+        "strategy": str(result.strategy),
         "timing/run_seconds_per_trial": np.float64(result.run_seconds / num_trials),
         "timing/run_seconds": np.float64(result.run_seconds),
         "timing/compile_seconds": np.float64(result.compile_seconds),

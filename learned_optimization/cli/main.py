@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -59,8 +60,15 @@ def _options(
     del version
 
 
+def _one_line(message: Warning | str, *where: object, **options: object) -> str:
+    """A warning as the command line prints it: its text, not where it arose."""
+    del where, options
+    return f"warning: {message}\n"
+
+
 def main() -> None:
     """Runs the command; an error a user can mend is one line and exit code 2."""
+    warnings.formatwarning = _one_line
     try:
         app()
     except LoptError as error:

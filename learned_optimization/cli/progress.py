@@ -18,9 +18,14 @@ from learned_optimization.baselines.trials import TrialGrid
 
 
 class ProgressBar:
-    """An `Observer` that draws a bar, or prints a line a grid without a terminal."""
+    """An `Observer` that draws a bar, or prints a line a grid without a terminal.
 
-    def __init__(self) -> None:
+    Args:
+      verbose: also print how each grid is computed.
+    """
+
+    def __init__(self, verbose: bool = False) -> None:
+        self._verbose = verbose
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -33,6 +38,7 @@ class ProgressBar:
         )
         self._row = self._bar.add_task("starting", total=1, rate="", diverged=0)
         self._finished_updates = self._finished_diverged = 0
+        self._grid: TrialGrid | None = None
         self._start = time.monotonic()
 
     def __enter__(self) -> ProgressBar:
@@ -56,6 +62,13 @@ class ProgressBar:
 
     def progressed(self, grid: TrialGrid, progress: eval_training.Progress) -> None:
         """Moves the bar."""
+        if self._verbose and grid is not self._grid:
+            self._grid = grid
+            self._console.print(
+                f"{type(grid.rows[0][0].opt).__name__}: {progress.num_trials} trials "
+                f"on {progress.num_devices} devices, {progress.strategy}, compiled in "
+                f"{progress.compile_seconds:.1f} s"
+            )
         done = progress.updates_done * progress.num_trials
         rate = done / max(progress.run_seconds, 1e-9)
         self._bar.update(
@@ -69,7 +82,7 @@ class ProgressBar:
     def finished(self, grid: TrialGrid, num_diverged: int) -> None:
         """Adds a finished grid to what is done."""
         trials = grid.trials
-        self._finished_updates += sum(t.plan.num_steps + 1 for t in trials)
+        self._finished_updates += grid.num_updates
         self._finished_diverged += num_diverged
         if not self._console.is_terminal:
             self._console.print(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,10 @@ from learned_optimization.cli.options import (
     load_gin,
 )
 
+if TYPE_CHECKING:
+    from learned_optimization.baselines.hparam_set import HParamSet
+    from learned_optimization.eval_training import Strategy
+
 
 def sweep(
     task: TaskName,
@@ -26,6 +30,16 @@ def sweep(
     archive: Annotated[
         bool, typer.Option(help="Archive each set once it is complete.")
     ] = True,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="How devices compute their trials: 'auto' measures, or for example "
+            "'trials_at_once=8,library_kernels=no'."
+        ),
+    ] = "auto",
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Print the strategies.")
+    ] = False,
     gin_file: GinFiles = None,
     gin_bindings: GinBindings = None,
 ) -> None:
@@ -33,7 +47,11 @@ def sweep(
 
     Ctrl-C stops it; the same command goes on where it was.
     """
-    from learned_optimization.eval_training import keep_compiled, use_all_cores
+    from learned_optimization.eval_training import (
+        Strategy,
+        keep_compiled,
+        use_all_cores,
+    )
     from learned_optimization.tasks import registry
 
     hparam_sets = chosen_sets(sets, set_files, imports)
@@ -41,10 +59,17 @@ def sweep(
     use_all_cores()
     keep_compiled()
     load_gin(gin_file, gin_bindings)
-    run_and_archive(task, hparam_sets, archive)
+    chosen = None if strategy == "auto" else Strategy.parse(strategy)
+    run_and_archive(task, hparam_sets, archive, chosen, verbose)
 
 
-def run_and_archive(task: str, hparam_sets: list, archive: bool = True) -> None:
+def run_and_archive(
+    task: str,
+    hparam_sets: list[HParamSet],
+    archive: bool = True,
+    strategy: Strategy | None = None,
+    verbose: bool = False,
+) -> None:
     """Runs a sweep under a progress bar, prints what it did, and archives."""
     from learned_optimization import filesystem
     from learned_optimization.baselines import archiving
@@ -59,9 +84,9 @@ def run_and_archive(task: str, hparam_sets: list, archive: bool = True) -> None:
 
     if archive:
         filesystem.check_writable(get_baseline_archive_rootdir())
-    with ProgressBar() as bar, stop_requests() as should_stop:
+    with ProgressBar(verbose) as bar, stop_requests() as should_stop:
         try:
-            summary = run_sweep([task], hparam_sets, bar, should_stop)
+            summary = run_sweep([task], hparam_sets, bar, should_stop, strategy)
         except (KeyboardInterrupt, RunStoppedError):
             bar.stop()
             typer.echo("stopped; the same command goes on from there.", err=True)

@@ -7,6 +7,7 @@ state (batch-norm statistics, say) overrides `init_with_state` and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -231,6 +232,15 @@ def get_task_from_name(name: str) -> Task:
     from learned_optimization.tasks import registry
 
     return registry.get(name).make()
+
+
+def setting_of(task: Task) -> str:
+    """What a task is, as text that is the same in every process.
+
+    Functions among its settings, such as an activation, are told apart only by
+    the task's name.
+    """
+    return re.sub(r" at 0x[0-9a-f]+", "", f"{task.name} {task!r}")
 
 
 def softmax_cross_entropy(*, logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -42,14 +42,18 @@ def keep_compiled() -> None:
     """
     if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         return
-    root = os.environ.get("LOPT_CACHE_DIR") or "~/.cache/lopt"
-    folder = Path(root).expanduser() / "programs" / _processor()
+    folder = cache_dir() / "programs" / processor()
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", _CACHE_BYTES)
     jax.config.update(
         "jax_persistent_cache_min_compile_time_secs", _LEAST_COMPILE_SECONDS
     )
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def cache_dir() -> Path:
+    """`LOPT_CACHE_DIR`, `~/.cache/lopt` unless set: what may be deleted any time."""
+    return Path(os.environ.get("LOPT_CACHE_DIR") or "~/.cache/lopt").expanduser()
 
 
 def _num_cores() -> int:
@@ -59,7 +63,7 @@ def _num_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _processor() -> str:
+def processor() -> str:
     """Equal for processors that run each other's programs."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

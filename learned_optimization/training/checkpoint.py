@@ -19,6 +19,7 @@ from learned_optimization import filesystem
 from learned_optimization.errors import DamagedFileError
 from learned_optimization.npz import read_npz, write_npz
 from learned_optimization.training.program import ChunkOutputs
+from learned_optimization.training.strategy import Strategy
 
 # Between two checkpoints pass this many seconds,
 _SECONDS_BETWEEN = 60.0
@@ -39,12 +40,14 @@ class Saved:
       opt_state: the trials' states, `[seeds, configs, ...]` without padding.
       chunk: the curves up to there, `[seeds, configs, ...]`.
       run_seconds: seconds spent on them.
+      strategy: how the devices computed their shares.
     """
 
     blocks_done: int
     opt_state: Any
     chunk: ChunkOutputs
     run_seconds: float
+    strategy: Strategy
 
 
 @dataclass
@@ -72,35 +75,27 @@ class Checkpoint:
         wait = max(self.seconds_between, self._cost / _SHARE_OF_TIME)
         return time.monotonic() - self._last >= wait
 
-    def save(
-        self,
-        blocks_done: int,
-        opt_state: Any,
-        chunks: Sequence[ChunkOutputs],
-        run_seconds: float,
-    ) -> None:
-        """Replaces the checkpoint.
-
-        Args:
-          blocks_done: blocks the run has done.
-          opt_state: as in `Saved`.
-          chunks: outputs of one chunk after another.
-          run_seconds: as in `Saved`.
-        """
+    def save(self, saved: Saved) -> None:
+        """Replaces the checkpoint."""
         start = time.monotonic()
-        joined = join(chunks)
-        leaves = jax.tree.leaves(opt_state)
+        leaves = jax.tree.leaves(saved.opt_state)
         arrays: dict[str, Any] = {
             "identity": self.identity,
-            "blocks_done": np.int64(blocks_done),
-            "run_seconds": np.float64(run_seconds),
-            "train_loss": joined.train_loss,
-            **{f"metrics/{name}": m for name, m in joined.metrics.items()},
+            "strategy": str(saved.strategy),
+            "blocks_done": np.int64(saved.blocks_done),
+            "run_seconds": np.float64(saved.run_seconds),
+            "train_loss": saved.chunk.train_loss,
+            **{f"metrics/{name}": m for name, m in saved.chunk.metrics.items()},
             **{f"state/{i}": _as_bytes(leaf) for i, leaf in enumerate(leaves)},
         }
         write_npz(self.path, arrays, compress=False)
         self._last = time.monotonic()
         self._cost = self._last - start
+
+    def strategy(self) -> Strategy | None:
+        """That of the run that was saved, if there is one: its curve goes on so."""
+        arrays = self._read(["identity", "strategy"])
+        return None if arrays is None else Strategy.parse(str(arrays["strategy"]))
 
     def load(self, template: Any) -> Saved | None:
         """The run as it was saved, if there is a checkpoint of this very run.
@@ -111,13 +106,8 @@ class Checkpoint:
         Args:
           template: states shaped as those saved, e.g. the initial ones.
         """
-        if not filesystem.exists(self.path):
-            return None
-        try:
-            arrays = read_npz(self.path)
-        except DamagedFileError:
-            return None
-        if str(arrays.get("identity")) != self.identity:
+        arrays = self._read()
+        if arrays is None:
             return None
         leaves, structure = jax.tree.flatten(template)
         restored = [
@@ -134,7 +124,17 @@ class Checkpoint:
             opt_state=jax.tree.unflatten(structure, restored),
             chunk=ChunkOutputs(cast("Any", arrays["train_loss"]), cast("Any", metrics)),
             run_seconds=float(arrays["run_seconds"]),
+            strategy=Strategy.parse(str(arrays["strategy"])),
         )
+
+    def _read(self, keys: Sequence[str] | None = None) -> dict[str, np.ndarray] | None:
+        if not filesystem.exists(self.path):
+            return None
+        try:
+            arrays = read_npz(self.path, keys)
+        except DamagedFileError:
+            return None
+        return arrays if str(arrays["identity"]) == self.identity else None
 
     def remove(self) -> None:
         """Deletes the checkpoint, once the run's results are kept."""

@@ -88,6 +88,11 @@ class Layout:
         return self.padded[0] // (self.mesh.size if self.split == 0 else 1)
 
     @property
+    def trials_per_device(self) -> int:
+        """Trials each device sees, padding included."""
+        return self.seeds_per_device * self.configs_per_device
+
+    @property
     def over_grid(self) -> PartitionSpec:
         """How arrays `[seeds, configs, ...]` are split."""
         return PartitionSpec(*((_AXIS,) if self.split == 0 else (None, _AXIS)))

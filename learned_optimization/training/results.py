@@ -10,6 +10,7 @@ import numpy as np
 from learned_optimization.training.grid import Device
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.program import ChunkOutputs
+from learned_optimization.training.strategy import Strategy
 from learned_optimization.training.trial_data import EVAL_SPLITS
 
 
@@ -21,17 +22,21 @@ class Progress:
       updates_done: updates done by each trial so far.
       num_updates: updates each trial will do.
       num_trials: trials run together.
+      num_devices: devices that share them.
       num_diverged: trials whose last training loss was not finite.
       run_seconds: seconds spent running, compilation apart.
       compile_seconds: seconds spent compiling.
+      strategy: how the devices compute their shares.
     """
 
     updates_done: int
     num_updates: int
     num_trials: int
+    num_devices: int
     num_diverged: int
     run_seconds: float
     compile_seconds: float
+    strategy: Strategy
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,14 @@ class GridResult:
       run_seconds: seconds spent running all trials, compilation apart.
       compile_seconds: seconds spent compiling.
       devices: the devices used.
+      strategy: how they computed their shares.
     """
 
     curves: dict[str, np.ndarray]
     run_seconds: float
     compile_seconds: float
     devices: tuple[Device, ...]
+    strategy: Strategy
 
 
 def curves_of(plan: RunPlan, joined: ChunkOutputs) -> dict[str, np.ndarray]:

@@ -1,0 +1,307 @@
+"""Runs a grid of trials with one strategy, a chunk at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import jax
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from learned_optimization.training.checkpoint import (
+    Checkpoint,
+    RunStoppedError,
+    Saved,
+    join,
+)
+from learned_optimization.training.feed import FedChunk, Feed
+from learned_optimization.training.grid import Layout, map_in_groups
+from learned_optimization.training.initial import initializer_of
+from learned_optimization.training.plan import RunPlan
+from learned_optimization.training.program import ChunkOutputs, TrialProgram
+from learned_optimization.training.results import GridResult, Progress, curves_of
+from learned_optimization.training.strategy import Strategy
+
+_SECONDS_A_CHUNK = 1.0
+
+
+class GridRunner:
+    """A grid of trials, as far as it has come.
+
+    Args:
+      program: what a trial does.
+      layout: the devices.
+      plan: number of steps and evaluations.
+      hparams: one array `[configs, ...]` a hyper-parameter that differs.
+      keys: words of the PRNG key of each seed.
+      strategy: how a device computes its share.
+    """
+
+    def __init__(
+        self,
+        program: TrialProgram,
+        layout: Layout,
+        plan: RunPlan,
+        hparams: list[np.ndarray],
+        keys: list[np.ndarray],
+        strategy: Strategy,
+    ):
+        self.strategy = strategy
+        self._program, self._layout, self._plan = program, layout, plan
+        self._compile_seconds = self._run_seconds = 0.0
+        self._done, self._chunks = 0, cast("list[ChunkOutputs]", [])
+        self._seconds_a_block = float("inf")
+
+        platform = layout.mesh.devices.flat[0].platform
+        self._options = strategy.compiler_options(platform)
+        padded = [np.asarray(layout.pad_configs(list(values))) for values in hparams]
+        self._hparams = layout.put(padded, layout.over_configs)
+        raw_keys = np.stack(layout.pad_seeds(keys))
+        self._keys = layout.put(raw_keys, layout.over_seeds)
+        self._feed = Feed(plan, layout, program, keys)
+        self._opt_state = self._init(keys)
+        self._chunk = None
+
+    def _compile(
+        self, function: Callable, *args: Any, donate: tuple[int, ...] = ()
+    ) -> Callable[..., Any]:
+        start = time.perf_counter()
+        compiled = cast(
+            "Callable[..., Any]",
+            jax.jit(function, donate_argnums=donate)
+            .lower(*args)
+            .compile(compiler_options=self._options),
+        )
+        self._compile_seconds += time.perf_counter() - start
+        return compiled
+
+    def _init(self, keys: list[np.ndarray]) -> Any:
+        program, layout = self._program, self._layout
+        # One seed at a time, so that a seed's initial parameters do not depend
+        # on which other seeds run with it.
+        start = time.perf_counter()
+        draw = initializer_of(program.task)
+        drawn = [draw(words) for words in keys]
+        self._compile_seconds += time.perf_counter() - start
+        initial = jax.tree.map(lambda *x: np.stack(x), *layout.pad_seeds(drawn))
+        initial = layout.put(initial, layout.over_seeds)
+
+        def init(hparams, initial, keys):
+            def one(hparams, initial, key):
+                params, model_state = initial
+                key = jax.random.wrap_key_data(key)
+                return program.init(hparams, params, model_state, key)
+
+            # No hyper-parameter differs where there is one configuration.
+            over_configs = jax.vmap(
+                one, in_axes=(0, None, None), axis_size=layout.configs_per_device
+            )
+            return jax.vmap(over_configs, in_axes=(None, 0, 0))(hparams, initial, keys)
+
+        specs = (layout.over_configs, layout.over_seeds, layout.over_seeds)
+        args = (self._hparams, initial, self._keys)
+        return self._compile(layout.map(init, specs), *args)(*args)
+
+    def _chunk_function(self) -> Callable:
+        program, layout = self._program, self._layout
+        width = self.strategy.trials_at_once
+
+        def chunk(opt_state, hparams, keys, train_ix, eval_ix, data, inputs):
+            def one(opt_state, hparams, key, train_ix, eval_ix):
+                key = jax.random.wrap_key_data(key)
+                train_arrays, eval_arrays = data
+                return program.run_chunk(
+                    hparams,
+                    opt_state,
+                    key,
+                    train_ix,
+                    eval_ix,
+                    train_arrays,
+                    eval_arrays,
+                    inputs,
+                )
+
+            over_configs = map_in_groups(
+                one, (0, 0, None, None, None), layout.configs_per_device, width
+            )
+            over_seeds = map_in_groups(
+                over_configs,
+                (0, None, 0, 0, 0),
+                layout.seeds_per_device,
+                width // layout.configs_per_device,
+            )
+            return over_seeds(opt_state, hparams, keys, train_ix, eval_ix)
+
+        grid, seeds, configs = layout.over_grid, layout.over_seeds, layout.over_configs
+        everywhere = PartitionSpec()
+        return layout.map(
+            chunk, (grid, configs, seeds, seeds, seeds, everywhere, everywhere)
+        )
+
+    def _start(self, inputs: FedChunk) -> ChunkOutputs:
+        """Sets the devices to work on a chunk, without waiting for them."""
+        args = (self._opt_state, self._hparams, self._keys, *inputs)
+        if self._chunk is None:
+            self._chunk = self._compile(self._chunk_function(), *args, donate=(0,))
+        self._opt_state, outputs = self._chunk(*args)
+        return outputs
+
+    def _collect(
+        self, outputs: ChunkOutputs, first: int, num_blocks: int
+    ) -> ChunkOutputs:
+        """The curves of a chunk, once the devices are done with it."""
+        outputs = jax.tree.map(np.asarray, outputs)
+        updates = int(self._plan.updates_of_block[first : first + num_blocks].sum())
+        seeds, configs = self._layout.num_seeds, self._layout.num_configs
+        return ChunkOutputs(
+            outputs.train_loss[:seeds, :configs, :updates],
+            {
+                metric: values[:seeds, :configs, :num_blocks]
+                for metric, values in outputs.metrics.items()
+            },
+        )
+
+    def _blocks_in(self, seconds: float) -> int:
+        """Blocks that take about so long; one while that is not known."""
+        size = int(seconds / max(self._seconds_a_block, 1e-9))
+        return max(1, min(size, self._program.max_blocks))
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Goes to where a checkpoint was made, if there is one of this grid."""
+        saved = checkpoint.load(self._unpadded_state())
+        if saved is None:
+            return
+        layout = self._layout
+        rows, columns = (
+            np.minimum(np.arange(padded), size - 1)
+            for padded, size in zip(
+                layout.padded, (layout.num_seeds, layout.num_configs), strict=True
+            )
+        )
+        padded = jax.tree.map(lambda x: x[rows][:, columns], saved.opt_state)
+        self._opt_state = layout.put(padded, layout.over_grid)
+        self._feed.skip(saved.blocks_done)
+        self._done, self._chunks = saved.blocks_done, [saved.chunk]
+        self._run_seconds = saved.run_seconds
+
+    def _unpadded_state(self) -> Any:
+        seeds, configs = self._layout.num_seeds, self._layout.num_configs
+        return jax.tree.map(lambda x: np.asarray(x)[:seeds, :configs], self._opt_state)
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds spent compiling so far."""
+        return self._compile_seconds
+
+    @property
+    def steps_per_block(self) -> int:
+        """Trial-steps of a block, over all trials."""
+        layout = self._layout
+        return self._plan.block_updates * layout.num_seeds * layout.num_configs
+
+    @property
+    def blocks_left(self) -> int:
+        """Blocks still to do."""
+        return self._plan.num_evals - self._done
+
+    def measure(self, seconds: float) -> float:
+        """Goes on for about so long; returns the seconds a block takes.
+
+        The first block compiles, and is not measured.
+        """
+        if self._done == 0:
+            self._advance(min(1, self.blocks_left))
+        start, first = self._run_seconds, self._done
+        while self.blocks_left and self._run_seconds - start < seconds:
+            self._advance(min(self._blocks_in(seconds / 2), self.blocks_left))
+        if self._done > first:
+            self._seconds_a_block = (self._run_seconds - start) / (self._done - first)
+        return self._seconds_a_block
+
+    def _advance(self, size: int) -> None:
+        self._work(self._feed.inputs(self._done, size), size, 0)
+
+    def _work(self, inputs: FedChunk, size: int, next_size: int) -> FedChunk | None:
+        """Does a chunk; meanwhile reads the next one's data, which it returns."""
+        compile_seconds, start = self._compile_seconds, time.perf_counter()
+        outputs = self._start(inputs)
+        following = None
+        if next_size:
+            following = self._feed.inputs(self._done + size, next_size)
+        chunk = self._collect(outputs, self._done, size)
+        seconds = time.perf_counter() - start
+        seconds -= self._compile_seconds - compile_seconds
+        self._run_seconds += seconds
+        self._seconds_a_block = seconds / size
+        self._chunks.append(chunk)
+        self._done += size
+        return following
+
+    def run(
+        self,
+        on_progress: Callable[[Progress], None],
+        checkpoint: Checkpoint | None = None,
+    ) -> GridResult:
+        """Does all that is left.
+
+        Args:
+          on_progress: called after every chunk.
+          checkpoint: where to save to, now and then and when told to stop.
+
+        Returns:
+          The whole curves, and how long they took.
+
+        Raises:
+          RunStoppedError: if the checkpoint says to stop; what was done is saved.
+        """
+        size = min(self._blocks_in(_SECONDS_A_CHUNK), self.blocks_left)
+        inputs = self._feed.inputs(self._done, size) if size else None
+        next_size = size
+        while inputs is not None:
+            next_size = min(next_size, self.blocks_left - size)
+            inputs = self._work(inputs, size, next_size)
+            on_progress(self._progress())
+            if checkpoint and next_size:
+                self._maybe_save(checkpoint)
+            size, next_size = next_size, self._blocks_in(_SECONDS_A_CHUNK)
+
+        return GridResult(
+            curves=curves_of(self._plan, join(self._chunks)),
+            run_seconds=self._run_seconds,
+            compile_seconds=self._compile_seconds,
+            devices=tuple(self._layout.mesh.devices.flat),
+            strategy=self.strategy,
+        )
+
+    def _maybe_save(self, checkpoint: Checkpoint) -> None:
+        stop = checkpoint.should_stop()
+        if stop or checkpoint.is_due():
+            checkpoint.save(
+                Saved(
+                    blocks_done=self._done,
+                    opt_state=self._unpadded_state(),
+                    chunk=join(self._chunks),
+                    run_seconds=self._run_seconds,
+                    strategy=self.strategy,
+                )
+            )
+        if stop:
+            raise RunStoppedError(
+                f"stopped after {self._progress().updates_done} updates"
+            )
+
+    def _progress(self) -> Progress:
+        done, chunk = self._done, self._chunks[-1]
+        plan, layout = self._plan, self._layout
+        return Progress(
+            updates_done=int(plan.updates_of_block[:done].sum()),
+            num_updates=plan.num_steps + 1,
+            num_trials=layout.num_seeds * layout.num_configs,
+            num_devices=layout.mesh.size,
+            num_diverged=int(np.sum(~np.isfinite(chunk.train_loss[:, :, -1]))),
+            run_seconds=self._run_seconds,
+            compile_seconds=self._compile_seconds,
+            strategy=self.strategy,
+        )

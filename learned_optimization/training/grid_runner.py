@@ -53,6 +53,7 @@ class GridRunner:
         self._compile_seconds = self._run_seconds = 0.0
         self._done, self._chunks = 0, cast("list[ChunkOutputs]", [])
         self._seconds_a_block = float("inf")
+        self._fed: tuple[FedChunk, int] | None = None
 
         platform = layout.mesh.devices.flat[0].platform
         self._options = strategy.compiler_options(platform)
@@ -163,11 +164,6 @@ class GridRunner:
             },
         )
 
-    def _blocks_in(self, seconds: float) -> int:
-        """Blocks that take about so long; one while that is not known."""
-        size = int(seconds / max(self._seconds_a_block, 1e-9))
-        return max(1, min(size, self._program.max_blocks))
-
     def resume(self, checkpoint: Checkpoint) -> None:
         """Goes to where a checkpoint was made, if there is one of this grid."""
         saved = checkpoint.load(self._unpadded_state())
@@ -206,30 +202,41 @@ class GridRunner:
         """Blocks still to do."""
         return self._plan.num_evals - self._done
 
-    def measure(self, seconds: float) -> float:
-        """Goes on for about so long; returns the seconds a block takes.
-
-        The first block compiles, and is not measured.
-        """
-        if self._done == 0:
-            self._advance(min(1, self.blocks_left))
-        start, first = self._run_seconds, self._done
-        while self.blocks_left and self._run_seconds - start < seconds:
-            self._advance(min(self._blocks_in(seconds / 2), self.blocks_left))
-        if self._done > first:
-            self._seconds_a_block = (self._run_seconds - start) / (self._done - first)
+    @property
+    def seconds_a_block(self) -> float:
+        """Seconds a block took in the last chunk, compilation apart."""
         return self._seconds_a_block
 
-    def _advance(self, size: int) -> None:
-        self._work(self._feed.inputs(self._done, size), size, 0)
+    def advance(
+        self,
+        seconds: float = float("inf"),
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        """Goes on for about so long, or to the end.
 
-    def _work(self, inputs: FedChunk, size: int, next_size: int) -> FedChunk | None:
-        """Does a chunk; meanwhile reads the next one's data, which it returns."""
+        Args:
+          seconds: how long, compilation apart.
+          on_progress: called after every chunk.
+          checkpoint: where to save to, now and then and when told to stop.
+
+        Raises:
+          RunStoppedError: if the checkpoint says to stop; what was done is saved.
+        """
+        end = self._run_seconds + seconds
+        while self.blocks_left and self._run_seconds < end:
+            self._do_chunk()
+            on_progress(self._progress())
+            if checkpoint and self.blocks_left:
+                self._maybe_save(checkpoint)
+
+    def _do_chunk(self) -> None:
+        inputs, size = self._fed or self._read(self._done)
         compile_seconds, start = self._compile_seconds, time.perf_counter()
         outputs = self._start(inputs)
-        following = None
-        if next_size:
-            following = self._feed.inputs(self._done + size, next_size)
+        # The next chunk's data is read while the devices work.
+        following = self._done + size
+        self._fed = self._read(following) if following < self._plan.num_evals else None
         chunk = self._collect(outputs, self._done, size)
         seconds = time.perf_counter() - start
         seconds -= self._compile_seconds - compile_seconds
@@ -237,36 +244,15 @@ class GridRunner:
         self._seconds_a_block = seconds / size
         self._chunks.append(chunk)
         self._done += size
-        return following
 
-    def run(
-        self,
-        on_progress: Callable[[Progress], None],
-        checkpoint: Checkpoint | None = None,
-    ) -> GridResult:
-        """Does all that is left.
+    def _read(self, first: int) -> tuple[FedChunk, int]:
+        """What the chunk beginning with a block reads, and its number of blocks."""
+        size = int(_SECONDS_A_CHUNK / max(self._seconds_a_block, 1e-9))
+        size = max(1, min(size, self._program.max_blocks, self._plan.num_evals - first))
+        return self._feed.inputs(first, size), size
 
-        Args:
-          on_progress: called after every chunk.
-          checkpoint: where to save to, now and then and when told to stop.
-
-        Returns:
-          The whole curves, and how long they took.
-
-        Raises:
-          RunStoppedError: if the checkpoint says to stop; what was done is saved.
-        """
-        size = min(self._blocks_in(_SECONDS_A_CHUNK), self.blocks_left)
-        inputs = self._feed.inputs(self._done, size) if size else None
-        next_size = size
-        while inputs is not None:
-            next_size = min(next_size, self.blocks_left - size)
-            inputs = self._work(inputs, size, next_size)
-            on_progress(self._progress())
-            if checkpoint and next_size:
-                self._maybe_save(checkpoint)
-            size, next_size = next_size, self._blocks_in(_SECONDS_A_CHUNK)
-
+    def result(self) -> GridResult:
+        """The whole curves, once no block is left."""
         return GridResult(
             curves=curves_of(self._plan, join(self._chunks)),
             run_seconds=self._run_seconds,

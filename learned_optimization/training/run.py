@@ -25,6 +25,7 @@ from learned_optimization.training.strategy import (
 )
 from learned_optimization.training.trial_data import Pool
 from learned_optimization.training.tuning import (
+    MEASURED_SECONDS,
     Remembered,
     fastest,
     is_out_of_memory,
@@ -109,15 +110,12 @@ def run_grid(
         if checkpoint:
             runner.resume(checkpoint)
         if known is None:
+            runner.advance(MEASURED_SECONDS, on_progress, checkpoint)
             others = other_strategies(strategy, layout.trials_per_device, platform)
-            runner = fastest(
-                runner,
-                [partial(start, other) for other in others],
-                remembered,
-                similar_runs,
-                should_stop,
-            )
-        return runner.run(on_progress, checkpoint)
+            starts = [partial(start, other) for other in others]
+            runner = fastest(runner, starts, remembered, similar_runs, should_stop)
+        runner.advance(on_progress=on_progress, checkpoint=checkpoint)
+        return runner.result()
 
     return _while_it_fits(run, known or default, layout.trials_per_device)
 

@@ -21,7 +21,7 @@ from learned_optimization.training.strategy import Strategy, size_class
 # Trying the other strategies may take this share of the work they may speed up.
 _SHARE_OF_WORK = 0.25
 # Seconds each is measured, after it is compiled.
-_SECONDS = 1.5
+MEASURED_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def fastest(
     gain from it. What a runner did while it was measured is part of its run.
 
     Args:
-      runner: the default one, just begun.
+      runner: the default one, after `MEASURED_SECONDS` of its run.
       others: start the others.
       remembered: where the choice is kept.
       similar_runs: as in `run_grid`.
@@ -101,9 +101,9 @@ def fastest(
     Returns:
       A runner, begun.
     """
-    best, seconds = runner, {runner.strategy: runner.measure(_SECONDS)}
+    best, seconds = runner, {runner.strategy: runner.seconds_a_block}
     work = seconds[best.strategy] * runner.blocks_left * similar_runs
-    price = len(others) * (runner.compile_seconds + _SECONDS)
+    price = len(others) * (runner.compile_seconds + MEASURED_SECONDS)
     if not others or price > _SHARE_OF_WORK * work:
         return runner
     for start in others:
@@ -111,7 +111,8 @@ def fastest(
             return best
         try:
             other = start()
-            seconds[other.strategy] = other.measure(_SECONDS)
+            other.advance(MEASURED_SECONDS)
+            seconds[other.strategy] = other.seconds_a_block
         except jax.errors.JaxRuntimeError as error:
             if not is_out_of_memory(error):
                 raise

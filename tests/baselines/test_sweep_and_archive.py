@@ -9,9 +9,9 @@ import pytest
 
 from learned_optimization import configuration
 from learned_optimization.baselines import run_archive, utils
-from learned_optimization.baselines import sweep as sweep_module
 from learned_optimization.baselines.archiving import archive
 from learned_optimization.baselines.sweep import SilentObserver, run_sweep
+from learned_optimization.baselines.trials import TrialGrid
 from learned_optimization.errors import LoptError, ResultError
 from tests.tiny import tiny_set
 
@@ -259,9 +259,7 @@ def test_unwritable_directory_is_found_before_training(
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     monkeypatch.setenv("LOPT_BASELINE_DIR", str(blocked / "results"))
-    monkeypatch.setattr(
-        sweep_module, "_run_grid", lambda *a: pytest.fail("training began")
-    )
+    monkeypatch.setattr(TrialGrid, "run", lambda *a: pytest.fail("training began"))
     with pytest.raises(ResultError, match="cannot write below"):
         run_sweep([TASK], [small_set])
 

@@ -14,10 +14,10 @@ import pytest
 
 from learned_optimization import configuration
 from learned_optimization.baselines import hparam_sets, user_files, utils
-from learned_optimization.baselines import sweep as sweep_module
 from learned_optimization.baselines.archiving import archive, describe_missing
 from learned_optimization.baselines.hparam_sets import get_hparam_set
 from learned_optimization.baselines.sweep import run_sweep, set_trials
+from learned_optimization.baselines.trials import TrialGrid
 from learned_optimization.baselines.user_files import import_file, load_user_file
 from learned_optimization.baselines.user_sets import hparam_set
 from learned_optimization.errors import LoptError, ResultError
@@ -544,7 +544,7 @@ def test_results_of_another_setting_are_refused_before_training(monkeypatch):
     result = utils.read_npz(str(path))
     assert str(result["opt_config"]).startswith("Adam_lr0.2_b10.9_")
     utils.write_npz(str(path), {**result, "opt_config": "Adam_lr0.2_b10.8"})
-    monkeypatch.setattr(sweep_module, "_run_grid", lambda *a: pytest.fail("trained"))
+    monkeypatch.setattr(TrialGrid, "run", lambda *a: pytest.fail("trained"))
     message = (
         rf"{re.escape(folder)} holds results of Adam_lr0.2_b10.8, .*"
         " Adam_lr0.2_b10.9_b2"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from learned_optimization.optimizers.optax_opts import Adam
-from learned_optimization.training import run as run_module
+from learned_optimization.training import grid_runner
 from learned_optimization.training.checkpoint import Checkpoint, RunStoppedError
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.run import run_grid
@@ -21,7 +21,7 @@ OPTS = [Adam(learning_rate=lr) for lr in (0.01, 0.1, 1e8)]
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Chunks of one block, so that a run can be cut between any two."""
-    monkeypatch.setattr(run_module, "_SECONDS_A_CHUNK", 0.0)
+    monkeypatch.setattr(grid_runner, "_SECONDS_A_CHUNK", 0.0)
 
 
 def run(task, checkpoint=None, num_seeds=2, devices=None):

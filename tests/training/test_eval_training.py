@@ -14,8 +14,7 @@ from learned_optimization.eval_training import (
 from learned_optimization.optimizers.learning_rate_schedules import Constant
 from learned_optimization.optimizers.optax_opts import SGD, SGDM, Adam
 from learned_optimization.tasks.base import Task
-from learned_optimization.training import feed
-from learned_optimization.training import run as run_module
+from learned_optimization.training import feed, grid_runner
 from tests.tiny import PlainSGD, StatefulTask, TinyTask
 from tests.training import reference_loop
 
@@ -132,11 +131,11 @@ def test_chunks_do_not_change_one_bit(monkeypatch):
 
     whole = run()
     # No time at all for a chunk: every block becomes one of its own.
-    monkeypatch.setattr(run_module, "_SECONDS_A_CHUNK", 0.0)
+    monkeypatch.setattr(grid_runner, "_SECONDS_A_CHUNK", 0.0)
     calls = []
-    collect = run_module._GridRunner._collect
+    collect = grid_runner.GridRunner._collect
     monkeypatch.setattr(
-        run_module._GridRunner,
+        grid_runner.GridRunner,
         "_collect",
         lambda self, outputs, first, n: (
             calls.append(n) or collect(self, outputs, first, n)

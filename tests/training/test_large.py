@@ -11,10 +11,9 @@ from learned_optimization.eval_training import multi_trial_training_curves
 from learned_optimization.optimizers.optax_opts import SGD
 from learned_optimization.tasks.datasets.base import ArrayData
 from learned_optimization.training import feed, grid
-from learned_optimization.training import run as run_module
 from learned_optimization.training.trial_data import Pool
 from tests import tiny
-from tests.tiny import StatefulTask, TinyDatasets, TinyTask
+from tests.tiny import TinyDatasets, TinyTask
 
 
 @cache
@@ -96,24 +95,6 @@ def test_chunks_of_mapped_data_fit_their_limit(mapped_task, monkeypatch):
     example_bytes = tiny._load().nbytes / 300
     assert len(read) > 2
     assert all(room * example_bytes <= 20_000 for room in read)
-
-
-@pytest.mark.parametrize("task", [TinyTask(), StatefulTask()])
-def test_few_trials_at_a_time_give_the_same_curves(task, monkeypatch):
-    want = curves(task, num_seeds=4)
-    for trials in (1, 2, 3, 6):
-        monkeypatch.setattr(run_module, "_trials_at_once", lambda task, n=trials: n)
-        assert_same(curves(task, num_seeds=4), want, rtol=2e-5, atol=1e-7)
-
-
-def test_large_models_run_one_by_one_and_small_ones_together():
-    class Large(TinyTask):
-        def loss(self, params, key, data):
-            square = jax.numpy.ones((2000, 2000))
-            return super().loss(params, key, data) + 0 * (square @ square).sum()
-
-    assert run_module._trials_at_once(TinyTask()) > 1000
-    assert run_module._trials_at_once(Large()) == 1
 
 
 def test_groups_divide_an_axis_evenly():

@@ -21,6 +21,7 @@ from learned_optimization.baselines.repetitions import (
     fill,
     scan,
 )
+from learned_optimization.baselines.shards import Shard
 from learned_optimization.baselines.trials import Trial, TrialGrid, make_grids
 from learned_optimization.baselines.utils import (
     Result,
@@ -139,6 +140,7 @@ def run_sweep(
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     strategy: Strategy | None = None,
+    shard: Shard | None = None,
 ) -> SweepSummary:
     """Trains every trial of the sets on the tasks that has no result yet.
 
@@ -151,6 +153,7 @@ def run_sweep(
       observer: told how it goes.
       should_stop: asked now and then; a sweep that is to stop saves where it is.
       strategy: how devices compute their shares; if None, the fastest known.
+      shard: the part of the trials to train; all of them if None.
 
     Returns:
       Counts and times.
@@ -170,6 +173,8 @@ def run_sweep(
     ]
     # Two sets may share configurations; a trial runs once.
     trials = [trial for grid in make_grids(trials) for trial in grid.trials]
+    if shard is not None:
+        trials = shard.of(trials)
     missing, summary.unreadable = missing_trials(trials)
     summary.num_trials = len(trials)
     summary.num_skipped = len(trials) - len(missing)

@@ -12,6 +12,7 @@ from learned_optimization.cli import (
     archive,
     data,
     lists,
+    plan,
     plot,
     quickstart,
     sweep,
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command("quickstart")(quickstart.quickstart)
 app.command("sweep")(sweep.sweep)
+app.command("plan")(plan.plan)
 app.command("archive")(archive.archive)
 app.command("plot")(plot.plot)
 app.command("train")(train.train)

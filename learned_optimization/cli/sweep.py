@@ -19,6 +19,7 @@ from learned_optimization.cli.options import (
 
 if TYPE_CHECKING:
     from learned_optimization.baselines.hparam_set import HParamSet
+    from learned_optimization.baselines.shards import Shard
     from learned_optimization.eval_training import Strategy
 
 
@@ -30,6 +31,13 @@ def sweep(
     archive: Annotated[
         bool, typer.Option(help="Archive each set once it is complete.")
     ] = True,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Train only part I of N, e.g. 3/10: the N parts may run anywhere.",
+        ),
+    ] = None,
     strategy: Annotated[
         str,
         typer.Option(
@@ -47,6 +55,7 @@ def sweep(
 
     Ctrl-C stops it; the same command goes on where it was.
     """
+    from learned_optimization.baselines.shards import Shard
     from learned_optimization.eval_training import (
         Strategy,
         keep_compiled,
@@ -59,21 +68,33 @@ def sweep(
     use_all_cores()
     keep_compiled()
     load_gin(gin_file, gin_bindings)
-    chosen = None if strategy == "auto" else Strategy.parse(strategy)
-    run_and_archive(task, hparam_sets, archive, chosen, verbose)
+    run_and_archive(
+        task,
+        hparam_sets,
+        archive,
+        strategy=None if strategy == "auto" else Strategy.parse(strategy),
+        shard=None if shard is None else Shard.parse(shard),
+        verbose=verbose,
+    )
 
 
 def run_and_archive(
     task: str,
     hparam_sets: list[HParamSet],
     archive: bool = True,
+    *,
     strategy: Strategy | None = None,
+    shard: Shard | None = None,
     verbose: bool = False,
 ) -> None:
     """Runs a sweep under a progress bar, prints what it did, and archives."""
     from learned_optimization import filesystem
     from learned_optimization.baselines import archiving
-    from learned_optimization.baselines.sweep import run_sweep
+    from learned_optimization.baselines.sweep import (
+        missing_trials,
+        run_sweep,
+        set_trials,
+    )
     from learned_optimization.baselines.utils import (
         get_baseline_archive_rootdir,
         get_root_baseline_dir,
@@ -86,7 +107,7 @@ def run_and_archive(
         filesystem.check_writable(get_baseline_archive_rootdir())
     with ProgressBar(verbose) as bar, stop_requests() as should_stop:
         try:
-            summary = run_sweep([task], hparam_sets, bar, should_stop, strategy)
+            summary = run_sweep([task], hparam_sets, bar, should_stop, strategy, shard)
         except (KeyboardInterrupt, RunStoppedError):
             bar.stop()
             typer.echo("stopped; the same command goes on from there.", err=True)
@@ -106,4 +127,11 @@ def run_and_archive(
     typer.echo(f"results in {get_root_baseline_dir()}")
     if archive:
         for hparam_set in hparam_sets:
-            typer.echo(f"archived {archiving.archive(task, hparam_set)}")
+            missing = missing_trials(set_trials(task, hparam_set))[0] if shard else []
+            if missing:
+                typer.echo(
+                    f"{hparam_set.name}: {len(missing)} trials are left to other "
+                    f"shards; then: lopt archive {task} {hparam_set.name}"
+                )
+            else:
+                typer.echo(f"archived {archiving.archive(task, hparam_set)}")

@@ -24,10 +24,12 @@ class Cost:
       flops: floating-point operations of the matrix products and convolutions
         in one loss and gradient on one batch, a multiplication and an addition
         counting two.
+      eval_flops: the same of one loss on one batch.
     """
 
     num_params: int
     flops: int
+    eval_flops: int
 
 
 def cost(task: Task) -> Cost:
@@ -43,9 +45,10 @@ def cost(task: Task) -> Cost:
     params, state = jax.eval_shape(task.init_with_state, key)
     batch = None if task.datasets is None else dict(task.datasets.abstract_batch)
     step = jax.value_and_grad(task.loss_with_state, has_aux=True)
-    jaxpr = jax.make_jaxpr(step)(params, state, key, batch)
+    step_jaxpr = jax.make_jaxpr(step)(params, state, key, batch)
+    loss_jaxpr = jax.make_jaxpr(task.loss_with_state)(params, state, key, batch)
     num_params = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
-    return Cost(num_params, _flops(jaxpr.jaxpr))
+    return Cost(num_params, _flops(step_jaxpr.jaxpr), _flops(loss_jaxpr.jaxpr))
 
 
 def num_params(task: Task) -> int:

@@ -70,6 +70,11 @@ class Layout:
         return cls(mesh, num_seeds, num_configs, -split)
 
     @property
+    def platform(self) -> str:
+        """`cpu`, `gpu` or `tpu`."""
+        return self.mesh.devices.flat[0].platform
+
+    @property
     def padded(self) -> tuple[int, int]:
         """Seeds and configurations after padding."""
         sizes = [self.num_seeds, self.num_configs]

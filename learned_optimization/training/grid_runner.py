@@ -55,8 +55,7 @@ class GridRunner:
         self._seconds_a_block = float("inf")
         self._fed: tuple[FedChunk, int] | None = None
 
-        platform = layout.mesh.devices.flat[0].platform
-        self._options = strategy.compiler_options(platform)
+        self._options = strategy.compiler_options(layout.platform)
         padded = [np.asarray(layout.pad_configs(list(values))) for values in hparams]
         self._hparams = layout.put(padded, layout.over_configs)
         raw_keys = np.stack(layout.pad_seeds(keys))
@@ -185,6 +184,11 @@ class GridRunner:
     def _unpadded_state(self) -> Any:
         seeds, configs = self._layout.num_seeds, self._layout.num_configs
         return jax.tree.map(lambda x: np.asarray(x)[:seeds, :configs], self._opt_state)
+
+    @property
+    def run_seconds(self) -> float:
+        """Seconds spent running so far, compilation apart."""
+        return self._run_seconds
 
     @property
     def compile_seconds(self) -> float:

@@ -60,6 +60,30 @@ class GridResult:
     strategy: Strategy
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """How fast a grid of trials goes.
+
+    Attributes:
+      strategy: how the devices compute their shares.
+      num_trials: trials of the grid.
+      seconds_a_block: seconds of one evaluation and the updates behind it.
+      trial_steps_a_block: updates of all trials in a block.
+      compile_seconds: seconds of compiling.
+    """
+
+    strategy: Strategy
+    num_trials: int
+    seconds_a_block: float
+    trial_steps_a_block: int
+    compile_seconds: float
+
+    @property
+    def trial_steps_per_second(self) -> float:
+        """Updates a second, over all trials, evaluations included."""
+        return self.trial_steps_a_block / self.seconds_a_block
+
+
 def curves_of(plan: RunPlan, joined: ChunkOutputs) -> dict[str, np.ndarray]:
     """The curves of a whole run.
 

@@ -17,7 +17,7 @@ from learned_optimization.training.grid_runner import GridRunner
 from learned_optimization.training.initial import key_words
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.program import TrialProgram
-from learned_optimization.training.results import GridResult, Progress
+from learned_optimization.training.results import GridResult, Measurement, Progress
 from learned_optimization.training.strategy import (
     Strategy,
     default_strategy,
@@ -77,7 +77,86 @@ def run_grid(
       LoptError: if the optimizers cannot run in one program.
       RunStoppedError: if the checkpoint says to stop; what was done is saved.
     """
-    eval_task = eval_task or task
+    layout, start = _prepare(task, eval_task or task, opts, keys, plan, devices)
+    on_progress = on_progress or (lambda progress: None)
+    should_stop = checkpoint.should_stop if checkpoint else (lambda: False)
+    remembered = Remembered.of(task, layout)
+    known = strategy or (checkpoint and checkpoint.strategy()) or remembered.load()
+
+    def run(strategy: Strategy) -> GridResult:
+        runner = start(strategy)
+        if checkpoint:
+            runner.resume(checkpoint)
+        if known is None:
+            runner.advance(MEASURED_SECONDS, on_progress, checkpoint)
+            starts = [
+                partial(start, other)
+                for other in other_strategies(
+                    strategy, layout.trials_per_device, layout.platform
+                )
+            ]
+            runner = fastest(runner, starts, remembered, similar_runs, should_stop)
+        runner.advance(on_progress=on_progress, checkpoint=checkpoint)
+        return runner.result()
+
+    default = default_strategy(task, layout.trials_per_device, layout.platform)
+    return _while_it_fits(run, known or default, layout.trials_per_device)
+
+
+def measure_grid(
+    task: Task,
+    opts: Sequence[Optimizer],
+    keys: Sequence[jax.Array],
+    plan: RunPlan,
+    seconds: float,
+    *,
+    devices: Sequence[Device] | None = None,
+    strategy: Strategy | None = None,
+) -> Measurement:
+    """Runs the beginning of a grid to learn how fast it goes; keeps nothing.
+
+    Args:
+      task: as in `run_grid`.
+      opts: as in `run_grid`.
+      keys: as in `run_grid`.
+      plan: as in `run_grid`.
+      seconds: how long to measure, compilation apart.
+      devices: as in `run_grid`.
+      strategy: as in `run_grid`, but nothing else is tried: the one remembered,
+        or else the default, if None.
+
+    Returns:
+      What was measured. The first block is left out of it where there are more.
+    """
+    layout, start = _prepare(task, task, opts, keys, plan, devices)
+    strategy = (
+        strategy
+        or Remembered.of(task, layout).load()
+        or default_strategy(task, layout.trials_per_device, layout.platform)
+    )
+    runner = start(strategy)
+    runner.advance(1e-9)
+    blocks, spent = runner.blocks_left, runner.run_seconds
+    runner.advance(seconds)
+    done, spent = blocks - runner.blocks_left, runner.run_seconds - spent
+    return Measurement(
+        strategy=strategy,
+        num_trials=layout.num_seeds * layout.num_configs,
+        seconds_a_block=spent / done if done else runner.seconds_a_block,
+        trial_steps_a_block=runner.steps_per_block,
+        compile_seconds=runner.compile_seconds,
+    )
+
+
+def _prepare(
+    task: Task,
+    eval_task: Task,
+    opts: Sequence[Optimizer],
+    keys: Sequence[jax.Array],
+    plan: RunPlan,
+    devices: Sequence[Device] | None,
+) -> tuple[Layout, Callable[[Strategy], GridRunner]]:
+    """Where a grid runs, and what starts it with a strategy."""
     train_pool = Pool.of(task.datasets)
     eval_pool = (
         train_pool
@@ -97,27 +176,7 @@ def run_grid(
         max_blocks=max_blocks(plan, train_pool, eval_pool, len(keys)),
     )
     words = [key_words(key) for key in keys]
-    start = partial(GridRunner, program, layout, plan, hparams, words)
-    on_progress = on_progress or (lambda progress: None)
-    should_stop = checkpoint.should_stop if checkpoint else (lambda: False)
-    platform = layout.mesh.devices.flat[0].platform
-    remembered = Remembered.of(task, layout)
-    known = strategy or (checkpoint and checkpoint.strategy()) or remembered.load()
-    default = default_strategy(task, layout.trials_per_device, platform)
-
-    def run(strategy: Strategy) -> GridResult:
-        runner = start(strategy)
-        if checkpoint:
-            runner.resume(checkpoint)
-        if known is None:
-            runner.advance(MEASURED_SECONDS, on_progress, checkpoint)
-            others = other_strategies(strategy, layout.trials_per_device, platform)
-            starts = [partial(start, other) for other in others]
-            runner = fastest(runner, starts, remembered, similar_runs, should_stop)
-        runner.advance(on_progress=on_progress, checkpoint=checkpoint)
-        return runner.result()
-
-    return _while_it_fits(run, known or default, layout.trials_per_device)
+    return layout, partial(GridRunner, program, layout, plan, hparams, words)
 
 
 def _while_it_fits(

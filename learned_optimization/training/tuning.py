@@ -19,7 +19,7 @@ from learned_optimization.training.grid_runner import GridRunner
 from learned_optimization.training.strategy import Strategy, size_class
 
 # Trying the other strategies may take this share of the work they may speed up.
-_SHARE_OF_WORK = 0.25
+_SHARE_OF_WORK = 0.1
 # Seconds each is measured, after it is compiled.
 MEASURED_SECONDS = 1.5
 

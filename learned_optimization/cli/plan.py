@@ -1,0 +1,131 @@
+"""`lopt plan`: what a sweep will cost, before it is run."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from learned_optimization.cli.options import Imports, SetFiles, SetNames, chosen_sets
+from learned_optimization.errors import LoptError
+
+
+def plan(
+    tasks: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK[,TASK]...", help="Fixed tasks; `lopt tasks` lists them."
+        ),
+    ],
+    sets: SetNames = None,
+    set_files: SetFiles = None,
+    imports: Imports = None,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Seconds each grid of trials is measured here; 0 measures nothing.",
+        ),
+    ] = 3.0,
+    devices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device",
+            metavar="NAME=GFLOPS[xCOUNT]",
+            help="Also say how long these devices take together, given the peak of "
+            "each in GFLOP/s, e.g. h100=60000x8; repeatable.",
+        ),
+    ] = None,
+) -> None:
+    """Say what the trials that have no result yet will cost.
+
+    The time here is learned by running the beginning of every grid of trials.
+    """
+    from rich.table import Table
+
+    from learned_optimization.baselines.planning import estimate
+    from learned_optimization.cli.tables import console
+    from learned_optimization.eval_training import keep_compiled, use_all_cores
+    from learned_optimization.tasks import registry
+    from learned_optimization.training.peak import matmul_peak
+
+    peaks = {text: _peak_flops(text) for text in devices or []}
+    if peaks and not seconds:
+        raise LoptError(
+            "the time of other devices is worked out from the share of its peak "
+            "that this machine reaches: --device needs --seconds above 0."
+        )
+    hparam_sets = chosen_sets(sets, set_files, imports)
+    names = [name.strip() for name in tasks.split(",")]
+    for name in names:
+        registry.get(name)
+    use_all_cores()
+    keep_compiled()
+    estimates = [estimate(t, s, seconds) for t in names for s in hparam_sets]
+
+    table = Table()
+    for column in ("task", "set"):
+        table.add_column(column, overflow="fold")
+    for column in ("trials", "to run", "steps", "TFLOP", "time here", "results"):
+        table.add_column(column, justify="right")
+    for e in estimates:
+        table.add_row(
+            e.task_name,
+            e.set_name,
+            f"{e.num_trials:,}",
+            f"{e.num_missing:,}",
+            f"{e.trial_steps:,}",
+            f"{e.flops / 1e12:,.2f}",
+            "" if e.seconds is None else _duration(e.seconds),
+            _size(e.result_bytes),
+        )
+    flops = sum(e.flops for e in estimates)
+    here = sum(e.seconds or 0.0 for e in estimates)
+    table.add_section()
+    table.add_row(
+        "all",
+        "",
+        f"{sum(e.num_trials for e in estimates):,}",
+        f"{sum(e.num_missing for e in estimates):,}",
+        f"{sum(e.trial_steps for e in estimates):,}",
+        f"{flops / 1e12:,.2f}",
+        _duration(here) if seconds else "",
+        _size(sum(e.result_bytes for e in estimates)),
+    )
+    out = console()
+    out.print(table)
+    if peaks and here:
+        share = flops / here / matmul_peak()
+        there = flops / (share * sum(peaks.values()))
+        out.print(
+            f"{', '.join(peaks)}: {_duration(there)} together, if they too reach "
+            f"{share:.1%} of their peak, compiling included"
+        )
+
+
+def _peak_flops(text: str) -> float:
+    """Operations a second of `NAME=GFLOPS[xCOUNT]`."""
+    found = re.fullmatch(r"[^=]+=(\d+(?:\.\d+)?)(?:x(\d+))?", text)
+    total = float(found[1]) * int(found[2] or 1) * 1e9 if found else 0.0
+    if not total:
+        raise LoptError(
+            "--device takes a name, the peak in GFLOP/s and a number of devices, "
+            f"e.g. h100=60000x8, got {text!r}."
+        )
+    return total
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:,.1f} h"
+
+
+def _size(num_bytes: float) -> str:
+    return (
+        f"{num_bytes / 1e6:,.1f} MB"
+        if num_bytes < 1e9
+        else f"{num_bytes / 1e9:,.1f} GB"
+    )

@@ -1,0 +1,72 @@
+"""Estimates against arithmetic by hand, and against what was then run."""
+
+import pytest
+
+from learned_optimization.baselines.hparam_sets import get_hparam_set
+from learned_optimization.baselines.planning import (
+    estimate,
+    result_bytes,
+    trial_flops,
+)
+from learned_optimization.baselines.sweep import run_sweep, set_trials
+from learned_optimization.eval_training import RunPlan
+from tests.baselines.test_sweep_and_archive import curve_files
+from tests.cli.test_cli import TASK, lopt, refused
+
+
+def test_arithmetic_by_hand(small_set):
+    found = estimate(TASK, small_set, measured_seconds=0)
+    forward = 2 * 128 * (64 * 32 + 32 * 10)
+    step = 2 * forward + 2 * 128 * 32 * 10
+    # 21 updates, evaluated before updates 0, 10 and, with ten batches, 20.
+    trial = 21 * step + 3 * (5 + 5 + 10) * forward
+    assert found.flops == 9 * trial
+    assert found.trial_steps == 9 * 21
+    assert (found.num_trials, found.num_missing) == (9, 9)
+    assert found.seconds is None
+    task = set_trials(TASK, small_set)[0].task
+    assert trial_flops(task, RunPlan(20)) == trial
+
+
+def test_what_has_results_costs_nothing(small_set):
+    run_sweep([TASK], [small_set])
+    found = estimate(TASK, small_set)
+    assert (found.num_trials, found.num_missing) == (9, 0)
+    assert found.flops == found.seconds == found.result_bytes == 0
+
+
+@pytest.mark.slow
+def test_a_plan_is_near_what_is_measured():
+    hparam_set = get_hparam_set("AdamLR_1000_R5")
+    found = estimate(TASK, hparam_set)
+    summary = run_sweep([TASK], [hparam_set])
+    assert found.seconds is not None
+    took = summary.run_seconds + summary.compile_seconds
+    # Twice here: other tests share the machine. docs/cluster.md has the real ones.
+    assert took / 2 < found.seconds < took * 2
+    files = curve_files()
+    size = sum(path.stat().st_size for path in files)
+    assert found.result_bytes == pytest.approx(size, rel=0.3)
+    assert result_bytes(RunPlan(1000)) * 70 == pytest.approx(found.result_bytes)
+
+
+def test_command():
+    plan = lopt("plan", TASK, "AdamLR_10000_R5", "SGDLR_10000_R5", "--seconds", "0")
+    assert plan.returncode == 0, plan.stderr
+    rows = [line for line in plan.stdout.splitlines() if "10000_R5" in line]
+    cells = [[cell.strip() for cell in row.strip("│").split("│")] for row in rows]
+    assert [c[1:5] for c in cells] == [
+        [name, "70", "70", "700,070"] for name in ("AdamLR_10000_R5", "SGDLR_10000_R5")
+    ]
+    # 70 trials of 10,001 steps of 1.3 MFLOP and 1,001 evaluations of 9.1 MFLOP.
+    assert all(float(c[5]) == pytest.approx(1.54, abs=0.01) for c in cells)
+
+
+def test_devices_are_checked():
+    for wrong in ("h100", "h100=fast", "h100=0", "h100=5x"):
+        message = refused(lopt("plan", TASK, "AdamLR_1000_R5", "--device", wrong))
+        assert f"e.g. h100=60000x8, got {wrong!r}" in message
+    message = refused(
+        lopt("plan", TASK, "AdamLR_1000_R5", "--device", "a=1", "--seconds", "0")
+    )
+    assert "needs --seconds above 0" in message

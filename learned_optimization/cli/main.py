@@ -10,6 +10,7 @@ import typer
 
 from learned_optimization.cli import (
     archive,
+    bench,
     data,
     lists,
     plan,
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command("quickstart")(quickstart.quickstart)
 app.command("sweep")(sweep.sweep)
 app.command("plan")(plan.plan)
+app.command("bench")(bench.bench)
 app.command("archive")(archive.archive)
 app.command("plot")(plot.plot)
 app.command("train")(train.train)

@@ -25,7 +25,7 @@ def use_all_cores() -> None:
     if "JAX_NUM_CPU_DEVICES" in os.environ:
         return
     try:
-        jax.config.update("jax_num_cpu_devices", _num_cores())
+        jax.config.update("jax_num_cpu_devices", num_cores())
     except RuntimeError:
         # The backend is up already and keeps the devices it has.
         return
@@ -56,7 +56,8 @@ def cache_dir() -> Path:
     return Path(os.environ.get("LOPT_CACHE_DIR") or "~/.cache/lopt").expanduser()
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
+    """Processor cores this process may use."""
     # Not every system can say which cores this process may use.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -1,0 +1,138 @@
+"""Single measurements, each in a process of its own.
+
+    python -m learned_optimization.benchmarking.measurements loop TASK SECONDS
+
+prints one JSON object. A process of its own makes its peak memory its own, and
+leaves no compiled program or warm cache to the next.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+from learned_optimization.baselines.hparam_set import LEARNING_RATES
+from learned_optimization.eval_training import EVAL_SPLITS, RunPlan, use_all_cores
+from learned_optimization.optimizers.optax_opts import Adam
+from learned_optimization.tasks.base import Task, get_task_from_name
+from learned_optimization.training.peak import matmul_peak
+from learned_optimization.training.run import measure_grid
+from learned_optimization.training.strategy import Strategy
+
+PLAN = RunPlan(num_steps=10_000)
+NUM_SEEDS = 5
+
+
+def peak() -> dict[str, Any]:
+    """The machine's matrix-product peak, in operations a second."""
+    return {"flops_per_second": matmul_peak()}
+
+
+def grid(
+    task_name: str, num_trials: str, strategy: str, seconds: str
+) -> dict[str, Any]:
+    """Trains Adam with several learning rates and seeds.
+
+    Args:
+      task_name: a fixed task.
+      num_trials: trials: five seeds of as many learning rates as that takes, or
+        one seed where they are no multiple of five.
+      strategy: how it is computed; `default` for the one that is not measured.
+      seconds: how long to measure.
+    """
+    use_all_cores()
+    seeds = 1 if int(num_trials) % NUM_SEEDS else NUM_SEEDS
+    rates = itertools.islice(itertools.cycle(LEARNING_RATES), int(num_trials) // seeds)
+    measured = measure_grid(
+        get_task_from_name(task_name),
+        [Adam(learning_rate=rate) for rate in rates],
+        [jax.random.PRNGKey(seed) for seed in range(seeds)],
+        PLAN,
+        float(seconds),
+        strategy=None if strategy == "default" else Strategy.parse(strategy),
+    )
+    return {
+        "strategy": str(measured.strategy),
+        "trial_steps_per_second": measured.trial_steps_per_second,
+        "compile_seconds": measured.compile_seconds,
+        "peak_mib": _peak_mib(),
+    }
+
+
+def loop(task_name: str, seconds: str) -> dict[str, Any]:
+    """The alternative: one trial as a Python loop of jitted steps fed by numpy.
+
+    It does what the engine does: the same batches, the same evaluations, the
+    same optimizer, every loss brought back to Python, those of an evaluation once
+    it is all on its way.
+    """
+    task = get_task_from_name(task_name)
+    opt = Adam(learning_rate=1e-3)
+    key = jax.random.PRNGKey(0)
+    train, evals = _batches(task)
+
+    @jax.jit
+    def update(opt_state, batch, key):
+        params, state = opt.get_params_state(opt_state)
+        (loss, state), grad = jax.value_and_grad(task.loss_with_state, has_aux=True)(
+            params, state, key, batch
+        )
+        return opt.update(opt_state, grad, loss=loss, model_state=state), loss
+
+    @jax.jit
+    def evaluate(opt_state, batch, key):
+        params, state = opt.get_params_state(opt_state)
+        loss, _, aux = task.loss_with_state_and_aux(params, state, key, batch)
+        return loss, task.normalizer(loss), aux
+
+    def block(opt_state):
+        found = [
+            evaluate(opt_state, next(stream), key)
+            for stream in evals
+            for _ in range(PLAN.eval_batches)
+        ]
+        for _ in range(PLAN.eval_every):
+            opt_state, loss = update(opt_state, next(train), key)
+            float(loss)
+        jax.device_get(found)
+        return opt_state
+
+    params, state = task.init_with_state(key)
+    opt_state = opt.init(params, model_state=state, num_steps=PLAN.num_steps)
+    start = time.perf_counter()
+    opt_state = block(opt_state)
+    first = time.perf_counter() - start
+    start, blocks = time.perf_counter(), 0
+    while blocks == 0 or time.perf_counter() - start < float(seconds):
+        opt_state = block(opt_state)
+        blocks += 1
+    each = (time.perf_counter() - start) / blocks
+    return {
+        "trial_steps_per_second": PLAN.eval_every / each,
+        "compile_seconds": max(0.0, first - each),
+        "peak_mib": _peak_mib(),
+    }
+
+
+def _batches(task: Task) -> tuple[Iterator[Any], list[Iterator[Any]]]:
+    data = task.datasets
+    if data is None:
+        nothing = itertools.repeat(None)
+        return nothing, [nothing] * len(EVAL_SPLITS)
+    return data.split("train", seed=1), [data.split(name) for name in EVAL_SPLITS]
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    kind, *arguments = sys.argv[1:]
+    print(json.dumps({"peak": peak, "grid": grid, "loop": loop}[kind](*arguments)))

@@ -1,0 +1,167 @@
+"""The benchmark: tasks from tiny to large, every strategy, against a Python loop."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from learned_optimization.baselines.planning import trial_flops
+from learned_optimization.benchmarking.measurements import PLAN
+from learned_optimization.errors import LoptError
+from learned_optimization.tasks.base import get_task_from_name
+from learned_optimization.training.backend import num_cores
+from learned_optimization.training.strategy import Strategy
+
+TASKS = (
+    "ImageMLP_FashionMnist8_Relu32",
+    "ImageMLP_Cifar10_128x128x128_Relu",
+    "Conv_Cifar10_8_16x32",
+    "Conv_Cifar10_32x64x64",
+    "RNNLM_lm1bbytes_Patch32_GRU128_Embed64",
+    "TransformerLM_LM1B_MultiRuntime_0",
+    "Resnet_MultiRuntime_0",
+)
+NUM_TRIALS = (1, 5, 14, 70)
+# Trials of models whose single step takes more than this are not grown further:
+# they run one after another, and every one needs memory for its state.
+_LARGE_FLOPS = 2e9
+_MOST_OF_LARGE = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to train one task.
+
+    Attributes:
+      task: name of the task.
+      way: what was run.
+      num_trials: trials at a time.
+      trial_steps_per_second: updates a second, evaluations included.
+      ratio: that, against the loop in one process for one trial, and against the
+        loop in one process a core for more.
+      share_of_peak: arithmetic a second against the machine's matrix products.
+      compile_seconds: seconds until the first block is done but for its own time.
+      peak_mib: resident memory of the process at most; of one process of several.
+    """
+
+    task: str
+    way: str
+    num_trials: int
+    trial_steps_per_second: float
+    ratio: float
+    share_of_peak: float
+    compile_seconds: float
+    peak_mib: float
+
+
+def run(
+    tasks: Sequence[str] = TASKS,
+    num_trials: Sequence[int] = NUM_TRIALS,
+    seconds: float = 5.0,
+    on_row: Callable[[Row], None] = lambda row: None,
+) -> dict[str, Any]:
+    """Measures everything; one process at a time, but for the loop on all cores.
+
+    Args:
+      tasks: names of fixed tasks whose data is at hand, or made up.
+      num_trials: sizes of grids.
+      seconds: how long each is measured, after it is compiled.
+      on_row: called with each row as it is done.
+
+    Returns:
+      `cores`, `peak_gflops` and `rows`, as they go into the JSON file.
+
+    Raises:
+      LoptError: if a measurement fails, with its last line of output.
+    """
+    [peak] = _measure(1, "peak")
+    rows: list[Row] = []
+
+    def keep(row: Row) -> Row:
+        rows.append(row)
+        on_row(row)
+        return row
+
+    for task in tasks:
+        _run_task(_Task(task, peak["flops_per_second"], seconds), num_trials, keep)
+    return {
+        "cores": num_cores(),
+        "peak_gflops": peak["flops_per_second"] / 1e9,
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+class _Task:
+    """Measures one task."""
+
+    def __init__(self, name: str, peak: float, seconds: float):
+        self._name, self._peak, self._seconds = name, peak, seconds
+        flops = trial_flops(get_task_from_name(name), PLAN)
+        self.step_flops = flops / (PLAN.num_steps + 1)
+
+    def loop(self, processes: int) -> Row:
+        found = _measure(processes, "loop", self._name, self._seconds)
+        way = "loop" if processes == 1 else f"loop, {processes} processes"
+        return self._row(way, processes, found, None)
+
+    def grid(self, way: str, num_trials: int, strategy: str, baseline: Row) -> Row:
+        arguments = (self._name, num_trials, strategy, self._seconds)
+        return self._row(way, num_trials, _measure(1, "grid", *arguments), baseline)
+
+    def _row(
+        self, way: str, trials: int, found: list[dict[str, Any]], baseline: Row | None
+    ) -> Row:
+        rate = sum(f["trial_steps_per_second"] for f in found)
+        return Row(
+            task=self._name,
+            way=way,
+            num_trials=trials,
+            trial_steps_per_second=rate,
+            ratio=rate / baseline.trial_steps_per_second if baseline else 1.0,
+            share_of_peak=rate * self.step_flops / self._peak,
+            compile_seconds=max(f["compile_seconds"] for f in found),
+            peak_mib=max(f["peak_mib"] for f in found),
+        )
+
+
+def _run_task(
+    task: _Task, num_trials: Sequence[int], keep: Callable[[Row], Row]
+) -> None:
+    single = keep(task.loop(1))
+    all_cores = keep(task.loop(num_cores())) if num_cores() > 1 else single
+    most = max(num_trials)
+    if task.step_flops > _LARGE_FLOPS:
+        most = min(most, _MOST_OF_LARGE)
+    for n in (n for n in num_trials if n <= most):
+        keep(task.grid("default", n, "default", single if n == 1 else all_cores))
+    for strategy in _others(most):
+        way = f"{strategy.trials_at_once} at once"
+        way += ", YNNPACK" if strategy.library_kernels else ""
+        keep(task.grid(way, most, str(strategy), all_cores))
+
+
+def _others(num_trials: int) -> list[Strategy]:
+    widths = sorted({n for n in (1, 8, num_trials) if n <= num_trials})
+    return [Strategy(n, kernels) for n in widths for kernels in (False, True)]
+
+
+def _measure(processes: int, *arguments: object) -> list[dict[str, Any]]:
+    """Runs a measurement in several processes at once."""
+    module = "learned_optimization.benchmarking.measurements"
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    running = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(processes)
+    ]
+    outputs = [process.communicate() for process in running]
+    for process, (_, stderr) in zip(running, outputs, strict=True):
+        if process.returncode:
+            last = (stderr.strip().splitlines() or ["no output"])[-1]
+            raise LoptError(f"the measurement {' '.join(command[3:])} failed: {last}")
+    return [json.loads(stdout) for stdout, _ in outputs]

@@ -1,0 +1,131 @@
+"""`lopt bench`: how fast this machine trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from learned_optimization.benchmarking.suite import Row
+
+
+def bench(
+    tasks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TASK]...", help="Tasks, instead of the usual ones."),
+    ] = None,
+    trials: Annotated[
+        str, typer.Option(help="Numbers of trials, growing.")
+    ] = "1,5,14,70",
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Seconds each row is measured.")
+    ] = 5.0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures here.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Also draw them, as .png, .svg or .pdf.")
+    ] = None,
+) -> None:
+    """Measure training against a Python loop and the machine's peak.
+
+    Each row is a process of its own. The loop dispatches one jitted step after
+    another and feeds it from numpy. Nothing else should run meanwhile.
+    """
+    import json
+
+    from rich.table import Table
+
+    from learned_optimization.benchmarking import suite
+    from learned_optimization.cli.tables import console
+    from learned_optimization.errors import LoptError
+    from learned_optimization.tasks import registry
+
+    try:
+        numbers = sorted({int(n) for n in trials.split(",")})
+    except ValueError:
+        numbers = []
+    if not numbers or numbers[0] < 1:
+        raise LoptError(
+            f"--trials takes numbers of at least 1, e.g. 1,5,14,70; got {trials!r}."
+        )
+    for name in tasks or ():
+        registry.get(name)
+
+    def say(row: Row) -> None:
+        typer.echo(f"{row.task} {row.way}, {row.num_trials} trials", err=True)
+
+    result = suite.run(tasks or suite.TASKS, numbers, seconds, say)
+    table = Table(
+        title=f"{result['cores']} cores, matrix products {result['peak_gflops']:.1f} "
+        "GFLOP/s"
+    )
+    table.add_column("task", overflow="fold")
+    table.add_column("way", no_wrap=True)
+    for column in ("trials", "steps/s", "ratio", "of peak", "compile", "memory"):
+        table.add_column(column, justify="right")
+    before = ""
+    for row in (suite.Row(**row) for row in result["rows"]):
+        if row.task != before:
+            table.add_section()
+        rate = row.trial_steps_per_second
+        table.add_row(
+            row.task if row.task != before else "",
+            row.way,
+            str(row.num_trials),
+            f"{rate:,.0f}" if rate > 99 else f"{rate:.2f}",
+            f"{row.ratio:.1f}",
+            f"{row.share_of_peak:.1%}",
+            f"{row.compile_seconds:.1f} s",
+            f"{row.peak_mib:,.0f} MiB",
+        )
+        before = row.task
+    console().print(table)
+    if json_file:
+        json_file.write_text(json.dumps(result, indent=2) + "\n")
+    if plot:
+        _draw(result, plot)
+
+
+def _draw(result: dict[str, Any], path: Path) -> None:
+    """Throughput over the number of trials, a panel a task."""
+    import math
+
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = result["rows"]
+    names = list(dict.fromkeys(row["task"] for row in rows))
+    width = min(4, len(names))
+    fig, axes = plt.subplots(
+        math.ceil(len(names) / width),
+        width,
+        figsize=(4 * width, 3.2 * math.ceil(len(names) / width)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax in axes.flat[len(names) :]:
+        ax.remove()
+    for ax, name in zip(axes.flat, names, strict=False):
+        own = [row for row in rows if row["task"] == name]
+        grown = [row for row in own if row["way"] == "default"]
+        ax.plot(
+            [row["num_trials"] for row in grown],
+            [row["trial_steps_per_second"] for row in grown],
+            "o-",
+            label="compiled runs",
+        )
+        for row in own:
+            if row["way"].startswith("loop"):
+                rate = row["trial_steps_per_second"]
+                style = "--" if row["way"] == "loop" else ":"
+                ax.axhline(rate, color="gray", linestyle=style, label=row["way"])
+        ax.set(xscale="log", yscale="log", xlabel="trials", ylabel="trial-steps/s")
+        ax.set_title(name, fontsize=8)
+    axes.flat[0].legend(fontsize=7)
+    fig.savefig(path, dpi=120)
+    plt.close(fig)

@@ -1,0 +1,43 @@
+"""The benchmark measures what it says; how fast is for people to judge."""
+
+import json
+
+import pytest
+
+from learned_optimization.training.peak import matmul_peak
+from tests.cli.test_cli import TASK, lopt, refused
+
+
+@pytest.mark.slow
+def test_table_json_and_plot(tmp_path):
+    files = [str(tmp_path / name) for name in ("bench.json", "bench.png")]
+    result = lopt(
+        *("bench", TASK, "--trials", "1", "--seconds", "0.2"),
+        *("--json", files[0], "--plot", files[1]),
+        JAX_NUM_CPU_DEVICES="2",
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads((tmp_path / "bench.json").read_text())
+    rows = {row["way"]: row for row in found["rows"]}
+    assert {"loop", "default", "1 at once", "1 at once, YNNPACK"} <= set(rows)
+    assert rows["loop"]["ratio"] == 1.0
+    loop, whole = rows["loop"], rows["default"]
+    rates = [row["trial_steps_per_second"] for row in (whole, loop)]
+    assert whole["ratio"] == pytest.approx(rates[0] / rates[1])
+    # A trial-step is 1.3 MFLOP, and with its share of evaluations 2.2.
+    peak = found["peak_gflops"] * 1e9
+    assert whole["share_of_peak"] == pytest.approx(rates[0] * 2.2e6 / peak, rel=0.02)
+    assert all(row["peak_mib"] > 50 for row in found["rows"])
+    assert f"{whole['ratio']:.1f}" in result.stdout
+    assert (tmp_path / "bench.png").stat().st_size > 5_000
+
+
+def test_wrong_arguments():
+    for wrong in ("0", "1,x", ""):
+        message = refused(lopt("bench", TASK, "--trials", wrong))
+        assert f"e.g. 1,5,14,70; got {wrong!r}" in message
+    assert "did you mean" in refused(lopt("bench", TASK + "x")).lower()
+
+
+def test_the_peak_is_a_rate_of_this_century():
+    assert 1e8 < matmul_peak() < 1e18

@@ -58,6 +58,20 @@ def test_pages_of_the_documentation(tmp_path):
 
 
 @pytest.mark.slow
+def test_page_on_speed(tmp_path):
+    output = "".join(run(*block, tmp_path) for block in blocks("docs/speed.md"))
+    assert re.search(r"AdamLR_1000_R5 +│ +70 │ +0 │", output)
+    assert "h100=60000x8: " in output
+    assert "70 trials run, 0 had results" in output
+    # What runs only where there is Slurm is at least a script.
+    text = (ROOT / "docs/speed.md").read_text()
+    scripts = re.findall(r"```bash title=.*?\n(.*?)```", text, flags=re.DOTALL)
+    assert len(scripts) == 2
+    for script in scripts:
+        subprocess.run(["bash", "-n", "-c", script], check=True)
+
+
+@pytest.mark.slow
 def test_readme_snippets(tmp_path):
     later = [b for b in blocks("README.md") if b[1] not in _README_COMMANDS]
     assert [language for language, _ in later] == ["sh", "python"]

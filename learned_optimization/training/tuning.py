@@ -46,7 +46,7 @@ class Remembered:
             "trials_per_device": str(size_class(layout.trials_per_device)),
             "devices": f"{layout.mesh.size} {device.platform} {device.device_kind}",
             "processor": processor(),
-            **{p: version(p) for p in ("optimizer-baselines", "jax", "jaxlib")},
+            **{package: version(package) for package in ("jax", "jaxlib")},
         }
         digest = hashlib.sha256(json.dumps(kind).encode()).hexdigest()[:24]
         path = Path(cache_dir()) / "strategies" / f"{digest}.json"

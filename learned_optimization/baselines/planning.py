@@ -11,7 +11,7 @@ from learned_optimization.baselines.sweep import check_data, missing_trials, set
 from learned_optimization.baselines.trials import TrialGrid, make_grids
 from learned_optimization.eval_training import EVAL_SPLITS, RunPlan
 from learned_optimization.tasks.base import Task
-from learned_optimization.tasks.cost import cost
+from learned_optimization.tasks.cost import cost, loss_flops
 from learned_optimization.training.run import measure_grid
 
 # What compression leaves of a result file's arrays, on average over 2,500 files
@@ -83,9 +83,8 @@ def estimate(
 
 def trial_flops(task: Task, plan: RunPlan) -> float:
     """Operations of the matrix products of one trial, evaluations included."""
-    size = cost(task)
     batches = len(EVAL_SPLITS) * int(plan.eval_batches_of_block.sum())
-    return (plan.num_steps + 1) * size.flops + batches * size.eval_flops
+    return (plan.num_steps + 1) * cost(task).flops + batches * loss_flops(task)
 
 
 def result_bytes(plan: RunPlan) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +25,10 @@ class Cost:
       flops: floating-point operations of the matrix products and convolutions
         in one loss and gradient on one batch, a multiplication and an addition
         counting two.
-      eval_flops: the same of one loss on one batch.
     """
 
     num_params: int
     flops: int
-    eval_flops: int
 
 
 def cost(task: Task) -> Cost:
@@ -41,20 +40,30 @@ def cost(task: Task) -> Cost:
     Raises:
       NotImplementedError: if it runs one.
     """
-    key = jax.random.PRNGKey(0)
-    params, state = jax.eval_shape(task.init_with_state, key)
-    batch = None if task.datasets is None else dict(task.datasets.abstract_batch)
     step = jax.value_and_grad(task.loss_with_state, has_aux=True)
-    step_jaxpr = jax.make_jaxpr(step)(params, state, key, batch)
-    loss_jaxpr = jax.make_jaxpr(task.loss_with_state)(params, state, key, batch)
-    num_params = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
-    return Cost(num_params, _flops(step_jaxpr.jaxpr), _flops(loss_jaxpr.jaxpr))
+    return Cost(num_params(task), _traced_flops(task, step))
+
+
+def loss_flops(task: Task) -> int:
+    """`Cost.flops` of one loss on one batch, without its gradient.
+
+    Raises:
+      NotImplementedError: as `cost`.
+    """
+    return _traced_flops(task, task.loss_with_state)
 
 
 def num_params(task: Task) -> int:
     """Numbers that are trained."""
     params = jax.eval_shape(task.init, jax.random.PRNGKey(0))
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+
+
+def _traced_flops(task: Task, function: Callable[..., Any]) -> int:
+    key = jax.random.PRNGKey(0)
+    params, state = jax.eval_shape(task.init_with_state, key)
+    batch = None if task.datasets is None else dict(task.datasets.abstract_batch)
+    return _flops(jax.make_jaxpr(function)(params, state, key, batch).jaxpr)
 
 
 def _flops(jaxpr: Any) -> int:

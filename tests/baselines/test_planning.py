@@ -1,14 +1,17 @@
 """Estimates against arithmetic by hand, and against what was then run."""
 
+import re
+
 import pytest
 
 from learned_optimization.baselines.hparam_sets import get_hparam_set
 from learned_optimization.baselines.planning import (
     estimate,
-    result_bytes,
     trial_flops,
 )
 from learned_optimization.baselines.sweep import run_sweep, set_trials
+from learned_optimization.cli.plan import _peak_flops
+from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import RunPlan
 from tests.baselines.test_sweep_and_archive import curve_files
 from tests.cli.test_cli import TASK, lopt, refused
@@ -29,25 +32,22 @@ def test_arithmetic_by_hand(small_set):
 
 
 def test_what_has_results_costs_nothing(small_set):
+    before = estimate(TASK, small_set, measured_seconds=0)
     run_sweep([TASK], [small_set])
+    size = sum(path.stat().st_size for path in curve_files())
+    assert before.result_bytes == pytest.approx(size, rel=0.3)
     found = estimate(TASK, small_set)
     assert (found.num_trials, found.num_missing) == (9, 0)
     assert found.flops == found.seconds == found.result_bytes == 0
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_plan_is_near_what_is_measured():
-    hparam_set = get_hparam_set("AdamLR_1000_R5")
+    hparam_set = get_hparam_set("AdamLR_10000_R5")
     found = estimate(TASK, hparam_set)
     summary = run_sweep([TASK], [hparam_set])
-    assert found.seconds is not None
     took = summary.run_seconds + summary.compile_seconds
-    # Twice here: other tests share the machine. docs/cluster.md has the real ones.
-    assert took / 2 < found.seconds < took * 2
-    files = curve_files()
-    size = sum(path.stat().st_size for path in files)
-    assert found.result_bytes == pytest.approx(size, rel=0.3)
-    assert result_bytes(RunPlan(1000)) * 70 == pytest.approx(found.result_bytes)
+    assert found.seconds == pytest.approx(took, rel=0.3)
 
 
 def test_command():
@@ -62,10 +62,14 @@ def test_command():
     assert all(float(c[5]) == pytest.approx(1.54, abs=0.01) for c in cells)
 
 
-def test_devices_are_checked():
-    for wrong in ("h100", "h100=fast", "h100=0", "h100=5x"):
-        message = refused(lopt("plan", TASK, "AdamLR_1000_R5", "--device", wrong))
-        assert f"e.g. h100=60000x8, got {wrong!r}" in message
+@pytest.mark.parametrize("wrong", ["h100", "h100=fast", "h100=0", "h100=5x"])
+def test_devices_are_checked(wrong):
+    with pytest.raises(LoptError, match=re.escape(f"h100=60000x8, got {wrong!r}")):
+        _peak_flops(wrong)
+    assert _peak_flops("h100=60000x8") == 480e12
+
+
+def test_devices_need_a_measurement():
     message = refused(
         lopt("plan", TASK, "AdamLR_1000_R5", "--device", "a=1", "--seconds", "0")
     )

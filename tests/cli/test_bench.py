@@ -8,7 +8,7 @@ from learned_optimization.training.peak import matmul_peak
 from tests.cli.test_cli import TASK, lopt, refused
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_table_json_and_plot(tmp_path):
     files = [str(tmp_path / name) for name in ("bench.json", "bench.png")]
     result = lopt(
@@ -33,9 +33,8 @@ def test_table_json_and_plot(tmp_path):
 
 
 def test_wrong_arguments():
-    for wrong in ("0", "1,x", ""):
-        message = refused(lopt("bench", TASK, "--trials", wrong))
-        assert f"e.g. 1,5,14,70; got {wrong!r}" in message
+    message = refused(lopt("bench", TASK, "--trials", "1,x"))
+    assert "e.g. 1,5,14,70; got '1,x'" in message
     assert "did you mean" in refused(lopt("bench", TASK + "x")).lower()
 
 

@@ -15,7 +15,7 @@ space:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_shards_make_the_whole_set(tmp_path):
     file = tmp_path / "sharded.yaml"
     file.write_text(SET)

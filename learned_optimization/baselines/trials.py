@@ -27,6 +27,8 @@ from learned_optimization.eval_training import (
 )
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
+from learned_optimization.training.results import Measurement
+from learned_optimization.training.run import measure_grid
 
 SCHEMA_VERSION = 1
 
@@ -111,6 +113,31 @@ class TrialGrid:
         """Updates of all trials together."""
         return sum(trial.plan.num_steps + 1 for trial in self.trials)
 
+    @property
+    def _opts(self) -> list[Optimizer]:
+        return [row[0].opt for row in self.rows]
+
+    @property
+    def _keys(self) -> list[jax.Array]:
+        return [jax.random.PRNGKey(trial.seed) for trial in self.rows[0]]
+
+    @property
+    def _devices(self) -> list[Device] | None:
+        device = self.rows[0][0].device
+        return None if device is None else [device]
+
+    def measure(self, seconds: float) -> Measurement:
+        """Runs the beginning to learn how fast it goes, as `measure_grid`."""
+        first = self.rows[0][0]
+        return measure_grid(
+            first.task,
+            self._opts,
+            self._keys,
+            first.plan,
+            seconds,
+            devices=self._devices,
+        )
+
     def run(
         self,
         on_progress: Callable[[Progress], None] | None = None,
@@ -125,14 +152,14 @@ class TrialGrid:
         first = self.rows[0][0]
         result = multi_trial_training_curves(
             first.task,
-            [row[0].opt for row in self.rows],
+            self._opts,
             first.plan.num_steps,
-            [jax.random.PRNGKey(trial.seed) for trial in self.rows[0]],
+            self._keys,
             eval_every=first.plan.eval_every,
             eval_batches=first.plan.eval_batches,
             last_eval_batches=first.plan.last_eval_batches,
             eval_task=first.eval_task,
-            devices=None if first.device is None else [first.device],
+            devices=self._devices,
             on_progress=on_progress,
             checkpoint=checkpoint,
             strategy=strategy,

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from learned_optimization.baselines.planning import trial_flops
+from learned_optimization.baselines.sweep import check_data
 from learned_optimization.benchmarking.measurements import PLAN
 from learned_optimization.errors import LoptError
 from learned_optimization.tasks.base import get_task_from_name
@@ -76,8 +77,12 @@ def run(
       `cores`, `peak_gflops` and `rows`, as they go into the JSON file.
 
     Raises:
+      DataNotFoundError: if a task's data is not at hand; before anything is
+        measured.
       LoptError: if a measurement fails, with its last line of output.
     """
+    # Data that is missing is found before minutes of measuring.
+    check_data(get_task_from_name(task) for task in tasks)
     [peak] = _measure(1, "peak")
     rows: list[Row] = []
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from learned_optimization.cli.options import Imports, SetFiles, SetNames, chosen_sets
 from learned_optimization.errors import LoptError
+
+if TYPE_CHECKING:
+    from learned_optimization.baselines.planning import Estimate
 
 
 def plan(
@@ -44,7 +47,7 @@ def plan(
     """
     from rich.table import Table
 
-    from learned_optimization.baselines.planning import estimate
+    from learned_optimization.baselines.planning import estimate, total
     from learned_optimization.cli.tables import console
     from learned_optimization.eval_training import keep_compiled, use_all_cores
     from learned_optimization.tasks import registry
@@ -70,38 +73,33 @@ def plan(
     for column in ("trials", "to run", "steps", "TFLOP", "time here", "results"):
         table.add_column(column, justify="right")
     for e in estimates:
-        table.add_row(
-            e.task_name,
-            e.set_name,
-            f"{e.num_trials:,}",
-            f"{e.num_missing:,}",
-            f"{e.trial_steps:,}",
-            f"{e.flops / 1e12:,.2f}",
-            "" if e.seconds is None else _duration(e.seconds),
-            _size(e.result_bytes),
-        )
-    flops = sum(e.flops for e in estimates)
-    here = sum(e.seconds or 0.0 for e in estimates)
+        table.add_row(*_cells(e))
     table.add_section()
-    table.add_row(
-        "all",
-        "",
-        f"{sum(e.num_trials for e in estimates):,}",
-        f"{sum(e.num_missing for e in estimates):,}",
-        f"{sum(e.trial_steps for e in estimates):,}",
-        f"{flops / 1e12:,.2f}",
-        _duration(here) if seconds else "",
-        _size(sum(e.result_bytes for e in estimates)),
-    )
+    everything = total(estimates)
+    table.add_row(*_cells(everything))
     out = console()
     out.print(table)
-    if peaks and here:
-        share = flops / here / matmul_peak()
-        there = flops / (share * sum(peaks.values()))
+    if peaks and everything.seconds:
+        share = everything.flops / everything.seconds / matmul_peak()
+        there = everything.flops / (share * sum(peaks.values()))
         out.print(
             f"{', '.join(peaks)}: {_duration(there)} together, if they too reach "
             f"{share:.1%} of their peak, compiling included"
         )
+
+
+def _cells(e: Estimate) -> tuple[str, ...]:
+    """A row of the table."""
+    return (
+        e.task_name,
+        e.set_name,
+        f"{e.num_trials:,}",
+        f"{e.num_missing:,}",
+        f"{e.trial_steps:,}",
+        f"{e.flops / 1e12:,.2f}",
+        "" if e.seconds is None else _duration(e.seconds),
+        _size(e.result_bytes),
+    )
 
 
 def _peak_flops(text: str) -> float:

@@ -37,6 +37,13 @@ class GridRunner:
       hparams: one array `[configs, ...]` a hyper-parameter that differs.
       keys: words of the PRNG key of each seed.
       strategy: how a device computes its share.
+
+    Attributes:
+      strategy: as given.
+      run_seconds: seconds spent running so far, compilation apart.
+      compile_seconds: seconds spent compiling so far.
+      seconds_a_block: seconds a block took in the last chunk, compilation apart;
+        infinite before the first.
     """
 
     def __init__(
@@ -50,9 +57,9 @@ class GridRunner:
     ):
         self.strategy = strategy
         self._program, self._layout, self._plan = program, layout, plan
-        self._compile_seconds = self._run_seconds = 0.0
+        self.compile_seconds = self.run_seconds = 0.0
         self._done, self._chunks = 0, cast("list[ChunkOutputs]", [])
-        self._seconds_a_block = float("inf")
+        self.seconds_a_block = float("inf")
         self._fed: tuple[FedChunk, int] | None = None
 
         self._options = strategy.compiler_options(layout.platform)
@@ -74,7 +81,7 @@ class GridRunner:
             .lower(*args)
             .compile(compiler_options=self._options),
         )
-        self._compile_seconds += time.perf_counter() - start
+        self.compile_seconds += time.perf_counter() - start
         return compiled
 
     def _init(self, keys: list[np.ndarray]) -> Any:
@@ -84,7 +91,7 @@ class GridRunner:
         start = time.perf_counter()
         draw = initializer_of(program.task)
         drawn = [draw(words) for words in keys]
-        self._compile_seconds += time.perf_counter() - start
+        self.compile_seconds += time.perf_counter() - start
         initial = jax.tree.map(lambda *x: np.stack(x), *layout.pad_seeds(drawn))
         initial = layout.put(initial, layout.over_seeds)
 
@@ -179,21 +186,11 @@ class GridRunner:
         self._opt_state = layout.put(padded, layout.over_grid)
         self._feed.skip(saved.blocks_done)
         self._done, self._chunks = saved.blocks_done, [saved.chunk]
-        self._run_seconds = saved.run_seconds
+        self.run_seconds = saved.run_seconds
 
     def _unpadded_state(self) -> Any:
         seeds, configs = self._layout.num_seeds, self._layout.num_configs
         return jax.tree.map(lambda x: np.asarray(x)[:seeds, :configs], self._opt_state)
-
-    @property
-    def run_seconds(self) -> float:
-        """Seconds spent running so far, compilation apart."""
-        return self._run_seconds
-
-    @property
-    def compile_seconds(self) -> float:
-        """Seconds spent compiling so far."""
-        return self._compile_seconds
 
     @property
     def steps_per_block(self) -> int:
@@ -205,11 +202,6 @@ class GridRunner:
     def blocks_left(self) -> int:
         """Blocks still to do."""
         return self._plan.num_evals - self._done
-
-    @property
-    def seconds_a_block(self) -> float:
-        """Seconds a block took in the last chunk, compilation apart."""
-        return self._seconds_a_block
 
     def advance(
         self,
@@ -227,8 +219,8 @@ class GridRunner:
         Raises:
           RunStoppedError: if the checkpoint says to stop; what was done is saved.
         """
-        end = self._run_seconds + seconds
-        while self.blocks_left and self._run_seconds < end:
+        end = self.run_seconds + seconds
+        while self.blocks_left and self.run_seconds < end:
             self._do_chunk()
             on_progress(self._progress())
             if checkpoint and self.blocks_left:
@@ -236,22 +228,22 @@ class GridRunner:
 
     def _do_chunk(self) -> None:
         inputs, size = self._fed or self._read(self._done)
-        compile_seconds, start = self._compile_seconds, time.perf_counter()
+        compile_seconds, start = self.compile_seconds, time.perf_counter()
         outputs = self._start(inputs)
         # The next chunk's data is read while the devices work.
         following = self._done + size
         self._fed = self._read(following) if following < self._plan.num_evals else None
         chunk = self._collect(outputs, self._done, size)
         seconds = time.perf_counter() - start
-        seconds -= self._compile_seconds - compile_seconds
-        self._run_seconds += seconds
-        self._seconds_a_block = seconds / size
+        seconds -= self.compile_seconds - compile_seconds
+        self.run_seconds += seconds
+        self.seconds_a_block = seconds / size
         self._chunks.append(chunk)
         self._done += size
 
     def _read(self, first: int) -> tuple[FedChunk, int]:
         """What the chunk beginning with a block reads, and its number of blocks."""
-        size = int(_SECONDS_A_CHUNK / max(self._seconds_a_block, 1e-9))
+        size = int(_SECONDS_A_CHUNK / max(self.seconds_a_block, 1e-9))
         size = max(1, min(size, self._program.max_blocks, self._plan.num_evals - first))
         return self._feed.inputs(first, size), size
 
@@ -259,8 +251,8 @@ class GridRunner:
         """The whole curves, once no block is left."""
         return GridResult(
             curves=curves_of(self._plan, join(self._chunks)),
-            run_seconds=self._run_seconds,
-            compile_seconds=self._compile_seconds,
+            run_seconds=self.run_seconds,
+            compile_seconds=self.compile_seconds,
             devices=tuple(self._layout.mesh.devices.flat),
             strategy=self.strategy,
         )
@@ -273,7 +265,7 @@ class GridRunner:
                     blocks_done=self._done,
                     opt_state=self._unpadded_state(),
                     chunk=join(self._chunks),
-                    run_seconds=self._run_seconds,
+                    run_seconds=self.run_seconds,
                     strategy=self.strategy,
                 )
             )
@@ -291,7 +283,7 @@ class GridRunner:
             num_trials=layout.num_seeds * layout.num_configs,
             num_devices=layout.mesh.size,
             num_diverged=int(np.sum(~np.isfinite(chunk.train_loss[:, :, -1]))),
-            run_seconds=self._run_seconds,
-            compile_seconds=self._compile_seconds,
+            run_seconds=self.run_seconds,
+            compile_seconds=self.compile_seconds,
             strategy=self.strategy,
         )

@@ -66,14 +66,12 @@ class Measurement:
 
     Attributes:
       strategy: how the devices compute their shares.
-      num_trials: trials of the grid.
       seconds_a_block: seconds of one evaluation and the updates behind it.
       trial_steps_a_block: updates of all trials in a block.
       compile_seconds: seconds of compiling.
     """
 
     strategy: Strategy
-    num_trials: int
     seconds_a_block: float
     trial_steps_a_block: int
     compile_seconds: float

@@ -141,7 +141,6 @@ def measure_grid(
     done, spent = blocks - runner.blocks_left, runner.run_seconds - spent
     return Measurement(
         strategy=strategy,
-        num_trials=layout.num_seeds * layout.num_configs,
         seconds_a_block=spent / done if done else runner.seconds_a_block,
         trial_steps_a_block=runner.steps_per_block,
         compile_seconds=runner.compile_seconds,

@@ -7,7 +7,7 @@ depends on the model and the machine, see `training/tuning.py`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import jax
@@ -50,7 +50,8 @@ class Strategy:
         check_at_least("trials_at_once", self.trials_at_once, 1)
 
     def __str__(self) -> str:
-        return ",".join(f"{k}={_text(v)}" for k, v in asdict(self).items())
+        kernels = "yes" if self.library_kernels else "no"
+        return f"trials_at_once={self.trials_at_once},library_kernels={kernels}"
 
     @classmethod
     def parse(cls, text: str) -> Strategy:
@@ -138,7 +139,3 @@ def _flops(task: Task) -> float:
     except NotImplementedError:
         # A loop of unknown length: nothing of the fixed tasks, and nothing small.
         return float("inf")
-
-
-def _text(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -90,7 +90,7 @@ def test_killed_stopped_and_resumed_sweeps_end_alike(sweep, tmp_path):
 
     broken = tmp_path / "broken"
     moments = random.Random(0)
-    for how in (signal.SIGKILL, signal.SIGTERM):
+    for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
         started = time.time()
         process = sweep("broken")
         wait_for_checkpoint(process, broken, newer_than=started)

@@ -61,7 +61,7 @@ def stop(task, tmp_path, after, **kwargs):
 
 
 @pytest.mark.parametrize("task", [TinyTask(), StatefulTask()], ids=["plain", "state"])
-@pytest.mark.parametrize("after", [1, 11])
+@pytest.mark.parametrize("after", [1, 4, 11])
 def test_resumed_run_is_the_unbroken_one(task, after, tmp_path):
     want, every_chunk = run(task)
     assert len(every_chunk) == PLAN.num_evals == 12

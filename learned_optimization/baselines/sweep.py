@@ -84,6 +84,16 @@ class SweepSummary:
     compile_seconds: float = 0.0
     unreadable: list[str] = field(default_factory=list)
 
+    def add(self, other: SweepSummary) -> None:
+        """Counts in what another part of the sweep did."""
+        self.num_trials += other.num_trials
+        self.num_skipped += other.num_skipped
+        self.num_diverged += other.num_diverged
+        self.trial_steps += other.trial_steps
+        self.run_seconds += other.run_seconds
+        self.compile_seconds += other.compile_seconds
+        self.unreadable += other.unreadable
+
 
 def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
     """The trials of one set on one task, without running any.
@@ -108,6 +118,23 @@ def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
             with configuration.bound(bindings):
                 configuration.call_bound(inner_train_task)
     return trials
+
+
+def sweep_trials(
+    task_names: Sequence[str], hparam_sets: Sequence[HParamSet]
+) -> list[Trial]:
+    """The trials of the sets on the tasks, each once though sets may share it.
+
+    Raises:
+      LoptError: as `set_trials`.
+    """
+    trials = [
+        trial
+        for task in task_names
+        for s in hparam_sets
+        for trial in set_trials(task, s)
+    ]
+    return [trial for grid in make_grids(trials) for trial in grid.trials]
 
 
 def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
@@ -163,18 +190,24 @@ def run_sweep(
         result directory cannot be written; before anything is trained.
       RunStoppedError: if it was told to stop.
     """
-    observer = observer or SilentObserver()
-    summary = SweepSummary()
-    trials = [
-        trial
-        for task in task_names
-        for s in hparam_sets
-        for trial in set_trials(task, s)
-    ]
-    # Two sets may share configurations; a trial runs once.
-    trials = [trial for grid in make_grids(trials) for trial in grid.trials]
+    trials = sweep_trials(task_names, hparam_sets)
     if shard is not None:
         trials = shard.of(trials)
+    return run_trials(trials, observer, should_stop, strategy)
+
+
+def run_trials(
+    trials: Sequence[Trial],
+    observer: Observer | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    strategy: Strategy | None = None,
+) -> SweepSummary:
+    """Trains those trials of a sweep, or of a part of one, that have no result yet.
+
+    Arguments, result and errors are those of `run_sweep`.
+    """
+    observer = observer or SilentObserver()
+    summary = SweepSummary()
     missing, summary.unreadable = missing_trials(trials)
     summary.num_trials = len(trials)
     summary.num_skipped = len(trials) - len(missing)

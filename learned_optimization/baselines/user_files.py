@@ -47,6 +47,12 @@ def on_command_line(set_name: str) -> str:
     return set_name if source is None else f"--set {source}"
 
 
+def files_read() -> list[str]:
+    """Real paths of the files that were read, those that others need first."""
+    sources = map(os.path.realpath, _SOURCES.values())
+    return list(dict.fromkeys([*_EXECUTED, *sources]))
+
+
 def load_user_file(path: str | os.PathLike) -> list[HParamSet]:
     """Registers the sets a file defines, and returns them.
 

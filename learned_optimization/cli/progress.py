@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -16,6 +17,9 @@ from rich.progress import (
 from learned_optimization import eval_training
 from learned_optimization.baselines.trials import TrialGrid
 
+if TYPE_CHECKING:
+    from learned_optimization.cluster.sweep import ClusterProgress
+
 
 class ProgressBar:
     """An `Observer` that draws a bar, or prints a line a grid without a terminal.
@@ -27,15 +31,7 @@ class ProgressBar:
     def __init__(self, verbose: bool = False) -> None:
         self._verbose = verbose
         self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TaskProgressColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[rate]}  {task.fields[diverged]} diverged"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        self._bar = _bar(self._console)
         self._row = self._bar.add_task("starting", total=1, rate="", diverged=0)
         self._finished_updates = self._finished_diverged = 0
         self._grid: TrialGrid | None = None
@@ -89,3 +85,66 @@ class ProgressBar:
                 f"{type(trials[0].opt).__name__}: {len(trials)} trials done, "
                 f"{num_diverged} diverged, {time.monotonic() - self._start:.0f} s"
             )
+
+
+class ClusterBar:
+    """A `ClusterObserver`: one bar for all groups, or a line each time some finish."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar = _bar(self._console)
+        self._row = self._bar.add_task("starting", total=None, rate="", diverged=0)
+        self._start = time.monotonic()
+        self._groups_done = self._groups_lost = 0
+
+    def __enter__(self) -> ClusterBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Leaves the bar as it is."""
+        self._bar.stop()
+
+    def progressed(self, progress: ClusterProgress) -> None:
+        """Moves the bar."""
+        seconds = time.monotonic() - self._start
+        groups = f"{progress.groups_done} of {progress.num_groups} groups"
+        machines = f"machine{'s' * (progress.num_nodes != 1)}"
+        running = (
+            f"{progress.groups_running} at work on {progress.num_nodes} {machines}"
+        )
+        self._bar.update(
+            self._row,
+            description=f"{groups}, {running}",
+            total=progress.total_updates,
+            completed=progress.updates_skipped + progress.updates_done,
+            rate=f"{progress.updates_done / seconds:,.0f} trial-steps/s",
+            diverged=progress.num_diverged,
+        )
+        if progress.groups_lost > self._groups_lost:
+            self._groups_lost = progress.groups_lost
+            self._console.print(
+                "a machine or its process was lost; its group begins anew "
+                f"({self._groups_lost} so far)"
+            )
+        if not self._console.is_terminal and progress.groups_done > self._groups_done:
+            self._groups_done = progress.groups_done
+            self._console.print(
+                f"{groups} done, {running}, {seconds:.0f} s, "
+                f"{progress.num_diverged} trials diverged"
+            )
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TaskProgressColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[rate]}  {task.fields[diverged]} diverged"),
+        console=console,
+        disable=not console.is_terminal,
+    )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from learned_optimization.cli import ray_options
 from learned_optimization.cli.options import (
     GinBindings,
     GinFiles,
@@ -16,10 +20,14 @@ from learned_optimization.cli.options import (
     chosen_sets,
     load_gin,
 )
+from learned_optimization.cli.signals import stop_requests
+from learned_optimization.errors import LoptError
 
 if TYPE_CHECKING:
     from learned_optimization.baselines.hparam_set import HParamSet
     from learned_optimization.baselines.shards import Shard
+    from learned_optimization.baselines.sweep import SweepSummary
+    from learned_optimization.cluster.resources import GroupResources
     from learned_optimization.eval_training import Strategy
 
 
@@ -48,6 +56,10 @@ def sweep(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Print the strategies.")
     ] = False,
+    ray: ray_options.Address = None,
+    ray_cpus: ray_options.Cpus = None,
+    ray_gpus: ray_options.Gpus = None,
+    ray_trials: ray_options.Trials = None,
     gin_file: GinFiles = None,
     gin_bindings: GinBindings = None,
 ) -> None:
@@ -63,8 +75,21 @@ def sweep(
     )
     from learned_optimization.tasks import registry
 
+    resources = ray_options.group_resources(ray, ray_cpus, ray_gpus, ray_trials)
+    if ray is not None and (shard or verbose or gin_file or gin_bindings):
+        raise LoptError(
+            "with --ray, leave out --shard, --verbose, --gin_file and --gin_bindings: "
+            "groups are shards, and what they run on is said by --ray-cpus and "
+            "--ray-gpus."
+        )
     hparam_sets = chosen_sets(sets, set_files, imports)
     registry.get(task)
+    parsed = None if strategy == "auto" else Strategy.parse(strategy)
+    if ray is not None:
+        _check_archives(archive)
+        _train_on_cluster(task, hparam_sets, ray, resources, parsed)
+        _archive(task, hparam_sets, archive, in_shards=False)
+        return
     use_all_cores()
     keep_compiled()
     load_gin(gin_file, gin_bindings)
@@ -72,7 +97,7 @@ def sweep(
         task,
         hparam_sets,
         archive,
-        strategy=None if strategy == "auto" else Strategy.parse(strategy),
+        strategy=parsed,
         shard=None if shard is None else Shard.parse(shard),
         verbose=verbose,
     )
@@ -88,30 +113,77 @@ def run_and_archive(
     verbose: bool = False,
 ) -> None:
     """Runs a sweep under a progress bar, prints what it did, and archives."""
-    from learned_optimization import filesystem
-    from learned_optimization.baselines import archiving
-    from learned_optimization.baselines.sweep import (
-        missing_trials,
-        run_sweep,
-        set_trials,
-    )
-    from learned_optimization.baselines.utils import (
-        get_baseline_archive_rootdir,
-        get_root_baseline_dir,
-    )
+    from learned_optimization.baselines.sweep import run_sweep
     from learned_optimization.cli.progress import ProgressBar
-    from learned_optimization.cli.signals import stop_requests
+
+    _check_archives(archive)
+    with (
+        _saying_what_stops(),
+        ProgressBar(verbose) as bar,
+        stop_requests() as should_stop,
+    ):
+        summary = run_sweep([task], hparam_sets, bar, should_stop, strategy, shard)
+    rate = summary.trial_steps / max(summary.run_seconds, 1e-9)
+    _print_summary(
+        summary,
+        f"{summary.run_seconds:.1f} s training, {summary.compile_seconds:.1f} s "
+        f"compiling, {rate:,.0f} trial-steps/s",
+    )
+    _archive(task, hparam_sets, archive, in_shards=shard is not None)
+
+
+def _train_on_cluster(
+    task: str,
+    hparam_sets: list[HParamSet],
+    address: str,
+    resources: GroupResources,
+    strategy: Strategy | None,
+) -> None:
+    from learned_optimization.cli.progress import ClusterBar
+    from learned_optimization.cluster.connection import connected
+
+    # Ray takes the signals over when it connects, so `stop_requests` comes after.
+    with connected(address):
+        from learned_optimization.cluster.sweep import run_ray_sweep
+
+        start = time.monotonic()
+        with (
+            _saying_what_stops(),
+            ClusterBar() as bar,
+            stop_requests() as should_stop,
+        ):
+            summary = run_ray_sweep(
+                [task],
+                hparam_sets,
+                resources,
+                bar,
+                should_stop,
+                strategy,
+                may_grow=address != "local",
+            )
+    seconds = time.monotonic() - start
+    _print_summary(
+        summary,
+        f"{seconds:.1f} s, {summary.trial_steps / seconds:,.0f} trial-steps/s; over "
+        f"all groups {summary.run_seconds:.1f} s training, "
+        f"{summary.compile_seconds:.1f} s compiling",
+    )
+
+
+@contextmanager
+def _saying_what_stops() -> Iterator[None]:
     from learned_optimization.eval_training import RunStoppedError
 
-    if archive:
-        filesystem.check_writable(get_baseline_archive_rootdir())
-    with ProgressBar(verbose) as bar, stop_requests() as should_stop:
-        try:
-            summary = run_sweep([task], hparam_sets, bar, should_stop, strategy, shard)
-        except (KeyboardInterrupt, RunStoppedError):
-            bar.stop()
-            typer.echo("stopped; the same command goes on from there.", err=True)
-            raise typer.Exit(130) from None
+    try:
+        yield
+    except (KeyboardInterrupt, RunStoppedError):
+        typer.echo("stopped; the same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
+
+
+def _print_summary(summary: SweepSummary, speed: str) -> None:
+    from learned_optimization.baselines.utils import get_root_baseline_dir
+
     for path in summary.unreadable:
         typer.echo(f"warning: unreadable, its trial ran again: {path}", err=True)
     ran = summary.num_trials - summary.num_skipped
@@ -120,18 +192,30 @@ def run_and_archive(
         f"{summary.num_diverged} diverged"
     )
     if ran:
-        typer.echo(
-            f"{summary.run_seconds:.1f} s training, {summary.compile_seconds:.1f} s "
-            f"compiling, {summary.trial_steps / summary.run_seconds:,.0f} trial-steps/s"
-        )
+        typer.echo(speed)
     typer.echo(f"results in {get_root_baseline_dir()}")
+
+
+def _check_archives(archive: bool) -> None:
+    from learned_optimization import filesystem
+    from learned_optimization.baselines.utils import get_baseline_archive_rootdir
+
     if archive:
-        for hparam_set in hparam_sets:
-            missing = missing_trials(set_trials(task, hparam_set))[0] if shard else []
-            if missing:
-                typer.echo(
-                    f"{hparam_set.name}: {len(missing)} trials are left to other "
-                    f"shards; then: lopt archive {task} {hparam_set.name}"
-                )
-            else:
-                typer.echo(f"archived {archiving.archive(task, hparam_set)}")
+        filesystem.check_writable(get_baseline_archive_rootdir())
+
+
+def _archive(
+    task: str, hparam_sets: list[HParamSet], archive: bool, in_shards: bool
+) -> None:
+    from learned_optimization.baselines import archiving
+    from learned_optimization.baselines.sweep import missing_trials, set_trials
+
+    for hparam_set in hparam_sets if archive else []:
+        missing = missing_trials(set_trials(task, hparam_set))[0] if in_shards else []
+        if missing:
+            typer.echo(
+                f"{hparam_set.name}: {len(missing)} trials are left to other "
+                f"shards; then: lopt archive {task} {hparam_set.name}"
+            )
+        else:
+            typer.echo(f"archived {archiving.archive(task, hparam_set)}")

@@ -1,0 +1,97 @@
+"""What a group of trials gets of a cluster, and so how large it is."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from learned_optimization.baselines.utils import get_root_baseline_dir
+from learned_optimization.errors import LoptError, check_at_least
+
+# Trials side by side that use a device well; see docs/speed.md.
+_TRIALS_A_CPU, _TRIALS_A_GPU = 16, 128
+
+
+@dataclass(frozen=True)
+class GroupResources:
+    """What a group of trials gets.
+
+    Attributes:
+      num_cpus: processor cores; without a GPU each is a jax device.
+      num_gpus: GPUs; a fraction of one for groups that share it.
+      num_trials: trials in a group, about; if None, as many as use its devices
+        well, or fewer if the cluster has places for more groups.
+
+    Raises:
+      LoptError: if there can be no such group.
+    """
+
+    num_cpus: int = 1
+    num_gpus: float = 0
+    num_trials: int | None = None
+
+    def __post_init__(self) -> None:
+        check_at_least("the CPUs of a group", self.num_cpus, 1)
+        if self.num_trials is not None:
+            check_at_least("the trials of a group", self.num_trials, 1)
+        whole = float(self.num_gpus).is_integer()
+        if self.num_gpus < 0 or (self.num_gpus > 1 and not whole):
+            raise LoptError(
+                "the GPUs of a group are a whole number, or a fraction of one GPU, got "
+                f"{self.num_gpus:g}."
+            )
+
+    def __str__(self) -> str:
+        cpus = f"{self.num_cpus} CPU{'s' * (self.num_cpus != 1)}"
+        gpus = f" and {self.num_gpus:g} GPU{'s' * (self.num_gpus > 1)}"
+        return cpus + gpus * bool(self.num_gpus)
+
+    def places(self, node: Mapping[str, float]) -> int:
+        """How many groups a node can train at a time.
+
+        Args:
+          node: the node's resources, as Ray names them.
+        """
+        places = node.get("CPU", 0) / self.num_cpus
+        if self.num_gpus:
+            # A fraction of a GPU is a part of one GPU, not of two.
+            a_gpu = 1 / self.num_gpus
+            if self.num_gpus < 1:
+                a_gpu = math.floor(a_gpu + 1e-9)
+            places = min(places, node.get("GPU", 0) * a_gpu)
+        return math.floor(places)
+
+    def num_groups(self, num_trials: int, num_places: int) -> int:
+        """In how many groups trials are dealt out to a cluster's places."""
+        size = self.num_trials
+        if size is None:
+            full = (
+                math.ceil(_TRIALS_A_GPU * self.num_gpus)
+                if self.num_gpus
+                else _TRIALS_A_CPU * self.num_cpus
+            )
+            size = min(full, math.ceil(num_trials / max(num_places, 1)))
+        return max(1, math.ceil(num_trials / max(size, 1)))
+
+    def environment(self) -> dict[str, str]:
+        """Environment variables of the processes that train groups.
+
+        Every `LOPT_*` variable of this process is among them.
+        """
+        variables = {k: v for k, v in os.environ.items() if k.startswith("LOPT_")}
+        root = get_root_baseline_dir()
+        variables |= {
+            "LOPT_BASELINE_DIR": root if "://" in root else os.path.abspath(root),
+            "JAX_NUM_CPU_DEVICES": str(self.num_cpus),
+            # XLA's threads; there would be one for every core of the node.
+            "NPROC": str(self.num_cpus),
+        }
+        if not self.num_gpus:
+            variables["JAX_PLATFORMS"] = "cpu"
+        elif self.num_gpus < 1:
+            # As jax takes 75% of a GPU's memory by default.
+            share = 0.75 * self.num_gpus
+            variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{share:.3f}"
+        return variables

@@ -1,0 +1,119 @@
+"""What a node of the cluster does: trains one group of a sweep's trials."""
+
+from __future__ import annotations
+
+import functools
+import socket
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from learned_optimization import filesystem
+from learned_optimization.baselines.hparam_sets import get_hparam_set
+from learned_optimization.baselines.shards import Shard
+from learned_optimization.baselines.sweep import (
+    SweepSummary,
+    run_trials,
+    sweep_trials,
+)
+from learned_optimization.baselines.trials import Trial, versions
+from learned_optimization.cluster.board import Reporter, num_updates
+from learned_optimization.cluster.packed_files import PackedFiles
+from learned_optimization.errors import LoptError
+from learned_optimization.eval_training import (
+    RunStoppedError,
+    Strategy,
+    keep_compiled,
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A sweep, as nodes are told of it.
+
+    Attributes:
+      task_names: names of fixed tasks.
+      set_names: names of the sets.
+      files: what defines those that do not come with the package.
+      num_groups: in how many groups the trials are dealt out.
+      strategy: how devices compute their shares; if None, the fastest known.
+      sign: path of a file that every node must see.
+      versions: of all packages that decide a curve.
+    """
+
+    task_names: tuple[str, ...]
+    set_names: tuple[str, ...]
+    files: PackedFiles
+    num_groups: int
+    strategy: Strategy | None
+    sign: str
+    versions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """What a group did.
+
+    Attributes:
+      summary: counts and times.
+      updates: of all its trials, those that had results too.
+      warnings: what it warned of.
+    """
+
+    summary: SweepSummary
+    updates: int
+    warnings: tuple[str, ...]
+
+
+def train_group(job: Job, group: int, board: Any) -> GroupResult | None:
+    """Trains the trials of one group that have no result yet.
+
+    Args:
+      job: the sweep.
+      group: which group, from 1.
+      board: the actor `Board`.
+
+    Returns:
+      What it did, or None if it was told to stop.
+
+    Raises:
+      LoptError: naming the node, whatever a sweep may raise there.
+    """
+    node = socket.gethostname()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            _check_node(job)
+            keep_compiled()
+            trials = Shard(group, job.num_groups).of(_trials(job))
+            reporter = Reporter(board, group, trials)
+            summary = run_trials(trials, reporter, reporter.should_stop, job.strategy)
+    except RunStoppedError:
+        return None
+    except LoptError as error:
+        # Its own class may need more than a message to be sent to the driver.
+        raise LoptError(f"on {node}: {error}") from None
+    messages = dict.fromkeys(f"on {node}: {warning.message}" for warning in caught)
+    return GroupResult(summary, num_updates(trials), tuple(messages))
+
+
+def _check_node(job: Job) -> None:
+    here = versions()
+    if different := [v for v in job.versions if v not in here]:
+        raise LoptError(
+            f"{', '.join(different)} started the sweep, but there "
+            f"{', '.join(v for v in here if v not in job.versions)} would train it, "
+            "and give other curves. Install the same versions on all nodes."
+        )
+    if not filesystem.exists(job.sign):
+        raise LoptError(
+            f"{job.sign} cannot be seen there: LOPT_BASELINE_DIR must be a folder "
+            "that all nodes share, or a bucket (gs://..., s3://...)."
+        )
+
+
+# A process trains many groups of one sweep.
+@functools.lru_cache(maxsize=1)
+def _trials(job: Job) -> list[Trial]:
+    job.files.load()
+    return sweep_trials(job.task_names, [get_hparam_set(n) for n in job.set_names])

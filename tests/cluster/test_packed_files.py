@@ -7,21 +7,24 @@ import sys
 from learned_optimization.cluster.packed_files import PackedFiles
 
 MODULE = """\
-from learned_optimization.optimizers import SGD
+import optax
 
-class Halved(SGD):
-    def __init__(self, learning_rate=0.1):
-        super().__init__(learning_rate / 2)
+def half_sgd(learning_rate):
+    return optax.sgd(learning_rate / 2)
 """
 PYTHON = """\
-from learned_optimization.optimizers import register_optimizer
-from halving import Halved
-register_optimizer(Halved)
+from halving import half_sgd
+from learned_optimization.optimizers.optax_optimizer import optax_optimizer
+
+@optax_optimizer
+def HalfSGD(learning_rate=0.1):
+    \'\'\'Gradient descent at half speed.\'\'\'
+    return half_sgd(learning_rate)
 """
 YAML = """\
 imports: [../optimizers/my_opt.py]
 name: MySet_100_R2
-optimizer: Halved
+optimizer: HalfSGD
 num_steps: 100
 seeds: 2
 space:

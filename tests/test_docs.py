@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import yaml
 
 from learned_optimization.baselines import hparam_sets
 from learned_optimization.optimizers import base as optimizers_base
@@ -63,12 +64,68 @@ def test_page_on_speed(tmp_path):
     assert re.search(r"AdamLR_1000_R5 +│ +70 │ +0 │", output)
     assert "h100=60000x8: " in output
     assert "70 trials run, 0 had results" in output
-    # What runs only where there is Slurm is at least a script.
-    text = (ROOT / "docs/speed.md").read_text()
-    scripts = re.findall(r"```bash title=.*?\n(.*?)```", text, flags=re.DOTALL)
-    assert len(scripts) == 2
-    for script in scripts:
-        subprocess.run(["bash", "-n", "-c", script], check=True)
+
+
+@pytest.mark.slow
+def test_page_on_many_machines(tmp_path):
+    output = "".join(run(*block, tmp_path) for block in blocks("docs/clusters.md"))
+    assert output.count("trials run, 0 had results") == 3
+    assert "then: lopt archive ImageMLP_FashionMnist8_Relu32 SGDLR_1000_R5" in output
+
+
+def titled_blocks(page: str) -> dict[str, str]:
+    """The files a page shows, by their names."""
+    text = (ROOT / page).read_text()
+    return dict(re.findall(r"```\w+ title=\"(.*?)\"\n(.*?)```", text, flags=re.DOTALL))
+
+
+def test_scripts_for_many_machines(tmp_path):
+    files = titled_blocks("docs/clusters.md")
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    # There is no Slurm or Kubernetes: their commands, and ours, say what they got.
+    for name in ("lopt", "srun", "sbatch", "kubectl"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": "7"}
+    said = ""
+    for name in files:
+        if name.endswith((".sh", ".sbatch")):
+            said += subprocess.run(
+                ["bash", "-euc", f". ./{name}"],
+                cwd=tmp_path,
+                env=env,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+    sets = re.search(r"^lopt sweep (\S+) (.*)$", said, flags=re.MULTILINE)
+    assert sets is not None
+    assert registry.get(sets[1])
+    assert len([hparam_sets.get_hparam_set(name) for name in sets[2].split()]) == 16
+    assert f"srun lopt sweep {sets[1]} {sets[2]} --shard 7/20 --no-archive" in said
+    assert f"lopt archive {sets[1]} {sets[2]}" in said
+    assert "sbatch --dependency=afterok:sbatch --parsable sweep.sbatch fig" in said
+    assert "kubectl apply -f rayjob.yaml" in said
+
+
+def test_manifest_for_kubernetes():
+    files = titled_blocks("docs/clusters.md")
+    job = yaml.safe_load(files["rayjob.yaml"])
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    cluster = job["spec"]["rayClusterSpec"]
+    (workers,) = cluster["workerGroupSpecs"]
+    pods = [cluster["headGroupSpec"], workers]
+    containers = [p["template"]["spec"]["containers"][0] for p in pods]
+    assert containers[0]["env"] == containers[1]["env"]
+    for pod, container in zip(pods, containers, strict=True):
+        mounts = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}
+        (volume,) = pod["template"]["spec"]["volumes"]
+        for variable in container["env"]:
+            assert variable["value"].startswith(mounts[volume["name"]] + "/")
+    # Ray refuses nodes of another version than the image has.
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    assert f"ray=={cluster['rayVersion']}" in pins
 
 
 @pytest.mark.slow

@@ -78,12 +78,16 @@ class GroupResources:
     def environment(self) -> dict[str, str]:
         """Environment variables of the processes that train groups.
 
-        Every `LOPT_*` variable of this process is among them.
+        Every `LOPT_*` variable of this process is among them, folders by their
+        absolute paths.
         """
-        variables = {k: v for k, v in os.environ.items() if k.startswith("LOPT_")}
-        root = get_root_baseline_dir()
+        variables = {
+            name: _absolute(value) if name.endswith("_DIR") else value
+            for name, value in os.environ.items()
+            if name.startswith("LOPT_") and value
+        }
         variables |= {
-            "LOPT_BASELINE_DIR": root if "://" in root else os.path.abspath(root),
+            "LOPT_BASELINE_DIR": _absolute(get_root_baseline_dir()),
             "JAX_NUM_CPU_DEVICES": str(self.num_cpus),
             # XLA's threads; there would be one for every core of the node.
             "NPROC": str(self.num_cpus),
@@ -95,3 +99,10 @@ class GroupResources:
             share = 0.75 * self.num_gpus
             variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{share:.3f}"
         return variables
+
+
+def _absolute(folder: str) -> str:
+    # A home is that of whoever looks.
+    if "://" in folder or folder.startswith("~"):
+        return folder
+    return os.path.abspath(folder)

@@ -129,7 +129,18 @@ def run_ray_sweep(
     )
     del trials
     filesystem.write_whole(job.sign, lambda file: file.write(b""))
-    groups = _Groups(job, resources, environment, total_updates)
+    try:
+        groups = _Groups(job, resources, environment, total_updates)
+        return _run(groups, observer, should_stop)
+    finally:
+        filesystem.remove_file(job.sign)
+
+
+def _run(
+    groups: _Groups,
+    observer: ClusterObserver | None,
+    should_stop: Callable[[], bool],
+) -> SweepSummary:
     try:
         while not groups.are_done():
             groups.submit()
@@ -140,7 +151,6 @@ def run_ray_sweep(
                 raise RunStoppedError
     finally:
         groups.stop()
-        filesystem.remove_file(job.sign)
     return groups.summary
 
 

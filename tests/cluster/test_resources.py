@@ -62,11 +62,15 @@ def test_what_cannot_be(arguments, message):
 def test_environment_of_a_group(monkeypatch, tmp_path):
     monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "1")
     monkeypatch.setenv("LOPT_BASELINE_DIR", "results")
+    monkeypatch.setenv("LOPT_DATA_DIR", "~/data")
+    monkeypatch.setenv("LOPT_CACHE_DIR", "cache")
     monkeypatch.chdir(tmp_path)
     here = GroupResources(4).environment()
     assert here["LOPT_SYNTHETIC_DATA"] == "1"
     # A node works in another folder.
     assert here["LOPT_BASELINE_DIR"] == str(tmp_path / "results")
+    assert here["LOPT_CACHE_DIR"] == str(tmp_path / "cache")
+    assert here["LOPT_DATA_DIR"] == "~/data"
     assert here["JAX_NUM_CPU_DEVICES"] == here["NPROC"] == "4"
     assert here["JAX_PLATFORMS"] == "cpu"
     monkeypatch.setenv("LOPT_BASELINE_DIR", "gs://bucket/results")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from learned_optimization.baselines.trials import Trial, make_grids
+from learned_optimization.baselines.trials import Trial, make_grids, num_updates
 from learned_optimization.errors import LoptError
 
 # With fewer configurations a shard than this, single trials are dealt out, or
@@ -56,7 +56,7 @@ class Shard:
         rows = [row for grid in make_grids(trials) for row in grid.rows]
         if len(rows) < _CONFIGS_A_SHARD * self.count:
             rows = [[trial] for row in rows for trial in row]
-        updates = [sum(trial.plan.num_steps + 1 for trial in row) for row in rows]
+        updates = [num_updates(row) for row in rows]
         total = sum(updates)
         # A row belongs to the shard in whose share of the updates its middle lies.
         before = itertools.accumulate(updates, initial=0)

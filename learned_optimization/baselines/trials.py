@@ -111,7 +111,7 @@ class TrialGrid:
     @property
     def num_updates(self) -> int:
         """Updates of all trials together."""
-        return sum(trial.plan.num_steps + 1 for trial in self.trials)
+        return num_updates(self.trials)
 
     @property
     def _opts(self) -> list[Optimizer]:
@@ -285,6 +285,11 @@ def result_record(
         "timing/trials_run_together": np.int64(num_trials),
     }
     return {key: np.asarray(value) for key, value in record.items()}
+
+
+def num_updates(trials: Iterable[Trial]) -> int:
+    """Updates of these trials together."""
+    return sum(trial.plan.num_steps + 1 for trial in trials)
 
 
 def versions() -> list[str]:

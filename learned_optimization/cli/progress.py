@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -21,7 +21,36 @@ if TYPE_CHECKING:
     from learned_optimization.cluster.sweep import ClusterProgress
 
 
-class ProgressBar:
+class _Bar:
+    """A bar on standard error with a rate and a count of diverged trials.
+
+    Args:
+      total: its length; unknown if None.
+    """
+
+    def __init__(self, total: float | None) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[rate]}  {task.fields[diverged]} diverged"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._row = self._bar.add_task("starting", total=total, rate="", diverged=0)
+        self._start = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+
+class ProgressBar(_Bar):
     """An `Observer` that draws a bar, or prints a line a grid without a terminal.
 
     Args:
@@ -29,24 +58,10 @@ class ProgressBar:
     """
 
     def __init__(self, verbose: bool = False) -> None:
+        super().__init__(total=1)
         self._verbose = verbose
-        self._console = Console(stderr=True)
-        self._bar = _bar(self._console)
-        self._row = self._bar.add_task("starting", total=1, rate="", diverged=0)
         self._finished_updates = self._finished_diverged = 0
         self._grid: TrialGrid | None = None
-        self._start = time.monotonic()
-
-    def __enter__(self) -> ProgressBar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Leaves the bar as it is."""
-        self._bar.stop()
 
     def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
         """Sets the length of the bar."""
@@ -87,26 +102,12 @@ class ProgressBar:
             )
 
 
-class ClusterBar:
+class ClusterBar(_Bar):
     """A `ClusterObserver`: one bar for all groups, or a line each time some finish."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bar = _bar(self._console)
-        self._row = self._bar.add_task("starting", total=None, rate="", diverged=0)
-        self._start = time.monotonic()
+        super().__init__(total=None)
         self._groups_done = self._groups_lost = 0
-
-    def __enter__(self) -> ClusterBar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Leaves the bar as it is."""
-        self._bar.stop()
 
     def progressed(self, progress: ClusterProgress) -> None:
         """Moves the bar."""
@@ -136,15 +137,3 @@ class ClusterBar:
                 f"{groups} done, {running}, {seconds:.0f} s, "
                 f"{progress.num_diverged} trials diverged"
             )
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[rate]}  {task.fields[diverged]} diverged"),
-        console=console,
-        disable=not console.is_terminal,
-    )

@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from learned_optimization.baselines.trials import Trial, TrialGrid
+from learned_optimization.baselines.trials import Trial, TrialGrid, num_updates
 from learned_optimization.eval_training import Progress
 
 
@@ -119,8 +119,3 @@ class Reporter:
             self._diverged + num_diverged,
         )
         self._answer = self._board.report.remote(self._group, report)
-
-
-def num_updates(trials: Sequence[Trial]) -> int:
-    """Updates of all of these trials."""
-    return sum(trial.plan.num_steps + 1 for trial in trials)

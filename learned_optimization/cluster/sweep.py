@@ -22,9 +22,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from learned_optimization import filesystem
 from learned_optimization.baselines.hparam_sets import HParamSet
 from learned_optimization.baselines.sweep import SweepSummary, sweep_trials
-from learned_optimization.baselines.trials import versions
+from learned_optimization.baselines.trials import num_updates, versions
 from learned_optimization.baselines.user_files import files_read
-from learned_optimization.cluster.board import Board, GroupReport, num_updates
+from learned_optimization.cluster.board import Board, GroupReport
 from learned_optimization.cluster.packed_files import PackedFiles
 from learned_optimization.cluster.resources import GroupResources
 from learned_optimization.cluster.worker import GroupResult, Job, train_group

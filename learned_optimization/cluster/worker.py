@@ -16,8 +16,8 @@ from learned_optimization.baselines.sweep import (
     run_trials,
     sweep_trials,
 )
-from learned_optimization.baselines.trials import Trial, versions
-from learned_optimization.cluster.board import Reporter, num_updates
+from learned_optimization.baselines.trials import Trial, num_updates, versions
+from learned_optimization.cluster.board import Reporter
 from learned_optimization.cluster.packed_files import PackedFiles
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import (

@@ -48,16 +48,16 @@ def checkpoints(root: Path) -> list[Path]:
     return list((root / ".checkpoints").glob("*.npz"))
 
 
-def wait_for_checkpoint(
-    process: subprocess.Popen, root: Path, newer_than: float
+def wait_for_checkpoints(
+    process: subprocess.Popen, root: Path, newer_than: float, count: int = 1
 ) -> None:
-    """Until the process has written a checkpoint of its own."""
+    """Until the process has written so many checkpoints of its own."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        if any(p.stat().st_mtime > newer_than for p in checkpoints(root)):
+        if sum(p.stat().st_mtime > newer_than for p in checkpoints(root)) >= count:
             return
         time.sleep(0.02)
-    raise AssertionError(f"no checkpoint; exit code {process.poll()}")
+    raise AssertionError(f"no checkpoints; exit code {process.poll()}")
 
 
 def curves(root: Path) -> dict[tuple[str, int], dict[str, np.ndarray]]:
@@ -93,7 +93,7 @@ def test_killed_stopped_and_resumed_sweeps_end_alike(sweep, tmp_path):
     for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
         started = time.time()
         process = sweep("broken")
-        wait_for_checkpoint(process, broken, newer_than=started)
+        wait_for_checkpoints(process, broken, newer_than=started)
         # At any moment: between two chunks, within one, or while saving.
         time.sleep(moments.uniform(0, 0.6))
         process.send_signal(how)

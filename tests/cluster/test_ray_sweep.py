@@ -4,13 +4,17 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 from ray.cluster_utils import Cluster
 
 from tests.cli.test_cli import TASK, lopt, refused
-from tests.cli.test_survival import LOPT, assert_equal_curves, checkpoints
+from tests.cli.test_survival import (
+    LOPT,
+    assert_equal_curves,
+    checkpoints,
+    wait_for_checkpoints,
+)
 
 SET = """\
 name: OnACluster
@@ -31,7 +35,8 @@ def cluster(monkeypatch):
     monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
-        cluster.nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
         yield cluster
     finally:
         cluster.shutdown()
@@ -62,25 +67,13 @@ def sweep(tmp_path):
     return start
 
 
-def wait_for_checkpoints(
-    process: subprocess.Popen, root: Path, count: int, newer_than: float
-) -> None:
-    """Until so many groups have saved where they are, since a moment."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if sum(p.stat().st_mtime > newer_than for p in checkpoints(root)) >= count:
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"no checkpoints; exit code {process.poll()}")
-
-
 @pytest.mark.slow
 def test_stopped_then_robbed_of_a_node(cluster, sweep, tmp_path):
     root = tmp_path / "cluster"
     on_ray = ("--ray", cluster.address, "--ray-trials", "2")
 
     process = sweep("cluster", *on_ray)
-    wait_for_checkpoints(process, root, 2, newer_than=0)
+    wait_for_checkpoints(process, root, newer_than=0, count=2)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     print("SIGINT ->", process.returncode, stderr)
@@ -90,7 +83,7 @@ def test_stopped_then_robbed_of_a_node(cluster, sweep, tmp_path):
 
     started = time.time()
     process = sweep("cluster", *on_ray)
-    wait_for_checkpoints(process, root, 2, newer_than=started)
+    wait_for_checkpoints(process, root, newer_than=started, count=2)
     cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
     stdout, stderr = process.communicate(timeout=300)
     print("a node killed ->", process.returncode, stderr, stdout)

@@ -3,10 +3,10 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
-from ray.cluster_utils import Cluster
 
 from tests.cli.test_cli import TASK, lopt, refused
 from tests.cli.test_survival import (
@@ -28,18 +28,55 @@ STRATEGY = ("--strategy", "trials_at_once=8")
 NUM_GROUPS = 3
 
 
-@pytest.fixture
-def cluster(monkeypatch):
+# Starting a node forks, which a process that has used jax must not do.
+CLUSTER = """\
+from ray.cluster_utils import Cluster
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+print(cluster.address, flush=True)
+try:
+    while input() == "kill":
+        cluster.remove_node(nodes.pop(), allow_graceful=False)
+        print("killed", flush=True)
+finally:
+    cluster.shutdown()
+"""
+
+
+class RayCluster:
     """A head that only coordinates, and two nodes of one CPU each."""
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    try:
-        for _ in range(2):
-            cluster.add_node(num_cpus=1)
-        yield cluster
-    finally:
-        cluster.shutdown()
+
+    def __init__(self, process: subprocess.Popen) -> None:
+        self._process = process
+        self.address = self._next_line()
+
+    def kill_node(self) -> None:
+        """Kills all processes of a node at once."""
+        self._process.stdin.write("kill\n")
+        self._process.stdin.flush()
+        assert self._next_line() == "killed"
+
+    def _next_line(self) -> str:
+        return self._process.stdout.readline().strip()
+
+
+@pytest.fixture
+def cluster():
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        env={
+            **os.environ,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield RayCluster(process)
+        process.communicate("shutdown\n", timeout=60)
+        assert process.returncode == 0
 
 
 @pytest.fixture
@@ -84,7 +121,7 @@ def test_stopped_then_robbed_of_a_node(cluster, sweep, tmp_path):
     started = time.time()
     process = sweep("cluster", *on_ray)
     wait_for_checkpoints(process, root, newer_than=started, count=2)
-    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+    cluster.kill_node()
     stdout, stderr = process.communicate(timeout=300)
     print("a node killed ->", process.returncode, stderr, stdout)
     assert process.returncode == 0

@@ -14,7 +14,7 @@ from learned_optimization.cli.plan import _peak_flops
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import RunPlan
 from tests.baselines.test_sweep_and_archive import curve_files
-from tests.cli.test_cli import TASK, lopt, refused
+from tests.cli.running import TASK, lopt, refused
 
 
 def test_arithmetic_by_hand(small_set):

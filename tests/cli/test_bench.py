@@ -5,7 +5,7 @@ import json
 import pytest
 
 from learned_optimization.training.peak import matmul_peak
-from tests.cli.test_cli import TASK, lopt, refused
+from tests.cli.running import TASK, lopt, lopt_here, refused
 
 
 @pytest.mark.exhaustive
@@ -33,9 +33,9 @@ def test_table_json_and_plot(tmp_path):
 
 
 def test_wrong_arguments():
-    message = refused(lopt("bench", TASK, "--trials", "1,x"))
+    message = refused(lopt_here("bench", TASK, "--trials", "1,x"))
     assert "e.g. 1,5,14,70; got '1,x'" in message
-    assert "did you mean" in refused(lopt("bench", TASK + "x")).lower()
+    assert "did you mean" in refused(lopt_here("bench", TASK + "x")).lower()
 
 
 def test_the_peak_is_a_rate_of_this_century():

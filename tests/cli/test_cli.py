@@ -1,7 +1,6 @@
-"""The command line as a person meets it: separate processes, real output."""
+"""The command line as a person meets it: what it prints, writes and exits with."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -16,31 +15,15 @@ from learned_optimization.baselines import utils
 from learned_optimization.baselines.hparam_sets import all_hparam_sets
 from learned_optimization.optimizers.base import all_optimizers
 from learned_optimization.tasks.registry import all_fixed_tasks
-
-LOPT = Path(sys.executable).parent / "lopt"
-TASK = "ImageMLP_FashionMnist8_Relu32"
-
-
-def lopt(*args: str, **env: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [str(LOPT), *args],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, **env},
-    )
-
-
-def refused(result: subprocess.CompletedProcess) -> str:
-    """The one line of a refusal, after checking that it is one."""
-    assert result.returncode == 2, result
-    assert result.stdout == ""
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("error: ")
-    for root in (utils.get_root_baseline_dir(), utils.get_baseline_archive_rootdir()):
-        assert not [p for p in Path(root).rglob("*") if p.is_file()]
-    return lines[0]
+from tests.cli.running import (
+    LOPT,
+    TASK,
+    lopt,
+    lopt_here,
+    refused,
+    run_trainer,
+    run_trainer_here,
+)
 
 
 def test_help_imports_nothing_heavy():
@@ -60,7 +43,7 @@ def test_help_imports_nothing_heavy():
 
 @pytest.mark.slow
 def test_lists():
-    tasks = lopt("tasks").stdout
+    tasks = lopt_here("tasks").stdout
     assert all(name in tasks for name in all_fixed_tasks())
     row = next(line for line in tasks.splitlines() if f"│ {TASK} " in line)
     assert [cell.strip() for cell in row.strip("│").split("│")] == [
@@ -70,23 +53,23 @@ def test_lists():
         f"{64 * 32 + 32 + 32 * 10 + 10:,}",
         "128",
     ]
-    sets = lopt("sets").stdout
+    sets = lopt_here("sets").stdout
     assert all(name in sets for name in all_hparam_sets())
-    optimizers = lopt("optimizers").stdout
+    optimizers = lopt_here("optimizers").stdout
     assert all(name in optimizers for name in all_optimizers())
     assert "lr0.01_b10.9_b20.999_eps1e-08_epsroot1e-08" in optimizers
 
 
 def test_data_commands(tmp_path):
-    listed = lopt("data", "list").stdout
+    listed = lopt_here("data", "list").stdout
     assert "fashion_mnist" in listed
     assert "8x8" in listed
-    missing = refused(lopt("data", "where", "mnist"))
+    missing = refused(lopt_here("data", "where", "mnist"))
     assert "lopt data prepare mnist --from DIR" in missing
-    assert "did you mean mnist" in refused(lopt("data", "prepare", "mnits"))
+    assert "did you mean mnist" in refused(lopt_here("data", "prepare", "mnits"))
     empty = tmp_path / "empty"
     empty.mkdir()
-    message = refused(lopt("data", "prepare", "mnist", "--from", str(empty)))
+    message = refused(lopt_here("data", "prepare", "mnist", "--from", str(empty)))
     assert "holds no files of mnist in a form known here (idx, parquet)" in message
 
 
@@ -95,22 +78,24 @@ def test_data_is_prepared_and_checked(tmp_path):
     texts.mkdir()
     (texts / "train.txt").write_text("one sentence a line\n" * 40)
     prepare = ("data", "prepare", "lm1b", "--vocabulary", "bytes")
-    missing = refused(lopt(*prepare))
+    missing = refused(lopt_here(*prepare))
     assert missing.startswith("error: the data set lm1b (bytes) is not on this machine")
-    assert "--vocabulary must be" in refused(lopt(*prepare[:3], "--vocabulary", "8k"))
-    done = lopt(*prepare, "--from", str(texts))
+    assert "--vocabulary must be" in refused(
+        lopt_here(*prepare[:3], "--vocabulary", "8k")
+    )
+    done = lopt_here(*prepare, "--from", str(texts))
     folder = tmp_path / "data" / "lm1b" / "prepared-bytes"
     assert (done.returncode, done.stdout) == (0, f"prepared {folder}\n"), done.stderr
-    assert lopt("data", "where", "lm1b").stdout == f"{folder}\n"
-    row = next(r for r in lopt("data", "list").stdout.splitlines() if "lm1b" in r)
+    assert lopt_here("data", "where", "lm1b").stdout == f"{folder}\n"
+    row = next(r for r in lopt_here("data", "list").stdout.splitlines() if "lm1b" in r)
     assert "│ no " not in row
-    assert lopt("data", "check", "lm1b").stdout == f"{folder}: as it was written\n"
-    listed = lopt("tasks", "RNNLM_lm1bbytes_*_IRNN128_*").stdout
+    assert lopt_here("data", "check", "lm1b").stdout == f"{folder}: as it was written\n"
+    listed = lopt_here("tasks", "RNNLM_lm1bbytes_*_IRNN128_*").stdout
     assert "yes" in listed
     assert "Cifar" not in listed
-    assert "nearest" not in refused(lopt("tasks", "RNNLM_lm2b*"))
+    assert "nearest" not in refused(lopt_here("tasks", "RNNLM_lm2b*"))
     (folder / "token.bin").write_bytes(b"x" * (folder / "token.bin").stat().st_size)
-    assert "its checksum is not the one" in refused(lopt("data", "check", "lm1b"))
+    assert "its checksum is not the one" in refused(lopt_here("data", "check", "lm1b"))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +118,7 @@ def test_data_is_prepared_and_checked(tmp_path):
 )
 def test_bad_input_is_one_line_and_exit_code_2(args, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert message in refused(lopt(*args))
+    assert message in refused(lopt_here(*args))
     assert not list(tmp_path.glob("*.png"))
 
 
@@ -151,16 +136,6 @@ def trainer_args(**changes: str) -> list[str]:
         "--gin_bindings=Adam.learning_rate=0.001",
         *(f"--gin_bindings=inner_train_task.{k}={v}" for k, v in bindings.items()),
     ]
-
-
-def run_trainer(*args: str) -> subprocess.CompletedProcess:
-    module = "learned_optimization.baselines.run_trainer"
-    return subprocess.run(
-        [sys.executable, "-m", module, *args],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 @pytest.mark.parametrize(
@@ -188,32 +163,38 @@ def run_trainer(*args: str) -> subprocess.CompletedProcess:
     ],
 )
 def test_run_trainer_refuses(changes, message):
-    assert message in refused(run_trainer(*trainer_args(**changes)))
+    assert message in refused(run_trainer_here(*trainer_args(**changes)))
 
 
 def test_hyper_parameters_must_be_numbers():
     for value in ("'abc'", "None", "(1, 2)"):
         args = [*trainer_args(), f"--gin_bindings=Adam.beta1={value}"]
-        assert "Adam.beta1 must be a number, got" in refused(run_trainer(*args))
+        assert "Adam.beta1 must be a number, got" in refused(run_trainer_here(*args))
 
 
 @pytest.mark.parametrize("url", ["foo://bar", "gs://bar"])
 def test_unusable_urls(url, monkeypatch):
     monkeypatch.setenv("LOPT_BASELINE_DIR", url)
-    result = lopt("sweep", TASK, "SGDLR_1000_R5")
+    result = lopt_here("sweep", TASK, "SGDLR_1000_R5")
     assert result.returncode == 2
     assert f"cannot use the path {url}" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_refusals_of_real_processes():
+    """The exit code and the one line reach the shell."""
+    assert "did you mean SGDLR_1000_R5" in refused(lopt("sweep", TASK, "SGDLR_1001_R5"))
+    assert "did you mean Adam" in refused(run_trainer(*trainer_args(opt="@Adm()")))
+
+
 def test_run_trainer_names_missing_arguments():
-    assert "inner_train_task.task" in refused(run_trainer())
+    assert "inner_train_task.task" in refused(run_trainer_here())
 
 
 def test_run_trainer_needs_a_writable_folder(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LOPT_BASELINE_DIR", str(tmp_path / "file"))
-    assert "cannot write below" in refused(run_trainer(*trainer_args()))
+    assert "cannot write below" in refused(run_trainer_here(*trainer_args()))
 
 
 def test_run_trainer_files_are_bit_identical_apart_from_time(tmp_path):
@@ -222,7 +203,8 @@ def test_run_trainer_files_are_bit_identical_apart_from_time(tmp_path):
     for _ in range(2):
         result = run_trainer(f"--gin_file={file}", *trainer_args())
         assert result.returncode == 0, result.stderr
-    assert lopt("train", "--gin_file", str(file), *trainer_args()).returncode == 0
+    trained = lopt_here("train", "--gin_file", str(file), *trainer_args())
+    assert trained.returncode == 0, trained.stderr
     folder = utils.get_save_dir(TASK, "Adam_lr0.001", 20, 10, 5, 10)
     results = utils.load_baseline_results_from_dir(save_dir=folder)
     assert len(results) == 3
@@ -235,7 +217,7 @@ def test_run_trainer_files_are_bit_identical_apart_from_time(tmp_path):
 
 
 def test_sweep_archive_plot(tmp_path):
-    incomplete = lopt("archive", TASK, "SGDLR_1000_R5")
+    incomplete = lopt_here("archive", TASK, "SGDLR_1000_R5")
     assert incomplete.returncode == 1
     assert "70 of 70 trials of SGDLR_1000_R5" in incomplete.stderr
     assert "seeds 0, 1, 2, 3, 4" in incomplete.stderr
@@ -244,10 +226,10 @@ def test_sweep_archive_plot(tmp_path):
     assert first.returncode == 0, first.stderr
     assert "70 trials run, 0 had results" in first.stdout
     assert "trial-steps/s" in first.stdout
-    again = lopt("sweep", TASK, "SGDLR_1000_R5")
+    again = lopt_here("sweep", TASK, "SGDLR_1000_R5")
     assert "0 trials run, 70 had results" in again.stdout
     assert utils.list_hparam_sets_for_task(TASK) == ["SGDLR_1000_R5"]
-    assert lopt("archive", TASK, "SGDLR_1000_R5", "--wait").returncode == 0
+    assert lopt_here("archive", TASK, "SGDLR_1000_R5", "--wait").returncode == 0
 
     figure = tmp_path / "figure.png"
     plotted = lopt("plot", TASK, "SGDLR_1000_R5", "-o", str(figure))

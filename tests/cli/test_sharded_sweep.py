@@ -3,7 +3,7 @@
 import pytest
 
 from learned_optimization.baselines import load_archive
-from tests.cli.test_cli import TASK, lopt, refused
+from tests.cli.running import TASK, lopt, lopt_here, refused
 
 SET = """\
 name: Sharded_100_R2
@@ -37,10 +37,10 @@ def test_shards_make_the_whole_set(tmp_path):
 
 
 def test_no_such_shard():
-    message = refused(lopt("sweep", TASK, "AdamLR_1000_R5", "--shard", "5/4"))
+    message = refused(lopt_here("sweep", TASK, "AdamLR_1000_R5", "--shard", "5/4"))
     assert "from 1/N to N/N, e.g. 3/10; got '5/4'" in message
 
 
 def test_no_such_strategy():
-    message = refused(lopt("sweep", TASK, "AdamLR_1000_R5", "--strategy", "fast"))
+    message = refused(lopt_here("sweep", TASK, "AdamLR_1000_R5", "--strategy", "fast"))
     assert "a strategy is 'auto' or, for example" in message

@@ -2,17 +2,14 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from learned_optimization.baselines import utils
-from learned_optimization.cli.main import main
 from learned_optimization.optimizers.base import all_optimizers
-from tests.cli.test_cli import TASK, lopt, refused
+from tests.cli.running import TASK, lopt, lopt_here, refused
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "own_sets.md"
 
@@ -57,17 +54,6 @@ def test_the_page_runs_as_it_stands(tmp_path, monkeypatch):
     )
     np.testing.assert_array_equal(whole["train/loss"][1::2], half["train/loss"])
     assert trained
-
-
-@pytest.fixture
-def lopt_here(monkeypatch):
-    """The command, called within this process."""
-
-    def call(*args: str) -> None:
-        monkeypatch.setattr(sys, "argv", ["lopt", *args])
-        main()
-
-    return call
 
 
 MINE = """
@@ -120,32 +106,22 @@ def test_a_changed_default_is_refused(tmp_path, monkeypatch):
         (["optimizers", "--import", "bad.py"], "bad.py, line 1: ZeroDivisionError"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(
-    args, message, tmp_path, monkeypatch, capsys, lopt_here
-):
+def test_bad_input_is_one_line_and_exit_code_2(args, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("opt.py").write_text("x = 1\n")
     Path("bad.py").write_text("x = 1 / 0\n")
     Path("set.yaml").write_text("name: S\noptimizer: Admm\nnum_steps: 20\n")
     before = sorted(tmp_path.rglob("*"))
-    # Within this process: each of its own takes seconds to start.
-    with pytest.raises(SystemExit) as stop:
-        lopt_here(*args)
-    done = subprocess.CompletedProcess(args, stop.value.code, *capsys.readouterr())
-    assert re.search(message, refused(done))
+    assert re.search(message, refused(lopt_here(*args)))
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_lists(lopt_here, capsys):
-    with pytest.raises(SystemExit):
-        lopt_here("sets", "AdamLR_10000_*")
-    listed = capsys.readouterr().out
+def test_lists():
+    listed = lopt_here("sets", "AdamLR_10000_*").stdout
     rows = [line for line in listed.splitlines() if "│ Adam" in line]
     assert len(rows) == 2
     assert listed.endswith("2 sets, 28 configurations, 84 trials\n")
-    with pytest.raises(SystemExit):
-        lopt_here("optimizers")
-    listed = capsys.readouterr().out
+    listed = lopt_here("optimizers").stdout
     assert re.search(r"│ Adam +│ lr0.01_.* │ +│ Adam \(Kingma", listed)
     for name, cls in all_optimizers().items():
         if cls().needs:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.cli.test_cli import TASK, lopt, refused
+from tests.cli.running import TASK, lopt, refused
 from tests.cli.test_survival import (
     LOPT,
     assert_equal_curves,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import resource
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any
 import jax
 
 from learned_optimization.baselines.hparam_set import LEARNING_RATES
+from learned_optimization.benchmarking.step_profile import step_profile
 from learned_optimization.eval_training import EVAL_SPLITS, RunPlan, use_all_cores
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.tasks.base import Task, get_task_from_name
@@ -35,8 +37,15 @@ def peak() -> dict[str, Any]:
     return {"flops_per_second": matmul_peak()}
 
 
+def profile(task_name: str, seconds: str) -> dict[str, Any]:
+    """Where the time of a step goes on one core, see `step_profile`."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    return step_profile(get_task_from_name(task_name), float(seconds))
+
+
 def grid(
-    task_name: str, num_trials: str, strategy: str, seconds: str
+    task_name: str, num_trials: str, strategy: str, seconds: str, num_steps: str
 ) -> dict[str, Any]:
     """Trains Adam with several learning rates and seeds.
 
@@ -46,6 +55,7 @@ def grid(
         one seed where they are no multiple of five.
       strategy: how it is computed; `default` for the one that is not measured.
       seconds: how long to measure.
+      num_steps: length of the runs whose beginning is measured.
     """
     use_all_cores()
     seeds = 1 if int(num_trials) % NUM_SEEDS else NUM_SEEDS
@@ -54,7 +64,7 @@ def grid(
         get_task_from_name(task_name),
         [Adam(learning_rate=rate) for rate in rates],
         [jax.random.PRNGKey(seed) for seed in range(seeds)],
-        PLAN,
+        RunPlan(num_steps=int(num_steps)),
         float(seconds),
         strategy=None if strategy == "default" else Strategy.parse(strategy),
     )
@@ -135,4 +145,5 @@ def _peak_mib() -> float:
 
 if __name__ == "__main__":
     kind, *arguments = sys.argv[1:]
-    print(json.dumps({"peak": peak, "grid": grid, "loop": loop}[kind](*arguments)))
+    kinds = {"peak": peak, "grid": grid, "loop": loop, "profile": profile}
+    print(json.dumps(kinds[kind](*arguments)))

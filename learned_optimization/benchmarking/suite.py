@@ -15,6 +15,7 @@ from learned_optimization.benchmarking.measurements import PLAN
 from learned_optimization.errors import LoptError
 from learned_optimization.tasks.base import get_task_from_name
 from learned_optimization.training.backend import num_cores
+from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.strategy import Strategy
 
 TASKS = (
@@ -27,6 +28,8 @@ TASKS = (
     "Resnet_MultiRuntime_0",
 )
 NUM_TRIALS = (1, 5, 14, 70)
+# Lengths of runs beside that of `PLAN`.
+_OTHER_NUM_STEPS = (1_000, 100_000)
 # Trials of models whose single step takes more than this are not grown further:
 # they run one after another, and every one needs memory for its state.
 _LARGE_FLOPS = 2e9
@@ -41,6 +44,7 @@ class Row:
       task: name of the task.
       way: what was run.
       num_trials: trials at a time.
+      num_steps: length of the runs whose beginning is measured.
       trial_steps_per_second: updates a second, evaluations included.
       ratio: that, against the loop in one process for one trial, and against the
         loop in one process a core for more.
@@ -52,6 +56,7 @@ class Row:
     task: str
     way: str
     num_trials: int
+    num_steps: int
     trial_steps_per_second: float
     ratio: float
     share_of_peak: float
@@ -105,29 +110,46 @@ class _Task:
 
     def __init__(self, name: str, peak: float, seconds: float):
         self._name, self._peak, self._seconds = name, peak, seconds
-        flops = trial_flops(get_task_from_name(name), PLAN)
-        self.step_flops = flops / (PLAN.num_steps + 1)
+        self.step_flops = self._flops_of_a_step(PLAN.num_steps)
+
+    def _flops_of_a_step(self, num_steps: int) -> float:
+        plan = RunPlan(num_steps=num_steps)
+        return trial_flops(get_task_from_name(self._name), plan) / (num_steps + 1)
 
     def loop(self, processes: int) -> Row:
         found = _measure(processes, "loop", self._name, self._seconds)
         way = "loop" if processes == 1 else f"loop, {processes} processes"
-        return self._row(way, processes, found, None)
+        return self._row(way, processes, PLAN.num_steps, found, None)
 
-    def grid(self, way: str, num_trials: int, strategy: str, baseline: Row) -> Row:
-        arguments = (self._name, num_trials, strategy, self._seconds)
-        return self._row(way, num_trials, _measure(1, "grid", *arguments), baseline)
+    def grid(
+        self,
+        way: str,
+        num_trials: int,
+        strategy: str,
+        baseline: Row,
+        num_steps: int = PLAN.num_steps,
+    ) -> Row:
+        arguments = (self._name, num_trials, strategy, self._seconds, num_steps)
+        found = _measure(1, "grid", *arguments)
+        return self._row(way, num_trials, num_steps, found, baseline)
 
     def _row(
-        self, way: str, trials: int, found: list[dict[str, Any]], baseline: Row | None
+        self,
+        way: str,
+        trials: int,
+        num_steps: int,
+        found: list[dict[str, Any]],
+        baseline: Row | None,
     ) -> Row:
         rate = sum(f["trial_steps_per_second"] for f in found)
         return Row(
             task=self._name,
             way=way,
             num_trials=trials,
+            num_steps=num_steps,
             trial_steps_per_second=rate,
             ratio=rate / baseline.trial_steps_per_second if baseline else 1.0,
-            share_of_peak=rate * self.step_flops / self._peak,
+            share_of_peak=rate * self._flops_of_a_step(num_steps) / self._peak,
             compile_seconds=max(f["compile_seconds"] for f in found),
             peak_mib=max(f["peak_mib"] for f in found),
         )
@@ -143,10 +165,25 @@ def _run_task(
         most = min(most, _MOST_OF_LARGE)
     for n in (n for n in num_trials if n <= most):
         keep(task.grid("default", n, "default", single if n == 1 else all_cores))
+    for num_steps in _OTHER_NUM_STEPS:
+        keep(task.grid("default", most, "default", all_cores, num_steps))
     for strategy in _others(most):
         way = f"{strategy.trials_at_once} at once"
         way += ", YNNPACK" if strategy.library_kernels else ""
         keep(task.grid(way, most, str(strategy), all_cores))
+
+
+def profiles(tasks: Sequence[str], seconds: float) -> dict[str, dict[str, Any]]:
+    """Where the time of a step goes, each task on one core.
+
+    Args:
+      tasks: names of fixed tasks whose data is at hand, or made up.
+      seconds: how long each is run, after it is compiled.
+
+    Returns:
+      Name to what `step_profile.step_profile` returns.
+    """
+    return {task: _measure(1, "profile", task, seconds)[0] for task in tasks}
 
 
 def _others(num_trials: int) -> list[Strategy]:

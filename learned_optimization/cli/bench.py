@@ -22,6 +22,9 @@ def bench(
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds each row is measured.")
     ] = 5.0,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Also say where a step's time goes.")
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures here.")
     ] = None,
@@ -36,10 +39,7 @@ def bench(
     """
     import json
 
-    from rich.table import Table
-
     from learned_optimization.benchmarking import suite
-    from learned_optimization.cli.tables import console
     from learned_optimization.errors import LoptError
     from learned_optimization.tasks import registry
 
@@ -57,36 +57,82 @@ def bench(
     def say(row: Row) -> None:
         typer.echo(f"{row.task} {row.way}, {row.num_trials} trials", err=True)
 
-    result = suite.run(tasks or suite.TASKS, numbers, seconds, say)
+    names = tasks or suite.TASKS
+    result = suite.run(names, numbers, seconds, say)
+    _print_rows(result)
+    if profile:
+        result["profiles"] = suite.profiles(names, seconds)
+        _print_profiles(result["profiles"])
+    if json_file:
+        json_file.write_text(json.dumps(result, indent=2) + "\n")
+    if plot:
+        _draw(result, plot)
+
+
+def _print_rows(result: dict[str, Any]) -> None:
+    """Every measurement, task by task."""
+    from rich.table import Table
+
+    from learned_optimization.cli.tables import console
+
     table = Table(
         title=f"{result['cores']} cores, matrix products {result['peak_gflops']:.1f} "
         "GFLOP/s"
     )
     table.add_column("task", overflow="fold")
     table.add_column("way", no_wrap=True)
-    for column in ("trials", "steps/s", "ratio", "of peak", "compile", "memory"):
+    for column in (
+        "trials",
+        "of steps",
+        "steps/s",
+        "ratio",
+        "of peak",
+        "compile",
+        "memory",
+    ):
         table.add_column(column, justify="right")
     before = ""
-    for row in (suite.Row(**row) for row in result["rows"]):
-        if row.task != before:
+    for row in result["rows"]:
+        if row["task"] != before:
             table.add_section()
-        rate = row.trial_steps_per_second
+        rate = row["trial_steps_per_second"]
         table.add_row(
-            row.task if row.task != before else "",
-            row.way,
-            str(row.num_trials),
+            row["task"] if row["task"] != before else "",
+            row["way"],
+            str(row["num_trials"]),
+            f"{row['num_steps']:,}",
             f"{rate:,.0f}" if rate > 99 else f"{rate:.2f}",
-            f"{row.ratio:.1f}",
-            f"{row.share_of_peak:.1%}",
-            f"{row.compile_seconds:.1f} s",
-            f"{row.peak_mib:,.0f} MiB",
+            f"{row['ratio']:.1f}",
+            f"{row['share_of_peak']:.1%}",
+            f"{row['compile_seconds']:.1f} s",
+            f"{row['peak_mib']:,.0f} MiB",
         )
-        before = row.task
+        before = row["task"]
     console().print(table)
-    if json_file:
-        json_file.write_text(json.dumps(result, indent=2) + "\n")
-    if plot:
-        _draw(result, plot)
+
+
+def _print_profiles(profiles: dict[str, dict[str, Any]]) -> None:
+    """The kinds of operations of each task, the most expensive first."""
+    from rich.table import Table
+
+    from learned_optimization.benchmarking.step_profile import share_of_peak
+    from learned_optimization.cli.tables import console
+
+    table = Table(title="where the time of a step goes, one trial on one core")
+    table.add_column("task", overflow="fold")
+    table.add_column("ms", justify="right")
+    table.add_column("kind of operation")
+    for column in ("of time", "of peak"):
+        table.add_column(column, justify="right")
+    for name, found in profiles.items():
+        table.add_section()
+        whole, products = share_of_peak(found)
+        milliseconds = f"{found['seconds_a_step'] * 1e3:.3g}"
+        table.add_row(name, milliseconds, "all", "100%", f"{whole:.1%}")
+        table.add_row("", "", "products and convolutions alone", "", f"{products:.1%}")
+        for kind, share in sorted(found["shares"].items(), key=lambda item: -item[1]):
+            table.add_row("", "", kind, f"{share:.1%}", "")
+    console().print(table)
 
 
 def _draw(result: dict[str, Any], path: Path) -> None:
@@ -112,7 +158,8 @@ def _draw(result: dict[str, Any], path: Path) -> None:
         ax.remove()
     for ax, name in zip(axes.flat, names, strict=False):
         own = [row for row in rows if row["task"] == name]
-        grown = [row for row in own if row["way"] == "default"]
+        length = own[0]["num_steps"]
+        grown = [r for r in own if r["way"] == "default" and r["num_steps"] == length]
         ax.plot(
             [row["num_trials"] for row in grown],
             [row["trial_steps_per_second"] for row in grown],

@@ -12,13 +12,16 @@ from tests.cli.running import TASK, lopt, lopt_here, refused
 def test_table_json_and_plot(tmp_path):
     files = [str(tmp_path / name) for name in ("bench.json", "bench.png")]
     result = lopt(
-        *("bench", TASK, "--trials", "1", "--seconds", "0.2"),
+        *("bench", TASK, "--trials", "1", "--seconds", "0.2", "--profile"),
         *("--json", files[0], "--plot", files[1]),
         JAX_NUM_CPU_DEVICES="2",
     )
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path / "bench.json").read_text())
-    rows = {row["way"]: row for row in found["rows"]}
+    rows = {row["way"]: row for row in found["rows"] if row["num_steps"] == 10_000}
+    assert {row["num_steps"] for row in found["rows"]} == {1_000, 10_000, 100_000}
+    assert sum(found["profiles"][TASK]["shares"].values()) == pytest.approx(1)
+    assert "matrix products" in result.stdout
     assert {"loop", "default", "1 at once", "1 at once, YNNPACK"} <= set(rows)
     assert rows["loop"]["ratio"] == 1.0
     loop, whole = rows["loop"], rows["default"]

@@ -44,6 +44,7 @@ def run(language: str, text: str, folder: Path) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_pages_of_the_documentation(tmp_path):
     # In the order of reading: later pages use the results of earlier ones.
     output = ""

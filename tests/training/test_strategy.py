@@ -40,7 +40,13 @@ def train(task=None, **kwargs):
     )
 
 
-@pytest.mark.parametrize("task", [TinyTask(), StatefulTask()], ids=["plain", "state"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(TinyTask(), marks=pytest.mark.slow, id="plain"),
+        pytest.param(StatefulTask(), id="state"),
+    ],
+)
 def test_every_strategy_gives_the_same_curves(task):
     want = train(task, strategy=Strategy(16))
     assert want.strategy == Strategy(16)

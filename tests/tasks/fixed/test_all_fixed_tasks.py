@@ -29,7 +29,6 @@ KEY = jax.random.PRNGKey(0)
 # One of each kind that compiles fast; the others are trained in the slow tests.
 TRAINED_QUICKLY = {
     "Conv_Cifar10_8_16x32",
-    "ESWrapped_1pair_ImageMLP_FashionMnist8_Relu32",
     "ImageMLPAE_FashionMnist_128x32x128_bs128",
     "ImageMLP_Cifar10BW8_Relu32",
     "ImageMLP_Cifar10_128x128x128_BatchNorm_Tanh",
@@ -37,17 +36,18 @@ TRAINED_QUICKLY = {
     "ImageMLP_Cifar10_128x128_Dropout05_Relu_MSE",
     "ImageMLP_FashionMnist8_Relu32",
     "ImageMLP_FashionMnist_Relu128x128",
-    "RNNLM_kjvbytes_Patch32_LSTM128_Embed64",
-    "TransformerLM_kjvbytes_1layer_64width",
 }
 ONE_STEP_QUICKLY = TRAINED_QUICKLY | {
     "Conv_Cifar10_32x64x64_batchnorm",
+    "ESWrapped_1pair_ImageMLP_FashionMnist8_Relu32",
     "MLPMixer_Cifar100_tiny16",
     "RNNLM_kjvbytes_Patch32_GRU128_Embed64",
+    "RNNLM_kjvbytes_Patch32_LSTM128_Embed64",
     "RNNLM_lm1bbytes_Patch32_IRNN128_Embed64",
     "RNNLM_lm1bbytes_Patch32_VanillaRNN128_Embed64",
     "Resnet_MultiRuntime_0",
     "TransformerLM_LM1B_MultiRuntime_0",
+    "TransformerLM_kjvbytes_1layer_64width",
 }
 # What takes too long, or too much memory, on a small machine: beyond the first
 # limit a task is trained by the exhaustive tests only (`pytest -m exhaustive`),

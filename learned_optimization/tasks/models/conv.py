@@ -13,6 +13,7 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from learned_optimization.tasks.models.init import linear, truncated_fan_in
 from learned_optimization.tasks.models.mlp import Activation
@@ -85,12 +86,38 @@ def windows(x: jax.Array, size: int, stride: int, padding: float) -> list[jax.Ar
 def max_pool(x: jax.Array, size: int, stride: int) -> jax.Array:
     """The largest value of every window, with `SAME` padding.
 
+    The gradient goes to the first of equal values, row by row, as XLA's own
+    maximum has it. One axis after the other, and strides as an axis of their own:
+    on a CPU the gradient of strided slices of both axes at once takes twenty
+    times as long.
+
     Args:
       x: float `[batch, height, width, channels]`.
       size: height and width of the window.
       stride: step of the window.
     """
-    return functools.reduce(jnp.maximum, windows(x, size, stride, -jnp.inf))
+    for axis in (2, 1):
+        x = _max_along(x, size, stride, axis)
+    return x
+
+
+def _max_along(x: jax.Array, size: int, stride: int, axis: int) -> jax.Array:
+    length, before_and_after = x.shape[axis], [(0, 0)] * x.ndim
+    out, (before, after) = _same(length, size, stride)
+    steps = -(-(before + length + after) // stride)
+    before_and_after[axis] = (before, steps * stride - before - length)
+    x = jnp.pad(x, before_and_after, constant_values=-jnp.inf)
+    x = x.reshape(*x.shape[:axis], steps, stride, *x.shape[axis + 1 :])
+
+    def seen_at(place: int) -> jax.Array:
+        first, phase = divmod(place, stride)
+        seen = lax.slice_in_dim(x, first, first + out, axis=axis)
+        return lax.index_in_dim(seen, phase, axis + 1, keepdims=False)
+
+    def first_of_largest(a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.where((b > a) | jnp.isnan(b), b, a)
+
+    return functools.reduce(first_of_largest, map(seen_at, range(size)))
 
 
 def _same(length: int, size: int, stride: int) -> tuple[int, tuple[int, int]]:

@@ -38,6 +38,28 @@ def test_maximum_is_that_of_xla(length):
     np.testing.assert_array_equal(max_pool(x, 3, 2), want)
 
 
+@pytest.mark.parametrize(("size", "stride"), [(3, 2), (3, 1), (2, 2), (2, 3)])
+@pytest.mark.parametrize("length", [1, 4, 7, 8])
+def test_gradient_of_the_maximum_is_that_of_xla(length, size, stride):
+    # Whole numbers are often equal: the first of them gets all of the gradient.
+    x = jnp.round(jax.random.normal(KEY, (2, length, length, 3)))
+
+    def xlas(x):
+        window, strides = (1, size, size, 1), (1, stride, stride, 1)
+        return lax.reduce_window(x, -jnp.inf, lax.max, window, strides, "SAME")
+
+    want, back = jax.vjp(xlas, x)
+    got, our_back = jax.vjp(lambda x: max_pool(x, size, stride), x)
+    np.testing.assert_array_equal(got, want)
+    weights = jax.random.normal(KEY, want.shape)
+    np.testing.assert_allclose(our_back(weights)[0], back(weights)[0], atol=1e-5)
+
+
+def test_a_maximum_over_nan_is_nan():
+    x = jnp.zeros((1, 4, 4, 1)).at[0, 1, 1, 0].set(jnp.nan)
+    assert np.isnan(max_pool(x, 3, 2)).sum() == 1
+
+
 def test_gradient_of_the_maximum_goes_to_the_largest():
     x = jax.random.normal(KEY, (1, 4, 4, 1))
     grad = jax.grad(lambda x: max_pool(x, 3, 2).sum())(x)

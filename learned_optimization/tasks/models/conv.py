@@ -18,6 +18,7 @@ from jax import lax
 from learned_optimization.tasks.models.init import linear, truncated_fan_in
 from learned_optimization.tasks.models.mlp import Activation
 from learned_optimization.tasks.models.norm import Norm, normalize
+from learned_optimization.tasks.models.products import product
 
 
 class Conv(nn.Module):
@@ -50,7 +51,7 @@ class Conv(nn.Module):
             "kernel", truncated_fan_in, (k, k, inputs, self.channels), jnp.float32
         )
         patches = jnp.concatenate(windows(x, k, self.stride, 0.0), axis=-1)
-        out = patches @ kernel.reshape(k * k * inputs, self.channels)
+        out = product(patches, kernel.reshape(k * k * inputs, self.channels))
         if self.use_bias:
             out += self.param("bias", nn.initializers.zeros, (self.channels,))
         return out

@@ -9,6 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from learned_optimization.tasks.models.products import dense
+
 
 def truncated_fan_in(
     key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
@@ -32,9 +34,9 @@ def truncated_fan_in(
 
 def linear(width: int) -> nn.Dense:
     """A linear layer `[..., inputs]` to `[..., width]` with bias, starting at zero."""
-    return nn.Dense(width, kernel_init=truncated_fan_in)
+    return dense(width, kernel_init=truncated_fan_in)
 
 
 def zero_linear(width: int) -> nn.Dense:
     """A linear layer that starts as the zero map."""
-    return nn.Dense(width, kernel_init=nn.initializers.zeros)
+    return dense(width, kernel_init=nn.initializers.zeros)

@@ -13,6 +13,7 @@ import jax
 
 from learned_optimization.tasks.models.init import zero_linear
 from learned_optimization.tasks.models.patches import embed_patches
+from learned_optimization.tasks.models.products import dense
 
 
 class MLPMixer(nn.Module):
@@ -57,5 +58,5 @@ class TwoLayers(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps `[..., width]` to `[..., width]`."""
-        hidden = nn.gelu(nn.Dense(self.hidden)(x))
-        return nn.Dense(x.shape[-1])(hidden)
+        hidden = nn.gelu(dense(self.hidden)(x))
+        return dense(x.shape[-1])(hidden)

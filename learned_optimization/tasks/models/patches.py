@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import flax.linen as nn
 import jax
 
 from learned_optimization.errors import LoptError
+from learned_optimization.tasks.models.products import dense
 
 
 def embed_patches(images: jax.Array, patch_size: int, width: int) -> jax.Array:
@@ -40,4 +40,4 @@ def embed_patches(images: jax.Array, patch_size: int, width: int) -> jax.Array:
         channels,
     )
     x = x.swapaxes(2, 3).reshape(batch, -1, patch_size * patch_size * channels)
-    return nn.Dense(width, name="embedding")(x)
+    return dense(width, name="embedding")(x)

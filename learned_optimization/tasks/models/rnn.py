@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from learned_optimization.tasks.models.init import linear, truncated_fan_in
+from learned_optimization.tasks.models.products import product
 
 CellName = Literal["VanillaRNN", "IRNN", "LSTM", "GRU"]
 State = tuple[jax.Array, ...]
@@ -81,7 +82,7 @@ def _vanilla_rnn(
     """`h' = relu(W x + b + U h + c)`."""
     w, b = model.affine("input", x.shape[-1], model.hidden)
     u, c = model.affine("hidden", model.hidden, model.hidden, hidden_init)
-    return x @ w + b, lambda state, wx: (nn.relu(wx + state[0] @ u + c),)
+    return product(x, w) + b, lambda state, wx: (nn.relu(wx + state[0] @ u + c),)
 
 
 def _irnn(model: RNNLanguageModel, x: jax.Array) -> tuple[jax.Array, Step]:
@@ -104,7 +105,7 @@ def _lstm(model: RNNLanguageModel, x: jax.Array) -> tuple[jax.Array, Step]:
         c = nn.sigmoid(f + 1) * c + nn.sigmoid(i) * jnp.tanh(g)
         return nn.sigmoid(o) * jnp.tanh(c), c
 
-    return x @ w + bias, step
+    return product(x, w) + bias, step
 
 
 def _gru(model: RNNLanguageModel, x: jax.Array) -> tuple[jax.Array, Step]:
@@ -123,7 +124,7 @@ def _gru(model: RNNLanguageModel, x: jax.Array) -> tuple[jax.Array, Step]:
         candidate = jnp.tanh(wx[..., 2 * n :] + (reset * h) @ u[:, 2 * n :])
         return ((1 - update) * h + update * candidate,)
 
-    return x @ w + bias, step
+    return product(x, w) + bias, step
 
 
 CELLS: dict[

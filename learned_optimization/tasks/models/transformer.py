@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from learned_optimization.tasks.models.init import linear, truncated_fan_in
 from learned_optimization.tasks.models.language import PADDING
 from learned_optimization.tasks.models.norm import normalize
+from learned_optimization.tasks.models.products import dense
 
 _KEY_SIZE = 32
 _MLP_FACTOR = 4
@@ -74,4 +75,4 @@ class TransformerLanguageModel(nn.Module):
         scaled = nn.initializers.variance_scaling(
             2 / self.num_layers, "fan_in", "truncated_normal"
         )
-        return nn.Dense(width, kernel_init=scaled)
+        return dense(width, kernel_init=scaled)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from learned_optimization.tasks.models.init import zero_linear
 from learned_optimization.tasks.models.patches import embed_patches
+from learned_optimization.tasks.models.products import dense
 
 _MLP_BIAS = nn.initializers.normal(1e-6)
 _KERNEL = nn.initializers.xavier_uniform()
@@ -68,9 +69,7 @@ class EncoderLayer(nn.Module):
         """Maps tokens `[batch, tokens, hidden]` to tokens of that shape."""
         attend = nn.MultiHeadDotProductAttention(self.num_heads, kernel_init=_KERNEL)
         x += attend(nn.LayerNorm()(x))
-        y = nn.Dense(self.mlp, kernel_init=_KERNEL, bias_init=_MLP_BIAS)(
-            nn.LayerNorm()(x)
-        )
-        return x + nn.Dense(x.shape[-1], kernel_init=_KERNEL, bias_init=_MLP_BIAS)(
+        y = dense(self.mlp, kernel_init=_KERNEL, bias_init=_MLP_BIAS)(nn.LayerNorm()(x))
+        return x + dense(x.shape[-1], kernel_init=_KERNEL, bias_init=_MLP_BIAS)(
             nn.gelu(y)
         )

@@ -53,8 +53,60 @@ class ResultError(LoptError):
     """A result file or archive is missing, unreadable or inconsistent."""
 
 
-class DamagedFileError(ResultError):
-    """A result file whose content is not what it should be."""
+class FileContentError(ResultError):
+    """A file that can be reached, but must not be used.
+
+    Args:
+      path: the file.
+      problem: what is wrong with it.
+      remedy: what to do.
+      key: the key of the file that is concerned, if it is one.
+    """
+
+    remedy = "Delete it and make it again."
+
+    def __init__(
+        self,
+        path: str,
+        problem: str,
+        remedy: str | None = None,
+        *,
+        key: str | None = None,
+    ):
+        self.path, self.key, self.problem = path, key, problem
+        self.remedy = remedy or type(self).remedy
+        where = f"{path}, key {key!r}" if key is not None else path
+        super().__init__(f"cannot read {where}: {problem}. {self.remedy}")
+
+
+class DamagedFileError(FileContentError):
+    """A file that does not hold what was written, or not what it should."""
+
+    remedy = (
+        "The file is damaged, or not what it should be: delete it and make it again."
+    )
+
+
+class UnsafeFileError(DamagedFileError):
+    """A file that would run code when it is read: nothing of it was run."""
+
+    remedy = "Do not trust where it comes from; delete it."
+
+
+class TooLargeError(FileContentError):
+    """A file that says it holds more than may be read."""
+
+    remedy = "If you trust the file, set LOPT_MAX_READ_BYTES to the bytes it may take."
+
+
+class NewerSchemaError(FileContentError):
+    """A file of a newer version of this package: it is whole, and not for us."""
+
+    remedy = "Install a newer version of optimizer-baselines."
+
+
+class RunStoppedError(Exception):
+    """A run was told to stop, and saved what it had done."""
 
 
 def nearest_names(name: str, known: Iterable[str], n: int = 3) -> list[str]:

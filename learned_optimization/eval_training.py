@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, RunStoppedError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
 from learned_optimization.training.backend import keep_compiled, use_all_cores
-from learned_optimization.training.checkpoint import Checkpoint, RunStoppedError
+from learned_optimization.training.checkpoint import Checkpoint
 from learned_optimization.training.grid import Device
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.results import GridResult, Progress

@@ -1,16 +1,22 @@
 """Every byte read or written goes through here.
 
-Paths are local (`~` is expanded) or URLs that fsspec understands. A file
-appears under its final name only when it is whole.
+Paths are local (`~` is expanded) or URLs that fsspec understands: `gs://`,
+`s3://`, `memory://`, and `http(s)://` to read from. A file appears under its final
+name only when it is whole, and what goes wrong is a `ResultError` that names the
+path.
 """
 
 from __future__ import annotations
 
-import io
+import hashlib
 import os
 import posixpath
+import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, Any, cast
 
 import fsspec
@@ -21,10 +27,33 @@ from learned_optimization.errors import ResultError
 MAX_NAME_BYTES = 255
 """The longest name of a file or folder that file systems allow."""
 
+_READ_ONLY = ("http", "https")
+_BYTES_OF_ONE_PUT = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file as it was when it was looked at.
+
+    Attributes:
+      path: local path or URL.
+      size: bytes.
+      stamp: text that changes whenever the file is written anew.
+      modified: seconds since 1970 of the last change; 0 where a store does not say.
+    """
+
+    path: str
+    size: int
+    stamp: str
+    modified: float
+
 
 def _resolve(path: str | os.PathLike) -> tuple[Any, str]:
+    text = os.path.expanduser(os.fspath(path))
+    # Another process may write at any time: no listing is remembered.
+    options = {"use_listings_cache": False} if "://" in text else {}
     try:
-        return fsspec.core.url_to_fs(os.path.expanduser(os.fspath(path)))
+        return fsspec.core.url_to_fs(text, **options)
     except (ValueError, ImportError) as error:
         raise ResultError(
             f"cannot use the path {os.fspath(path)}: {error}. For gs:// install "
@@ -32,21 +61,98 @@ def _resolve(path: str | os.PathLike) -> tuple[Any, str]:
         ) from error
 
 
+@contextmanager
+def _naming(action: str, path: str | os.PathLike) -> Iterator[None]:
+    """Turns what goes wrong with a path into an error that names it."""
+    try:
+        yield
+    except ResultError:
+        raise
+    except FileNotFoundError as error:
+        raise ResultError(f"no such file: {os.fspath(path)}") from error
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise ResultError(f"cannot {action} {os.fspath(path)}: {reason}.") from error
+    except Exception as error:
+        # Each store's client has errors of its own; on local files there are none.
+        if is_local(path) or not _is_of_a_client(error):
+            raise
+        reason = str(error) or type(error).__name__
+        raise ResultError(f"cannot {action} {os.fspath(path)}: {reason}") from error
+
+
+def _is_of_a_client(error: Exception) -> bool:
+    clients = ("aiohttp", "botocore", "aiobotocore", "gcsfs", "google", "s3fs")
+    return type(error).__module__.partition(".")[0] in clients
+
+
+def is_local(path: str | os.PathLike) -> bool:
+    """Whether a path is of this machine's file system."""
+    return isinstance(_resolve(path)[0], LocalFileSystem)
+
+
 def join(root: str, *parts: str) -> str:
     """Joins path parts below a local folder or a URL."""
     return posixpath.join(os.path.expanduser(root), *parts)
 
 
-def open_to_read(path: str | os.PathLike) -> IO[bytes]:
-    """Opens a file to read its bytes."""
+@contextmanager
+def open_to_read(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """Opens a file to read its bytes.
+
+    Raises:
+      ResultError: if it is missing or cannot be reached.
+    """
     fs, inner = _resolve(path)
-    return cast("IO[bytes]", fs.open(inner, "rb"))
+    with _naming("read", path), fs.open(inner, "rb") as file:
+        yield file
 
 
 def exists(path: str | os.PathLike) -> bool:
     """Whether a file or folder of that name exists."""
     fs, inner = _resolve(path)
-    return fs.exists(inner)
+    with _naming("look for", path):
+        return fs.exists(inner)
+
+
+def info(path: str | os.PathLike) -> FileInfo:
+    """Size, stamp and time of a file.
+
+    Raises:
+      ResultError: if it is missing or cannot be reached.
+    """
+    fs, inner = _resolve(path)
+    with _naming("look at", path):
+        if isinstance(fs, LocalFileSystem):
+            return _local_info(os.fspath(path), os.stat(inner))
+        return _remote_info(os.fspath(path), fs.info(inner))
+
+
+def _local_info(path: str, stat: os.stat_result) -> FileInfo:
+    # A file that takes another's place is another inode.
+    stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
+    return FileInfo(path, stat.st_size, stamp, stat.st_mtime)
+
+
+def _remote_info(path: str, entry: dict[str, Any]) -> FileInfo:
+    said = [
+        f"{key}={value}"
+        for key, value in sorted(entry.items())
+        if isinstance(value, (str, int, float, datetime))
+    ]
+    stamp = hashlib.sha256("\n".join(said).encode()).hexdigest()
+    return FileInfo(path, int(entry.get("size") or 0), stamp, _modified(entry))
+
+
+def _modified(entry: dict[str, Any]) -> float:
+    # Each store has its own name for it, and a date or a number.
+    for key in ("LastModified", "mtime", "updated", "created"):
+        value = entry.get(key)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, (int, float)):
+            return float(value)
+    return 0.0
 
 
 def list_files(folder: str | os.PathLike, suffix: str = "") -> list[str]:
@@ -55,31 +161,125 @@ def list_files(folder: str | os.PathLike, suffix: str = "") -> list[str]:
     Args:
       folder: the folder.
       suffix: how the names of the files wanted end.
+
+    Raises:
+      ResultError: if it cannot be reached.
     """
-    fs, inner = _resolve(folder)
-    # A remote listing may have been cached before a file was written.
-    fs.invalidate_cache()
-    if not fs.exists(inner):
-        return []
     names = (
-        posixpath.basename(entry["name"])
-        for entry in fs.ls(inner, detail=True)
-        if entry["type"] == "file"
+        posixpath.basename(e["name"]) for e in _entries(folder) if e["type"] == "file"
     )
     return sorted(
         join(os.fspath(folder), name) for name in names if name.endswith(suffix)
     )
 
 
+def list_folders(folder: str | os.PathLike) -> list[str]:
+    """Names of the folders directly in a folder, sorted; empty if it is missing.
+
+    Raises:
+      ResultError: if it cannot be reached.
+    """
+    entries = _entries(folder)
+    names = (
+        posixpath.basename(e["name"].rstrip("/"))
+        for e in entries
+        if e["type"] == "directory"
+    )
+    return sorted(name for name in names if name and not name.startswith("."))
+
+
+def _entries(folder: str | os.PathLike) -> list[dict[str, Any]]:
+    fs, inner = _resolve(folder)
+    with _naming("list", folder):
+        try:
+            return fs.ls(inner, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+def walk_files(
+    folder: str | os.PathLike, suffix: str, hidden: bool = False
+) -> list[FileInfo]:
+    """Every file below a folder, in no order; none if it is missing.
+
+    Args:
+      folder: the folder.
+      suffix: how the names of the files wanted end.
+      hidden: with files and folders whose names begin with a dot.
+
+    Raises:
+      ResultError: if it cannot be reached.
+    """
+    fs, inner = _resolve(folder)
+    root = os.path.expanduser(os.fspath(folder))
+    with _naming("list", folder):
+        if isinstance(fs, LocalFileSystem):
+            return list(_walk_local(root, suffix, hidden))
+        found = fs.find(inner, detail=True)
+    infos = []
+    for name, entry in found.items():
+        below = name[len(inner) :].lstrip("/")
+        is_hidden = any(part.startswith(".") for part in below.split("/"))
+        if name.endswith(suffix) and (hidden or not is_hidden):
+            infos.append(_remote_info(join(root, below), entry))
+    return infos
+
+
+def _walk_local(folder: str, suffix: str, hidden: bool) -> Iterator[FileInfo]:
+    try:
+        entries = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in entries:
+            if entry.name.startswith(".") and not hidden:
+                continue
+            if entry.is_dir():
+                yield from _walk_local(entry.path, suffix, hidden)
+            elif entry.name.endswith(suffix):
+                # It may be gone by now.
+                with suppress(FileNotFoundError):
+                    yield _local_info(entry.path, entry.stat())
+
+
 def remove_file(path: str | os.PathLike) -> None:
-    """Deletes one file; it is no error if it is gone already."""
+    """Deletes one file; it is no error if it is gone already.
+
+    Raises:
+      ResultError: if it cannot be deleted.
+    """
     fs, inner = _resolve(path)
-    if fs.exists(inner):
-        fs.rm_file(inner)
+    with _naming("delete", path), suppress(FileNotFoundError):
+        if isinstance(fs, LocalFileSystem):
+            os.remove(inner)
+        elif fs.exists(inner):
+            fs.rm_file(inner)
+
+
+def move_file(path: str, target: str) -> None:
+    """Moves a file to another place of the same folder or store.
+
+    Args:
+      path: where it is.
+      target: where it goes; its folder is made if missing.
+
+    Raises:
+      ResultError: if it cannot be moved; it is where it was then.
+    """
+    fs, inner = _resolve(path)
+    _, to = _resolve(target)
+    with _naming("move", path):
+        if isinstance(fs, LocalFileSystem):
+            os.makedirs(posixpath.dirname(to), exist_ok=True)
+            os.replace(inner, to)
+            _flush_folder(posixpath.dirname(to))
+        else:
+            fs.copy(inner, to)
+            fs.rm_file(inner)
 
 
 def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file that is never seen half-written.
+    """Writes a file that is never seen half-written, and is there to stay.
 
     Locally the bytes go to a hidden file in the same folder, are flushed to the
     disk, and take their name in one step. Object stores show an object only
@@ -87,33 +287,70 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -
 
     Args:
       path: the final name; its folder is made if missing.
-      write: called with an open file to write to.
+      write: called with a file open for writing and reading.
+
+    Raises:
+      ResultError: if it cannot be written, for want of space for example; what was
+        there before is there still.
     """
     fs, inner = _resolve(path)
-    folder, name = posixpath.split(inner)
-    fs.makedirs(folder, exist_ok=True)
-    if not isinstance(fs, LocalFileSystem):
-        # A file opened for writing would be committed even after an error.
-        content = io.BytesIO()
-        write(content)
-        fs.pipe_file(inner, content.getvalue())
+    if isinstance(fs, LocalFileSystem):
+        with _naming("write", path):
+            _write_local(inner, write)
         return
-    hidden = posixpath.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
+    _check_is_written(path)
+    # A remote file opened for writing would be committed even after an error.
+    with _naming("write", path), tempfile.NamedTemporaryFile() as local:
+        write(cast("IO[bytes]", local))
+        local.flush()
+        if local.seek(0, os.SEEK_END) <= _BYTES_OF_ONE_PUT:
+            local.seek(0)
+            fs.pipe_file(inner, local.read())
+        else:
+            # In parts, which become an object once all of them are there.
+            fs.put_file(local.name, inner)
+
+
+def _write_local(path: str, write: Callable[[IO[bytes]], object]) -> None:
+    folder, name = posixpath.split(path)
+    _make_folders(folder)
+    hidden = posixpath.join(folder, f".{name[:150]}.{uuid.uuid4().hex}.tmp")
     try:
-        with open(hidden, "wb") as file:
+        with open(hidden, "w+b") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(hidden, inner)
+        os.replace(hidden, path)
     except BaseException:
-        if os.path.exists(hidden):
+        with suppress(FileNotFoundError):
             os.remove(hidden)
         raise
+    _flush_folder(folder)
+
+
+def _make_folders(folder: str) -> None:
+    """Makes a folder and those above it, and flushes their names to the disk."""
+    if not os.path.isdir(folder):
+        above = posixpath.dirname(folder)
+        _make_folders(above)
+        os.makedirs(folder, exist_ok=True)
+        _flush_folder(above)
+
+
+def _flush_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _check_is_written(path: str | os.PathLike) -> None:
+    if os.fspath(path).partition("://")[0] in _READ_ONLY:
+        raise ResultError(
+            f"cannot write {os.fspath(path)}: over http files are read only. Choose a "
+            "folder or a bucket (gs://..., s3://...)."
+        )
 
 
 def check_writable(folder: str | os.PathLike) -> None:
@@ -129,16 +366,20 @@ def check_writable(folder: str | os.PathLike) -> None:
       ResultError: naming the folder and the reason, if nothing can be written.
     """
     fs, inner = _resolve(folder)
+    _check_is_written(folder)
     if isinstance(fs, LocalFileSystem):
         while not os.path.lexists(inner):
             inner = posixpath.dirname(inner)
     probe = posixpath.join(inner, f".lopt-write-check-{uuid.uuid4().hex}")
     try:
-        fs.pipe_file(probe, b"")
-        fs.rm_file(probe)
-    except OSError as error:
+        with _naming("write", folder):
+            fs.pipe_file(probe, b"")
+            fs.rm_file(probe)
+    except ResultError as error:
+        cause = error.__cause__
+        reason = getattr(cause, "strerror", None) or cause or error
         raise ResultError(
-            f"cannot write below {os.fspath(folder)}: {error.strerror or error}. "
+            f"cannot write below {os.fspath(folder)}: {reason}. "
             "Choose a folder you may write to (results go to LOPT_BASELINE_DIR, "
             "archives to LOPT_BASELINE_ARCHIVES_DIR)."
-        ) from error
+        ) from cause

@@ -7,20 +7,17 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
+from learned_optimization import filesystem
 from learned_optimization.baselines.hparam_sets import HParamSet, get_hparam_set
-from learned_optimization.baselines.repetitions import (
-    check_setting,
-    fill,
-    is_synthetic,
-    scan,
-)
+from learned_optimization.baselines.index import TrialEntry, bad_entry, remember
+from learned_optimization.baselines.repetitions import check_setting, fill, scan
+from learned_optimization.baselines.result_format import Result
 from learned_optimization.baselines.settings import make_optimizer
+from learned_optimization.baselines.stacking import stack, write_stacked
 from learned_optimization.baselines.user_files import on_command_line
-from learned_optimization.baselines.utils import Result, write_archive
+from learned_optimization.baselines.utils import get_baseline_archive_path
 from learned_optimization.configurable import configurable, configurable_names
-from learned_optimization.errors import LoptError, ResultError
+from learned_optimization.errors import DamagedFileError, LoptError, ResultError
 from learned_optimization.tasks import registry
 
 
@@ -41,50 +38,25 @@ class MissingResults:
 
 def gather(
     task_name: str, hparam_set: HParamSet
-) -> tuple[list[list[Result]], list[MissingResults]]:
-    """Loads the results of a set on a task.
+) -> tuple[list[list[TrialEntry]], list[MissingResults]]:
+    """Finds the results of a set on a task.
 
     Returns:
       The results found, a list of repetitions for each configuration, and what
       is missing. A file that cannot be read is as good as missing.
     """
+    save_dirs = hparam_set.save_dirs(task_name)
+    entries_of = scan(folder for folder, _ in save_dirs)
     found, missing = [], []
-    for save_dir, repetitions in hparam_set(task_name)[1]:
-        results, unreadable = scan(save_dir)
-        filled = fill(results, range(repetitions), synthetic=True)
+    for save_dir, repetitions in save_dirs:
+        entries = entries_of[save_dir]
+        filled = fill(entries, range(repetitions), synthetic=True)
         found.append([filled[seed] for seed in sorted(filled)])
         lacking = tuple(seed for seed in range(repetitions) if seed not in filled)
         if lacking:
-            missing.append(MissingResults(save_dir, lacking, tuple(unreadable)))
+            unreadable = tuple(e.path for e in entries if e.status == "bad")
+            missing.append(MissingResults(save_dir, lacking, unreadable))
     return found, missing
-
-
-def stack(results: list[list[Result]]) -> Result:
-    """Stacks results `[configs][seeds]` into arrays with those leading axes.
-
-    Keys that not every result has are left out.
-
-    Raises:
-      ResultError: if the same key has different shapes, or results of synthetic
-        and of real data would stand side by side.
-    """
-    everything = [result for row in results for result in row]
-    if len({is_synthetic(result) for result in everything}) > 1:
-        raise ResultError(
-            "some results were trained on synthetic data (LOPT_SYNTHETIC_DATA=1) "
-            "and some on real data: they do not belong in one archive. Delete one kind."
-        )
-    keys = [k for k in everything[0] if all(k in r for r in everything)]
-    stacked = {}
-    for key in keys:
-        shapes = {result[key].shape for result in everything}
-        if len(shapes) > 1:
-            raise ResultError(
-                f"results differ in the shape of {key!r}: {sorted(shapes)}. "
-                "They come from different settings and cannot share an archive."
-            )
-        stacked[key] = np.stack([np.stack([r[key] for r in row]) for row in results])
-    return stacked
 
 
 def maybe_get_hparam_set(task_name: str, hparam_set_name: str) -> Result | None:
@@ -97,17 +69,14 @@ def maybe_get_hparam_set(task_name: str, hparam_set_name: str) -> Result | None:
     Returns:
       Result key to array `[num_configs, num_seeds, ...]`.
     """
-    results, missing = gather(task_name, get_hparam_set(hparam_set_name))
-    return None if missing else stack(results)
+    found = _complete(task_name, get_hparam_set(hparam_set_name), [])
+    return None if found is None else stack(_paths(found))
 
 
 def maybe_archive_hparam_set(task_name: str, hparam_set_name: str) -> bool:
     """Archives a set on a task if it is complete; returns whether it was."""
-    arrays = maybe_get_hparam_set(task_name, hparam_set_name)
-    if arrays is None:
-        return False
-    write_archive(task_name, hparam_set_name, arrays)
-    return True
+    hparam_set = get_hparam_set(hparam_set_name)
+    return _archive(task_name, hparam_set, []) is not None
 
 
 def archive(task_name: str, hparam_set: HParamSet) -> str:
@@ -120,15 +89,52 @@ def archive(task_name: str, hparam_set: HParamSet) -> str:
       ResultError: naming what is missing, or results of another setting;
         nothing is written then.
     """
-    results, missing = gather(task_name, hparam_set)
-    if missing:
+    missing: list[MissingResults] = []
+    path = _archive(task_name, hparam_set, missing)
+    if path is None:
         raise ResultError(describe_missing(task_name, hparam_set, missing))
+    return path
+
+
+def _archive(
+    task_name: str, hparam_set: HParamSet, missing: list[MissingResults]
+) -> str | None:
+    path = get_baseline_archive_path(task_name, hparam_set.name)
+    # Until now no more than their beginnings may have been read: a file that turns
+    # out to be damaged is missing, and another may stand in for it.
+    while (found := _complete(task_name, hparam_set, missing)) is not None:
+        try:
+            write_stacked(path, _paths(found))
+        except DamagedFileError as error:
+            info = filesystem.info(error.path)
+            remember(info, bad_entry(info, error))
+        else:
+            return path
+    return None
+
+
+def _complete(
+    task_name: str, hparam_set: HParamSet, missing: list[MissingResults]
+) -> list[list[TrialEntry]] | None:
+    """The results of a set, or None if any is missing; notes which."""
+    found, missing[:] = gather(task_name, hparam_set)
+    if missing:
+        return None
     for (folder, _), setting, row in zip(
-        hparam_set(task_name)[1], hparam_set.hparams, results, strict=True
+        hparam_set.save_dirs(task_name), hparam_set.hparams, found, strict=True
     ):
         opt = make_optimizer(hparam_set.optimizer, setting)
         check_setting(folder, row, opt.name)
-    return write_archive(task_name, hparam_set.name, stack(results))
+    if len({entry.synthetic for row in found for entry in row}) > 1:
+        raise ResultError(
+            "some results were trained on synthetic data (LOPT_SYNTHETIC_DATA=1) "
+            "and some on real data: they do not belong in one archive. Delete one kind."
+        )
+    return found
+
+
+def _paths(found: list[list[TrialEntry]]) -> list[list[str]]:
+    return [[entry.path for entry in row] for row in found]
 
 
 def describe_missing(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from learned_optimization.baselines.utils import load_archive
+from learned_optimization import filesystem
+from learned_optimization.baselines.index import summary_of
+from learned_optimization.baselines.result_format import read_archive
+from learned_optimization.baselines.utils import find_archive
 from learned_optimization.errors import UnknownNameError
 from learned_optimization.eval_training import EVAL_SPLITS
 
@@ -25,6 +30,19 @@ class Curves:
     """
 
     xs: np.ndarray
+    losses: dict[str, np.ndarray]
+    opt_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FinalLosses:
+    """How the trials of a set on a task end.
+
+    Attributes:
+      losses: split name to float `[num_configs, num_seeds]`, at the last evaluation.
+      opt_names: name of each configuration.
+    """
+
     losses: dict[str, np.ndarray]
     opt_names: tuple[str, ...]
 
@@ -64,40 +82,79 @@ def check_eval_split(split: str) -> None:
 def load_curves(task_name: str, hparam_set_name: str) -> Curves:
     """Loads the evaluation curves of an archived set; reads nothing else of it.
 
+    They are read again only when the archive is another than it was.
+
     Raises:
       ResultError: if there is no such archive, or it cannot be read.
     """
+    path = find_archive(task_name, hparam_set_name)
+    return _read_curves(path, filesystem.info(path).stamp)
+
+
+# The stamp is a parameter so that an archive written anew is read anew.
+@functools.lru_cache(maxsize=32)
+def _read_curves(path: str, stamp: str) -> Curves:
+    del stamp
     keys = ["eval/xs", "opt_name", *(f"eval/{split}/loss" for split in EVAL_SPLITS)]
-    archive = load_archive(task_name, hparam_set_name, keys)
+    archive = read_archive(path, keys)
+    losses = {split: archive[f"eval/{split}/loss"] for split in EVAL_SPLITS}
+    for values in losses.values():
+        # Whoever asks again gets the same arrays.
+        values.flags.writeable = False
     return Curves(
         xs=archive["eval/xs"][0, 0],
-        losses={split: archive[f"eval/{split}/loss"] for split in EVAL_SPLITS},
+        losses=losses,
         opt_names=tuple(str(name) for name in archive["opt_name"][:, 0]),
     )
 
 
-def best_of_set(curves: Curves, select: str = "outer_valid") -> BestOfSet:
+def load_final_losses(task_name: str, hparam_set_name: str) -> FinalLosses:
+    """How the trials of an archived set end.
+
+    The archive is opened only when it is another than when this was last asked.
+
+    Raises:
+      ResultError: if there is no such archive, or it cannot be read.
+    """
+
+    def summarize() -> str:
+        curves = load_curves(task_name, hparam_set_name)
+        losses = {k: v[:, :, -1].tolist() for k, v in curves.losses.items()}
+        return json.dumps({"losses": losses, "opt_names": curves.opt_names})
+
+    path = find_archive(task_name, hparam_set_name)
+    summary = json.loads(summary_of(path, summarize))
+    return FinalLosses(
+        losses={split: np.asarray(v) for split, v in summary["losses"].items()},
+        opt_names=tuple(summary["opt_names"]),
+    )
+
+
+def best_of_set(ends: Curves | FinalLosses, select: str = "outer_valid") -> BestOfSet:
     """The configuration with the lowest mean final loss over seeds.
 
     A configuration with a diverged seed is worse than any without one.
 
     Args:
-      curves: the set's curves.
+      ends: the set's curves, or how they end.
       select: split whose loss decides; selecting on another split than the one
         reported keeps the reported loss free of selection bias.
     """
     check_eval_split(select)
-    final = {split: losses[:, :, -1] for split, losses in curves.losses.items()}
+    if isinstance(ends, Curves):
+        final = {split: losses[:, :, -1] for split, losses in ends.losses.items()}
+    else:
+        final = ends.losses
     diverged = ~np.isfinite(final[select])
     score = np.where(diverged, np.inf, final[select]).mean(axis=1)
     index = int(np.argmin(score))
     return BestOfSet(
         index=index,
-        opt_name=curves.opt_names[index],
+        opt_name=ends.opt_names[index],
         final={split: values[index] for split, values in final.items()},
         at_edge=index in (0, len(score) - 1)
         and bool(np.isfinite(score[index]))
-        and _is_a_scale(curves.opt_names),
+        and _is_a_scale(ends.opt_names),
         all_diverged=not np.isfinite(score).any(),
         num_diverged=int(diverged.sum()),
         num_trials=diverged.size,

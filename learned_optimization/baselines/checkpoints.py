@@ -7,7 +7,8 @@ import os
 from collections.abc import Callable
 
 from learned_optimization import filesystem
-from learned_optimization.baselines.trials import SCHEMA_VERSION, TrialGrid, versions
+from learned_optimization.baselines.result_format import SCHEMA_VERSION
+from learned_optimization.baselines.trials import TrialGrid, versions
 from learned_optimization.baselines.utils import get_root_baseline_dir
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Checkpoint
@@ -30,8 +31,23 @@ def checkpoint_of(grid: TrialGrid, should_stop: Callable[[], bool]) -> Checkpoin
     Raises:
       LoptError: if `LOPT_CHECKPOINT_SECONDS` is not a number of seconds.
     """
+    identity = _identity(grid)
+    name = f"{grid_name(grid)}.npz"
+    path = filesystem.join(get_root_baseline_dir(), _FOLDER, name)
+    checkpoint = Checkpoint(path, identity, should_stop=should_stop)
+    if seconds := os.environ.get("LOPT_CHECKPOINT_SECONDS"):
+        checkpoint.seconds_between = _seconds(seconds)
+    return checkpoint
+
+
+def grid_name(grid: TrialGrid) -> str:
+    """A file's name that the same trials always have, under the same versions."""
+    return hashlib.sha256(_identity(grid).encode()).hexdigest()[:24]
+
+
+def _identity(grid: TrialGrid) -> str:
     first = grid.rows[0][0]
-    identity = "\n".join(
+    return "\n".join(
         [
             f"schema {SCHEMA_VERSION}",
             *versions(),
@@ -41,12 +57,6 @@ def checkpoint_of(grid: TrialGrid, should_stop: Callable[[], bool]) -> Checkpoin
             *(f"{t.opt_name} {t.opt.name} seed {t.seed}" for t in grid.trials),
         ]
     )
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:24]
-    path = filesystem.join(get_root_baseline_dir(), _FOLDER, f"{digest}.npz")
-    checkpoint = Checkpoint(path, identity, should_stop=should_stop)
-    if seconds := os.environ.get("LOPT_CHECKPOINT_SECONDS"):
-        checkpoint.seconds_between = _seconds(seconds)
-    return checkpoint
 
 
 def _seconds(text: str) -> float:

@@ -72,7 +72,6 @@ class HParamSet:
           and the number of repetitions.
         """
         configurations: list[Configuration] = []
-        save_dirs: list[tuple[str, int]] = []
         for opt_name, hparams in zip(self.opt_names, self.hparams, strict=True):
             configurations += [
                 {
@@ -89,16 +88,24 @@ class HParamSet:
                 }
                 for seed in range(self.repetitions)
             ]
-            folder = get_save_dir(
-                task_name,
-                opt_name,
-                self.num_steps,
-                self.eval_every,
-                self.eval_batches,
-                self.last_eval_batches,
+        return configurations, self.save_dirs(task_name)
+
+    def save_dirs(self, task_name: str) -> list[tuple[str, int]]:
+        """For each setting, the folder of its results and the number of repetitions."""
+        return [
+            (
+                get_save_dir(
+                    task_name,
+                    opt_name,
+                    self.num_steps,
+                    self.eval_every,
+                    self.eval_batches,
+                    self.last_eval_batches,
+                ),
+                self.repetitions,
             )
-            save_dirs.append((folder, self.repetitions))
-        return configurations, save_dirs
+            for opt_name in self.opt_names
+        ]
 
 
 def sets(

@@ -12,9 +12,11 @@ import gin
 import jax
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.checkpoints import grid_name
+from learned_optimization.baselines.endings import noted
+from learned_optimization.baselines.result_format import Result
 from learned_optimization.baselines.trials import Trial, TrialGrid
 from learned_optimization.baselines.utils import (
-    Result,
     get_root_baseline_dir,
     write_baseline_result,
 )
@@ -93,8 +95,10 @@ def inner_train_task(
         return None
     opt.prepare()
     filesystem.check_writable(get_root_baseline_dir())
-    [(_, result)] = TrialGrid([[trial]]).run()
-    write_baseline_result(result)
+    grid = TrialGrid([[trial]])
+    with noted(grid_name(grid), grid.places):
+        [(_, result)] = grid.run()
+        write_baseline_result(result)
     return result
 
 

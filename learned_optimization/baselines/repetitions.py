@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from learned_optimization import filesystem
-from learned_optimization.baselines.utils import Result
+from learned_optimization.baselines.index import TrialEntry, trial_entries
 from learned_optimization.errors import ResultError
-from learned_optimization.npz import read_npz
-
-# What `fill` and `check_setting` look at.
-FILL_KEYS = ("seed", "synthetic_data", "opt_config")
 
 
-def scan(
-    save_dir: str, keys: Sequence[str] | None = None
-) -> tuple[list[Result], list[str]]:
-    """Reads every result file of a folder that can be read.
+def scan(save_dirs: Iterable[str]) -> dict[str, list[TrialEntry]]:
+    """What lies in the folders of some configurations.
 
     Args:
-      save_dir: folder of one configuration's results.
-      keys: keys wanted, left out where a file lacks them; all keys if None.
+      save_dirs: folders as of `get_save_dir`.
 
     Returns:
-      The results in the order of their files' names, and the paths of the files
-      that could not be read.
+      Folder to its result files in the order of their names, bad ones too; folders
+      that are empty or missing have an empty list.
     """
-    results, unreadable = [], []
-    for path in filesystem.list_files(save_dir, ".curves"):
-        try:
-            results.append(read_npz(path, keys, missing_ok=keys is not None))
-        except ResultError:
-            unreadable.append(path)
-    return results, unreadable
+    wanted: dict[str, list[TrialEntry]] = {folder: [] for folder in save_dirs}
+    by_task: dict[str, list[str]] = defaultdict(list)
+    for folder in wanted:
+        by_task[posixpath.dirname(posixpath.dirname(folder))].append(folder)
+    for task_folder, folders in by_task.items():
+        # One walk through a task's folder costs less than one for each of many.
+        roots = folders if len(folders) < 20 else [task_folder]
+        for root in roots:
+            for entry in trial_entries(root):
+                folder = posixpath.dirname(entry.path)
+                if folder in wanted:
+                    wanted[folder].append(entry)
+    return wanted
 
 
 def fill(
-    results: Iterable[Result], seeds: Sequence[int], synthetic: bool
-) -> dict[int, Result]:
+    entries: Iterable[TrialEntry], seeds: Sequence[int], synthetic: bool
+) -> dict[int, TrialEntry]:
     """Assigns results to repetitions.
 
     A repetition takes the first result with its seed, on real data if there is
@@ -45,7 +45,7 @@ def fill(
     left.
 
     Args:
-      results: results of one configuration.
+      entries: result files of one configuration; bad ones are passed over.
       seeds: the repetitions' seeds.
       synthetic: whether results on synthetic data count.
 
@@ -53,18 +53,21 @@ def fill(
       Seed to result, for those that have one.
     """
     usable = sorted(
-        (r for r in results if synthetic or not is_synthetic(r)), key=is_synthetic
+        (e for e in entries if e.status != "bad" and (synthetic or not e.synthetic)),
+        key=lambda entry: entry.synthetic,
     )
-    filled: dict[int, Result] = {}
-    for result in usable:
-        if "seed" in result and int(result["seed"]) in seeds:
-            filled.setdefault(int(result["seed"]), result)
+    filled: dict[int, TrialEntry] = {}
+    for entry in usable:
+        if entry.seed is not None and entry.seed in seeds:
+            filled.setdefault(entry.seed, entry)
     left = (seed for seed in seeds if seed not in filled)
-    without_seed = (result for result in usable if "seed" not in result)
+    without_seed = (entry for entry in usable if entry.seed is None)
     return filled | dict(zip(left, without_seed, strict=False))
 
 
-def check_setting(save_dir: str, results: Iterable[Result], opt_config: str) -> None:
+def check_setting(
+    save_dir: str, entries: Iterable[TrialEntry], opt_config: str
+) -> None:
     """Refuses results that were trained with another setting of the optimizer.
 
     Results that do not record their setting, as those of others, are taken to
@@ -72,22 +75,16 @@ def check_setting(save_dir: str, results: Iterable[Result], opt_config: str) -> 
 
     Args:
       save_dir: folder of the results.
-      results: what it holds.
+      entries: what it holds.
       opt_config: the setting wanted, as `Optimizer.name` writes it.
 
     Raises:
       ResultError: naming the folder and both settings.
     """
-    for result in results:
-        found = str(result.get("opt_config", opt_config))
-        if found != opt_config:
+    for entry in entries:
+        if entry.opt_config not in ("", opt_config):
             raise ResultError(
-                f"{save_dir} holds results of {found}, and this set means "
+                f"{save_dir} holds results of {entry.opt_config}, and this set means "
                 f"{opt_config} by that name: they cannot share a folder. Rename one "
                 "of the optimizers, or move the old results away."
             )
-
-
-def is_synthetic(result: Result) -> bool:
-    """Whether a result was trained on made-up data."""
-    return bool(result.get("synthetic_data", False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,26 +11,22 @@ from functools import partial
 from typing import Protocol
 
 from learned_optimization import configuration, filesystem
-from learned_optimization.baselines.checkpoints import checkpoint_of
+from learned_optimization.baselines.checkpoints import checkpoint_of, grid_name
+from learned_optimization.baselines.endings import noted
 from learned_optimization.baselines.hparam_sets import HParamSet
 from learned_optimization.baselines.inner_training import (
     collecting_trials,
     inner_train_task,
 )
-from learned_optimization.baselines.repetitions import (
-    FILL_KEYS,
-    check_setting,
-    fill,
-    scan,
-)
+from learned_optimization.baselines.repetitions import check_setting, fill, scan
+from learned_optimization.baselines.result_format import Result
 from learned_optimization.baselines.shards import Shard
 from learned_optimization.baselines.trials import Trial, TrialGrid, make_grids
 from learned_optimization.baselines.utils import (
-    Result,
     get_root_baseline_dir,
     write_baseline_result,
 )
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, ResultError, RunStoppedError
 from learned_optimization.eval_training import Progress, Strategy
 from learned_optimization.tasks.base import Task
 
@@ -48,6 +46,9 @@ class Observer(Protocol):
     def finished(self, grid: TrialGrid, num_diverged: int) -> None:
         """After a grid's results are written."""
 
+    def failed(self, grid: TrialGrid, error: Exception) -> None:
+        """After a grid has failed; the others go on."""
+
 
 class SilentObserver:
     """Says nothing."""
@@ -59,6 +60,9 @@ class SilentObserver:
         """Nothing to say."""
 
     def finished(self, grid: TrialGrid, num_diverged: int) -> None:
+        """Nothing to say."""
+
+    def failed(self, grid: TrialGrid, error: Exception) -> None:
         """Nothing to say."""
 
 
@@ -74,6 +78,8 @@ class SweepSummary:
       run_seconds: seconds spent training, compilation apart.
       compile_seconds: seconds spent compiling.
       unreadable: result files that could not be read; their trials ran again.
+      num_failed: trials that raised an exception and have no result.
+      failures: what was raised, once each.
     """
 
     num_trials: int = 0
@@ -83,6 +89,8 @@ class SweepSummary:
     run_seconds: float = 0.0
     compile_seconds: float = 0.0
     unreadable: list[str] = field(default_factory=list)
+    num_failed: int = 0
+    failures: list[str] = field(default_factory=list)
 
     def add(self, other: SweepSummary) -> None:
         """Counts in what another part of the sweep did."""
@@ -93,6 +101,8 @@ class SweepSummary:
         self.run_seconds += other.run_seconds
         self.compile_seconds += other.compile_seconds
         self.unreadable += other.unreadable
+        self.num_failed += other.num_failed
+        self.failures += [f for f in other.failures if f not in self.failures]
 
 
 def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
@@ -151,13 +161,14 @@ def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
     by_folder: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
         by_folder[trial.save_dir].append(trial)
+    entries_of = scan(by_folder)
     missing, unreadable = [], []
     for folder, group in by_folder.items():
-        results, bad = scan(folder, FILL_KEYS)
-        check_setting(folder, results, group[0].opt.name)
-        filled = fill(results, [t.seed for t in group], group[0].is_synthetic)
+        entries = entries_of[folder]
+        check_setting(folder, entries, group[0].opt.name)
+        filled = fill(entries, [t.seed for t in group], group[0].is_synthetic)
         missing += [trial for trial in group if trial.seed not in filled]
-        unreadable += bad
+        unreadable += [entry.path for entry in entries if entry.status == "bad"]
     return missing, unreadable
 
 
@@ -168,6 +179,7 @@ def run_sweep(
     should_stop: Callable[[], bool] = lambda: False,
     strategy: Strategy | None = None,
     shard: Shard | None = None,
+    deadline: float = math.inf,
 ) -> SweepSummary:
     """Trains every trial of the sets on the tasks that has no result yet.
 
@@ -181,9 +193,11 @@ def run_sweep(
       should_stop: asked now and then; a sweep that is to stop saves where it is.
       strategy: how devices compute their shares; if None, the fastest known.
       shard: the part of the trials to train; all of them if None.
+      deadline: when to save and stop, as `time.monotonic` counts.
 
     Returns:
-      Counts and times.
+      Counts and times. Trials that raise an exception are counted and noted, and
+      the others go on.
 
     Raises:
       LoptError: if a name or setting is wrong, data is not at hand, or the
@@ -193,7 +207,7 @@ def run_sweep(
     trials = sweep_trials(task_names, hparam_sets)
     if shard is not None:
         trials = shard.of(trials)
-    return run_trials(trials, observer, should_stop, strategy)
+    return run_trials(trials, observer, should_stop, strategy, deadline)
 
 
 def run_trials(
@@ -201,6 +215,7 @@ def run_trials(
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     strategy: Strategy | None = None,
+    deadline: float = math.inf,
 ) -> SweepSummary:
     """Trains those trials of a sweep, or of a part of one, that have no result yet.
 
@@ -224,17 +239,42 @@ def run_trials(
         summary.num_trials, summary.num_skipped, sum(updates_of_task.values())
     )
     for grid in grids:
-        checkpoint = checkpoint_of(grid, should_stop)
-        results = grid.run(
-            partial(observer.progressed, grid),
-            checkpoint,
-            strategy,
-            similar_runs=updates_of_task[grid.task_name] / grid.num_updates,
-        )
+        similar_runs = updates_of_task[grid.task_name] / grid.num_updates
         updates_of_task[grid.task_name] -= grid.num_updates
-        _keep(grid, results, observer, summary)
-        checkpoint.remove()
+        train = partial(grid.run, strategy=strategy, similar_runs=similar_runs)
+        _train_and_keep(grid, train, observer, summary, should_stop, deadline)
     return summary
+
+
+def _train_and_keep(
+    grid: TrialGrid,
+    train: Callable[..., list[tuple[Trial, Result]]],
+    observer: Observer,
+    summary: SweepSummary,
+    should_stop: Callable[[], bool],
+    deadline: float,
+) -> None:
+    """Trains a grid, and notes how it stands as long as it has no results."""
+
+    def is_late() -> bool:
+        return time.monotonic() >= deadline
+
+    checkpoint = checkpoint_of(grid, lambda: should_stop() or is_late())
+    try:
+        with noted(grid_name(grid), grid.places, is_late):
+            results = train(partial(observer.progressed, grid), checkpoint)
+            _keep(grid, results, observer, summary)
+    except Exception as error:
+        # Where results cannot be written, no other grid's can; but a program that
+        # fails says nothing about those of other grids.
+        if isinstance(error, (ResultError, RunStoppedError)):
+            raise
+        text = f"{type(grid.rows[0][0].opt).__name__}: {type(error).__name__}: {error}"
+        summary.failures += [text] if text not in summary.failures else []
+        summary.num_failed += len(grid.trials)
+        observer.failed(grid, error)
+    else:
+        checkpoint.remove()
 
 
 def check_data(tasks: Iterable[Task]) -> None:

@@ -13,7 +13,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from learned_optimization.baselines.utils import Result, get_save_dir
+from learned_optimization.baselines.result_format import (
+    SCHEMA_VERSION,
+    Result,
+    diverged_from,
+)
+from learned_optimization.baselines.utils import get_save_dir
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import (
     Checkpoint,
@@ -29,8 +34,6 @@ from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
 from learned_optimization.training.results import Measurement
 from learned_optimization.training.run import measure_grid
-
-SCHEMA_VERSION = 1
 
 # Results are written grid by grid: so much an interrupted sweep may lose.
 _TRIALS_OF_A_GRID = 500
@@ -107,6 +110,11 @@ class TrialGrid:
     def task_name(self) -> str:
         """Name the results are stored under."""
         return self.rows[0][0].task_name
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """Folder of the results, and seed, of each trial."""
+        return [(trial.save_dir, trial.seed) for trial in self.trials]
 
     @property
     def num_updates(self) -> int:
@@ -256,7 +264,7 @@ def result_record(
     """
     curves = trial_curves(result, config, seed)
     plan, device = trial.plan, result.devices[0]
-    finite = np.isfinite(curves["train/loss"])
+    step = diverged_from(curves["train/loss"])
     record: dict[str, Any] = {
         **curves,
         "eval/eval_batches": np.int64(plan.eval_batches),
@@ -275,7 +283,8 @@ def result_record(
         "accelerator_devs": np.int64(len(result.devices)),
         "seed": np.int64(trial.seed),
         "schema_version": np.int64(SCHEMA_VERSION),
-        "status": "done" if finite[-1] else "diverged",
+        "status": "done" if step < 0 else "diverged",
+        "diverged_from": np.int64(step),
         "synthetic_data": np.bool_(trial.is_synthetic),
         "versions": "\n".join(versions()),
         "strategy": str(result.strategy),

@@ -9,16 +9,21 @@ A trial is one `.curves` file, a compressed npz without pickles:
 
 from __future__ import annotations
 
+import json
 import os
+import posixpath
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from learned_optimization import filesystem
+from learned_optimization.baselines.result_format import (
+    Result,
+    read_archive,
+    read_result,
+)
 from learned_optimization.errors import DamagedFileError, ResultError
 from learned_optimization.npz import read_npz, write_npz
 
@@ -26,6 +31,7 @@ __all__ = [
     "Result",
     "delete_archive",
     "delete_saved_task_data",
+    "find_archive",
     "get_baseline_archive_path",
     "get_baseline_archive_rootdir",
     "get_root_baseline_dir",
@@ -34,13 +40,15 @@ __all__ = [
     "load_archive",
     "load_baseline_results",
     "load_baseline_results_from_dir",
+    "quarantine",
     "read_npz",
     "write_archive",
     "write_baseline_result",
     "write_npz",
 ]
 
-Result = dict[str, np.ndarray]
+QUARANTINE = ".quarantine"
+"""Folder of damaged files, in the folder they were in."""
 
 
 def get_root_baseline_dir() -> str:
@@ -115,6 +123,15 @@ def load_archive(
     Raises:
       ResultError: if there is no such archive, naming those there are.
     """
+    return read_archive(find_archive(task_name, hparam_set_name), keys)
+
+
+def find_archive(task_name: str, hparam_set_name: str) -> str:
+    """Path of the archive of one task and set, which is there.
+
+    Raises:
+      ResultError: if there is no such archive, naming those there are.
+    """
     path = get_baseline_archive_path(task_name, hparam_set_name)
     if not filesystem.exists(path):
         have = list_hparam_sets_for_task(task_name)
@@ -123,7 +140,7 @@ def load_archive(
             f"for this task: {', '.join(have) or 'nothing'}. "
             f"Make it with `lopt sweep {task_name} {hparam_set_name}`."
         )
-    return read_npz(path, keys)
+    return path
 
 
 def list_hparam_sets_for_task(task_name: str) -> list[str]:
@@ -204,20 +221,22 @@ def load_baseline_results_from_dir(
       save_dir: the folder, as of `get_save_dir`.
       output_type: the files' ending.
       threads: files read at once; 0 reads one after the other.
-      clear_bad_files: delete files that cannot be read and return the others.
+      clear_bad_files: move damaged files to `.quarantine` in that folder, each
+        with a note of what is wrong with it, and return the others.
 
     Returns:
       One result a file, in the order of their names.
 
     Raises:
-      ResultError: naming every unreadable file, unless they are to be cleared.
+      ResultError: naming every file that cannot be read and why, unless they are
+        damaged and to be cleared. A file of a newer schema is not damaged.
     """
     paths = filesystem.list_files(save_dir, f".{output_type}")
 
-    def read(path: str) -> Result | DamagedFileError:
+    def read(path: str) -> Result | ResultError:
         try:
-            return read_npz(path)
-        except DamagedFileError as error:
+            return read_result(path)
+        except ResultError as error:
             return error
 
     if threads > 0:
@@ -226,21 +245,45 @@ def load_baseline_results_from_dir(
     else:
         outcomes = [read(path) for path in paths]
 
-    results: list[Result] = []
-    bad: list[str] = []
-    for path, outcome in zip(paths, outcomes, strict=True):
-        if isinstance(outcome, DamagedFileError):
-            bad.append(path)
-        else:
-            results.append(outcome)
-    if bad and not clear_bad_files:
+    errors = [outcome for outcome in outcomes if isinstance(outcome, ResultError)]
+    damaged = [error for error in errors if isinstance(error, DamagedFileError)]
+    if errors and not (clear_bad_files and len(damaged) == len(errors)):
+        lines = "\n".join(f"  {error}" for error in errors)
         raise ResultError(
-            f"{len(bad)} of {len(paths)} result files cannot be read: "
-            f"{', '.join(bad)}. Delete them, or pass clear_bad_files=True."
+            f"{len(errors)} of {len(paths)} result files in {save_dir} cannot be "
+            "read; clear_bad_files=True moves damaged ones to quarantine and returns "
+            f"the others.\n{lines}"
         )
-    for path in bad:
-        filesystem.remove_file(path)
-    return results
+    for error in damaged:
+        quarantine(error)
+    return [outcome for outcome in outcomes if not isinstance(outcome, ResultError)]
+
+
+def quarantine(error: DamagedFileError) -> str:
+    """Moves a damaged file out of the way, and notes why.
+
+    Args:
+      error: what reading it raised.
+
+    Returns:
+      Where the file is now: `.quarantine` in its folder. Beside it, with `.json`
+      appended to its name, is the note.
+    """
+    folder, name = posixpath.split(error.path)
+    target = filesystem.join(folder, QUARANTINE, name)
+    note = {
+        "path": error.path,
+        "key": error.key,
+        "problem": error.problem,
+        "kind": type(error).__name__,
+        "moved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    text = json.dumps(note, indent=2).encode()
+    filesystem.write_whole(f"{target}.json", lambda file: file.write(text))
+    # Another process may have moved it already.
+    if filesystem.exists(error.path):
+        filesystem.move_file(error.path, target)
+    return target
 
 
 def load_baseline_results(

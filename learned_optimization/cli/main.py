@@ -11,11 +11,13 @@ import typer
 from learned_optimization.cli import (
     archive,
     bench,
+    compare,
     data,
     lists,
     plan,
     plot,
     quickstart,
+    status,
     sweep,
     train,
 )
@@ -35,6 +37,10 @@ app.command("bench")(bench.bench)
 app.command("archive")(archive.archive)
 app.command("plot")(plot.plot)
 app.command("train")(train.train)
+app.command("status")(status.status)
+app.command("rm")(status.rm)
+app.command("replay")(compare.replay)
+app.command("diff")(compare.diff)
 app.command("tasks")(lists.tasks)
 app.command("sets")(lists.sets)
 app.command("optimizers")(lists.optimizers)

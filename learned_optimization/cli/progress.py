@@ -101,6 +101,15 @@ class ProgressBar(_Bar):
                 f"{num_diverged} diverged, {time.monotonic() - self._start:.0f} s"
             )
 
+    def failed(self, grid: TrialGrid, error: Exception) -> None:
+        """Says what failed, and counts the grid as behind."""
+        self._finished_updates += grid.num_updates
+        self._console.print(
+            f"{type(grid.rows[0][0].opt).__name__}: {len(grid.trials)} trials failed: "
+            f"{type(error).__name__}: {error}",
+            markup=False,
+        )
+
 
 class ClusterBar(_Bar):
     """A `ClusterObserver`: one bar for all groups, or a line each time some finish."""

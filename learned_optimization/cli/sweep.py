@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,14 @@ def sweep(
             "'trials_at_once=8,library_kernels=no'."
         ),
     ] = "auto",
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES",
+            min=0.0,
+            help="Save and stop after so long; the same command goes on.",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Print the strategies.")
     ] = False,
@@ -76,11 +85,13 @@ def sweep(
     from learned_optimization.tasks import registry
 
     resources = ray_options.group_resources(ray, ray_cpus, ray_gpus, ray_trials)
-    if ray is not None and (shard or verbose or gin_file or gin_bindings):
+    if ray is not None and (
+        shard or verbose or gin_file or gin_bindings or time_limit is not None
+    ):
         raise LoptError(
-            "with --ray, leave out --shard, --verbose, --gin_file and --gin_bindings: "
-            "groups are shards, and what they run on is said by --ray-cpus and "
-            "--ray-gpus."
+            "with --ray, leave out --shard, --verbose, --time-limit, --gin_file and "
+            "--gin_bindings: groups are shards, and what they run on is said by "
+            "--ray-cpus and --ray-gpus."
         )
     hparam_sets = chosen_sets(sets, set_files, imports)
     registry.get(task)
@@ -100,6 +111,7 @@ def sweep(
         strategy=parsed,
         shard=None if shard is None else Shard.parse(shard),
         verbose=verbose,
+        time_limit=time_limit,
     )
 
 
@@ -111,24 +123,31 @@ def run_and_archive(
     strategy: Strategy | None = None,
     shard: Shard | None = None,
     verbose: bool = False,
+    time_limit: float | None = None,
 ) -> None:
     """Runs a sweep under a progress bar, prints what it did, and archives."""
     from learned_optimization.baselines.sweep import run_sweep
     from learned_optimization.cli.progress import ProgressBar
 
     _check_archives(archive)
+    deadline = math.inf
+    if time_limit is not None:
+        deadline = time.monotonic() + 60.0 * time_limit
     with (
         _saying_what_stops(),
         ProgressBar(verbose) as bar,
         stop_requests() as should_stop,
     ):
-        summary = run_sweep([task], hparam_sets, bar, should_stop, strategy, shard)
+        summary = run_sweep(
+            [task], hparam_sets, bar, should_stop, strategy, shard, deadline
+        )
     rate = summary.trial_steps / max(summary.run_seconds, 1e-9)
     _print_summary(
         summary,
         f"{summary.run_seconds:.1f} s training, {summary.compile_seconds:.1f} s "
         f"compiling, {rate:,.0f} trial-steps/s",
     )
+    _check_failures(summary)
     _archive(task, hparam_sets, archive, in_shards=shard is not None)
 
 
@@ -168,6 +187,7 @@ def _train_on_cluster(
         f"all groups {summary.run_seconds:.1f} s training, "
         f"{summary.compile_seconds:.1f} s compiling",
     )
+    _check_failures(summary)
 
 
 @contextmanager
@@ -186,7 +206,7 @@ def _print_summary(summary: SweepSummary, speed: str) -> None:
 
     for path in summary.unreadable:
         typer.echo(f"warning: unreadable, its trial ran again: {path}", err=True)
-    ran = summary.num_trials - summary.num_skipped
+    ran = summary.num_trials - summary.num_skipped - summary.num_failed
     typer.echo(
         f"{ran} trials run, {summary.num_skipped} had results, "
         f"{summary.num_diverged} diverged"
@@ -194,6 +214,20 @@ def _print_summary(summary: SweepSummary, speed: str) -> None:
     if ran:
         typer.echo(speed)
     typer.echo(f"results in {get_root_baseline_dir()}")
+
+
+def _check_failures(summary: SweepSummary) -> None:
+    """Ends with exit code 1 where trials have failed: their sets are incomplete."""
+    if not summary.num_failed:
+        return
+    for failure in summary.failures:
+        typer.echo(f"failed: {failure}", err=True)
+    typer.echo(
+        f"{summary.num_failed} trials failed; `lopt status -v` says how, the same "
+        "command tries them again.",
+        err=True,
+    )
+    raise typer.Exit(1)
 
 
 def _check_archives(archive: bool) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from learned_optimization.baselines.best_of_set import best_of_set, load_curves
+from learned_optimization.baselines.best_of_set import best_of_set, load_final_losses
 from learned_optimization.eval_training import EVAL_SPLITS
 
 # Wide enough for every column where the output is no terminal.
@@ -25,7 +25,7 @@ def print_best_of_sets(
     task: str, set_names: Sequence[str], select: str = "outer_valid"
 ) -> None:
     """The best configuration of each set and its final losses, best set first."""
-    best = {name: best_of_set(load_curves(task, name), select) for name in set_names}
+    best = {n: best_of_set(load_final_losses(task, n), select) for n in set_names}
     table = Table(title=f"{task}: best of each set by final {select} loss")
     table.add_column("set", overflow="fold")
     table.add_column("best configuration", overflow="fold")

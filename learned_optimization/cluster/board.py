@@ -98,6 +98,10 @@ class Reporter:
         self._diverged += num_diverged
         self._send(0, 0)
 
+    def failed(self, grid: TrialGrid, error: Exception) -> None:
+        """Counts the grid as behind; the group's result says what failed."""
+        self.finished(grid, 0)
+
     def should_stop(self) -> bool:
         """Whether the board has said so."""
         if self._answer is not None and ray.wait([self._answer], timeout=0)[0]:

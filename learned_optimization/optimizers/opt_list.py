@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from learned_optimization import filesystem
-from learned_optimization.errors import DataNotFoundError, LoptError
+from learned_optimization.errors import DataNotFoundError, LoptError, ResultError
 from learned_optimization.optimizers.base import (
     Gradient,
     LossFn,
@@ -88,10 +88,9 @@ def _read(path: str) -> dict[str, np.ndarray]:
         try:
             with filesystem.open_to_read(path) as file:
                 content = file.read()
-        except OSError as error:
+        except ResultError as error:
             raise LoptError(
-                f"cannot read OptList's settings from {path}: "
-                f"{error.strerror or error}. LOPT_OPT_LIST names their file."
+                f"OptList's settings: {error} LOPT_OPT_LIST names their file."
             ) from error
         _check(content, path)
     else:
@@ -119,9 +118,9 @@ def _fetch(path: str) -> bytes:
     _check(content, url)
     try:
         filesystem.write_whole(path, lambda file: file.write(content))
-    except OSError as error:
+    except ResultError as error:
         raise LoptError(
-            f"OptList's settings cannot be kept at {path}: {error.strerror or error}. "
+            f"OptList's settings cannot be kept: {error} "
             "Set LOPT_OPT_LIST to a file that can be written."
         ) from error
     return content

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jax
 
+from learned_optimization.cache import cache_dir
+
 # Programs that compile faster than this are not worth a file.
 _LEAST_COMPILE_SECONDS = 0.3
 _CACHE_BYTES = 2 << 30
@@ -49,11 +51,6 @@ def keep_compiled() -> None:
         "jax_persistent_cache_min_compile_time_secs", _LEAST_COMPILE_SECONDS
     )
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-
-
-def cache_dir() -> Path:
-    """`LOPT_CACHE_DIR`, `~/.cache/lopt` unless set: what may be deleted any time."""
-    return Path(os.environ.get("LOPT_CACHE_DIR") or "~/.cache/lopt").expanduser()
 
 
 def num_cores() -> int:

@@ -27,10 +27,6 @@ _SECONDS_BETWEEN = 60.0
 _SHARE_OF_TIME = 0.02
 
 
-class RunStoppedError(Exception):
-    """A run was told to stop, and saved what it had done."""
-
-
 @dataclass(frozen=True)
 class Saved:
     """A run as far as it came.

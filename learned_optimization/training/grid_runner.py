@@ -10,12 +10,8 @@ import jax
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from learned_optimization.training.checkpoint import (
-    Checkpoint,
-    RunStoppedError,
-    Saved,
-    join,
-)
+from learned_optimization.errors import RunStoppedError
+from learned_optimization.training.checkpoint import Checkpoint, Saved, join
 from learned_optimization.training.feed import FedChunk, Feed
 from learned_optimization.training.grid import Layout, map_in_groups
 from learned_optimization.training.initial import initializer_of

@@ -12,8 +12,9 @@ from pathlib import Path
 import jax
 
 from learned_optimization import filesystem
+from learned_optimization.cache import cache_dir
 from learned_optimization.tasks.base import Task, setting_of
-from learned_optimization.training.backend import cache_dir, processor
+from learned_optimization.training.backend import processor
 from learned_optimization.training.grid import Layout
 from learned_optimization.training.grid_runner import GridRunner
 from learned_optimization.training.strategy import Strategy, size_class

@@ -1,5 +1,7 @@
 """Result files: places, formats, refusals."""
 
+import errno
+import json
 import os
 import re
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from learned_optimization import baselines
 from learned_optimization.baselines import utils
 from learned_optimization.errors import ResultError
+from learned_optimization.npz import NpzWriter
 
 
 def make_result(seed=0, **changes):
@@ -81,7 +84,28 @@ def test_bad_files_are_all_named_or_cleared(damage):
     assert all(path in str(error.value) for path in bad)
     left = utils.load_baseline_results_from_dir(folder, "curves", clear_bad_files=True)
     assert [int(r["seed"]) for r in left] == [0]
-    assert os.listdir(folder) == [os.path.basename(good)]
+    # Nothing is lost: the damaged files are beside the good one, each with a note.
+    assert sorted(os.listdir(folder)) == [".quarantine", os.path.basename(good)]
+    names = [os.path.basename(path) for path in bad]
+    quarantined = Path(folder, ".quarantine")
+    assert {p.name for p in quarantined.iterdir()} == {
+        *names,
+        *(f"{name}.json" for name in names),
+    }
+    note = json.loads((quarantined / f"{names[0]}.json").read_text())
+    assert note["path"] == bad[0]
+    assert note["kind"] == "DamagedFileError"
+    assert note["problem"] in str(error.value)
+    assert len(utils.load_baseline_results_from_dir(folder)) == 1
+
+
+def test_a_file_of_a_newer_version_is_never_quarantined():
+    path = utils.write_baseline_result(make_result(schema_version=np.int64(99)))
+    with pytest.raises(ResultError, match="Install a newer version"):
+        utils.load_baseline_results_from_dir(
+            os.path.dirname(path), clear_bad_files=True
+        )
+    assert os.path.exists(path)
 
 
 def test_pickles_are_neither_written_nor_read(tmp_path):
@@ -94,12 +118,11 @@ def test_pickles_are_neither_written_nor_read(tmp_path):
 
 
 def test_failed_write_leaves_nothing(tmp_path, monkeypatch):
-    def fail(file, **arrays):
-        file.write(b"half")
-        raise OSError("disk full")
+    def fail(self, *args):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", fail)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(NpzWriter, "add_rows", fail)
+    with pytest.raises(ResultError, match=r"cannot write .*a\.npz: No space left"):
         utils.write_npz(str(tmp_path / "deep" / "a.npz"), {"x": 1})
     assert list((tmp_path / "deep").iterdir()) == []
 

@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import pytest
 
+from learned_optimization.errors import RunStoppedError
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.training import grid_runner
-from learned_optimization.training.checkpoint import Checkpoint, RunStoppedError
+from learned_optimization.training.checkpoint import Checkpoint
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.run import run_grid
 from tests.tiny import StatefulTask, TinyTask

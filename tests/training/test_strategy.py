@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, RunStoppedError
 from learned_optimization.eval_training import (
     OutOfMemoryWarning,
     Strategy,
@@ -20,7 +20,7 @@ from learned_optimization.optimizers.optax_opts import SGD
 from learned_optimization.training import run as run_module
 from learned_optimization.training import strategy as strategy_module
 from learned_optimization.training import tuning
-from learned_optimization.training.checkpoint import Checkpoint, RunStoppedError
+from learned_optimization.training.checkpoint import Checkpoint
 from learned_optimization.training.strategy import (
     default_strategy,
     other_strategies,

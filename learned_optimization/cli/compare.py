@@ -1,0 +1,101 @@
+"""`lopt replay` and `lopt diff`: is a result the same again?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from learned_optimization.cli.options import Imports, import_files
+
+if TYPE_CHECKING:
+    from learned_optimization.baselines.comparing import Difference
+
+
+def replay(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE.curves", help="The result file.")
+    ],
+    imports: Imports = None,
+) -> None:
+    """Train a stored trial again, from what its file records, and compare.
+
+    Exits with code 1 if the curves differ by more than rounding explains.
+    """
+    from learned_optimization.baselines.replay import SAME_STEPS, TOLERANCE
+    from learned_optimization.baselines.replay import replay as train_again
+    from learned_optimization.eval_training import keep_compiled, use_all_cores
+
+    use_all_cores()
+    keep_compiled()
+    import_files(imports)
+    done = train_again(file)
+    trial = done.trial
+    typer.echo(
+        f"{trial.task_name}, {trial.opt.name}, seed {trial.seed}, "
+        f"{trial.plan.num_steps:,} steps"
+    )
+    for then, now in done.changed_versions:
+        typer.echo(f"{then} then, {now} now")
+    for line in done.elsewhere:
+        typer.echo(line)
+    if not done.differences:
+        typer.echo("the same, bit for bit")
+        return
+    print_differences(done.differences)
+    steps = min(SAME_STEPS, trial.plan.num_steps + 1)
+    typer.echo(
+        f"largest relative difference of the training loss in the first {steps:,} "
+        f"steps: {done.early:.3g} ({'within' if done.is_same else 'beyond'} the "
+        f"{TOLERANCE:g} that rounding explains)"
+    )
+    if not done.is_same:
+        raise typer.Exit(1)
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A .curves or .npz file.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+) -> None:
+    """Compare two result files or two archives, key by key.
+
+    What differs whenever a trial is run again, the keys under timing/, is left out.
+    Exits with code 1 if anything differs.
+    """
+    from learned_optimization.baselines.comparing import differences, read_any
+
+    found = differences(read_any(a), read_any(b))
+    if not found:
+        typer.echo("the same, bit for bit")
+        return
+    print_differences(found)
+    raise typer.Exit(1)
+
+
+def print_differences(found: Sequence[Difference]) -> None:
+    """A table of the keys that differ."""
+    from rich.table import Table
+
+    from learned_optimization.cli.tables import console
+
+    table = Table()
+    table.add_column("key", overflow="fold")
+    table.add_column("largest difference", justify="right", no_wrap=True)
+    table.add_column("relative", justify="right", no_wrap=True)
+    table.add_column("from step", justify="right")
+    table.add_column("numbers that differ", justify="right")
+    table.add_column("in words", overflow="fold")
+    for d in found:
+        if d.what:
+            table.add_row(d.key, "", "", "", "", d.what)
+            continue
+        table.add_row(
+            d.key,
+            f"{d.largest:.3g}",
+            f"{d.largest_relative:.3g}",
+            "" if d.first_step is None else f"{d.first_step:,}",
+            f"{d.num_different:,} of {d.num_numbers:,}",
+            f"{d.finite_in_one:,} finite in one only" if d.finite_in_one else "",
+        )
+    console().print(table)

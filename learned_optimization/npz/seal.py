@@ -1,0 +1,63 @@
+"""The digests inside an npz file.
+
+Every member's comment holds the digest of its content. The archive's comment, the
+last bytes of the file, holds the digest of the zip directory, which in turn lists
+the members' names, sizes, CRCs and digests. So whatever bit is changed, either
+nothing that is read depends on it, or a digest no longer fits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import IO, Any
+
+_DIGEST_BYTES = 16
+_HEX = 2 * _DIGEST_BYTES
+_ARCHIVE = b"lopt-npz 1 blake2b "
+_MEMBER = b"blake2b "
+
+
+def new_digest() -> Any:
+    """A running digest, to be updated with bytes."""
+    return hashlib.blake2b(digest_size=_DIGEST_BYTES)
+
+
+def member_comment(digest: Any) -> bytes:
+    """The comment of a member of that content."""
+    return _MEMBER + digest.hexdigest().encode()
+
+
+def recorded_digest(comment: bytes) -> bytes | None:
+    """The digest in a member's comment, in hexadecimal; None if there is none."""
+    found = comment.removeprefix(_MEMBER)
+    return found if comment.startswith(_MEMBER) and len(found) == _HEX else None
+
+
+PLACEHOLDER = _ARCHIVE + b"0" * _HEX
+"""The archive's comment before the file is sealed."""
+
+
+def seal(file: IO[bytes], start_of_directory: int) -> None:
+    """Puts the digest of the directory in place of the placeholder."""
+    digest = _digest_of_directory(file, start_of_directory)
+    file.seek(-_HEX, 2)
+    file.write(digest)
+
+
+def is_sealed(comment: bytes) -> bool:
+    """Whether an archive's comment says that it has a seal."""
+    return comment.startswith(_ARCHIVE) and len(comment) == len(PLACEHOLDER)
+
+
+def seal_fits(file: IO[bytes], start_of_directory: int) -> bool:
+    """Whether the directory is the one that was sealed."""
+    recorded = file.seek(-_HEX, 2), file.read(_HEX)
+    return _digest_of_directory(file, start_of_directory) == recorded[1]
+
+
+def _digest_of_directory(file: IO[bytes], start: int) -> bytes:
+    size = file.seek(-_HEX, 2) - start
+    file.seek(start)
+    digest = new_digest()
+    digest.update(file.read(size))
+    return digest.hexdigest().encode()

@@ -4,9 +4,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gin
 import pytest
+
+if TYPE_CHECKING:
+    from learned_optimization.baselines.hparam_set import HParamSet
 
 # Before jax starts: two devices, so that running trials on several is tested
 # on every machine; and one compilation serves every test of the session that
@@ -35,3 +39,14 @@ def clean_gin() -> Iterator[None]:
     """gin's configuration is global: every test leaves it empty."""
     yield
     gin.clear_config()
+
+
+@pytest.fixture
+def small_set(monkeypatch: pytest.MonkeyPatch) -> "HParamSet":
+    """`tiny_set`, registered for the length of a test."""
+    from learned_optimization.baselines import hparam_sets
+    from tests.tiny import tiny_set
+
+    small = tiny_set()
+    monkeypatch.setitem(hparam_sets._BY_NAME, small.name, small)
+    return small

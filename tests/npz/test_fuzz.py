@@ -1,0 +1,67 @@
+"""A hundred thousand damaged files, and no reader that fails in a way of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from learned_optimization.npz import write_npz
+from tests.baselines.files import result
+
+RUNS = 100_000
+TARGET = Path(__file__).with_name("fuzz_target.py")
+
+
+def make_corpus(folder: Path) -> None:
+    """Sound files for the fuzzer to damage: sealed, numpy's own, and their members."""
+    arrays = {k: np.asarray(v) for k, v in result("SGD", 0).items()}
+    kept = ("train/xs", "train/loss", "eval/xs", "status", "seed", "schema_version")
+    arrays = {key: arrays[key] for key in kept}
+    foreign = {key: arrays[key] for key in kept if key != "schema_version"}
+    write_npz(str(folder / "sealed"), arrays)
+    write_npz(str(folder / "stored"), arrays, compress=False)
+    np.savez(folder / "numpy.npz", **foreign)
+    np.savez_compressed(folder / "compressed.npz", **foreign)
+    np.savez(folder / "objects.npz", x=np.array([{}], dtype=object))
+    members = []
+    for path in folder.iterdir():
+        path.write_bytes(b"F" + path.read_bytes())
+    values = (np.arange(3), np.float32([1, np.nan]), np.int64(0), np.array("done"))
+    for i, value in enumerate((*values, np.True_, np.int64(9))):
+        np.save(folder / "member.npy", value)
+        # The first byte says which key a member is.
+        members.append(bytes([i]) + (folder / "member.npy").read_bytes())
+        (folder / f"member{i}").write_bytes(members[-1])
+    (folder / "member.npy").write_bytes(b"|||".join(members))
+
+
+@pytest.mark.slow
+def test_damaged_files_end_in_typed_errors(tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    make_corpus(corpus)
+    options = [
+        f"-runs={RUNS}",
+        "-seed=1",
+        "-max_len=6000",
+        f"-artifact_prefix={tmp_path}/",
+    ]
+    done = subprocess.run(
+        [sys.executable, str(TARGET), str(corpus), *options],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert f"Done {RUNS} runs" in done.stderr
+    *_, line = (x for x in done.stderr.splitlines() if x.startswith("outcomes:"))
+    outcomes = json.loads(line.removeprefix("outcomes:"))
+    print(f"{RUNS} inputs, each read three ways: {outcomes}")
+    # It got everywhere: some are whole, and each kind of refusal was met.
+    assert sum(outcomes.values()) == 3 * RUNS
+    for outcome in ("read", "DamagedFileError", "UnsafeFileError", "NewerSchemaError"):
+        assert outcomes[outcome] > 0, outcomes

@@ -27,6 +27,7 @@ from learned_optimization.errors import ResultError
 MAX_NAME_BYTES = 255
 """The longest name of a file or folder that file systems allow."""
 
+_LOCAL = LocalFileSystem()
 _READ_ONLY = ("http", "https")
 _BYTES_OF_ONE_PUT = 64 << 20
 
@@ -50,10 +51,11 @@ class FileInfo:
 
 def _resolve(path: str | os.PathLike) -> tuple[Any, str]:
     text = os.path.expanduser(os.fspath(path))
-    # Another process may write at any time: no listing is remembered.
-    options = {"use_listings_cache": False} if "://" in text else {}
+    if "://" not in text:
+        return _LOCAL, os.path.abspath(text)
     try:
-        return fsspec.core.url_to_fs(text, **options)
+        # Another process may write at any time: no listing is remembered.
+        return fsspec.core.url_to_fs(text, use_listings_cache=False)
     except (ValueError, ImportError) as error:
         raise ResultError(
             f"cannot use the path {os.fspath(path)}: {error}. For gs:// install "
@@ -104,7 +106,11 @@ def open_to_read(path: str | os.PathLike) -> Iterator[IO[bytes]]:
       ResultError: if it is missing or cannot be reached.
     """
     fs, inner = _resolve(path)
-    with _naming("read", path), fs.open(inner, "rb") as file:
+    is_local = isinstance(fs, LocalFileSystem)
+    with (
+        _naming("read", path),
+        open(inner, "rb") if is_local else fs.open(inner, "rb") as file,
+    ):
         yield file
 
 

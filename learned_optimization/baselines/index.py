@@ -74,8 +74,9 @@ _COLUMNS = (
     "problem",
 )
 _SCHEMA = f"""
-create table if not exists trials_1 ({", ".join(_COLUMNS)}, primary key (path));
-create table if not exists summaries_1 (path, stamp, summary, primary key (path));
+create table if not exists trials ({", ".join(_COLUMNS)}, primary key (path));
+create table if not exists summaries (path, stamp, summary, primary key (path));
+pragma user_version = 1;
 """
 
 
@@ -98,7 +99,7 @@ def trial_entries(
         # All paths below: '0' is the character behind '/'.
         below = _key(folder).rstrip("/")
         rows = db.execute(
-            f"select {', '.join(_COLUMNS)} from trials_1 where path > ? and path < ?",
+            f"select {', '.join(_COLUMNS)} from trials where path > ? and path < ?",
             (f"{below}/", f"{below}0"),
         )
         known = {row[0]: row for row in rows}
@@ -117,7 +118,7 @@ def trial_entries(
             entries |= read
             if on_read is not None:
                 on_read(first + len(batch), len(changed))
-        db.executemany("delete from trials_1 where path = ?", ((k,) for k in known))
+        db.executemany("delete from trials where path = ?", ((k,) for k in known))
         db.commit()
     return [entries[info.path] for info in found]
 
@@ -185,7 +186,7 @@ def summary_of(path: str, make: Callable[[], str]) -> str:
     stamp = filesystem.info(path).stamp
     with _database() as db:
         row = db.execute(
-            "select stamp, summary from summaries_1 where path = ?", (_key(path),)
+            "select stamp, summary from summaries where path = ?", (_key(path),)
         ).fetchone()
         if row is not None and row[0] == stamp:
             return row[1]
@@ -193,7 +194,7 @@ def summary_of(path: str, make: Callable[[], str]) -> str:
         # Written anew meanwhile, the file is another than the stamp's.
         if filesystem.info(path).stamp == stamp:
             db.execute(
-                "insert or replace into summaries_1 values (?, ?, ?)",
+                "insert or replace into summaries values (?, ?, ?)",
                 (_key(path), stamp, summary),
             )
             db.commit()
@@ -216,7 +217,7 @@ def _remember(
 ) -> None:
     marks = ", ".join("?" * len(_COLUMNS))
     db.executemany(
-        f"insert or replace into trials_1 values ({marks})",
+        f"insert or replace into trials values ({marks})",
         ((key, stamp, *astuple(entry)[1:]) for key, stamp, entry in rows),
     )
     db.commit()
@@ -256,10 +257,10 @@ def _without_index(error: Exception) -> sqlite3.Connection:
 def _connect(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_SECONDS_TO_WAIT)
     try:
-        db.execute("pragma journal_mode = wal")
         # What a power failure takes is read again.
         db.execute("pragma synchronous = off")
-        db.executescript(_SCHEMA)
+        if not db.execute("pragma user_version").fetchone()[0]:
+            db.executescript(_SCHEMA)
     except BaseException:
         db.close()
         raise

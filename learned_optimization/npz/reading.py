@@ -161,7 +161,7 @@ class NpzReader:
                 digest = seal.new_digest()
                 digest.update(header.raw)
                 digest.update(content.data)
-                if seal.recorded_digest(info.comment) != digest.hexdigest().encode():
+                if seal.recorded_digest(info.comment) != seal.text_of(digest):
                     raise ValueError("it does not fit its digest")
             _check_values(array)
         return array.T if header.fortran_order else array

@@ -11,24 +11,29 @@ from __future__ import annotations
 import hashlib
 from typing import IO, Any
 
-_DIGEST_BYTES = 16
-_HEX = 2 * _DIGEST_BYTES
-_ARCHIVE = b"lopt-npz 1 blake2b "
-_MEMBER = b"blake2b "
+# Half of a SHA-256 is more than enough against damage.
+_HEX = 32
+_ARCHIVE = b"lopt-npz 1 sha256 "
+_MEMBER = b"sha256 "
 
 
 def new_digest() -> Any:
     """A running digest, to be updated with bytes."""
-    return hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    return hashlib.sha256()
+
+
+def text_of(digest: Any) -> bytes:
+    """A digest as files hold it."""
+    return digest.hexdigest()[:_HEX].encode()
 
 
 def member_comment(digest: Any) -> bytes:
     """The comment of a member of that content."""
-    return _MEMBER + digest.hexdigest().encode()
+    return _MEMBER + text_of(digest)
 
 
 def recorded_digest(comment: bytes) -> bytes | None:
-    """The digest in a member's comment, in hexadecimal; None if there is none."""
+    """The digest in a member's comment; None if there is none."""
     found = comment.removeprefix(_MEMBER)
     return found if comment.startswith(_MEMBER) and len(found) == _HEX else None
 
@@ -51,8 +56,9 @@ def is_sealed(comment: bytes) -> bool:
 
 def seal_fits(file: IO[bytes], start_of_directory: int) -> bool:
     """Whether the directory is the one that was sealed."""
-    recorded = file.seek(-_HEX, 2), file.read(_HEX)
-    return _digest_of_directory(file, start_of_directory) == recorded[1]
+    file.seek(-_HEX, 2)
+    recorded = file.read(_HEX)
+    return _digest_of_directory(file, start_of_directory) == recorded
 
 
 def _digest_of_directory(file: IO[bytes], start: int) -> bytes:
@@ -60,4 +66,4 @@ def _digest_of_directory(file: IO[bytes], start: int) -> bytes:
     file.seek(start)
     digest = new_digest()
     digest.update(file.read(size))
-    return digest.hexdigest().encode()
+    return text_of(digest)

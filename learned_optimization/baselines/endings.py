@@ -77,7 +77,8 @@ def noted(
             _note(name, trials, "timed out" if is_late() else "interrupted", str(stop))
         raise
     except Exception as error:
-        text = "".join(traceback.format_exception(error))
+        where = "".join(traceback.format_exception(error))
+        text = f"{type(error).__name__}: {error}\n{where}"
         with suppress(ResultError):
             _note(name, trials, "failed", text)
         raise

@@ -72,7 +72,9 @@ def _tasks_and_sets(names: Sequence[str]) -> tuple[list[str], list[HParamSet]]:
     """
     from learned_optimization.baselines.hparam_sets import all_hparam_sets
 
-    sets, tasks = all_hparam_sets(), set(_known_tasks())
+    sets, tasks = all_hparam_sets(), _tasks_with_files()
+    if any(name not in sets and name not in tasks for name in names):
+        tasks |= _fixed_tasks()
     for name in names:
         if name not in sets and name not in tasks:
             raise UnknownNameError(
@@ -87,17 +89,19 @@ def _tasks_and_sets(names: Sequence[str]) -> tuple[list[str], list[HParamSet]]:
     )
 
 
-def _known_tasks() -> list[str]:
-    """Fixed tasks, and whatever has results or archives."""
+def _tasks_with_files() -> set[str]:
     from learned_optimization import filesystem
     from learned_optimization.baselines import utils
+
+    roots = utils.get_root_baseline_dir(), utils.get_baseline_archive_rootdir()
+    return {name for root in roots for name in filesystem.list_folders(root)}
+
+
+def _fixed_tasks() -> set[str]:
+    # Importing them takes seconds, and those that have files need no import.
     from learned_optimization.tasks import registry
 
-    return [
-        *registry.all_fixed_tasks(),
-        *filesystem.list_folders(utils.get_root_baseline_dir()),
-        *filesystem.list_folders(utils.get_baseline_archive_rootdir()),
-    ]
+    return set(registry.all_fixed_tasks())
 
 
 def _print_table(rows: Sequence[SetStatus]) -> None:
@@ -113,26 +117,24 @@ def _print_table(rows: Sequence[SetStatus]) -> None:
     shown = [s for s in STATES if s in ("done", "diverged", "failed", "missing")]
     # The rarer ways to stand have a column only where a trial stands so.
     shown = [s for s in STATES if s in shown or any(row.counts[s] for row in rows)]
-    table = Table()
-    table.add_column("task", overflow="fold")
-    table.add_column("set", overflow="fold")
-    for column in ("trials", *shown, "bad", "size"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("last update", no_wrap=True)
-    table.add_column("archive")
-    for i, row in enumerate(rows):
-        first = i == 0 or rows[i - 1].task != row.task
-        table.add_row(
-            row.task if first else "",
-            row.hparam_set,
-            f"{row.num_trials:,}",
-            *(_count(row.counts[state]) for state in shown),
-            _count(row.bad),
-            _size(row.size),
-            _time(row.modified),
-            row.archive,
-        )
-    console().print(table)
+    for task in dict.fromkeys(row.task for row in rows):
+        table = Table(title=task, title_justify="left")
+        table.add_column("set", overflow="fold", min_width=22)
+        for column in ("trials", *shown, "bad", "size"):
+            table.add_column(column, justify="right", no_wrap=True)
+        table.add_column("last update", no_wrap=True)
+        table.add_column("archive")
+        for row in (row for row in rows if row.task == task):
+            table.add_row(
+                row.hparam_set,
+                f"{row.num_trials:,}",
+                *(_count(row.counts[state]) for state in shown),
+                _count(row.bad),
+                _size(row.size),
+                _time(row.modified),
+                row.archive,
+            )
+        console().print(table)
 
 
 def _count(count: int) -> str:
@@ -156,8 +158,8 @@ def _time(seconds: float) -> str:
 def _print_details(rows: Sequence[SetStatus]) -> None:
     for row in rows:
         for folder, seed, state, reason in row.trials:
-            last = reason.strip().rpartition("\n")[2]
-            typer.echo(f"{state}: {folder}, seed {seed}{': ' * bool(last)}{last}")
+            first = reason.strip().partition("\n")[0]
+            typer.echo(f"{state}: {folder}, seed {seed}{': ' * bool(first)}{first}")
         for _, problem in row.bad_files:
             typer.echo(f"bad: {problem}")
 
@@ -193,8 +195,8 @@ def rm(
         if kind not in KINDS:
             raise UnknownNameError("kind of file", kind, KINDS)
     from_files = load_sets(set_files, imports)
-    if task not in (known := _known_tasks()):
-        raise UnknownNameError("task", task, set(known), "`lopt status` lists them")
+    if task not in (known := _tasks_with_files()) and task not in _fixed_tasks():
+        raise UnknownNameError("task", task, known | _fixed_tasks())
     chosen = [*map(get_hparam_set, sets or []), *from_files]
     files = files_of(task, chosen, only or ["results", "archives"])
     if not files:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import time
 from collections.abc import Sequence
 
 from learned_optimization import filesystem
@@ -16,9 +18,12 @@ from learned_optimization.baselines.utils import (
 )
 from learned_optimization.filesystem import FileInfo
 
-KINDS = ("results", "archives", "bad", "quarantine")
+KINDS = ("results", "archives", "bad", "quarantine", "leftovers")
 """What can be deleted: result files, archives, result files that cannot be read
-(they are results too), and files in quarantine."""
+(they are results too), files in quarantine, and the hidden files that killed writers
+have left behind an hour ago or earlier."""
+
+_SECONDS_OF_A_WRITER = 3600.0
 
 
 def files_of(
@@ -42,8 +47,8 @@ def files_of(
         found |= _results(task, hparam_sets, only_bad="results" not in kinds)
     if "archives" in kinds:
         found |= _archives(task, hparam_sets)
-    if "quarantine" in kinds:
-        found |= _quarantined(task, hparam_sets)
+    if "quarantine" in kinds or "leftovers" in kinds:
+        found |= _hidden(task, hparam_sets, kinds)
     return [filesystem.info(path) for path in sorted(found)]
 
 
@@ -85,14 +90,23 @@ def _archives(task: str, hparam_sets: Sequence[HParamSet]) -> set[str]:
     return {path for path in paths if filesystem.exists(path)}
 
 
-def _quarantined(task: str, hparam_sets: Sequence[HParamSet]) -> set[str]:
-    files = filesystem.walk_files(
-        filesystem.join(get_root_baseline_dir(), task), "", hidden=True
-    )
+def _hidden(
+    task: str, hparam_sets: Sequence[HParamSet], kinds: Sequence[str]
+) -> set[str]:
     folders = {folder for s in hparam_sets for folder, _ in s.save_dirs(task)}
     found = set()
-    for file in files:
-        folder, _, name = file.path.rpartition(f"/{QUARANTINE}/")
-        if folder and name and (not hparam_sets or folder in folders):
-            found.add(file.path)
+    for root in (get_root_baseline_dir(), get_baseline_archive_rootdir()):
+        below = filesystem.join(root, task)
+        for file in filesystem.walk_files(below, "", hidden=True):
+            folder, name = posixpath.split(file.path)
+            if posixpath.basename(folder) == QUARANTINE:
+                kind, folder = "quarantine", posixpath.dirname(folder)
+            elif name.startswith(".") and name.endswith(".tmp"):
+                kind = "leftovers"
+                if time.time() - file.modified < _SECONDS_OF_A_WRITER:
+                    continue
+            else:
+                continue
+            if kind in kinds and (not hparam_sets or folder in folders):
+                found.add(file.path)
     return found

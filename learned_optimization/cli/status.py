@@ -176,7 +176,8 @@ def rm(
         list[str] | None,
         typer.Option(
             help="Only these files: results, archives, bad (results that cannot be "
-            "read) or quarantine; repeatable. Results and archives if not given."
+            "read), quarantine or leftovers (of killed writers); repeatable. Results "
+            "and archives if not given."
         ),
     ] = None,
     yes: Annotated[

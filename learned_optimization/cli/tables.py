@@ -8,9 +8,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from learned_optimization.baselines.best_of_set import best_of_set, load_final_losses
-from learned_optimization.eval_training import EVAL_SPLITS
-
 # Wide enough for every column where the output is no terminal.
 _MIN_WIDTH = 120
 
@@ -25,6 +22,12 @@ def print_best_of_sets(
     task: str, set_names: Sequence[str], select: str = "outer_valid"
 ) -> None:
     """The best configuration of each set and its final losses, best set first."""
+    from learned_optimization.baselines.best_of_set import (
+        best_of_set,
+        load_final_losses,
+    )
+    from learned_optimization.eval_training import EVAL_SPLITS
+
     best = {n: best_of_set(load_final_losses(task, n), select) for n in set_names}
     table = Table(title=f"{task}: best of each set by final {select} loss")
     table.add_column("set", overflow="fold")

@@ -155,3 +155,15 @@ def test_what_is_deleted_is_what_is_listed(small_set):
     assert paths([small_set], "quarantine") == {quarantined, f"{quarantined}.json"}
     assert paths([], "quarantine") == {quarantined, f"{quarantined}.json"}
     assert paths([small_set], "bad") == set()
+
+
+def test_leftovers_of_killed_writers_can_be_deleted(small_set):
+    folder = Path(os.path.dirname(write_set(small_set)[0]))
+    old, new = folder / ".a.curves.0123.tmp", folder / ".b.curves.0123.tmp"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1e9, 1e9))
+    # A writer may still be at work on the newer one.
+    found = deleting.files_of(TASK, [small_set], ["leftovers"])
+    assert [f.path for f in found] == [str(old)]
+    assert deleting.files_of(TASK, [], ["leftovers"]) == found

@@ -93,11 +93,12 @@ def trial_entries(
       ResultError: if the folder or a file cannot be reached.
       NewerSchemaError: if a file is of a newer version of this package.
     """
+    folder = os.path.expanduser(folder)
     found = sorted(filesystem.walk_files(folder, ".curves"), key=lambda f: f.path)
-    key_of = {info.path: _key(info.path) for info in found}
+    start, below = len(folder.rstrip("/")), _key(folder).rstrip("/")
+    key_of = {info.path: below + info.path[start:] for info in found}
     with _database() as db:
         # All paths below: '0' is the character behind '/'.
-        below = _key(folder).rstrip("/")
         rows = db.execute(
             f"select {', '.join(_COLUMNS)} from trials where path > ? and path < ?",
             (f"{below}/", f"{below}0"),

@@ -18,13 +18,14 @@ def cache_dir() -> Path:
     return Path(os.environ.get("LOPT_CACHE_DIR") or "~/.cache/lopt").expanduser()
 
 
-def local_copy(path: str) -> str:
+def local_copy(path: str, anew: bool = False) -> str:
     """A local file with the content of a remote one, as it is now.
 
     The store is asked each time whether the file is still the one that was copied.
 
     Args:
       path: local path or URL.
+      anew: copy it even if it is there already.
 
     Returns:
       The path itself if it is local, else that of the copy in `LOPT_CACHE_DIR`.
@@ -39,7 +40,7 @@ def local_copy(path: str) -> str:
     copies = cache_dir() / "copies"
     of_this = copies / hashlib.sha256(path.encode()).hexdigest()[:24]
     copy = of_this / hashlib.sha256(found.stamp.encode()).hexdigest()[:24]
-    if _is_copy_of(copy, found):
+    if _is_copy_of(copy, found) and not anew:
         os.utime(copy)  # least recently used ones go first
         return str(copy)
     with filesystem.open_to_read(path) as source:

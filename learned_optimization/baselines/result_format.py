@@ -113,8 +113,19 @@ def read_archive(path: str, keys: Sequence[str] | None = None) -> Result:
     Raises:
       as `read_result`.
     """
-    with open_npz(local_copy(path), name=path) as npz:
-        return _read(npz, keys, missing_ok=False, num_axes=2)
+
+    def read(copy: str) -> Result:
+        with open_npz(copy, name=path) as npz:
+            return _read(npz, keys, missing_ok=False, num_axes=2)
+
+    copy = local_copy(path)
+    try:
+        return read(copy)
+    except DamagedFileError:
+        if copy == path:
+            raise
+        # It may be the copy that is damaged.
+        return read(local_copy(path, anew=True))
 
 
 def _read(

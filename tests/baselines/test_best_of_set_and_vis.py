@@ -6,8 +6,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from learned_optimization.baselines import best_of_set as best_of_set_module
 from learned_optimization.baselines import utils, vis
-from learned_optimization.baselines.best_of_set import Curves, best_of_set, load_curves
+from learned_optimization.baselines.best_of_set import (
+    Curves,
+    best_of_set,
+    load_curves,
+    load_final_losses,
+)
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 
 SPLITS = ("train", "outer_valid", "test")
@@ -219,3 +225,38 @@ def test_published_form_with_fifteen_rates_and_float64_loads():
     loaded = load_curves("T", "AdamLR_10000_R5")
     assert loaded.losses["test"].shape == (15, 5, 21)
     assert loaded.losses["test"].dtype == np.float64
+
+
+def test_no_stale_curve_is_ever_seen(monkeypatch):
+    reads = []
+    real = best_of_set_module.read_archive
+    monkeypatch.setattr(
+        best_of_set_module,
+        "read_archive",
+        lambda path, keys: reads.append(path) or real(path, keys),
+    )
+    old, new = make_curves(seed=1), make_curves(seed=2)
+    write("A_1_R3", old)
+    for _ in range(3):
+        assert load_curves("T", "A_1_R3").opt_names == old.opt_names
+        load_final_losses("T", "A_1_R3")
+    assert len(reads) == 1
+    # Archived again: the same names, shapes and size, other losses.
+    write("A_1_R3", new)
+    for ends in (load_curves("T", "A_1_R3"), load_final_losses("T", "A_1_R3")):
+        best = best_of_set(ends)
+        np.testing.assert_array_equal(
+            best.final["test"], new.losses["test"][best.index, :, -1]
+        )
+    [line] = vis.plot_tasks_and_sets("T", ["A_1_R3"], ema=0.0).get_lines()
+    np.testing.assert_allclose(
+        line.get_ydata(), new.losses["test"][best.index].mean(axis=0)
+    )
+    # Deleted: gone at once. Nobody may change what others will be given.
+    utils.delete_archive("T", "A_1_R3")
+    for load in (load_curves, load_final_losses):
+        with pytest.raises(ResultError, match="no archive"):
+            load("T", "A_1_R3")
+    write("A_1_R3", old)
+    with pytest.raises(ValueError, match="read-only"):
+        load_curves("T", "A_1_R3").losses["test"][:] = 0

@@ -86,7 +86,7 @@ def archive_numpy(folder: str) -> dict[str, float]:
 
     def write() -> None:
         files = [np.load(p) for row in _paths(folder) for p in row]
-        arrays = {
+        arrays: Any = {
             key: np.stack([f[key] for f in files]).reshape(
                 NUM_CONFIGS, NUM_SEEDS, *files[0][key].shape
             )

@@ -22,6 +22,7 @@ from typing import IO, Any, cast
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from learned_optimization import durable
 from learned_optimization.errors import ResultError
 
 MAX_NAME_BYTES = 255
@@ -276,9 +277,7 @@ def move_file(path: str, target: str) -> None:
     _, to = _resolve(target)
     with _naming("move", path):
         if isinstance(fs, LocalFileSystem):
-            os.makedirs(posixpath.dirname(to), exist_ok=True)
-            os.replace(inner, to)
-            _flush_folder(posixpath.dirname(to))
+            durable.move(inner, to)
         else:
             fs.copy(inner, to)
             fs.rm_file(inner)
@@ -302,7 +301,7 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -
     fs, inner = _resolve(path)
     if isinstance(fs, LocalFileSystem):
         with _naming("write", path):
-            _write_local(inner, write)
+            durable.write(inner, write)
         return
     _check_is_written(path)
     # A remote file opened for writing would be committed even after an error.
@@ -315,40 +314,6 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -
         else:
             # In parts, which become an object once all of them are there.
             fs.put_file(local.name, inner)
-
-
-def _write_local(path: str, write: Callable[[IO[bytes]], object]) -> None:
-    folder, name = posixpath.split(path)
-    _make_folders(folder)
-    hidden = posixpath.join(folder, f".{name[:150]}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(hidden, "w+b") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(hidden, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.remove(hidden)
-        raise
-    _flush_folder(folder)
-
-
-def _make_folders(folder: str) -> None:
-    """Makes a folder and those above it, and flushes their names to the disk."""
-    if not os.path.isdir(folder):
-        above = posixpath.dirname(folder)
-        _make_folders(above)
-        os.makedirs(folder, exist_ok=True)
-        _flush_folder(above)
-
-
-def _flush_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_is_written(path: str | os.PathLike) -> None:

@@ -1,0 +1,65 @@
+"""Files on this machine's disks that are there whole, and to stay, or not at all."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO
+
+
+def write(path: str, fill: Callable[[IO[bytes]], object]) -> None:
+    """Writes a file under a hidden name, flushes it, and gives it its name.
+
+    Args:
+      path: the final name; its folder is made if missing.
+      fill: called with a file open for writing and reading.
+
+    Raises:
+      OSError: if it cannot be written; what was there before is there still.
+    """
+    folder, name = posixpath.split(path)
+    _make_folders(folder)
+    hidden = posixpath.join(folder, f".{name[:150]}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(hidden, "w+b") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(hidden, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.remove(hidden)
+        raise
+    _flush_folder(folder)
+
+
+def move(path: str, target: str) -> None:
+    """Gives a file another name on the same disk, in a folder made if missing.
+
+    Raises:
+      OSError: if it cannot be moved; it is where it was then.
+    """
+    folder = posixpath.dirname(target)
+    _make_folders(folder)
+    os.replace(path, target)
+    _flush_folder(folder)
+
+
+def _make_folders(folder: str) -> None:
+    """Makes a folder and those above it, and flushes their names to the disk."""
+    if not os.path.isdir(folder):
+        above = posixpath.dirname(folder)
+        _make_folders(above)
+        os.makedirs(folder, exist_ok=True)
+        _flush_folder(above)
+
+
+def _flush_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

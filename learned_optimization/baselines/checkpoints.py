@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from learned_optimization import filesystem
-from learned_optimization.baselines.trials import SCHEMA_VERSION, TrialGrid, versions
+from learned_optimization.baselines.trials import (
+    SCHEMA_VERSION,
+    Trial,
+    TrialGrid,
+    make_grids,
+    versions,
+)
 from learned_optimization.baselines.utils import get_root_baseline_dir
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Checkpoint
 from learned_optimization.tasks.base import setting_of
+from learned_optimization.training.checkpoint import read_identity, remove
 
 _FOLDER = ".checkpoints"
+# How the lines of an identity begin that name a trial.
+_TRIAL = "trial "
 
 
 def checkpoint_of(grid: TrialGrid, should_stop: Callable[[], bool]) -> Checkpoint:
@@ -30,23 +39,56 @@ def checkpoint_of(grid: TrialGrid, should_stop: Callable[[], bool]) -> Checkpoin
     Raises:
       LoptError: if `LOPT_CHECKPOINT_SECONDS` is not a number of seconds.
     """
-    first = grid.rows[0][0]
-    identity = "\n".join(
-        [
-            f"schema {SCHEMA_VERSION}",
-            *versions(),
-            f"{first.task_name} {setting_of(first.task)}",
-            f"{first.eval_task_name} {setting_of(first.eval_task)}",
-            f"{first.plan} synthetic={first.is_synthetic}",
-            *(f"{t.opt_name} {t.opt.name} seed {t.seed}" for t in grid.trials),
-        ]
-    )
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:24]
-    path = filesystem.join(get_root_baseline_dir(), _FOLDER, f"{digest}.npz")
+    identity = "\n".join([f"schema {SCHEMA_VERSION}", *versions(), *_names(grid)])
+    path = filesystem.join(_folder(), f"{_digest(identity)}.npz")
     checkpoint = Checkpoint(path, identity, should_stop=should_stop)
     if seconds := os.environ.get("LOPT_CHECKPOINT_SECONDS"):
         checkpoint.seconds_between = _seconds(seconds)
     return checkpoint
+
+
+def remove_finished(trials: Iterable[Trial]) -> None:
+    """Deletes the checkpoints of those trials that all have results.
+
+    A sweep that is killed while it writes the results of a grid leaves the grid's
+    checkpoint behind, and no run would go on from it: the trials still missing are
+    another grid. A checkpoint that has any other trial stays, since it may be of a
+    run under way, say of another shard.
+
+    Args:
+      trials: trials that have results.
+    """
+    paths = filesystem.list_files(_folder(), ".npz")
+    if not paths:
+        return
+    finished = {name for grid in make_grids(trials) for name in _names(grid)}
+    for path in paths:
+        lines = (read_identity(path) or "").splitlines()
+        names = {line for line in lines if line.startswith(_TRIAL)}
+        if names and names <= finished:
+            remove(path)
+
+
+def _names(grid: TrialGrid) -> list[str]:
+    """A line for each trial of a grid, which tells it from every other trial."""
+    first = grid.rows[0][0]
+    setting = "\n".join(
+        [
+            f"{first.task_name} {setting_of(first.task)}",
+            f"{first.eval_task_name} {setting_of(first.eval_task)}",
+            f"{first.plan} synthetic={first.is_synthetic}",
+        ]
+    )
+    start = f"{_TRIAL}{_digest(setting)}"
+    return [f"{start} {t.opt_name} {t.opt.name} seed {t.seed}" for t in grid.trials]
+
+
+def _folder() -> str:
+    return filesystem.join(get_root_baseline_dir(), _FOLDER)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _seconds(text: str) -> float:

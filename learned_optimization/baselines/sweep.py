@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from learned_optimization import configuration, filesystem
-from learned_optimization.baselines.checkpoints import checkpoint_of
+from learned_optimization.baselines.checkpoints import checkpoint_of, remove_finished
 from learned_optimization.baselines.hparam_sets import HParamSet
 from learned_optimization.baselines.inner_training import (
     collecting_trials,
@@ -234,6 +234,7 @@ def run_trials(
         updates_of_task[grid.task_name] -= grid.num_updates
         _keep(grid, results, observer, summary)
         checkpoint.remove()
+    remove_finished(trials)
     return summary
 
 

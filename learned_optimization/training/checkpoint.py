@@ -7,7 +7,9 @@ change its curve by one bit, so a resumed run ends as an unbroken one.
 
 from __future__ import annotations
 
+import contextlib
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -138,7 +140,25 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Deletes the checkpoint, once the run's results are kept."""
-        filesystem.remove_file(self.path)
+        remove(self.path)
+
+
+def read_identity(path: str) -> str | None:
+    """The identity of the checkpoint at a path, None if there is none to be read.
+
+    The states, which may be large, are not read.
+    """
+    try:
+        with filesystem.open_to_read(path) as file, np.load(file) as arrays:
+            return str(arrays["identity"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def remove(path: str) -> None:
+    """Deletes the checkpoint at a path; another process may have done so."""
+    with contextlib.suppress(FileNotFoundError):
+        filesystem.remove_file(path)
 
 
 def join(chunks: Sequence[ChunkOutputs]) -> ChunkOutputs:

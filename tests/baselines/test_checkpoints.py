@@ -11,6 +11,7 @@ from learned_optimization.baselines.shards import Shard
 from learned_optimization.baselines.sweep import run_sweep
 from learned_optimization.eval_training import Checkpoint, RunStoppedError
 from learned_optimization.training import grid_runner
+from tests.tasks.conftest import quick_compilation  # noqa: F401
 
 TASK = "TinyRegression"
 

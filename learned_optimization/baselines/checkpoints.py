@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.result_format import SCHEMA_VERSION
-from learned_optimization.baselines.trials import TrialGrid, versions
+from learned_optimization.baselines.trials import (
+    Trial,
+    TrialGrid,
+    make_grids,
+    versions,
+)
 from learned_optimization.baselines.utils import get_root_baseline_dir
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Checkpoint
 from learned_optimization.tasks.base import setting_of
+from learned_optimization.training.checkpoint import read_identity
 
 _FOLDER = ".checkpoints"
+# How the lines of an identity begin that name a trial.
+_TRIAL = "trial "
 
 
 def checkpoint_of(grid: TrialGrid, should_stop: Callable[[], bool]) -> Checkpoint:
@@ -31,32 +39,64 @@ def checkpoint_of(grid: TrialGrid, should_stop: Callable[[], bool]) -> Checkpoin
     Raises:
       LoptError: if `LOPT_CHECKPOINT_SECONDS` is not a number of seconds.
     """
-    identity = _identity(grid)
-    name = f"{grid_name(grid)}.npz"
-    path = filesystem.join(get_root_baseline_dir(), _FOLDER, name)
-    checkpoint = Checkpoint(path, identity, should_stop=should_stop)
+    path = filesystem.join(_folder(), f"{grid_name(grid)}.npz")
+    checkpoint = Checkpoint(path, _identity(grid), should_stop=should_stop)
     if seconds := os.environ.get("LOPT_CHECKPOINT_SECONDS"):
         checkpoint.seconds_between = _seconds(seconds)
     return checkpoint
 
 
+def remove_finished(trials: Iterable[Trial]) -> None:
+    """Deletes the checkpoints of those trials that all have results.
+
+    A sweep that is killed while it writes the results of a grid leaves the grid's
+    checkpoint behind, and no run would go on from it: the trials still missing are
+    another grid. A checkpoint that has any other trial stays, since it may be of a
+    run under way, say of another shard.
+
+    Args:
+      trials: trials that have results.
+    """
+    paths = filesystem.list_files(_folder(), ".npz")
+    if not paths:
+        return
+    finished = {name for grid in make_grids(trials) for name in _names(grid)}
+    for path in paths:
+        lines = (read_identity(path) or "").splitlines()
+        names = {line for line in lines if line.startswith(_TRIAL)}
+        if names and names <= finished:
+            filesystem.remove_file(path)
+
+
 def grid_name(grid: TrialGrid) -> str:
     """A file's name that the same trials always have, under the same versions."""
-    return hashlib.sha256(_identity(grid).encode()).hexdigest()[:24]
+    return _digest(_identity(grid))
 
 
 def _identity(grid: TrialGrid) -> str:
+    return "\n".join([f"schema {SCHEMA_VERSION}", *versions(), *_names(grid)])
+
+
+def _names(grid: TrialGrid) -> list[str]:
+    """A line for each trial of a grid, which tells it from every other trial."""
     first = grid.rows[0][0]
-    return "\n".join(
+    setting = "\n".join(
         [
-            f"schema {SCHEMA_VERSION}",
-            *versions(),
             f"{first.task_name} {setting_of(first.task)}",
             f"{first.eval_task_name} {setting_of(first.eval_task)}",
             f"{first.plan} synthetic={first.is_synthetic}",
-            *(f"{t.opt_name} {t.opt.name} seed {t.seed}" for t in grid.trials),
         ]
     )
+    start = f"{_TRIAL}{_digest(setting)}"
+    return [f"{start} {t.opt_name} {t.opt.name} seed {t.seed}" for t in grid.trials]
+
+
+def _folder() -> str:
+    return filesystem.join(get_root_baseline_dir(), _FOLDER)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _seconds(text: str) -> float:

@@ -88,14 +88,13 @@ def noted(
 def _note(
     name: str, trials: Iterable[tuple[str, int]], status: str, reason: str
 ) -> None:
-    root = get_root_baseline_dir().rstrip("/")
     content = {
         "status": status,
         "reason": reason,
         "at": time.time(),
         "host": socket.gethostname(),
         "process": os.getpid(),
-        "trials": [[folder.removeprefix(f"{root}/"), seed] for folder, seed in trials],
+        "trials": _below_root(trials),
     }
     text = json.dumps(content, indent=1).encode()
     filesystem.write_whole(_path(name), lambda file: file.write(text))
@@ -104,6 +103,29 @@ def _note(
 def forget(name: str) -> None:
     """Removes what was noted of a grid."""
     filesystem.remove_file(_path(name))
+
+
+def forget_finished(trials: Iterable[tuple[str, int]]) -> None:
+    """Removes what is noted of grids whose trials all have results.
+
+    Killed while it wrote the results of a grid, a sweep leaves a note behind that
+    no other run would replace: the trials still missing are another grid.
+
+    Args:
+      trials: folder and seed of each trial that has a result.
+    """
+    notes = read_all()
+    if not notes:
+        return
+    finished = set(_below_root(trials))
+    for ending in notes:
+        if ending.trials <= finished:
+            forget(ending.name)
+
+
+def _below_root(trials: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    root = get_root_baseline_dir().rstrip("/")
+    return [(folder.removeprefix(f"{root}/"), seed) for folder, seed in trials]
 
 
 def read_all() -> list[Ending]:

@@ -11,8 +11,12 @@ from functools import partial
 from typing import Protocol
 
 from learned_optimization import configuration, filesystem
-from learned_optimization.baselines.checkpoints import checkpoint_of, grid_name
-from learned_optimization.baselines.endings import noted
+from learned_optimization.baselines.checkpoints import (
+    checkpoint_of,
+    grid_name,
+    remove_finished,
+)
+from learned_optimization.baselines.endings import forget_finished, noted
 from learned_optimization.baselines.hparam_sets import HParamSet
 from learned_optimization.baselines.inner_training import (
     collecting_trials,
@@ -238,11 +242,16 @@ def run_trials(
     observer.started(
         summary.num_trials, summary.num_skipped, sum(updates_of_task.values())
     )
+    failed: list[Trial] = []
     for grid in grids:
         similar_runs = updates_of_task[grid.task_name] / grid.num_updates
         updates_of_task[grid.task_name] -= grid.num_updates
         train = partial(grid.run, strategy=strategy, similar_runs=similar_runs)
-        _train_and_keep(grid, train, observer, summary, should_stop, deadline)
+        if not _train_and_keep(grid, train, observer, summary, should_stop, deadline):
+            failed += grid.trials
+    finished = [trial for trial in trials if trial not in failed]
+    remove_finished(finished)
+    forget_finished((trial.save_dir, trial.seed) for trial in finished)
     return summary
 
 
@@ -253,8 +262,12 @@ def _train_and_keep(
     summary: SweepSummary,
     should_stop: Callable[[], bool],
     deadline: float,
-) -> None:
-    """Trains a grid, and notes how it stands as long as it has no results."""
+) -> bool:
+    """Trains a grid, and notes how it stands as long as it has no results.
+
+    Returns:
+      Whether it has results now: a program that fails is counted and noted.
+    """
 
     def is_late() -> bool:
         return time.monotonic() >= deadline
@@ -273,8 +286,9 @@ def _train_and_keep(
         summary.failures += [text] if text not in summary.failures else []
         summary.num_failed += len(grid.trials)
         observer.failed(grid, error)
-    else:
-        checkpoint.remove()
+        return False
+    checkpoint.remove()
+    return True
 
 
 def check_data(tasks: Iterable[Task]) -> None:

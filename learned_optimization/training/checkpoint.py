@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from learned_optimization import filesystem
-from learned_optimization.errors import DamagedFileError
+from learned_optimization.errors import DamagedFileError, ResultError
 from learned_optimization.npz import read_npz, write_npz
 from learned_optimization.training.program import ChunkOutputs
 from learned_optimization.training.strategy import Strategy
@@ -135,6 +135,17 @@ class Checkpoint:
     def remove(self) -> None:
         """Deletes the checkpoint, once the run's results are kept."""
         filesystem.remove_file(self.path)
+
+
+def read_identity(path: str) -> str | None:
+    """The identity of the checkpoint at a path, None if there is none to be read.
+
+    The states, which may be large, are not read.
+    """
+    try:
+        return str(read_npz(path, ["identity"])["identity"])
+    except ResultError:
+        return None
 
 
 def join(chunks: Sequence[ChunkOutputs]) -> ChunkOutputs:

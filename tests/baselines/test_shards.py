@@ -9,6 +9,7 @@ from learned_optimization.baselines.shards import Shard
 from learned_optimization.baselines.sweep import missing_trials, run_sweep, set_trials
 from learned_optimization.baselines.trials import make_grids
 from learned_optimization.errors import LoptError
+from tests.tasks.conftest import quick_compilation  # noqa: F401
 
 TASK = "ImageMLP_FashionMnist8_Relu32"
 

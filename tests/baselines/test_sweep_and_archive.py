@@ -13,6 +13,7 @@ from learned_optimization.baselines.archiving import archive
 from learned_optimization.baselines.sweep import SilentObserver, run_sweep
 from learned_optimization.baselines.trials import TrialGrid
 from learned_optimization.errors import LoptError, ResultError
+from tests.tasks.conftest import quick_compilation  # noqa: F401
 from tests.tiny import tiny_set
 
 TASK = "TinyRegression"

@@ -25,6 +25,7 @@ from learned_optimization.optimizers import base as optimizers_base
 from learned_optimization.optimizers.base import get_optimizer
 from learned_optimization.tasks import registry
 from learned_optimization.tasks.datasets.streams import EpochStream
+from tests.tasks.conftest import quick_compilation  # noqa: F401
 from tests.tiny import PlainSGD, TinyTask
 
 TASK = "TinyRegression"

@@ -241,7 +241,8 @@ def test_sweep_archive_plot(tmp_path):
     assert str(archive["opt_name"][final.argmin(), 0]) in plotted.stdout
 
 
-@pytest.mark.slow
+# The slow tests stop sweeps within a grid, which is harder.
+@pytest.mark.exhaustive
 def test_ctrl_c_then_the_same_command_goes_on():
     sets = ["SGDLR_1000_R5", "SGDMLR_1000_R5", "AdamLR_1000_R5"]
     process = subprocess.Popen(

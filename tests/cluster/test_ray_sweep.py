@@ -116,7 +116,8 @@ def test_stopped_then_robbed_of_a_node(cluster, sweep, tmp_path):
     print("SIGINT ->", process.returncode, stderr)
     assert process.returncode == 130
     assert stderr.splitlines()[-1] == "stopped; the same command goes on from there."
-    assert len(checkpoints(root)) == 2
+    # The third group may just begin where one of the others has stopped.
+    assert 2 <= len(checkpoints(root)) <= NUM_GROUPS
 
     started = time.time()
     process = sweep("cluster", *on_ray)

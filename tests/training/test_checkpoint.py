@@ -1,5 +1,6 @@
 """A run that was cut ends as an unbroken one, bit for bit."""
 
+import functools
 import itertools
 
 import jax
@@ -40,6 +41,12 @@ def run(task, checkpoint=None, num_seeds=2, devices=None):
     return result.curves, seen
 
 
+@functools.cache
+def unbroken(task=None, num_seeds=2):
+    """The run that no checkpoint interrupts."""
+    return run(task or TinyTask(), num_seeds=num_seeds)
+
+
 def checkpoint_at(tmp_path, stop_after=None, identity="this", **kwargs):
     count = itertools.count(1)
     return Checkpoint(
@@ -64,7 +71,7 @@ def stop(task, tmp_path, after, **kwargs):
 @pytest.mark.parametrize("task", [TinyTask(), StatefulTask()], ids=["plain", "state"])
 @pytest.mark.parametrize("after", [1, 4, 11])
 def test_resumed_run_is_the_unbroken_one(task, after, tmp_path):
-    want, every_chunk = run(task)
+    want, every_chunk = unbroken(task)
     assert len(every_chunk) == PLAN.num_evals == 12
     stop(task, tmp_path, after)
     got, seen = run(task, checkpoint_at(tmp_path))
@@ -77,7 +84,7 @@ def test_resumed_run_is_the_unbroken_one(task, after, tmp_path):
 
 
 def test_cut_several_times(tmp_path):
-    want, _ = run(TinyTask())
+    want, _ = unbroken()
     for after in (2, 3, 5):
         with pytest.raises(RunStoppedError):
             run(TinyTask(), checkpoint_at(tmp_path, after))
@@ -96,7 +103,7 @@ def test_padding_is_not_kept(tmp_path):
     # Three configurations on two devices are padded to four.
     assert len(jax.devices()) >= 2
     stop(TinyTask(), tmp_path, 3, num_seeds=1, devices=jax.devices()[:2])
-    want, _ = run(TinyTask(), num_seeds=1)
+    want, _ = unbroken(num_seeds=1)
     got, seen = run(
         TinyTask(), checkpoint_at(tmp_path), num_seeds=1, devices=jax.devices()[:1]
     )
@@ -120,7 +127,7 @@ def test_saves_when_due(tmp_path):
 
 @pytest.mark.parametrize("damage", ["another run", "cut short", "flipped"])
 def test_what_is_not_its_own_is_not_used(damage, tmp_path):
-    want, every_chunk = run(TinyTask())
+    want, every_chunk = unbroken()
     stop(TinyTask(), tmp_path, 5)
     path = tmp_path / "grid.npz"
     content = bytearray(path.read_bytes())

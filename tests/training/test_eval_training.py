@@ -40,15 +40,22 @@ def assert_curves_close(got, want, rtol=RTOL):
         )
 
 
-@pytest.mark.parametrize("task", [TinyTask(), StatefulTask(), NoDataTask()])
+# Steps, steps from one evaluation to the next, batches of one and of the last.
+PLANS = [(20, 10, 2, 4), (13, 5, 3, 2), (5, 7, 2, 3), (4, 1, 1, 2)]
+
+
 @pytest.mark.parametrize(
-    ("num_steps", "eval_every", "eval_batches", "last"),
-    [(20, 10, 2, 4), (13, 5, 3, 2), (5, 7, 2, 3), (4, 1, 1, 2)],
+    ("task", "plan"),
+    [
+        *((StatefulTask(), plan) for plan in PLANS),
+        (TinyTask(), PLANS[0]),
+        (NoDataTask(), PLANS[1]),
+    ],
 )
-def test_agrees_with_python_loop(task, num_steps, eval_every, eval_batches, last):
-    key = jax.random.PRNGKey(7)
-    opt = Adam(learning_rate=0.03)
-    args = (task, opt, num_steps, key, eval_every, eval_batches, last)
+def test_agrees_with_python_loop(task, plan):
+    num_steps, *evaluations = plan
+    args = (task, Adam(learning_rate=0.03), num_steps, jax.random.PRNGKey(7))
+    args = (*args, *evaluations)
     assert_curves_close(
         single_task_training_curves(*args), reference_loop.training_curves(*args)
     )
@@ -86,13 +93,16 @@ def trials_alone():
             jax.random.PRNGKey(seed),
             eval_every=5,
         )
-        for lr in (0.1, 0.01, 0.001)
-        for seed in range(3)
+        # The corners of a grid: what stands elsewhere would show there.
+        for lr in (0.1, 0.001)
+        for seed in (0, 2)
     }
 
 
-@pytest.mark.parametrize("num_devices", [1, 2])
-@pytest.mark.parametrize(("num_configs", "num_seeds"), [(1, 3), (3, 1), (3, 3)])
+@pytest.mark.parametrize(
+    ("num_devices", "num_configs", "num_seeds"),
+    [(2, 1, 3), (2, 3, 1), (2, 3, 3), (1, 3, 3)],
+)
 def test_grid_agrees_with_single_trials(
     trials_alone, num_devices, num_configs, num_seeds
 ):
@@ -105,8 +115,8 @@ def test_grid_agrees_with_single_trials(
     )
     for c, opt in enumerate(opts):
         for s in range(num_seeds):
-            alone = trials_alone[opt.learning_rate, s]
-            assert_curves_close(trial_curves(result, c, s), alone)
+            if alone := trials_alone.get((opt.learning_rate, s)):
+                assert_curves_close(trial_curves(result, c, s), alone)
 
 
 def test_same_run_twice_is_bit_identical():

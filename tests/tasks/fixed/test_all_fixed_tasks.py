@@ -45,7 +45,6 @@ ONE_STEP_QUICKLY = TRAINED_QUICKLY | {
     "RNNLM_kjvbytes_Patch32_LSTM128_Embed64",
     "RNNLM_lm1bbytes_Patch32_IRNN128_Embed64",
     "RNNLM_lm1bbytes_Patch32_VanillaRNN128_Embed64",
-    "Resnet_MultiRuntime_0",
     "TransformerLM_LM1B_MultiRuntime_0",
     "TransformerLM_kjvbytes_1layer_64width",
 }

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from learned_optimization.tasks.models.rnn import CELLS, RNNLanguageModel
+from tests.tasks.models.compiled import apply, init
 
 KEY = jax.random.PRNGKey(0)
 HIDDEN, EMBEDDING, VOCAB = 5, 3, 11
@@ -45,7 +46,7 @@ STEPS = {"VanillaRNN": relu_step, "IRNN": relu_step, "LSTM": lstm_step, "GRU": g
 
 def drawn(cell):
     model = RNNLanguageModel(cell, HIDDEN, EMBEDDING, VOCAB)
-    params = model.init(KEY, TOKENS)["params"]
+    params = init(model, KEY, TOKENS)["params"]
     rng = np.random.default_rng(1)
     return model, jax.tree.map(
         lambda a: jnp.float32(rng.normal(0, 0.5, a.shape)), params
@@ -61,14 +62,14 @@ def test_logits_by_the_equations(cell):
     for t in range(TOKENS.shape[1]):
         state = STEPS[cell](p, state, p["embedding"][TOKENS[:, t]])
         want = state[0] @ p["Dense_0"]["kernel"] + p["Dense_0"]["bias"]
-        got = model.apply({"params": params}, TOKENS)[:, t]
+        got = apply(model, {"params": params}, TOKENS)[:, t]
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_initial_weights(cell):
     model = RNNLanguageModel(cell, 64, 32, 256)
-    p = model.init(KEY, TOKENS)["params"]
+    p = init(model, KEY, TOKENS)["params"]
     for name, value in p.items():
         if name.endswith("bias") or name.startswith("state"):
             assert not np.any(value), name
@@ -87,7 +88,7 @@ def test_the_past_is_seen_and_the_future_is_not(cell):
     model, params = drawn(cell)
 
     def logits(tokens):
-        return model.apply({"params": params}, tokens)
+        return apply(model, {"params": params}, tokens)
 
     changed = TOKENS.copy()
     changed[:, 3] = (changed[:, 3] + 1) % VOCAB

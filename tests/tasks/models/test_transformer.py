@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from learned_optimization.tasks.models.transformer import TransformerLanguageModel
+from tests.tasks.models.compiled import apply, init
 
 KEY = jax.random.PRNGKey(0)
 HEADS, WIDTH, LAYERS, VOCAB = 2, 8, 2, 13
@@ -19,7 +20,7 @@ def params():
     rng = np.random.default_rng(1)
     return jax.tree.map(
         lambda a: jnp.float32(rng.normal(0, 0.3, a.shape)),
-        MODEL.init(KEY, TOKENS)["params"],
+        init(MODEL, KEY, TOKENS)["params"],
     )
 
 
@@ -59,7 +60,7 @@ def reference(p, tokens):
 
 
 def test_logits_by_the_equations(params):
-    got = MODEL.apply({"params": params}, TOKENS)
+    got = apply(MODEL, {"params": params}, TOKENS)
     want = reference(jax.tree.map(np.float64, params), TOKENS)
     np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3)
 
@@ -67,19 +68,19 @@ def test_logits_by_the_equations(params):
 def test_the_past_is_seen_and_the_future_is_not(params):
     changed = TOKENS.copy()
     changed[:, 3] = changed[:, 3] % (VOCAB - 1) + 1
-    before, after = (MODEL.apply({"params": params}, t) for t in (TOKENS, changed))
+    before, after = (apply(MODEL, {"params": params}, t) for t in (TOKENS, changed))
     differs = np.any(before != after, axis=(0, 2))
     assert differs.tolist() == [False, False, False, True, True, True]
 
 
 def test_a_sequence_of_padding_has_no_nan(params):
-    logits = MODEL.apply({"params": params}, np.zeros((1, 4), int))
+    logits = apply(MODEL, {"params": params}, np.zeros((1, 4), int))
     assert np.isfinite(logits).all()
 
 
 def test_initial_weights_are_scaled_by_the_number_of_layers():
     model = TransformerLanguageModel(8, 128, 5, 64)
-    p = model.init(KEY, TOKENS)["params"]
+    p = init(model, KEY, TOKENS)["params"]
     for i, fan_in in enumerate((128, 128, 128, 256, 128, 512)):
         kernel = p[f"Dense_{i}"]["kernel"]
         assert np.std(kernel) == pytest.approx((2 / 5 / fan_in) ** 0.5, rel=0.03)
@@ -91,7 +92,7 @@ def test_initial_weights_are_scaled_by_the_number_of_layers():
 
 def test_dropout_depends_on_the_key_and_keeps_the_mean():
     model = TransformerLanguageModel(HEADS, WIDTH, 1, VOCAB, dropout=0.5)
-    variables = model.init(KEY, TOKENS)
+    variables = init(model, KEY, TOKENS)
 
     def logits(key):
         return model.apply(variables, TOKENS, rngs={"dropout": key})

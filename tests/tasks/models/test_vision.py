@@ -11,6 +11,7 @@ from learned_optimization.tasks.models.mixer import MLPMixer
 from learned_optimization.tasks.models.patches import embed_patches
 from learned_optimization.tasks.models.resnet import Block, ResNet
 from learned_optimization.tasks.models.vit import EncoderLayer, ViT
+from tests.tasks.models.compiled import apply, init
 
 KEY = jax.random.PRNGKey(0)
 IMAGES = jax.random.uniform(KEY, (2, 16, 16, 3))
@@ -32,17 +33,17 @@ def shuffled(tree, scale=0.3):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_outputs_start_at_zero(name):
-    variables = MODELS[name].init(KEY, IMAGES)
-    logits, _ = MODELS[name].apply(variables, IMAGES, mutable=["batch_stats"])
+    variables = init(MODELS[name], KEY, IMAGES)
+    logits, _ = apply(MODELS[name], variables, IMAGES, mutable="batch_stats")
     assert logits.shape == (2, 7)
     assert not np.any(logits)
 
 
 @pytest.mark.parametrize("name", ["vit", "mixer"])
 def test_examples_do_not_meet(name):
-    params = shuffled(MODELS[name].init(KEY, IMAGES)["params"])
-    both = MODELS[name].apply({"params": params}, IMAGES)
-    one = MODELS[name].apply({"params": params}, IMAGES[1:])
+    params = shuffled(init(MODELS[name], KEY, IMAGES)["params"])
+    both = apply(MODELS[name], {"params": params}, IMAGES)
+    one = apply(MODELS[name], {"params": params}, IMAGES[1:])
     np.testing.assert_allclose(both[1:], one, rtol=1e-4, atol=1e-4)
     assert np.abs(both[0] - both[1]).max() > 1e-3
 
@@ -70,20 +71,20 @@ def test_patches_must_fill_the_image():
 
 def test_positions_matter_to_vit_through_their_embedding_only():
     model = MODELS["vit"]
-    params = shuffled(model.init(KEY, IMAGES)["params"])
+    params = shuffled(init(model, KEY, IMAGES)["params"])
     moved = jnp.roll(IMAGES, 8, axis=2)  # swaps left and right patches
-    apart = model.apply({"params": params}, IMAGES)
-    assert np.abs(apart - model.apply({"params": params}, moved)).max() > 1e-3
+    apart = apply(model, {"params": params}, IMAGES)
+    assert np.abs(apart - apply(model, {"params": params}, moved)).max() > 1e-3
     position = jnp.zeros_like(params["position_embedding"])
     blind = {**params, "position_embedding": position}
-    one, other = (model.apply({"params": blind}, x) for x in (IMAGES, moved))
+    one, other = (apply(model, {"params": blind}, x) for x in (IMAGES, moved))
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
 def test_encoder_layer_by_its_equations():
     layer, x = EncoderLayer(2, 10), jax.random.normal(KEY, (1, 4, 6))
-    params = shuffled(layer.init(KEY, x)["params"])
-    got = layer.apply({"params": params}, x)
+    params = shuffled(init(layer, KEY, x)["params"])
+    got = apply(layer, {"params": params}, x)
     p, x = jax.tree.map(np.float64, params), np.float64(x)
 
     def norm(name, x):
@@ -111,36 +112,36 @@ def test_encoder_layer_by_its_equations():
 
 def test_mixer_mixes_patches_then_channels():
     model = MLPMixer(8, 4, 1, 3, 5, 2)
-    params = shuffled(model.init(KEY, IMAGES)["params"])
+    params = shuffled(init(model, KEY, IMAGES)["params"])
     assert params["TwoLayers_0"]["Dense_0"]["kernel"].shape == (4, 3)  # 4 patches
     assert params["TwoLayers_1"]["Dense_0"]["kernel"].shape == (4, 5)  # 4 channels
     # With the mixing of patches undone, every patch is on its own.
     still = jax.tree.map(jnp.zeros_like, params["TwoLayers_0"])
     alone = {**params, "TwoLayers_0": still}
     moved = jnp.roll(IMAGES, 8, axis=2)
-    one, other = (model.apply({"params": alone}, x) for x in (IMAGES, moved))
+    one, other = (apply(model, {"params": alone}, x) for x in (IMAGES, moved))
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
-    one, other = (model.apply({"params": params}, x) for x in (IMAGES, moved))
+    one, other = (apply(model, {"params": params}, x) for x in (IMAGES, moved))
     assert np.abs(one - other).max() > 1e-4
 
 
 def test_block_without_projection_adds_to_its_input():
     block, x = Block(8, 1, use_projection=False), jax.random.normal(KEY, (2, 4, 4, 8))
-    variables = block.init(KEY, x)
+    variables = init(block, KEY, x)
     silent = jax.tree.map(jnp.zeros_like, variables["params"]["Conv_2"])
     params = {**variables["params"], "Conv_2": silent}
-    out, _ = block.apply({**variables, "params": params}, x, mutable=["batch_stats"])
+    out, _ = apply(block, {**variables, "params": params}, x, mutable="batch_stats")
     np.testing.assert_array_equal(out, x)
 
 
 def test_projection_sees_the_normalized_input():
     block = Block(8, 2, use_projection=True)
     x = 5 + 3 * jax.random.normal(KEY, (8, 4, 4, 6))
-    variables = block.init(KEY, x)
+    variables = init(block, KEY, x)
     params = variables["params"]
     # Conv_0 is the projection, Conv_3 the last of the main branch.
     params = {**params, "Conv_3": jax.tree.map(jnp.zeros_like, params["Conv_3"])}
-    out, _ = block.apply({**variables, "params": params}, x, mutable=["batch_stats"])
+    out, _ = apply(block, {**variables, "params": params}, x, mutable="batch_stats")
     y = np.float64(x)
     y = (y - y.mean((0, 1, 2))) / np.sqrt(y.var((0, 1, 2)) + 1e-5)
     want = np.maximum(y, 0)[:, ::2, ::2] @ np.float64(params["Conv_0"]["kernel"][0, 0])
@@ -149,9 +150,9 @@ def test_projection_sees_the_normalized_input():
 
 def test_moving_averages_follow_the_batches():
     model = MODELS["resnet"]
-    variables = model.init(KEY, IMAGES)
+    variables = init(model, KEY, IMAGES)
     start = variables["batch_stats"]["Block_0"]["BatchNorm_0"]
-    _, after = model.apply(variables, IMAGES, mutable=["batch_stats"])
+    _, after = apply(model, variables, IMAGES, mutable="batch_stats")
     moved = after["batch_stats"]["Block_0"]["BatchNorm_0"]
     assert not np.any(start["mean"])
     assert np.any(moved["mean"])

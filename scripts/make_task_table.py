@@ -38,8 +38,8 @@ which are to come.
 
 What holds for all of them: batch norm uses the statistics of the batch at hand,
 and dropout drops, in evaluation as in training, as in the published baselines.
-Convolutions are matrix products over patches, which is what is fast inside a
-compiled training loop.
+Convolutions take the form that is fastest inside a compiled training loop: XLA's
+own, or matrix products over patches.
 """
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 from jax.extend import core
 
 from learned_optimization.tasks.base import Task
+from learned_optimization.tasks.models.convolution import convolution_p, over_patches
 
 # Loops whose trip count is not known before they run.
 _DYNAMIC_LOOPS = ("while",)
@@ -76,6 +78,9 @@ def _flops(jaxpr: Any) -> int:
             total += _dot_flops(equation)
         elif name == "conv_general_dilated":
             total += _conv_flops(equation)
+        elif equation.primitive is convolution_p:
+            products = jax.make_jaxpr(partial(over_patches, **equation.params))
+            total += _flops(products(*(v.aval for v in equation.invars)).jaxpr)
         times = equation.params.get("length", 1) if name == "scan" else 1
         total += times * sum(_flops(inner) for inner in _inner_jaxprs(equation))
     return total

@@ -7,6 +7,7 @@ from jax import lax
 
 from learned_optimization.tasks.base import Task, get_task_from_name
 from learned_optimization.tasks.cost import Cost, cost, loss_flops, num_params
+from learned_optimization.tasks.models.convolution import convolve
 from learned_optimization.tasks.quadratics import QuadraticTask
 
 
@@ -57,6 +58,20 @@ def test_convolutions_of_xla_count_too():
     forward = 2 * (4 * 8 * 8 * 5) * (3 * 3 * 2)
     # The gradient of the weights is a convolution as large.
     assert cost(Convolution()).flops == pytest.approx(2 * forward, rel=0.3)
+
+
+def test_convolutions_count_forward_and_for_both_gradients():
+    class Convolution(Task):
+        def init(self, key):
+            return [jnp.zeros((3, 3, 2, 5)), jnp.zeros((3, 3, 5, 7))]
+
+        def loss(self, params, key, data):
+            x = convolve(jnp.ones((4, 9, 9, 2)), params[0], 2)
+            return convolve(x, params[1]).sum()
+
+    first, second = 2 * (4 * 5 * 5 * 5) * (9 * 2), 2 * (4 * 5 * 5 * 7) * (9 * 5)
+    # The first image is no parameter.
+    assert cost(Convolution()).flops == 2 * first + 3 * second
 
 
 def test_no_matrix_products_cost_nothing():

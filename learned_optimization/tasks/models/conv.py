@@ -1,10 +1,4 @@
-"""Convolutions, and the plain convolutional network of the image tasks.
-
-A convolution here is one matrix product over patches. XLA runs its own
-convolution in parallel only outside of loops: inside the training loop on a CPU
-this one is some sixty times faster, and under `vmap` over weights it stays a
-matrix product on every backend.
-"""
+"""Convolution and pooling layers, and the plain convolutional network."""
 
 from __future__ import annotations
 
@@ -15,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from learned_optimization.tasks.models.convolution import convolve, same_padding
 from learned_optimization.tasks.models.init import linear, truncated_fan_in
 from learned_optimization.tasks.models.mlp import Activation
 from learned_optimization.tasks.models.norm import Norm, normalize
-from learned_optimization.tasks.models.products import product
 
 
 class Conv(nn.Module):
@@ -50,38 +44,10 @@ class Conv(nn.Module):
         kernel = self.param(
             "kernel", truncated_fan_in, (k, k, inputs, self.channels), jnp.float32
         )
-        patches = jnp.concatenate(windows(x, k, self.stride, 0.0), axis=-1)
-        out = product(patches, kernel.reshape(k * k * inputs, self.channels))
+        out = convolve(x, kernel, self.stride)
         if self.use_bias:
             out += self.param("bias", nn.initializers.zeros, (self.channels,))
         return out
-
-
-def windows(x: jax.Array, size: int, stride: int, padding: float) -> list[jax.Array]:
-    """What each place of a sliding window sees, one array a place.
-
-    Args:
-      x: float `[batch, height, width, channels]`.
-      size: height and width of the window.
-      stride: step of the window.
-      padding: value outside the image; with an odd number of padded rows one
-        more is at the bottom and right, as in TensorFlow's `SAME`.
-
-    Returns:
-      `size * size` arrays `[batch, ceil(height / stride), ceil(width / stride),
-      channels]`, row by row.
-    """
-    (rows, pad_rows), (columns, pad_columns) = (
-        _same(length, size, stride) for length in x.shape[1:3]
-    )
-    x = jnp.pad(x, ((0, 0), pad_rows, pad_columns, (0, 0)), constant_values=padding)
-    return [
-        x[:, i : i + stride * (rows - 1) + 1 : stride][
-            :, :, j : j + stride * (columns - 1) + 1 : stride
-        ]
-        for i in range(size)
-        for j in range(size)
-    ]
 
 
 def max_pool(x: jax.Array, size: int, stride: int) -> jax.Array:
@@ -104,7 +70,7 @@ def max_pool(x: jax.Array, size: int, stride: int) -> jax.Array:
 
 def _max_along(x: jax.Array, size: int, stride: int, axis: int) -> jax.Array:
     length, before_and_after = x.shape[axis], [(0, 0)] * x.ndim
-    out, (before, after) = _same(length, size, stride)
+    out, (before, after) = -(-length // stride), same_padding(length, size, stride)
     steps = -(-(before + length + after) // stride)
     before_and_after[axis] = (before, steps * stride - before - length)
     x = jnp.pad(x, before_and_after, constant_values=-jnp.inf)
@@ -119,13 +85,6 @@ def _max_along(x: jax.Array, size: int, stride: int, axis: int) -> jax.Array:
         return jnp.where((b > a) | jnp.isnan(b), b, a)
 
     return functools.reduce(first_of_largest, map(seen_at, range(size)))
-
-
-def _same(length: int, size: int, stride: int) -> tuple[int, tuple[int, int]]:
-    """Length of the output, and how much to pad before and after."""
-    out = -(-length // stride)
-    total = max((out - 1) * stride + size - length, 0)
-    return out, (total // 2, total - total // 2)
 
 
 class ConvNet(nn.Module):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from learned_optimization.tasks.models.conv import Conv, ConvNet, max_pool, windows
+from learned_optimization.tasks.models.conv import Conv, ConvNet, max_pool
 from tests.tasks.models.compiled import apply, init
 
 KEY = jax.random.PRNGKey(0)
@@ -74,14 +74,6 @@ def test_gradient_of_the_maximum_goes_to_the_largest():
     assert float(grad.sum()) == pytest.approx(4)
     assert np.count_nonzero(grad) <= 4
     assert grad.ravel()[x.argmax()] >= 1
-
-
-def test_windows_by_hand():
-    x = np.arange(9.0).reshape(1, 3, 3, 1)
-    seen = [np.asarray(w)[0, :, :, 0] for w in windows(x, 3, 2, -1.0)]
-    # The window at the top left sees padding above and to the left.
-    assert [w[0, 0] for w in seen] == [-1, -1, -1, -1, 0, 1, -1, 3, 4]
-    assert [w[1, 1] for w in seen] == [4, 5, -1, 7, 8, -1, -1, -1, -1]
 
 
 def test_initial_weights_have_the_fan_in_of_the_window():

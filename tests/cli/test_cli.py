@@ -173,7 +173,7 @@ def test_hyper_parameters_must_be_numbers():
         assert "Adam.beta1 must be a number, got" in refused(run_trainer_here(*args))
 
 
-@pytest.mark.parametrize("url", ["foo://bar", "gs://bar"])
+@pytest.mark.parametrize("url", ["foo://bar", "abfs://bar"])
 def test_unusable_urls(url, monkeypatch):
     monkeypatch.setenv("LOPT_BASELINE_DIR", url)
     result = lopt_here("sweep", TASK, "SGDLR_1000_R5")

@@ -59,9 +59,13 @@ TRAINED_THOUGH_LARGE = {
     "TransformerLM_LM1B_5layer_32width",
     "VIT_Cifar100_skinnydeep",
 }
-# Networks of one form in many sizes, whose programs compile long: the two
-# smallest are trained in the slow tests, the others are given one step there.
-TRAINED_BY_ANOTHER_SIZE = {f"Resnet_MultiRuntime_{size}" for size in range(2, 10)}
+# Tasks of one form in many sizes, whose programs take long: the smallest are trained
+# in the slow tests, the others are given one step there.
+TRAINED_BY_ANOTHER_SIZE = {
+    *(f"Resnet_MultiRuntime_{size}" for size in range(2, 10)),
+    "ESWrapped_8pair_ImageMLP_Cifar10_128x128x128_Relu",
+    "ESWrapped_8pair_ImageMLP_Mnist_128x128x128_Relu",
+}
 MAX_FLOPS = 2e9
 
 

@@ -146,9 +146,10 @@ def map_in_groups(
       size: length of the axis.
       width: members of a group, at most.
     """
-    mapped = jax.vmap(function, in_axes=tuple(in_axes), axis_size=size)
-    if width >= size:
-        return mapped
+    # Alone, a trial is no group of one: mapped weights would rule out XLA's own
+    # convolutions.
+    if width >= size > 1:
+        return jax.vmap(function, in_axes=tuple(in_axes), axis_size=size)
     # Groups of one size make one program.
     width = max(n for n in range(1, max(width, 1) + 1) if size % n == 0)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.hparam_sets import HParamSet, get_hparam_set
@@ -13,12 +14,14 @@ from learned_optimization.baselines.index import TrialEntry, bad_entry, remember
 from learned_optimization.baselines.repetitions import check_setting, fill, scan
 from learned_optimization.baselines.result_format import Result
 from learned_optimization.baselines.settings import make_optimizer
-from learned_optimization.baselines.stacking import stack, write_stacked
+from learned_optimization.baselines.stacking import Paths, stack, write_stacked
 from learned_optimization.baselines.user_files import on_command_line
 from learned_optimization.baselines.utils import get_baseline_archive_path
 from learned_optimization.configurable import configurable, configurable_names
 from learned_optimization.errors import DamagedFileError, LoptError, ResultError
 from learned_optimization.tasks import registry
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,7 @@ def maybe_get_hparam_set(task_name: str, hparam_set_name: str) -> Result | None:
     Returns:
       Result key to array `[num_configs, num_seeds, ...]`.
     """
-    found = _complete(task_name, get_hparam_set(hparam_set_name), [])
-    return None if found is None else stack(_paths(found))
+    return _use_all(task_name, get_hparam_set(hparam_set_name), [], stack)
 
 
 def maybe_archive_hparam_set(task_name: str, hparam_set_name: str) -> bool:
@@ -100,16 +102,29 @@ def _archive(
     task_name: str, hparam_set: HParamSet, missing: list[MissingResults]
 ) -> str | None:
     path = get_baseline_archive_path(task_name, hparam_set.name)
+
+    def write(paths: Paths) -> str:
+        write_stacked(path, paths)
+        return path
+
+    return _use_all(task_name, hparam_set, missing, write)
+
+
+def _use_all(
+    task_name: str,
+    hparam_set: HParamSet,
+    missing: list[MissingResults],
+    use: Callable[[Paths], _T],
+) -> _T | None:
+    """What becomes of the results of a set, or None if any is missing; notes which."""
     # Until now no more than their beginnings may have been read: a file that turns
     # out to be damaged is missing, and another may stand in for it.
     while (found := _complete(task_name, hparam_set, missing)) is not None:
         try:
-            write_stacked(path, _paths(found))
+            return use([[entry.path for entry in row] for row in found])
         except DamagedFileError as error:
             info = filesystem.info(error.path)
             remember(info, bad_entry(info, error))
-        else:
-            return path
     return None
 
 
@@ -131,10 +146,6 @@ def _complete(
             "and some on real data: they do not belong in one archive. Delete one kind."
         )
     return found
-
-
-def _paths(found: list[list[TrialEntry]]) -> list[list[str]]:
-    return [[entry.path for entry in row] for row in found]
 
 
 def describe_missing(

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.result_format import (
@@ -30,8 +30,6 @@ from learned_optimization.filesystem import FileInfo
 _SECONDS_TO_WAIT = 30.0
 _ROWS_AT_ONCE = 1_000
 _KEYS = ("seed", "status", "diverged_from", "opt_config", "synthetic_data")
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)

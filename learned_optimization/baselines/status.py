@@ -124,8 +124,7 @@ def status(
     by_task: dict[str, dict[str, list[TrialEntry]]] = defaultdict(dict)
     for entry in entries:
         folder = posixpath.dirname(entry.path)
-        task = folder.removeprefix(f"{root}/").partition("/")[0]
-        by_task[task].setdefault(folder, []).append(entry)
+        by_task[_task_of(folder, root)].setdefault(folder, []).append(entry)
     notes = {
         (f"{root}/{folder}", seed): ending
         for ending in endings.read_all()
@@ -137,9 +136,7 @@ def status(
         folders = by_task[task]
         of_sets = [_row(task, s, folders, notes) for s in hparam_sets or known_sets]
         if not hparam_sets:
-            of_sets = [
-                r for r in of_sets if r.bad or r.counts["missing"] < r.num_trials
-            ]
+            of_sets = [row for row in of_sets if row.has_begun]
             of_sets += _others(task, known_sets, folders)
         rows += of_sets
     return rows

@@ -277,11 +277,11 @@ def _train_and_keep(
         with noted(grid_name(grid), grid.places, is_late):
             results = train(partial(observer.progressed, grid), checkpoint)
             _keep(grid, results, observer, summary)
+    except (ResultError, RunStoppedError):
+        # Where results cannot be written, no other grid's can.
+        raise
     except Exception as error:
-        # Where results cannot be written, no other grid's can; but a program that
-        # fails says nothing about those of other grids.
-        if isinstance(error, (ResultError, RunStoppedError)):
-            raise
+        # A program that fails says nothing about those of other grids.
         text = f"{type(grid.rows[0][0].opt).__name__}: {type(error).__name__}: {error}"
         summary.failures += [text] if text not in summary.failures else []
         summary.num_failed += len(grid.trials)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines import deleting, utils
-from learned_optimization.baselines.archiving import archive
+from learned_optimization.baselines.archiving import archive, maybe_get_hparam_set
 from learned_optimization.baselines.endings import noted
 from learned_optimization.baselines.status import OTHER, STATES, status
 from learned_optimization.errors import RunStoppedError
@@ -136,6 +136,17 @@ def test_archiving_finds_it_too_and_takes_another_repetition(small_set):
     assert status([TASK], [small_set])[0].bad == 1
     os.remove(spare)
     assert status([TASK], [small_set])[0].counts["missing"] == 1
+
+
+def test_a_set_with_a_file_that_turns_out_damaged_is_incomplete(small_set):
+    path = write_set(small_set)[0]
+    assert maybe_get_hparam_set(TASK, small_set.name) is not None
+    content = bytearray(Path(path).read_bytes())
+    content[content.index(b"train/loss.npy") + 60] ^= 0x10
+    Path(path).write_bytes(content)
+    assert status([TASK], [small_set])[0].bad == 0
+    assert maybe_get_hparam_set(TASK, small_set.name) is None
+    assert status([TASK], [small_set])[0].bad == 1
 
 
 def test_what_is_deleted_is_what_is_listed(small_set):

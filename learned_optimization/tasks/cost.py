@@ -27,10 +27,12 @@ class Cost:
       flops: floating-point operations of the matrix products and convolutions
         in one loss and gradient on one batch, a multiplication and an addition
         counting two.
+      convolution_flops: those of `flops` that convolutions take.
     """
 
     num_params: int
     flops: int
+    convolution_flops: int = 0
 
 
 def cost(task: Task) -> Cost:
@@ -43,7 +45,8 @@ def cost(task: Task) -> Cost:
       NotImplementedError: if it runs one.
     """
     step = jax.value_and_grad(task.loss_with_state, has_aux=True)
-    return Cost(num_params(task), _traced_flops(task, step))
+    jaxpr = _traced(task, step)
+    return Cost(num_params(task), _flops(jaxpr), _flops(jaxpr, only_convolutions=True))
 
 
 def loss_flops(task: Task) -> int:
@@ -52,7 +55,7 @@ def loss_flops(task: Task) -> int:
     Raises:
       NotImplementedError: as `cost`.
     """
-    return _traced_flops(task, task.loss_with_state)
+    return _flops(_traced(task, task.loss_with_state))
 
 
 def num_params(task: Task) -> int:
@@ -61,20 +64,20 @@ def num_params(task: Task) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
-def _traced_flops(task: Task, function: Callable[..., Any]) -> int:
+def _traced(task: Task, function: Callable[..., Any]) -> Any:
     key = jax.random.PRNGKey(0)
     params, state = jax.eval_shape(task.init_with_state, key)
     batch = None if task.datasets is None else dict(task.datasets.abstract_batch)
-    return _flops(jax.make_jaxpr(function)(params, state, key, batch).jaxpr)
+    return jax.make_jaxpr(function)(params, state, key, batch).jaxpr
 
 
-def _flops(jaxpr: Any) -> int:
+def _flops(jaxpr: Any, only_convolutions: bool = False) -> int:
     total = 0
     for equation in jaxpr.eqns:
         name = equation.primitive.name
         if name in _DYNAMIC_LOOPS:
             raise NotImplementedError(f"the length of a {name!r} loop is not known.")
-        if name == "dot_general":
+        if name == "dot_general" and not only_convolutions:
             total += _dot_flops(equation)
         elif name == "conv_general_dilated":
             total += _conv_flops(equation)
@@ -82,7 +85,9 @@ def _flops(jaxpr: Any) -> int:
             products = jax.make_jaxpr(partial(over_patches, **equation.params))
             total += _flops(products(*(v.aval for v in equation.invars)).jaxpr)
         times = equation.params.get("length", 1) if name == "scan" else 1
-        total += times * sum(_flops(inner) for inner in _inner_jaxprs(equation))
+        total += times * sum(
+            _flops(inner, only_convolutions) for inner in _inner_jaxprs(equation)
+        )
     return total
 
 

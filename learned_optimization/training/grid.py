@@ -34,12 +34,14 @@ class Layout:
       num_seeds: seeds asked for.
       num_configs: configurations asked for.
       split: the axis split over devices: 0 for seeds, 1 for configurations.
+      num_devices: devices that were there to be used.
     """
 
     mesh: Mesh
     num_seeds: int
     num_configs: int
     split: int
+    num_devices: int
 
     @classmethod
     def choose(
@@ -67,7 +69,7 @@ class Layout:
             for used in range(1, min(len(devices), size) + 1)
         )
         mesh = Mesh(np.asarray(devices[:used]), (_AXIS,))
-        return cls(mesh, num_seeds, num_configs, -split)
+        return cls(mesh, num_seeds, num_configs, -split, len(devices))
 
     @property
     def platform(self) -> str:
@@ -81,6 +83,22 @@ class Layout:
         devices = self.mesh.size
         sizes[self.split] = math.ceil(sizes[self.split] / devices) * devices
         return sizes[0], sizes[1]
+
+    @property
+    def has_padding(self) -> bool:
+        """Whether some device has fewer trials than another."""
+        return self.padded != (self.num_seeds, self.num_configs)
+
+    @property
+    def leaves_idle(self) -> bool:
+        """Whether some devices have nothing to do, at least at times."""
+        return self.has_padding or self.mesh.size < self.num_devices
+
+    @property
+    def is_asked_for(self) -> np.ndarray:
+        """Bool `[seeds, configs]`, padding included: False for padding."""
+        seeds, configs = (np.arange(n) for n in self.padded)
+        return (seeds < self.num_seeds)[:, None] & (configs < self.num_configs)
 
     @property
     def configs_per_device(self) -> int:

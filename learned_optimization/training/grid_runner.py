@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.sharding import PartitionSpec
 
 from learned_optimization.errors import RunStoppedError
@@ -63,6 +65,7 @@ class GridRunner:
         self._hparams = layout.put(padded, layout.over_configs)
         raw_keys = np.stack(layout.pad_seeds(keys))
         self._keys = layout.put(raw_keys, layout.over_seeds)
+        self._is_asked_for = layout.put(layout.is_asked_for, layout.over_grid)
         self._feed = Feed(plan, layout, program, keys)
         self._opt_state = self._init(keys)
         self._chunk = None
@@ -110,42 +113,60 @@ class GridRunner:
     def _chunk_function(self) -> Callable:
         program, layout = self._program, self._layout
         width = self.strategy.trials_at_once
+        # Of trials side by side none can be left out; alone, one of padding would
+        # only take cores from those that were asked for.
+        skips_padding = width == 1 and layout.has_padding
 
-        def chunk(opt_state, hparams, keys, train_ix, eval_ix, data, inputs):
-            def one(opt_state, hparams, key, train_ix, eval_ix):
-                key = jax.random.wrap_key_data(key)
-                train_arrays, eval_arrays = data
-                return program.run_chunk(
-                    hparams,
-                    opt_state,
-                    key,
-                    train_ix,
-                    eval_ix,
-                    train_arrays,
-                    eval_arrays,
-                    inputs,
-                )
+        def chunk(opt_state, asked_for, hparams, keys, train_ix, eval_ix, data, inputs):
+            def one(opt_state, asked_for, hparams, key, train_ix, eval_ix):
+                def run(opt_state):
+                    train_arrays, eval_arrays = data
+                    return program.run_chunk(
+                        hparams,
+                        opt_state,
+                        jax.random.wrap_key_data(key),
+                        train_ix,
+                        eval_ix,
+                        train_arrays,
+                        eval_arrays,
+                        inputs,
+                    )
+
+                def skip(opt_state):
+                    _, outputs = jax.eval_shape(run, opt_state)
+                    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), outputs)
+                    return opt_state, zeros
+
+                if not skips_padding:
+                    return run(opt_state)
+                return lax.cond(asked_for, run, skip, opt_state)
 
             over_configs = map_in_groups(
-                one, (0, 0, None, None, None), layout.configs_per_device, width
+                one, (0, 0, 0, None, None, None), layout.configs_per_device, width
             )
             over_seeds = map_in_groups(
                 over_configs,
-                (0, None, 0, 0, 0),
+                (0, 0, None, 0, 0, 0),
                 layout.seeds_per_device,
                 width // layout.configs_per_device,
             )
-            return over_seeds(opt_state, hparams, keys, train_ix, eval_ix)
+            return over_seeds(opt_state, asked_for, hparams, keys, train_ix, eval_ix)
 
         grid, seeds, configs = layout.over_grid, layout.over_seeds, layout.over_configs
         everywhere = PartitionSpec()
         return layout.map(
-            chunk, (grid, configs, seeds, seeds, seeds, everywhere, everywhere)
+            chunk, (grid, grid, configs, seeds, seeds, seeds, everywhere, everywhere)
         )
 
     def _start(self, inputs: FedChunk) -> ChunkOutputs:
         """Sets the devices to work on a chunk, without waiting for them."""
-        args = (self._opt_state, self._hparams, self._keys, *inputs)
+        args = (
+            self._opt_state,
+            self._is_asked_for,
+            self._hparams,
+            self._keys,
+            *inputs,
+        )
         if self._chunk is None:
             self._chunk = self._compile(self._chunk_function(), *args, donate=(0,))
         self._opt_state, outputs = self._chunk(*args)

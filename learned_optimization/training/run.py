@@ -99,7 +99,7 @@ def run_grid(
         runner.advance(on_progress=on_progress, checkpoint=checkpoint)
         return runner.result()
 
-    default = default_strategy(task, layout.trials_per_device, layout.platform)
+    default = _default_strategy(task, layout)
     return _while_it_fits(run, known or default, layout.trials_per_device)
 
 
@@ -132,7 +132,7 @@ def measure_grid(
     strategy = (
         strategy
         or Remembered.of(task, layout).load()
-        or default_strategy(task, layout.trials_per_device, layout.platform)
+        or _default_strategy(task, layout)
     )
     runner = start(strategy)
     runner.advance(1e-9)
@@ -176,6 +176,12 @@ def _prepare(
     )
     words = [key_words(key) for key in keys]
     return layout, partial(GridRunner, program, layout, plan, hparams, words)
+
+
+def _default_strategy(task: Task, layout: Layout) -> Strategy:
+    return default_strategy(
+        task, layout.trials_per_device, layout.platform, layout.leaves_idle
+    )
 
 
 def _while_it_fits(

@@ -7,6 +7,7 @@ depends on the model and the machine, see `training/tuning.py`.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -14,7 +15,7 @@ import jax
 
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.tasks.base import Task
-from learned_optimization.tasks.cost import cost
+from learned_optimization.tasks.cost import Cost, cost
 
 # Models whose training step takes less arithmetic than this gain on a CPU from
 # being trained side by side: their matrix products become larger ones. Those of
@@ -22,6 +23,8 @@ from learned_optimization.tasks.cost import cost
 # many small ones.
 _SMALL_MODEL_FLOPS = 30e6
 _SMALL_MODELS_AT_ONCE = 8
+# The share of a step's arithmetic from which on it counts as one of convolutions.
+_MOSTLY = 0.8
 
 # XLA:CPU hands groups of operations to YNNPACK unless told not to.
 _LIBRARY_KERNELS_OFF: dict[str, str | bool] = {
@@ -84,19 +87,27 @@ class Strategy:
         return _LIBRARY_KERNELS_OFF
 
 
-def default_strategy(task: Task, trials_per_device: int, platform: str) -> Strategy:
+def default_strategy(
+    task: Task, trials_per_device: int, platform: str, idle_cores: bool = False
+) -> Strategy:
     """The strategy where none was measured.
 
     Args:
       task: the task trained on.
       trials_per_device: trials each device is given.
       platform: `cpu`, `gpu` or `tpu`.
+      idle_cores: whether a CPU's devices leave some of its cores idle, at least at
+        times.
     """
     if platform != "cpu":
         return Strategy(size_class(trials_per_device))
-    if _flops(task) < _SMALL_MODEL_FLOPS:
+    size = _cost(task)
+    if size.flops < _SMALL_MODEL_FLOPS:
         return Strategy(min(_SMALL_MODELS_AT_ONCE, size_class(trials_per_device)))
-    return Strategy(1, library_kernels=True)
+    # XLA's own convolutions take every idle core; those of YNNPACK take one, and
+    # less of it.
+    spread = idle_cores and size.convolution_flops > _MOSTLY * size.flops
+    return Strategy(1, library_kernels=not spread)
 
 
 def other_strategies(
@@ -133,9 +144,9 @@ def has_library_kernels() -> bool:
     return True
 
 
-def _flops(task: Task) -> float:
+def _cost(task: Task) -> Cost:
     try:
-        return cost(task).flops
+        return cost(task)
     except NotImplementedError:
         # A loop of unknown length: nothing of the fixed tasks, and nothing small.
-        return float("inf")
+        return Cost(num_params=0, flops=sys.maxsize)

@@ -71,11 +71,26 @@ def test_convolutions_count_forward_and_for_both_gradients():
 
     first, second = 2 * (4 * 5 * 5 * 5) * (9 * 2), 2 * (4 * 5 * 5 * 7) * (9 * 5)
     # The first image is no parameter.
-    assert cost(Convolution()).flops == 2 * first + 3 * second
+    found = cost(Convolution())
+    assert found.flops == found.convolution_flops == 2 * first + 3 * second
 
 
 def test_no_matrix_products_cost_nothing():
     assert cost(QuadraticTask()).flops == 0
+
+
+def test_matrix_products_are_no_convolutions():
+    class Both(Task):
+        def init(self, key):
+            return jnp.zeros((3, 3, 2, 5)), jnp.zeros((5, 3))
+
+        def loss(self, params, key, data):
+            return (convolve(jnp.ones((4, 9, 9, 2)), params[0]) @ params[1]).sum()
+
+    convolution, product = 2 * (4 * 9 * 9 * 5) * (9 * 2), 2 * (4 * 9 * 9 * 3) * 5
+    found = cost(Both())
+    assert found.convolution_flops == 2 * convolution
+    assert found.flops == 2 * convolution + 3 * product
 
 
 def test_a_loop_of_unknown_length_is_refused():

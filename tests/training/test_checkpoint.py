@@ -12,7 +12,9 @@ from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.training import grid_runner
 from learned_optimization.training.checkpoint import Checkpoint
 from learned_optimization.training.plan import RunPlan
+from learned_optimization.training.program import TrialProgram
 from learned_optimization.training.run import run_grid
+from learned_optimization.training.strategy import Strategy
 from tests.tiny import StatefulTask, TinyTask
 from tests.training.test_large import mapped_task  # noqa: F401
 
@@ -26,7 +28,7 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(grid_runner, "_SECONDS_A_CHUNK", 0.0)
 
 
-def run(task, checkpoint=None, num_seeds=2, devices=None):
+def run(task, checkpoint=None, num_seeds=2, **kwargs):
     keys = [jax.random.PRNGKey(seed) for seed in range(num_seeds)]
     seen = []
     result = run_grid(
@@ -36,7 +38,7 @@ def run(task, checkpoint=None, num_seeds=2, devices=None):
         PLAN,
         checkpoint=checkpoint,
         on_progress=seen.append,
-        devices=devices,
+        **kwargs,
     )
     return result.curves, seen
 
@@ -108,6 +110,30 @@ def test_padding_is_not_kept(tmp_path):
         TinyTask(), checkpoint_at(tmp_path), num_seeds=1, devices=jax.devices()[:1]
     )
     assert len(seen) == 9
+    for name, values in want.items():
+        np.testing.assert_allclose(got[name], values, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("num_seeds", [1, 3])
+def test_padding_is_not_computed_where_a_trial_is_alone(num_seeds, monkeypatch):
+    # Padding repeats the last trial: computed, it would not be seen in any curve.
+    seen = []
+
+    def count(self, *args):
+        jax.debug.callback(lambda: seen.append(1))
+        return run_chunk(self, *args)
+
+    run_chunk = TrialProgram.run_chunk
+    monkeypatch.setattr(TrialProgram, "run_chunk", count)
+    got, chunks = run(
+        TinyTask(),
+        num_seeds=num_seeds,
+        devices=jax.devices()[:2],
+        strategy=Strategy(1),
+    )
+    assert len(seen) == 3 * num_seeds * len(chunks)
+    monkeypatch.undo()
+    want, _ = unbroken(num_seeds=num_seeds)
     for name, values in want.items():
         np.testing.assert_allclose(got[name], values, rtol=1e-4, err_msg=name)
 

@@ -17,6 +17,7 @@ from learned_optimization.eval_training import (
     multi_trial_training_curves,
 )
 from learned_optimization.optimizers.optax_opts import SGD
+from learned_optimization.tasks.models.convolution import convolve
 from learned_optimization.training import run as run_module
 from learned_optimization.training import strategy as strategy_module
 from learned_optimization.training import tuning
@@ -91,12 +92,20 @@ def test_defaults_and_what_is_tried_besides():
             square = jax.numpy.ones((2000, 2000))
             return super().loss(params, key, data) + 0 * (square @ square).sum()
 
+    class LargeConvolution(TinyTask):
+        def loss(self, params, key, data):
+            image, kernel = jax.numpy.ones((9, 80, 80, 9)), jax.numpy.ones((9, 9, 9, 9))
+            return super().loss(params, key, data) + 0 * convolve(image, kernel).sum()
+
     assert [size_class(n) for n in (1, 2, 3, 35, 64, 65)] == [1, 2, 4, 64, 64, 128]
     assert default_strategy(TinyTask(), 35, "cpu") == Strategy(8)
     assert default_strategy(TinyTask(), 1, "cpu") == Strategy(1)
     assert default_strategy(TinyTask(), 35, "gpu") == Strategy(64)
     large = default_strategy(Large(), 35, "cpu")
     assert large == Strategy(1, library_kernels=True)
+    assert default_strategy(Large(), 1, "cpu", idle_cores=True) == large
+    assert default_strategy(LargeConvolution(), 1, "cpu") == large
+    assert default_strategy(LargeConvolution(), 1, "cpu", True) == Strategy(1)
     assert other_strategies(large, 35, "cpu") == [
         Strategy(8, True),
         Strategy(64, True),

@@ -4,8 +4,8 @@
 it is known what is mapped and which backend compiles it:
 
 - Beside others with kernels of their own (`jax.vmap` over weights) it is a matrix
-  product over patches: XLA would make one convolution of many groups of it, which
-  is slow everywhere.
+  product over patches on accelerators, and on a CPU one convolution after another:
+  XLA would make one convolution of many groups of it, which is slow everywhere.
 - On a CPU it is XLA's convolution of the canonical layout, `b01f_01io->b01f`, and
   so are its gradients, with the transpositions that takes written out. XLA itself
   brings convolutions into this layout only outside of loops: inside of a training
@@ -248,14 +248,37 @@ def _batch(
     given = dict(zip(_given(wanted), operands, strict=True))
     mapped = dict(zip(_given(wanted), axes, strict=True))
     if wanted == "kernel" or mapped["kernel"] is not None:
-        form = partial(over_patches, wanted=wanted, geometry=geometry)
-        return jax.vmap(form, in_axes=tuple(axes))(*operands), 0
+        params = {"wanted": wanted, "geometry": geometry}
+        return lax.platform_dependent(
+            *operands,
+            cpu=partial(_one_by_one, axes=axes, **params),
+            default=jax.vmap(partial(over_patches, **params), in_axes=tuple(axes)),
+        ), 0
     # Of one kernel, more images are a larger batch.
     (other,) = given.keys() - {"kernel"}
     images = jnp.moveaxis(given[other], mapped[other], 0)
     given[other] = images.reshape(-1, *images.shape[2:])
     out = _bind(wanted, geometry, **given)
     return out.reshape(*images.shape[:2], *out.shape[1:]), 0
+
+
+def _one_by_one(*operands: jax.Array, axes: Any, **params: Any) -> jax.Array:
+    def one(mapped: tuple[jax.Array, ...]) -> jax.Array:
+        rest = iter(mapped)
+        own = [
+            x if axis is None else next(rest)
+            for x, axis in zip(operands, axes, strict=True)
+        ]
+        return convolution_p.bind(*own, **params)
+
+    return lax.map(
+        one,
+        tuple(
+            jnp.moveaxis(x, axis, 0)
+            for x, axis in zip(operands, axes, strict=True)
+            if axis is not None
+        ),
+    )
 
 
 convolution_p = Primitive("convolve")

@@ -55,7 +55,7 @@ def test_diverged_runs_are_the_worst():
     # Of twelve values three, a quarter, may diverge; of three tasks one.
     scores = np.arange(12.0).reshape(4, 3)
     scores[:3, 0] = -INF
-    assert stats.iqm(scores) == np.mean([4, 5, 7, 8, 9, 10][:6])
+    assert stats.iqm(scores) == np.mean([1, 2, 4, 5, 7, 8])
     assert stats.median(scores) == np.mean([1, 4, 7, 10])
     assert stats.mean(scores) == -INF
     assert stats.optimality_gap(scores) == INF

@@ -12,19 +12,18 @@ from learned_optimization.errors import LoptError
 
 INF = np.inf
 SCORES = np.random.default_rng(0).normal(size=(5, 20))
+# Task by task with its mirror image: the mean is 0.
+SYMMETRIC = np.hstack([SCORES, -SCORES])
 
 
-def resample(
-    arrays, over, *, one_fewer=False, paired=False, num=20_000, statistic=None
-):
+def resample(arrays, over, *, num=20_000, statistic=stats.mean, **options):
     return resampled_statistics(
-        statistic or stats.mean,
+        statistic,
         arrays,
         num_resamples=num,
         over=over,
-        paired=paired,
-        one_fewer=one_fewer,
         rng=np.random.default_rng(1),
+        **{"paired": False, "one_fewer": False, **options},
     )
 
 
@@ -114,27 +113,29 @@ def test_tasks_are_shared_by_methods():
 @pytest.mark.parametrize("over", [("runs",), ("tasks",), ("runs", "tasks")])
 def test_percentile_interval_of_a_mean(over):
     found = stats.bootstrap(
-        stats.mean, SCORES, over=over, method="percentile", num_resamples=20_000, seed=0
+        stats.mean,
+        SYMMETRIC,
+        over=over,
+        method="percentile",
+        num_resamples=20_000,
+        seed=0,
     )
-    half = 1.959964 * variances(SCORES, False)[over] ** 0.5
-    assert found.estimate == SCORES.mean()
-    # Quantiles are sure to a few percent; means of 100 scores are nearly normal.
-    assert found.low == pytest.approx(SCORES.mean() - half, abs=0.06 * half)
-    assert found.high == pytest.approx(SCORES.mean() + half, abs=0.06 * half)
-    assert found.level == 0.95
+    half = 1.959964 * variances(SYMMETRIC, False)[over] ** 0.5
+    assert (found.estimate, found.level) == (SYMMETRIC.mean(), 0.95)
+    # Means of so many scores are nearly normal, quantiles sure to a few percent.
+    assert (found.low, found.high) == pytest.approx((-half, half), abs=0.06 * half)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_adjusted_interval_of_a_mean_is_the_t_interval(level):
-    scores = np.random.default_rng(0).normal(size=(3, 10))
+    scores = SYMMETRIC[:3]
     found = stats.bootstrap(
-        stats.mean, scores, over=("runs",), level=level, num_resamples=40_000, seed=0
+        stats.mean, scores, over=("runs",), level=level, num_resamples=20_000, seed=0
     )
-    # Of a stratified sample: variances pooled over tasks, with 10 * 2 degrees.
+    # Of a stratified sample: variances pooled over tasks, two degrees of each.
     error = (scores.var(axis=0, ddof=1).mean() / scores.size) ** 0.5
-    half = scipy_stats.t.ppf((1 + level) / 2, 20) * error
-    assert found.low == pytest.approx(scores.mean() - half, abs=0.06 * half)
-    assert found.high == pytest.approx(scores.mean() + half, abs=0.06 * half)
+    half = scipy_stats.t.ppf((1 + level) / 2, 2 * scores.shape[1]) * error
+    assert (found.low, found.high) == pytest.approx((-half, half), abs=0.06 * half)
 
 
 def test_the_seed_decides_and_chunks_do_not_show(monkeypatch):
@@ -206,7 +207,7 @@ def test_what_cannot_be_resampled(scores, options, message):
 @pytest.mark.parametrize(
     ("statistic", "message"),
     [
-        (np.mean, r"must keep leading axes .* one figure for many samples"),
+        (np.mean, r"must keep leading axes, .* one figure for many samples"),
         (lambda x: x.mean(axis=0), "the statistic must map"),
         (lambda x: x.mean(axis=-2), r"gives \(20,\) figures, an interval has one"),
         (lambda x: stats.mean(x) * np.nan, "the statistic is NaN 2001 times"),

@@ -41,9 +41,7 @@ def test_diverged_runs_tie():
     x, y = [[-INF], [1.0]], [[-INF], [0.0]]
     # A tie, a loss, and two wins.
     assert stats.probability_of_improvement(x, y) == 2.5 / 4
-    with pytest.raises(
-        LoptError, match=r"same tasks, got shapes \(2, 1\) and \(1, 2\)"
-    ):
+    with pytest.raises(LoptError, match=r"same tasks, .* \(2, 1\) and \(1, 2\)"):
         stats.probability_of_improvement(x, [[0.0, 1.0]])
 
 

@@ -31,9 +31,9 @@ def test_friedman_of_methods_that_all_tie():
 
 
 def test_friedman_needs_methods_and_tasks():
-    with pytest.raises(LoptError, match="number of methods .* at least 3, got 2"):
+    with pytest.raises(LoptError, match=r"number of methods .* at least 3, got 2"):
         stats.friedman_p(np.ones((2, 4)))
-    with pytest.raises(LoptError, match="number of tasks .* at least 2, got 1"):
+    with pytest.raises(LoptError, match=r"number of tasks .* at least 2, got 1"):
         stats.friedman_p(np.ones((3, 1)))
 
 

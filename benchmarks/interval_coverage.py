@@ -180,8 +180,23 @@ def _job(job: tuple[Row, int, int]) -> list[float]:
     return coverage(*job)
 
 
+def print_summary(rows: Sequence[Row], found: Sequence[Sequence[float]]) -> None:
+    """Prints the mean and the lowest coverage over laws and statistics."""
+    print("\n| over | tasks | runs |", " | ".join(METHODS), "|")
+    print("|---" * (3 + len(METHODS)) + "|")
+    groups: dict[tuple, list[Sequence[float]]] = {}
+    for (_, _, num_runs, num_tasks, over), shares in zip(rows, found, strict=True):
+        group = (" and ".join(over), str(num_tasks), str(num_runs))
+        groups.setdefault(group, []).append(shares)
+    for group, of_group in groups.items():
+        percent = 100 * np.array(of_group)
+        ends = zip(percent.mean(axis=0), percent.min(axis=0), strict=True)
+        cells = [f"{mean:.0f} ({lowest:.0f})" for mean, lowest in ends]
+        print("|", " | ".join([*group, *cells]), "|")
+
+
 def main() -> None:
-    """Prints the table."""
+    """Prints a row for each case, and a summary."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -201,14 +216,19 @@ def main() -> None:
     jobs = [(row, args.simulations, args.resamples) for row in rows]
     print("| law | statistic | runs | tasks | over |", " | ".join(METHODS), "|")
     print("|---" * (5 + len(METHODS)) + "|")
-    results = []
+    found = []
     with multiprocessing.Pool(args.processes) as pool:
         for row, shares in zip(rows, pool.imap(_job, jobs), strict=True):
             cells = [*map(str, row[:4]), " and ".join(row[4])]
             cells += [f"{100 * share:.1f}" for share in shares]
             print("|", " | ".join(cells), "|", flush=True)
-            results.append({"row": row, **dict(zip(METHODS, shares, strict=True))})
+            found.append(shares)
+    print_summary(rows, found)
     if args.json:
+        results = [
+            {"row": row, **dict(zip(METHODS, shares, strict=True))}
+            for row, shares in zip(rows, found, strict=True)
+        ]
         args.json.write_text(json.dumps(results, indent=1))
 
 

@@ -4,6 +4,11 @@ Levels of tasks and noise of runs are symmetric about 0, so that the true value 
 (0.5 for the probability of improvement) whatever the statistic.
 """
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import binom, norm, t
@@ -61,3 +66,13 @@ def test_percentile_intervals_fall_short_as_calculated():
     found = hits(stats.mean, ("runs",), "percentile")
     low, high = binom.ppf([FALSE_ALARM, 1 - FALSE_ALARM], NUM_SIMULATIONS, expected)
     assert low <= found <= high
+
+
+@pytest.mark.slow
+def test_the_script_prints_every_case_and_a_summary():
+    script = Path(__file__).parents[3] / "benchmarks" / "interval_coverage.py"
+    options = ["--law", "normal", "--simulations", "2", "--resamples", "100"]
+    command = [sys.executable, str(script), *options]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert len(re.findall(r"^\| normal (\| \w+ ){1}\| \d+ \| \d+ ", output, re.M)) == 84
+    assert len(re.findall(r"^\| [a-z ]+ \| \d+ \| \d+ \| \d+ \(", output, re.M)) == 21

@@ -139,6 +139,17 @@ def test_adjusted_interval_of_a_mean_is_the_t_interval(level):
     assert (found.low, found.high) == pytest.approx((-half, half), abs=0.06 * half)
 
 
+def test_adjusted_interval_over_few_tasks_is_the_t_interval():
+    # Eight tasks, symmetric about 0, have seven degrees of freedom, whatever the runs.
+    levels = np.array([0.5, 1, 1.5, 2])
+    scores = np.hstack([levels, -levels]) + np.zeros((5, 1))
+    found = stats.bootstrap(
+        stats.mean, scores, over=("tasks",), num_resamples=20_000, seed=0
+    )
+    half = scipy_stats.t.ppf(0.975, 7) * scores[0].std(ddof=1) / 8**0.5
+    assert (found.low, found.high) == pytest.approx((-half, half), abs=0.06 * half)
+
+
 def test_the_seed_decides_and_chunks_do_not_show(monkeypatch):
     first = stats.bootstrap(stats.iqm, SCORES, seed=3)
     assert stats.bootstrap(stats.iqm, SCORES, seed=3) == first

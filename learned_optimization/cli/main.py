@@ -17,6 +17,7 @@ from learned_optimization.cli import (
     plan,
     plot,
     quickstart,
+    report,
     status,
     sweep,
     train,
@@ -36,6 +37,8 @@ app.command("plan")(plan.plan)
 app.command("bench")(bench.bench)
 app.command("archive")(archive.archive)
 app.command("plot")(plot.plot)
+app.command("report")(report.report)
+app.command("serve")(report.serve)
 app.command("train")(train.train)
 app.command("status")(status.status)
 app.command("rm")(status.rm)

@@ -68,10 +68,9 @@ def runs_of(
 ) -> np.ndarray:
     """Scores `[num, tasks]`."""
     shape = (num, len(levels))
-    noise = (
-        rng.normal(size=shape) if law == "normal" else 1 - rng.exponential(size=shape)
-    )
-    return levels + scales * noise
+    if law == "normal":
+        return levels + scales * rng.normal(size=shape)
+    return levels + scales * (1 - rng.exponential(size=shape))
 
 
 def scores_of(
@@ -102,7 +101,7 @@ def true_value(law: str, statistic: str, num_tasks: int | None) -> float:
         shares, num_runs = fixed_tasks(num_tasks), 2_000_000 // num_tasks
     else:
         # A median of means is of true means: that takes many runs.
-        shares, num_runs = rng.random((2, 20_000)), 200
+        shares, num_runs = fixed_tasks(20_000), 200
     samples = scores_of(law, statistic, shares, num_runs, rng)
     if statistic == "improvement":
         return float((samples[0] > samples[1]).mean())
@@ -183,7 +182,9 @@ def _job(job: tuple[Row, int, int]) -> list[float]:
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--simulations", type=int, default=1000)
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=2)

@@ -142,7 +142,7 @@ def bootstrap_band(
         one_fewer=method == "adjusted",
         rng=np.random.default_rng(seed),
     )
-    if resampled.shape[1:] != estimate.shape:
+    if resampled.shape != (num_resamples, *estimate.shape):
         raise LoptError(
             "the statistic must map [..., runs, tasks] to [...] or [..., points], but "
             f"gives {estimate.shape} for one sample and {resampled.shape} for "
@@ -215,7 +215,9 @@ def resampled_statistics(
     return np.concatenate(parts)
 
 
-def _wider_tail(tail: float, arrays: Sequence[np.ndarray], over: Sequence[Over]):
+def _wider_tail(
+    tail: float, arrays: Sequence[np.ndarray], over: Sequence[Over]
+) -> float:
     """The normal tail beyond the t quantile: what few samples do not know of spread."""
     num_tasks = arrays[0].shape[1]
     if "tasks" in over:

@@ -48,9 +48,10 @@ def steps_to_target(losses: ArrayLike, xs: ArrayLike, target: ArrayLike) -> np.n
     loss_before = np.take_along_axis(lowest, before[..., None], axis=-1)[..., 0]
     loss_first = np.take_along_axis(lowest, first[..., None], axis=-1)[..., 0]
     # Where there is nothing finite before, there is nothing to interpolate from.
-    from_before = (loss_before > targets) & np.isfinite(loss_before)
-    fall = np.where(from_before & (loss_first <= targets), loss_before - loss_first, 1)
-    share = np.where(from_before, (loss_before - targets) / fall, 1.0)
+    between = np.isfinite(loss_before) & (loss_first <= targets) & (first > 0)
+    share = np.ones_like(loss_first)
+    fall = np.subtract(loss_before, loss_first, out=share.copy(), where=between)
+    np.divide(loss_before - targets, fall, out=share, where=between)
     steps = xs[before] + share * (xs[first] - xs[before])
     return np.where(reached.any(axis=-1), steps, np.inf)
 

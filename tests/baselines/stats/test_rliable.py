@@ -1,0 +1,124 @@
+"""Our figures are those of rliable, installed in an environment of its own.
+
+It is no dependency: with it come pandas below 3, statsmodels and seaborn.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from learned_optimization.baselines import stats
+
+REPS, FEWER_REPS = 20_000, 2_000
+TAUS = np.linspace(-1, 3, 41)
+REQUIREMENTS = ("rliable==1.2.0", "pandas<3")
+
+
+def scores() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    levels = rng.normal(0.5, size=6)
+    return {
+        "x": levels + rng.normal(size=(5, 6)),
+        "y": levels + 0.4 + rng.standard_t(3, size=(4, 6)),
+        "many": rng.lognormal(size=(10, 31)),
+        "few": rng.normal(size=(2, 3)),
+        "one task": rng.normal(size=(7, 1)),
+        "ties": rng.integers(0, 3, size=(5, 20)).astype(float),
+    }
+
+
+@pytest.fixture(scope="module")
+def rliable(tmp_path_factory) -> dict[str, np.ndarray]:
+    """Name to figure, as rliable computes it."""
+    folder: Path = tmp_path_factory.mktemp("rliable")
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    python = folder / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--no-compile", *REQUIREMENTS]
+    installed = subprocess.run(install, capture_output=True, text=True)
+    if "(from versions: none)" in installed.stderr and not os.environ.get("CI"):
+        pytest.skip(f"NOT COMPARED WITH RLIABLE, pip has none: {installed.stderr}")
+    assert installed.returncode == 0, installed.stderr
+    given = {**scores(), "taus": TAUS, "reps": REPS, "fewer_reps": FEWER_REPS}
+    np.savez(folder / "scores.npz", **given)
+    script = Path(__file__).with_name("rliable_figures.py")
+    subprocess.run(
+        [python, script, folder / "scores.npz", folder / "figures.npz"],
+        check=True,
+        # Not our package's environment, and without a screen.
+        env={**os.environ, "PYTHONPATH": "", "MPLBACKEND": "Agg"},
+    )
+    with np.load(folder / "figures.npz") as file:
+        return dict(file)
+
+
+@pytest.mark.slow
+def test_aggregates_and_profiles(rliable):
+    compared = 0
+    for name, values in scores().items():
+        if name in ("x", "y"):
+            continue
+        for aggregate in ("iqm", "median", "mean", "optimality_gap"):
+            found = getattr(stats, aggregate)(values)
+            np.testing.assert_allclose(found, rliable[f"{name}/{aggregate}"], 1e-12)
+            compared += 1
+        found = stats.score_profile(values, TAUS)
+        np.testing.assert_allclose(found, rliable[f"{name}/profile"], 1e-12)
+    assert compared == 16
+
+
+@pytest.mark.slow
+def test_probability_of_improvement(rliable):
+    data = scores()
+    found = stats.probability_of_improvement(data["x"], data["y"])
+    np.testing.assert_allclose(found, rliable["improvement"], 1e-12)
+
+
+def check_interval(found: stats.Interval, low_high: np.ndarray, reps: int) -> None:
+    # The 2.5% quantile of `reps` normal numbers has a standard error of
+    # sqrt(0.025 * 0.975 / reps) / 0.0584 standard deviations, rliable's and ours
+    # together root 2 of that; half the interval is 1.96 standard deviations.
+    error = (0.025 * 0.975 / reps) ** 0.5 / 0.0584 * 2**0.5
+    half = (low_high[1] - low_high[0]) / 2
+    tolerance = 5 * error / 1.96 * half
+    assert found.low == pytest.approx(low_high[0], abs=tolerance)
+    assert found.high == pytest.approx(low_high[1], abs=tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("aggregate", ["iqm", "median", "mean", "optimality_gap"])
+def test_stratified_bootstrap(rliable, aggregate):
+    found = stats.bootstrap(
+        getattr(stats, aggregate),
+        scores()["x"],
+        num_resamples=REPS,
+        over=("runs",),
+        method="percentile",
+        seed=1,
+    )
+    check_interval(found, rliable[f"interval/{aggregate}"], REPS)
+
+
+@pytest.mark.slow
+def test_stratified_bootstrap_over_tasks(rliable):
+    found = stats.bootstrap(
+        stats.iqm, scores()["x"], num_resamples=REPS, method="percentile", seed=1
+    )
+    check_interval(found, rliable["interval/iqm over tasks"], REPS)
+
+
+@pytest.mark.slow
+def test_stratified_bootstrap_of_two(rliable):
+    data = scores()
+    found = stats.bootstrap(
+        stats.probability_of_improvement,
+        (data["x"], data["y"]),
+        num_resamples=FEWER_REPS,
+        over=("runs",),
+        method="percentile",
+        seed=1,
+    )
+    check_interval(found, rliable["interval/improvement"], FEWER_REPS)

@@ -13,6 +13,7 @@ from learned_optimization.cli import (
     bench,
     compare,
     data,
+    export,
     lists,
     plan,
     plot,
@@ -36,6 +37,7 @@ app.command("plan")(plan.plan)
 app.command("bench")(bench.bench)
 app.command("archive")(archive.archive)
 app.command("plot")(plot.plot)
+app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("status")(status.status)
 app.command("rm")(status.rm)

@@ -1,0 +1,101 @@
+"""The archives that are exported: what they hold, and what their sets know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from learned_optimization.baselines.hparam_set import HParamSet
+from learned_optimization.baselines.hparam_sets import all_hparam_sets
+from learned_optimization.baselines.result_format import Result, read_archive
+from learned_optimization.baselines.utils import find_archive
+from learned_optimization.cache import local_copy
+from learned_optimization.errors import LoptError
+from learned_optimization.npz import open_npz
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive and the set it is of.
+
+    Attributes:
+      task: name of the task.
+      set_name: name of the set.
+      path: local path or URL.
+      keys: the result keys it holds.
+      hparam_set: the set, or None if its name is known from the archive only.
+    """
+
+    task: str
+    set_name: str
+    path: str
+    keys: tuple[str, ...]
+    hparam_set: HParamSet | None
+
+    def read(self, keys: Iterable[str]) -> Result:
+        """Those of some keys that it holds, `[num_configs, num_seeds, ...]`."""
+        return read_archive(self.path, [key for key in keys if key in self.keys])
+
+    def metrics(self, split: str) -> list[str]:
+        """What was evaluated on a split: the losses, then the rest, sorted."""
+        prefix = f"eval/{split}/"
+        found = {k.removeprefix(prefix) for k in self.keys if k.startswith(prefix)}
+        losses = [name for name in ("loss", "loss_normalized") if name in found]
+        return [*losses, *sorted(found.difference(losses))]
+
+    def hparams(self, opt_name: str) -> dict[str, Any]:
+        """Hyper-parameters of one configuration, by name.
+
+        One of the set's optimizer is named as it is there (`learning_rate`), one of
+        another configurable with that (`CosineDecay.learning_rate`). A value that is
+        a configurable itself (`@CosineDecay()`) is left out: its own parameters say
+        more. Empty where the set is not known, or has no such configuration.
+        """
+        if self.hparam_set is None:
+            return {}
+        of_name = dict(
+            zip(self.hparam_set.opt_names, self.hparam_set.hparams, strict=True)
+        )
+        own = f"{self.hparam_set.optimizer}."
+        return {
+            key.removeprefix(own): _as_python(value)
+            for key, value in of_name.get(opt_name, {}).items()
+            if not (isinstance(value, str) and value.startswith(("@", "%")))
+        }
+
+
+def _as_python(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def find_archives(
+    task_names: str | Sequence[str], set_names: str | Sequence[str]
+) -> list[Archive]:
+    """The archive of every set on every task, task by task.
+
+    Raises:
+      LoptError: if no task or no set is named.
+      ResultError: if there is no such archive, or it cannot be read.
+    """
+    tasks, sets = _names(task_names), _names(set_names)
+    for kind, names in (("task", tasks), ("set", sets)):
+        if not names:
+            raise LoptError(
+                f"nothing to export: no {kind} is named. Name at least one task and "
+                "one set; `lopt status` lists those that have results."
+            )
+    return [_find(task, name) for task in tasks for name in sets]
+
+
+def _names(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(dict.fromkeys(names))
+
+
+def _find(task: str, set_name: str) -> Archive:
+    path = find_archive(task, set_name)
+    with open_npz(local_copy(path), name=path) as npz:
+        keys = npz.keys
+    return Archive(task, set_name, path, keys, all_hparam_sets().get(set_name))

@@ -83,7 +83,12 @@ def export(
 def _format(to: str | None, output: str | None) -> str:
     if to is None:
         ending = posixpath.splitext(output or "")[1].removeprefix(".")
-        return ending if ending in _FORMATS else "parquet"
+        if ending and ending not in _FORMATS:
+            raise LoptError(
+                f"cannot tell a format by the name {output}: end it in .parquet, .csv "
+                f"or .json, or choose one of {', '.join(_FORMATS)} by --to."
+            )
+        return ending or "parquet"
     if to not in _FORMATS:
         raise UnknownNameError("format", to, _FORMATS)
     return to

@@ -96,16 +96,14 @@ def published() -> dict[str, np.ndarray]:
     }
 
 
-@pytest.fixture
-def known_sets(monkeypatch):
-    """Both sets are registered for the length of a test."""
+def register(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes both sets known for the length of a test."""
     for hparam_set in (MOMENTUM, COSINE):
         monkeypatch.setitem(hparam_sets._BY_NAME, hparam_set.name, hparam_set)
 
 
-@pytest.fixture
-def written(known_sets):
-    """What the archives of both sets hold, by their names."""
+def write_both() -> dict[str, dict[str, np.ndarray]]:
+    """Writes the archives of both sets; returns what they hold, by the sets' names."""
     data = {MOMENTUM.name: arrays(MOMENTUM), COSINE.name: arrays(COSINE, seed=1)}
     for name, held in data.items():
         utils.write_archive(TASK, name, held)

@@ -13,18 +13,25 @@ from learned_optimization.baselines import utils
 from learned_optimization.baselines.exporting import events
 from learned_optimization.baselines.exporting.events import write_events
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
-from tests.baselines.exported import (  # noqa: F401
+from tests.baselines.exported import (
     COSINE,
     MOMENTUM,
     SPLITS,
     STEPS,
     TASK,
-    known_sets,
     published,
-    written,
+    register,
+    write_both,
 )
 
 SETS = [MOMENTUM.name, COSINE.name]
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """What the archives of both sets hold, by the sets' names."""
+    register(monkeypatch)
+    return write_both()
 
 
 def runs(folder: Path) -> dict[str, Path]:

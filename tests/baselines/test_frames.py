@@ -17,18 +17,25 @@ from learned_optimization.baselines.exporting import frames, to_frame
 from learned_optimization.baselines.exporting.files import write_table
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 from learned_optimization.eval_training import EVAL_SPLITS
-from tests.baselines.exported import (  # noqa: F401
+from tests.baselines.exported import (
     COSINE,
     MOMENTUM,
     SPLITS,
     STEPS,
     TASK,
-    known_sets,
     published,
-    written,
+    register,
+    write_both,
 )
 
 SETS = [MOMENTUM.name, COSINE.name]
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """What the archives of both sets hold, by the sets' names."""
+    register(monkeypatch)
+    return write_both()
 
 
 def trials():

@@ -10,12 +10,12 @@ import pytest
 from learned_optimization.baselines import utils
 from learned_optimization.cli.options import split_tasks_and_sets
 from learned_optimization.errors import UnknownNameError
-from tests.baselines.exported import (  # noqa: F401
+from tests.baselines.exported import (
     COSINE,
     MOMENTUM,
     TASK,
-    known_sets,
-    written,
+    register,
+    write_both,
 )
 from tests.cli.running import lopt_here, refused
 
@@ -26,6 +26,13 @@ FIXED = "ImageMLP_FashionMnist8_Relu32"
 def own_folder(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """What the archives of both sets hold, by the sets' names."""
+    register(monkeypatch)
+    return write_both()
 
 
 def done(*args: str) -> str:
@@ -67,7 +74,8 @@ def test_export_to_tensorboard(written):
     assert len(files) == 6
 
 
-def test_a_set_of_a_file(known_sets, monkeypatch):
+def test_a_set_of_a_file(monkeypatch):
+    register(monkeypatch)
     with open("mine.yaml", "w") as file:
         file.write("name: Mine\noptimizer: SGD\nnum_steps: 20\nseeds: 2\n")
         file.write("space: {learning_rate: [0.1]}\n")

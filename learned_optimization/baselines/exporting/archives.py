@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from learned_optimization.baselines.hparam_set import HParamSet
 from learned_optimization.baselines.hparam_sets import all_hparam_sets
 from learned_optimization.baselines.result_format import Result, read_archive
 from learned_optimization.baselines.utils import find_archive
@@ -19,56 +16,39 @@ from learned_optimization.npz import open_npz
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive and the set it is of.
+    """An archive, and what is known of its set.
 
     Attributes:
       task: name of the task.
       set_name: name of the set.
       path: local path or URL.
       keys: the result keys it holds.
-      hparam_set: the set, or None if its name is known from the archive only.
+      optimizer: gin name of the set's optimizer; None if the set is not known.
+      hparams: name of each configuration to its hyper-parameters; none if the set is
+        not known. One of the optimizer is named as it is there (`learning_rate`), one
+        of another configurable with that (`CosineDecay.learning_rate`). A value that
+        is a configurable itself (`@CosineDecay()`) is left out: its own parameters
+        say more.
     """
 
     task: str
     set_name: str
     path: str
     keys: tuple[str, ...]
-    hparam_set: HParamSet | None
+    optimizer: str | None
+    hparams: Mapping[str, Mapping[str, Any]]
 
     def read(self, keys: Iterable[str]) -> Result:
         """Those of some keys that it holds, `[num_configs, num_seeds, ...]`."""
         return read_archive(self.path, [key for key in keys if key in self.keys])
 
-    def metrics(self, split: str) -> list[str]:
-        """What was evaluated on a split: the losses, then the rest, sorted."""
+    def metrics(self, split: str) -> dict[str, str]:
+        """Keys of what was evaluated on a split, and names: losses, then the rest."""
         prefix = f"eval/{split}/"
         found = {k.removeprefix(prefix) for k in self.keys if k.startswith(prefix)}
         losses = [name for name in ("loss", "loss_normalized") if name in found]
-        return [*losses, *sorted(found.difference(losses))]
-
-    def hparams(self, opt_name: str) -> dict[str, Any]:
-        """Hyper-parameters of one configuration, by name.
-
-        One of the set's optimizer is named as it is there (`learning_rate`), one of
-        another configurable with that (`CosineDecay.learning_rate`). A value that is
-        a configurable itself (`@CosineDecay()`) is left out: its own parameters say
-        more. Empty where the set is not known, or has no such configuration.
-        """
-        if self.hparam_set is None:
-            return {}
-        of_name = dict(
-            zip(self.hparam_set.opt_names, self.hparam_set.hparams, strict=True)
-        )
-        own = f"{self.hparam_set.optimizer}."
-        return {
-            key.removeprefix(own): _as_python(value)
-            for key, value in of_name.get(opt_name, {}).items()
-            if not (isinstance(value, str) and value.startswith(("@", "%")))
-        }
-
-
-def _as_python(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+        names = [*losses, *sorted(found.difference(losses))]
+        return {prefix + name: name for name in names}
 
 
 def find_archives(
@@ -98,4 +78,17 @@ def _find(task: str, set_name: str) -> Archive:
     path = find_archive(task, set_name)
     with open_npz(local_copy(path), name=path) as npz:
         keys = npz.keys
-    return Archive(task, set_name, path, keys, all_hparam_sets().get(set_name))
+    known = all_hparam_sets().get(set_name)
+    if known is None:
+        return Archive(task, set_name, path, keys, None, {})
+    settings = zip(known.opt_names, known.hparams, strict=True)
+    hparams = {name: _plain(known.optimizer, values) for name, values in settings}
+    return Archive(task, set_name, path, keys, known.optimizer, hparams)
+
+
+def _plain(optimizer: str, hparams: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key.removeprefix(f"{optimizer}."): value
+        for key, value in hparams.items()
+        if not (isinstance(value, str) and value.startswith(("@", "%")))
+    }

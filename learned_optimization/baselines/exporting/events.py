@@ -81,9 +81,9 @@ def write_events(
 
 def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
     tags = {
-        f"eval/{split}/{name}": f"{name}/{split}"
+        key: f"{name}/{split}"
         for split in ALL_SPLITS
-        for name in archive.metrics(split)
+        for key, name in archive.metrics(split).items()
     }
     keys = ["opt_name", "seed", "num_steps", "timing/run_seconds_per_trial"]
     data = archive.read([*keys, "eval/xs", "train/xs", "train/loss", *tags])
@@ -100,7 +100,7 @@ def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
                 "task": archive.task,
                 "set": archive.set_name,
                 "opt_name": opt_name,
-                **archive.hparams(opt_name),
+                **archive.hparams.get(opt_name, {}),
             }
             events = _events(trial, tags, started, hparams)
             filesystem.write_whole(path, lambda file, e=events: _write(file, e))

@@ -66,7 +66,7 @@ def _trials(
         data |= _endings(archive)
     columns |= _stored(data, _BEFORE_LOSSES, count)
     for split in splits:
-        of_split = {f"eval/{split}/{name}": name for name in archive.metrics(split)}
+        of_split = archive.metrics(split)
         for key, values in archive.read(of_split).items():
             columns[f"{split}/{of_split[key]}"] = _doubles(values[..., -1])
     return pa.table(columns | _stored(data, _AFTER_LOSSES, count))
@@ -78,12 +78,11 @@ def _which(archive: Archive, types: Mapping[str, pa.DataType]) -> dict[str, pa.A
     shape = data["opt_name"].shape
     count = data["opt_name"].size
     opt_names = [str(name) for name in data["opt_name"].reshape(-1)]
-    optimizer = archive.hparam_set and archive.hparam_set.optimizer
-    hparams = [archive.hparams(name) for name in opt_names]
+    hparams = [archive.hparams.get(name, {}) for name in opt_names]
     return {
         "task": pa.array([archive.task] * count, pa.string()),
         "set": pa.array([archive.set_name] * count, pa.string()),
-        "optimizer": pa.array([optimizer] * count, pa.string()),
+        "optimizer": pa.array([archive.optimizer] * count, pa.string()),
         "config": pa.array(np.indices(shape)[0].reshape(-1), pa.int64()),
         "opt_name": pa.array(opt_names, pa.string()),
         "repetition": pa.array(np.indices(shape)[1].reshape(-1), pa.int64()),
@@ -96,7 +95,7 @@ def _which(archive: Archive, types: Mapping[str, pa.DataType]) -> dict[str, pa.A
 
 
 def _curves(archive: Archive, split: str, trials: pa.Table) -> pa.Table:
-    of_split = {f"eval/{split}/{name}": name for name in archive.metrics(split)}
+    of_split = archive.metrics(split)
     data = archive.read(["eval/xs", *of_split])
     num_evals = data["eval/xs"].shape[-1]
     table = trials.take(pa.array(np.repeat(np.arange(trials.num_rows), num_evals)))
@@ -149,8 +148,8 @@ def _hparam_types(archives: Sequence[Archive]) -> dict[str, pa.DataType]:
     """The type of every hyper-parameter: one that holds its values in all sets."""
     values: dict[str, list[Any]] = {}
     for archive in archives:
-        for opt_name in archive.hparam_set.opt_names if archive.hparam_set else ():
-            for name, value in archive.hparams(opt_name).items():
+        for hparams in archive.hparams.values():
+            for name, value in hparams.items():
                 values.setdefault(name, []).append(value)
     return {name: _type_of(found) for name, found in values.items()}
 

@@ -12,7 +12,12 @@ from learned_optimization import filesystem
 from learned_optimization.baselines import utils
 from learned_optimization.baselines.exporting import events
 from learned_optimization.baselines.exporting.events import write_events
-from learned_optimization.errors import LoptError, ResultError, UnknownNameError
+from learned_optimization.errors import (
+    DamagedFileError,
+    LoptError,
+    ResultError,
+    UnknownNameError,
+)
 from tests.baselines.exported import (
     COSINE,
     MOMENTUM,
@@ -114,6 +119,15 @@ def test_archives_of_others(tmp_path):
     assert set(run.Tags()["scalars"]) == tags
     assert [e.step for e in run.Scalars("loss/test")] == [0, 50]
     assert len({e.wall_time for e in run.Scalars("loss/test")}) == 1
+
+
+@pytest.mark.parametrize("name", ["../Old", "/tmp/Old", "..", ""])
+def test_an_archive_cannot_choose_where_it_is_written(tmp_path, name):
+    utils.write_archive(TASK, "Old", published() | {"opt_name": np.full((2, 1), name)})
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DamagedFileError, match="is no name"):
+        write_events(TASK, "Old", str(tmp_path / "out" / "logs"))
+    assert os.listdir(tmp_path / "out") == []
 
 
 def test_a_folder_is_whole_or_not_there(written, tmp_path, monkeypatch):

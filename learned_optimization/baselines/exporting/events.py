@@ -22,6 +22,7 @@ from learned_optimization.baselines.best_of_set import best_of_set, load_final_l
 from learned_optimization.baselines.exporting.archives import Archive, find_archives
 from learned_optimization.baselines.exporting.frames import ALL_SPLITS
 from learned_optimization.baselines.result_format import Result
+from learned_optimization.errors import DamagedFileError
 
 _FILE_NAME = "events.out.tfevents.0000000000.lopt"
 
@@ -85,7 +86,7 @@ def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
         for split in ALL_SPLITS
         for key, name in archive.metrics(split).items()
     }
-    keys = ["opt_name", "seed", "num_steps", "timing/run_seconds_per_trial"]
+    keys = ["opt_name", "seed", "timing/run_seconds_per_trial"]
     data = archive.read([*keys, "eval/xs", "train/xs", "train/loss", *tags])
     started = filesystem.info(archive.path).modified
     num_configs, num_seeds = data["opt_name"].shape
@@ -94,8 +95,11 @@ def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
         for repetition in range(num_seeds):
             trial = {key: values[config, repetition] for key, values in data.items()}
             opt_name, seed = str(trial["opt_name"]), trial.get("seed", repetition)
-            group = posixpath.join(archive.task, archive.set_name, opt_name)
-            path = filesystem.join(folder, group, f"seed{seed}", _FILE_NAME)
+            _check_is_folder_name(archive.path, opt_name)
+            run = posixpath.join(
+                archive.task, archive.set_name, opt_name, f"seed{seed}"
+            )
+            path = filesystem.join(folder, run, _FILE_NAME)
             hparams = {
                 "task": archive.task,
                 "set": archive.set_name,
@@ -105,6 +109,12 @@ def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
             events = _events(trial, tags, started, hparams)
             filesystem.write_whole(path, lambda file, e=events: _write(file, e))
     return len(configs) * num_seeds
+
+
+def _check_is_folder_name(path: str, opt_name: str) -> None:
+    # An archive of others must not choose where on this disk it is written to.
+    if posixpath.basename(opt_name) != opt_name or opt_name in ("", ".", ".."):
+        raise DamagedFileError(path, f"{opt_name!r} is no name", key="opt_name")
 
 
 def _write(file: IO[bytes], events: Iterator[Event]) -> None:
@@ -122,11 +132,11 @@ def _events(
     summary = hparams_plugin.hparams_pb(described, start_time_secs=started)
     yield Event(wall_time=started, summary=summary)
     steps = trial["eval/xs"].astype(np.int64)
-    curves = {tag: trial[key] for key, tag in tags.items()}
+    curves = {tag: trial[key].tolist() for key, tag in tags.items()}
     if {"train/xs", "train/loss"} <= trial.keys():
         evaluated = np.isin(trial["train/xs"], steps)
         if evaluated.sum() == len(steps):
-            curves["train/loss"] = trial["train/loss"][evaluated]
+            curves["train/loss"] = trial["train/loss"][evaluated].tolist()
     seconds = float(trial.get("timing/run_seconds_per_trial", 0))
     # Without any step done there is no time between them.
     per_step = seconds / max(int(steps[-1]), 1)

@@ -206,13 +206,13 @@ def plot_profile(
 ) -> Axes:
     """Performance profiles: on which share of tasks a set is how fast.
 
-    A set's cost on a task is the median number of updates to the final loss of the
-    reference, over that of the fastest set (Dolan & More 2002).
+    A set's cost on a task is the median number of updates to what at least half of
+    the seeds of the reference reach, over that of the fastest set (Dolan & More 2002).
 
     Args:
       task_names: tasks.
       set_names: sets archived on all of them.
-      reference: the set whose final loss is the target; Adam's if None.
+      reference: the set whose loss is the target; Adam's if None.
       ax: axes to draw on; new ones if None.
       legend: whether to draw a legend, with the area under each profile.
       select: split whose loss selects the best.
@@ -243,7 +243,7 @@ def plot_profile(
     ax.set_ylim(-0.03, 1.03)
     ax.set_xlabel("updates to the target, over those of the fastest set")
     ax.set_ylabel(f"share of {len(task_names)} tasks")
-    ax.set_title(f"target: final {split} loss of {found.reference}", fontsize=10)
+    ax.set_title(f"target: {split} loss that {found.reference} reaches", fontsize=10)
     _finish(ax, legend)
     return ax
 

@@ -13,6 +13,7 @@ from learned_optimization.cli import (
     bench,
     compare,
     data,
+    export,
     lists,
     plan,
     plot,
@@ -39,6 +40,7 @@ app.command("archive")(archive.archive)
 app.command("plot")(plot.plot)
 app.command("report")(report.report)
 app.command("serve")(report.serve)
+app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("status")(status.status)
 app.command("rm")(status.rm)

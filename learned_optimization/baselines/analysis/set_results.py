@@ -51,7 +51,8 @@ class SetResult:
       curves: its evaluation curves.
       best: the configuration with the lowest mean loss on the selecting split.
       nested: the loss on the reporting split where every seed is reported for the
-        configuration that the other seeds select.
+        configuration that the other seeds select; where there is one seed, for its
+        own.
       select: split that selects.
       report: split that is reported.
       learning_rates: float `[num_configs]`, if the set is one over them.
@@ -115,9 +116,10 @@ class SetResult:
         losses = stats.mark_diverged(smooth(self.best_curves(), _EMA_OF_TIMES))
         return stats.steps_to_target(losses, self.curves.xs, target)
 
-    def final_smoothed(self) -> np.ndarray:
-        """Float64 `[num_seeds]`, where the smoothed curves that are timed end."""
-        return stats.mark_diverged(smooth(self.best_curves(), _EMA_OF_TIMES)[:, -1])
+    def reached(self) -> float:
+        """Lowest smoothed loss that at least half of the best's seeds reach."""
+        losses = stats.mark_diverged(smooth(self.best_curves(), _EMA_OF_TIMES))
+        return float(np.quantile(losses.min(axis=-1), 0.5, method="higher"))
 
 
 def load_set_result(
@@ -171,7 +173,7 @@ def load_set_result(
         set_name=set_name,
         curves=curves,
         best=best_of_set(curves, select),
-        nested=stats.nested_selection(chosen_by, reported),
+        nested=_nested(chosen_by, reported),
         select=select,
         report=report,
         learning_rates=rates,
@@ -201,6 +203,22 @@ def learning_rates_of(opt_names: tuple[str, ...]) -> np.ndarray | None:
         return None
     rates = np.asarray([float(match[2]) for match in matches])
     return rates if len(np.unique(rates)) == len(rates) > 1 else None
+
+
+def _nested(chosen_by: np.ndarray, reported: np.ndarray) -> stats.NestedSelection:
+    if reported.shape[1] > 1:
+        return stats.nested_selection(chosen_by, reported)
+    # The only seed has to choose and to report: its bias cannot be known.
+    index = int(np.argmin(chosen_by[:, 0]))
+    loss = float(reported[index, 0])
+    return stats.NestedSelection(
+        index=index,
+        report=reported[index],
+        chosen=np.asarray([index]),
+        naive=loss,
+        nested=loss,
+        bias=float("nan"),
+    )
 
 
 def _sensitivity(

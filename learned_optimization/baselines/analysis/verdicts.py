@@ -62,7 +62,8 @@ class TaskVerdict:
       task_name: the task.
       standings: one a set.
       reference: the set that decides the target.
-      target: its final smoothed loss, which times are taken to.
+      target: the smoothed loss that at least half of its seeds reach, which times
+        are taken to.
     """
 
     task_name: str
@@ -153,14 +154,19 @@ def task_verdict(results: Sequence[SetResult], reference: str) -> TaskVerdict:
       reference: name of one of the sets.
 
     Raises:
-      LoptError: if the reference is none of them.
+      LoptError: if the reference is none of them, or diverged.
     """
     by_name = {result.set_name: result for result in results}
     if reference not in by_name:
         raise LoptError(
             f"the reference {reference} is none of the sets: {', '.join(by_name)}."
         )
-    target = float(by_name[reference].final_smoothed().mean())
+    target = by_name[reference].reached()
+    if not np.isfinite(target):
+        raise LoptError(
+            f"the reference {reference} diverged on {results[0].task_name}, so there "
+            "is no target to be timed to. Choose another as --reference."
+        )
     intervals = {name: _interval(r.nested.report) for name, r in by_name.items()}
     order = sorted(by_name, key=lambda name: (intervals[name].estimate, name))
     best = by_name[order[0]]
@@ -168,7 +174,8 @@ def task_verdict(results: Sequence[SetResult], reference: str) -> TaskVerdict:
     adjusted = [float("nan"), *_holm(p_values)]
     standings = []
     for name, p_value in zip(order, adjusted, strict=True):
-        steps = by_name[name].steps_to(target)
+        # There is no cost below that of one update.
+        steps = np.maximum(by_name[name].steps_to(target), 1.0)
         median = float(np.median(steps))
         standings.append(
             Standing(
@@ -341,6 +348,9 @@ def _scores(
 def _score_interval(
     scores: np.ndarray, over: tuple[str, ...], seed: int
 ) -> stats.Interval:
+    if len(scores) < 2:
+        nan = float("nan")
+        return stats.Interval(float(stats.iqm(scores)), nan, nan, LEVEL)
     return stats.bootstrap(
         stats.iqm,
         scores,

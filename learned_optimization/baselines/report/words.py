@@ -121,7 +121,8 @@ def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]
     ]
     if unreached:
         said.append(
-            f"Seeds that never reach the target, the final loss of {found.reference}: "
+            f"Seeds that never reach the target, what at least half of the seeds of "
+            f"{found.reference} reach: "
             f"{_listed(unreached)}. Their times are censored, not left out."
         )
     if len(found.tasks) > 1 and math.isfinite(found.critical_difference):

@@ -50,9 +50,10 @@ def test_tuning_and_sensitivity(result):
 
 def test_times(result):
     assert result.seconds_per_step == pytest.approx(2.002 / 1001)
-    end = result.final_smoothed()
-    # The running mean lags behind a curve that falls.
-    assert (end > [0.5, 0.9, 0.7]).all()
+    # The running mean lags behind a curve that falls: the seeds of the best end at
+    # 0.5, 0.9 and 0.7, and their means a bit above. Half of three are two.
+    assert 0.7 < result.reached() < 0.72
+    assert np.isfinite(result.steps_to(result.reached())).sum() == 2
     assert np.isinf(result.steps_to(0.0)).all()
     steps = result.steps_to(1.0)
     raw = curves_to(TEST)[1]

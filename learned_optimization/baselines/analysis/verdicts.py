@@ -305,7 +305,13 @@ def _p_value(worse: SetResult, best: SetResult) -> float:
         return stats.paired_comparison(a, b, LEVEL).p_value
     if np.ptp(a) == np.ptp(b) == 0:
         return float("nan")
-    return float(scipy_stats.ttest_ind(a, b, equal_var=False).pvalue)
+    return float(
+        scipy_stats.ttest_ind_from_stats(
+            *(a.mean(), a.std(ddof=1), len(a)),
+            *(b.mean(), b.std(ddof=1), len(b)),
+            equal_var=False,
+        ).pvalue
+    )
 
 
 def _p_of_scores(best: np.ndarray, other: np.ndarray) -> float:

@@ -32,7 +32,7 @@ _WAITING = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Waiting for results</title></head>
+<title>Waiting for results</title><link rel="icon" href="data:,"></head>
 <body style="font: 1rem/1.5 system-ui, sans-serif; margin: 2rem">
 <main><h1>Waiting for the first whole set</h1><ul>{lines}</ul></main></body></html>
 """

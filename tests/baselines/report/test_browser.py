@@ -52,6 +52,7 @@ class Page:
 
     def __init__(self, browser, url, **options):
         self.context = browser.new_context(accept_downloads=True, **options)
+        self.context.set_default_timeout(15_000)
         self.page = self.context.new_page()
         self.complaints = []
         self.page.on("console", lambda m: self.complaints.append((m.type, m.text)))

@@ -174,8 +174,7 @@
     if ($("bands").checked)
       for (const [name, c] of curves) traces.push(...bands(name, c.bx, c.lo, c.hi));
     for (const [name, c] of curves)
-      traces.push(line(`${name}: ${task().sets[name].config}`, c.x, c.y, {
-        line: { color: colorOf(name), dash: dashOf(name), width: 2 } }));
+      traces.push(line(name, c.x, c.y, { name: `${name}: ${task().sets[name].config}` }));
     const logy = $("logy").checked;
     draw("curves", traces, layout("updates", `${split} loss`, {
       xaxis: { type: $("logx").checked ? "log" : "linear" },

@@ -14,6 +14,7 @@ from scipy import stats as scipy_stats
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.stats.bootstrap import Over
 from learned_optimization.errors import LoptError
 
 LEVEL = 0.95
@@ -223,7 +224,7 @@ def verdict(
     }
     means = {name: float(np.mean(s)) for name, s in scores.items()}
     iqms = {name: _score_interval(s, ("runs",), seed) for name, s in scores.items()}
-    many = len(tasks) > 1
+    many = len(results) > 1
     # One task has one order, that of its losses.
     order = (
         sorted(names, key=lambda name: (-iqms[name].estimate, -means[name], name))
@@ -248,8 +249,8 @@ def verdict(
             else None,
             median=float(stats.median(scores[name])),
             optimality_gap=float(stats.optimality_gap(scores[name])),
-            improvement=stats.probability_of_improvement(
-                scores[name], scores[reference]
+            improvement=float(
+                stats.probability_of_improvement(scores[name], scores[reference])
             ),
             mean_rank=float(ranks[i]),
             profile_score=float(profile_scores[i]),
@@ -352,7 +353,7 @@ def _scores(
 
 
 def _score_interval(
-    scores: np.ndarray, over: tuple[str, ...], seed: int
+    scores: np.ndarray, over: Sequence[Over], seed: int
 ) -> stats.Interval:
     if len(scores) < 2:
         nan = float("nan")

@@ -16,12 +16,14 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
+import jinja2
+from plotly.offline import get_plotlyjs
+
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.verdicts import LEVEL, MAX_RATIO, Verdict
 from learned_optimization.baselines.report import words
 from learned_optimization.baselines.report.content import content
 from learned_optimization.baselines.report.rows import overall_rows, task_rows
-from learned_optimization.errors import LoptError
 
 _PARTS = files("learned_optimization.baselines.report") / "page"
 
@@ -46,24 +48,19 @@ def render(
       downloads: files that the page offers: name to text.
       live: whether the page looks now and then whether there is a newer one.
       progress: sentences on what is still being trained.
-
-    Raises:
-      LoptError: if plotly or jinja2 is not installed.
     """
-    try:
-        import jinja2
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise LoptError(
-            f"the report needs {error.name}: pip install 'optimizer-baselines[report]'."
-        ) from None
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "share": _share, "whole": _whole}
+    environment.filters |= {
+        "number": _number,
+        "share": _share,
+        "whole": _whole,
+        "p": _p_value,
+    }
     data = {**content(results, found), "downloads": dict(downloads)}
     return environment.from_string(_part("report.html.j2")).render(
         title=title,
@@ -126,6 +123,10 @@ def _where(results: Sequence[Sequence[SetResult]]) -> list[dict[str, Any]]:
 
 def _number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "n/a"
+
+
+def _p_value(value: float) -> str:
+    return "<0.001" if value < 0.001 else _number(value, 3)
 
 
 def _share(value: float) -> str:

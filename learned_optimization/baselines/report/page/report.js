@@ -25,7 +25,7 @@
   // A click on a column's name sorts by it; numbers by value, "never" and n/a last.
   const valueOf = (row, column) => {
     const text = row.cells[column].textContent.trim();
-    const found = parseFloat(text.replaceAll(",", ""));
+    const found = parseFloat(text.replace("<", "").replaceAll(",", ""));
     return Number.isNaN(found) ? text : found;
   };
   const compare = (a, b) =>
@@ -204,7 +204,8 @@
     const traces = [], ends = [], starts = [];
     for (const name of shown()) {
       const t = task().sets[name].tuning;
-      if ($("bands").checked) traces.push(...bands(name, t.k, t.low, t.high));
+      // So wide are these bands that more of them would hide the lines.
+      if ($("bands").checked && shown().length <= 3) traces.push(...bands(name, t.k, t.low, t.high));
       traces.push(line(name, t.k, t.loss, { mode: t.k.length > 1 ? "lines" : "markers" }));
       const known = t.loss.filter((v) => v !== null);
       if (known.length) { ends.push(known[known.length - 1]); starts.push(known[0]); }

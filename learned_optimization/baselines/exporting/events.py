@@ -86,8 +86,8 @@ def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
         for split in ALL_SPLITS
         for key, name in archive.metrics(split).items()
     }
-    keys = ["opt_name", "seed", "timing/run_seconds_per_trial"]
-    data = archive.read([*keys, "eval/xs", "train/xs", "train/loss", *tags])
+    optional = ["seed", "timing/run_seconds_per_trial", "train/xs", "train/loss"]
+    data = archive.read("opt_name", "eval/xs", *tags, optional=optional)
     started = filesystem.info(archive.path).modified
     num_configs, num_seeds = data["opt_name"].shape
     configs = range(num_configs) if only is None else [only]

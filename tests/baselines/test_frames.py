@@ -194,6 +194,15 @@ def test_what_is_refused(written):
         to_frame(TASK, ["AdamLR_1000_R5"])
 
 
+@pytest.mark.parametrize(("key", "curves"), [("opt_name", False), ("eval/xs", True)])
+def test_an_archive_that_lacks_a_key(key, curves):
+    held = published()
+    del held[key]
+    utils.write_archive(TASK, "Old", held)
+    with pytest.raises(ResultError, match=f"key '{key}': there is no such key"):
+        to_frame(TASK, "Old", curves=curves)
+
+
 @pytest.mark.parametrize("library", frames.LIBRARIES)
 def test_a_library_that_is_not_installed(written, monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)

@@ -38,9 +38,14 @@ class Archive:
     optimizer: str | None
     hparams: Mapping[str, Mapping[str, Any]]
 
-    def read(self, keys: Iterable[str]) -> Result:
-        """Those of some keys that it holds, `[num_configs, num_seeds, ...]`."""
-        return read_archive(self.path, [key for key in keys if key in self.keys])
+    def read(self, *keys: str, optional: Iterable[str] = ()) -> Result:
+        """Reads keys, and those of the optional ones that it holds.
+
+        Raises:
+          ResultError: if it cannot be read, or lacks one of `keys`.
+        """
+        there = [key for key in optional if key in self.keys]
+        return read_archive(self.path, [*keys, *there])
 
     def metrics(self, split: str) -> dict[str, str]:
         """Keys of what was evaluated on a split, and names: losses, then the rest."""

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import numpy as np
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboard.plugins.hparams import summary_v2 as hparams_plugin
 from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -86,8 +86,8 @@ def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
         for split in ALL_SPLITS
         for key, name in archive.metrics(split).items()
     }
-    keys = ["opt_name", "seed", "timing/run_seconds_per_trial"]
-    data = archive.read([*keys, "eval/xs", "train/xs", "train/loss", *tags])
+    optional = ["seed", "timing/run_seconds_per_trial", "train/xs", "train/loss"]
+    data = archive.read("opt_name", "eval/xs", *tags, optional=optional)
     started = filesystem.info(archive.path).modified
     num_configs, num_seeds = data["opt_name"].shape
     configs = range(num_configs) if only is None else [only]
@@ -117,7 +117,7 @@ def _check_is_folder_name(path: str, opt_name: str) -> None:
         raise DamagedFileError(path, f"{opt_name!r} is no name", key="opt_name")
 
 
-def _write(file: IO[bytes], events: Iterator[Event]) -> None:
+def _write(file: IO[bytes], events: Iterator[Any]) -> None:
     writer = RecordWriter(file)
     for event in events:
         writer.write(event.SerializeToString())
@@ -125,7 +125,7 @@ def _write(file: IO[bytes], events: Iterator[Event]) -> None:
 
 def _events(
     trial: Result, tags: dict[str, str], started: float, hparams: dict[str, Any]
-) -> Iterator[Event]:
+) -> Iterator[Any]:
     yield Event(wall_time=started, file_version="brain.Event:2")
     # Its own hash of these groups the seeds of a configuration.
     described = {k: v if _is_plain(v) else str(v) for k, v in hparams.items()}

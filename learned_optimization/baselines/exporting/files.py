@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from collections.abc import Callable
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
+import pyarrow.compute
 import pyarrow.parquet
 
 from learned_optimization import filesystem
 from learned_optimization.errors import UnknownNameError
 
 _ROWS_AT_ONCE = 10_000
+
+# Its functions are made as it is imported, which type checkers do not see.
+pc: Any = pyarrow.compute
 
 
 def write_table(table: pa.Table, path: str | os.PathLike, kind: str) -> None:
@@ -25,7 +29,7 @@ def write_table(table: pa.Table, path: str | os.PathLike, kind: str) -> None:
       table: any table of `to_frame`.
       path: local path or URL; what is there is replaced.
       kind: `parquet` (with every type, readable by all libraries), `csv` (nulls
-        are empty, others `nan` and `inf`) or `json` (a list of objects, one a row
+        are empty, others `NaN` and `inf`) or `json` (a list of objects, one a row
         and line; JSON has no NaN or infinity: they are null).
 
     Raises:
@@ -42,7 +46,20 @@ def _write_parquet(table: pa.Table, file: IO[bytes]) -> None:
 
 
 def _write_csv(table: pa.Table, file: IO[bytes]) -> None:
-    pyarrow.csv.write_csv(_plain(table), file)
+    text = io.TextIOWrapper(file, "utf-8", newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(table.column_names)
+    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        rows.writerows(zip(*map(_cells, batch.columns), strict=True))
+    text.detach()
+
+
+def _cells(column: pa.Array) -> list[str | None]:
+    text = column.cast(pa.string())
+    if pa.types.is_floating(column.type):
+        # As polars and pandas both know it for a number.
+        text = pc.if_else(pc.is_nan(column), "NaN", text)
+    return text.to_pylist()
 
 
 def _write_json(table: pa.Table, file: IO[bytes]) -> None:

@@ -59,7 +59,7 @@ def _trials(
 ) -> pa.Table:
     columns = _which(archive, types)
     count = len(columns["task"])
-    data = archive.read(_KEYS)
+    data = archive.read(optional=_KEYS)
     if "versions" in data:
         data["versions"] = np.char.replace(data["versions"], "\n", " ")
     if "status" not in data or "diverged_from" not in data:
@@ -67,14 +67,14 @@ def _trials(
     columns |= _stored(data, _BEFORE_LOSSES, count)
     for split in splits:
         of_split = archive.metrics(split)
-        for key, values in archive.read(of_split).items():
+        for key, values in archive.read(*of_split).items():
             columns[f"{split}/{of_split[key]}"] = _doubles(values[..., -1])
     return pa.table(columns | _stored(data, _AFTER_LOSSES, count))
 
 
 def _which(archive: Archive, types: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:
     """The columns that say which trial a row is of."""
-    data = archive.read(["opt_name", "seed"])
+    data = archive.read("opt_name", optional=["seed"])
     shape = data["opt_name"].shape
     count = data["opt_name"].size
     opt_names = [str(name) for name in data["opt_name"].reshape(-1)]
@@ -96,7 +96,7 @@ def _which(archive: Archive, types: Mapping[str, pa.DataType]) -> dict[str, pa.A
 
 def _curves(archive: Archive, split: str, trials: pa.Table) -> pa.Table:
     of_split = archive.metrics(split)
-    data = archive.read(["eval/xs", *of_split])
+    data = archive.read("eval/xs", *of_split)
     num_evals = data["eval/xs"].shape[-1]
     table = trials.take(pa.array(np.repeat(np.arange(trials.num_rows), num_evals)))
     one_split = pa.DictionaryArray.from_arrays(
@@ -112,7 +112,7 @@ def _curves(archive: Archive, split: str, trials: pa.Table) -> pa.Table:
 
 def _endings(archive: Archive) -> Result:
     """How trials ended, where the archive says so only by their losses."""
-    data = archive.read(["train/loss"])
+    data = archive.read(optional=["train/loss"])
     if "train/loss" not in data:
         return {}
     steps = np.apply_along_axis(diverged_from, -1, data["train/loss"])

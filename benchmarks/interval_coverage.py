@@ -37,7 +37,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from learned_optimization.baselines import stats
-from learned_optimization.baselines.stats.bootstrap import (
+from learned_optimization.baselines.stats.resampling import (
     Over,
     Statistic,
     resampled_statistics,

@@ -13,12 +13,6 @@ from learned_optimization.baselines.stats.aggregates import (
     median,
     optimality_gap,
 )
-from learned_optimization.baselines.stats.bootstrap import (
-    Band,
-    Interval,
-    bootstrap,
-    bootstrap_band,
-)
 from learned_optimization.baselines.stats.pairs import (
     PairedComparison,
     holm,
@@ -30,6 +24,12 @@ from learned_optimization.baselines.stats.ranks import (
     critical_difference,
     friedman_p,
     mean_ranks,
+)
+from learned_optimization.baselines.stats.resampling import (
+    Band,
+    Interval,
+    bootstrap,
+    bootstrap_band,
 )
 from learned_optimization.baselines.stats.selection import (
     NestedSelection,

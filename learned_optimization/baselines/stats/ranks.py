@@ -39,7 +39,7 @@ def friedman_p(losses: ArrayLike) -> float:
     conservative, for few tasks (below about 10).
 
     Args:
-      losses: `[methods, tasks]`, of at least 3 methods and 2 tasks; `+inf` is the
+      losses: `[methods, tasks]`, of at least 2 methods and 2 tasks; `+inf` is the
         worst.
 
     Returns:
@@ -50,7 +50,7 @@ def friedman_p(losses: ArrayLike) -> float:
     """
     losses = checked_array("losses", losses, "[methods, tasks]", infinities="+")
     num_methods, num_tasks = losses.shape
-    check_at_least("number of methods", num_methods, 3)
+    check_at_least("number of methods", num_methods, 2)
     check_at_least("number of tasks", num_tasks, 2)
     ranks = scipy_stats.rankdata(losses, axis=0)
     # Taken from the ranks themselves, the variance within tasks is right under ties.

@@ -25,14 +25,21 @@ def test_friedman_is_scipys(shape, decimals):
     assert stats.friedman_p(losses) == pytest.approx(expected)
 
 
+def test_friedman_of_two_methods_is_the_sign_test():
+    # Seven wins of nine: (7 - 2)^2 / 9, chi-squared with one degree of freedom.
+    losses = np.array([[0.0] * 9, [1.0] * 7 + [-1.0] * 2])
+    expected = scipy_stats.chi2.sf(25 / 9, 1)
+    assert stats.friedman_p(losses) == pytest.approx(expected)
+
+
 def test_friedman_of_methods_that_all_tie():
     assert stats.friedman_p(np.ones((3, 4))) == 1
     assert stats.friedman_p(np.full((3, 4), INF)) == 1
 
 
 def test_friedman_needs_methods_and_tasks():
-    with pytest.raises(LoptError, match=r"number of methods .* at least 3, got 2"):
-        stats.friedman_p(np.ones((2, 4)))
+    with pytest.raises(LoptError, match=r"number of methods .* at least 2, got 1"):
+        stats.friedman_p(np.ones((1, 4)))
     with pytest.raises(LoptError, match=r"number of tasks .* at least 2, got 1"):
         stats.friedman_p(np.ones((3, 1)))
 

@@ -13,7 +13,7 @@ import pytest
 
 from learned_optimization.baselines import stats
 
-REPS, FEWER_REPS = 20_000, 2_000
+REPS, FEWER_REPS = 10_000, 2_000
 TAUS = np.linspace(-1, 3, 41)
 REQUIREMENTS = ("rliable==1.2.0", "pandas<3")
 

@@ -22,7 +22,8 @@ __all__ = ["Curves", "load_curves", "plot_tasks_and_sets", "smooth"]
 
 # Okabe & Ito's palette, safe for the colour-blind, less its yellow (too light
 # on white) and with black last.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Colours of the sets of a figure, in their order."""
 _LINE_STYLES = ("-", "--", ":", "-.")
 
 
@@ -116,8 +117,8 @@ def plot_tasks_and_sets(
             len(losses)
         )
         style = {
-            "color": _pick(colors, name, i, _COLORS[i % len(_COLORS)]),
-            "linestyle": _LINE_STYLES[i // len(_COLORS) % len(_LINE_STYLES)],
+            "color": _pick(colors, name, i, COLORS[i % len(COLORS)]),
+            "linestyle": _LINE_STYLES[i // len(COLORS) % len(_LINE_STYLES)],
         }
         label = _pick(labels, name, i, _label(name, best))
         [line] = ax.plot(curves.xs, mean, label=label, linewidth=1.6, **style)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,7 +136,7 @@ def test_the_same_archives_give_the_same_bytes(tasks, tmp_path):
     build(tasks[1:], paths[1])
     build(tasks[:1], paths[1])
     for of in (str, info_path):
-        first, second = (open(of(str(path)), "rb").read() for path in paths)
+        first, second = (Path(of(str(path))).read_bytes() for path in paths)
         assert first == second
 
 
@@ -252,3 +254,38 @@ def test_file_without_its_information(tasks, tmp_path):
     np.testing.assert_array_equal(
         found["First"].losses, load(tmp_path / "mine.json")["First"].losses
     )
+
+
+PACKAGED_TASK = "ImageMLP_FashionMnist8_Relu32"
+
+
+def test_packaged_file():
+    [path] = normalizers.PACKAGED.glob("speedup_over_adam_10000.json")
+    assert path.stat().st_size + Path(info_path(str(path))).stat().st_size < 100_000
+    found = normalizers.speedup_over_adam_10000_normalizer_map()
+    assert list(found) == [PACKAGED_TASK]
+    to_steps = found[PACKAGED_TASK]
+    assert to_steps.horizon == 10_000.0
+    # Ten classes, and initial logits that are small but not zero.
+    assert to_steps.losses[0] == pytest.approx(np.log(10), rel=0.15)
+    fewest, most = to_steps.interval(0.6)
+    assert 0 < fewest < most < 10_000
+    provenance = read_entries(str(path))[PACKAGED_TASK].provenance
+    [archive] = provenance["archives"].values()
+    assert archive["seed"] == [0, 1, 2, 3, 4]
+    assert archive["synthetic_data"] == [False]
+    assert any("jax==" in lines for lines in archive["versions"])
+
+
+@pytest.mark.exhaustive
+def test_packaged_file_is_built_again(tmp_path, monkeypatch):
+    path = normalizers.PACKAGED / "speedup_over_adam_10000.json"
+    packaged = normalizers.find(path)[PACKAGED_TASK]
+    commands = read_entries(str(path))[PACKAGED_TASK].provenance["commands"]
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        subprocess.run(command.split(), check=True)
+    again = normalizers.find(str(tmp_path / path.name))[PACKAGED_TASK]
+    np.testing.assert_array_equal(again.steps, packaged.steps)
+    # Other processors round otherwise, and 10,000 steps make the most of it.
+    np.testing.assert_allclose(again.losses, packaged.losses, rtol=0.02)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from learned_optimization.baselines.baseline_envelope import BaselineCurve
+from learned_optimization.baselines.baseline_envelope import Band, BaselineCurve
 from learned_optimization.errors import LoptError, UnknownNameError
 
 NonFinite = Literal["zero", "nan"]
@@ -55,6 +55,11 @@ class Normalizer:
     def losses(self) -> np.ndarray:
         """Losses of the curve, float64 `[points]`, never rising."""
         return self.curve.losses
+
+    @property
+    def band(self) -> Band | None:
+        """Losses of the curve with other seeds; None if they are not known."""
+        return self.curve.band
 
     @property
     def horizon(self) -> float:
@@ -110,8 +115,7 @@ class Normalizer:
         Raises:
           LoptError: if nothing is known of other seeds.
         """
-        band = self.curve.band
-        if band is None:
+        if (band := self.band) is None:
             raise LoptError(
                 f"the normalizer of {self.task} has no band: its file has none of our "
                 "information beside it, or the baseline has one seed. `lopt normalize "

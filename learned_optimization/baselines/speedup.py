@@ -88,7 +88,7 @@ def speedup_of_set(
     later = curves.xs > 0
     losses = ema(curves.losses[split][best.index])[:, later]
     mean = losses.mean(axis=0)
-    has_band = normalizer.curve.band is not None
+    has_band = normalizer.band is not None
     low, high = normalizer.interval(mean) if has_band else (None, None)
     return Speedup(
         hparam_set=hparam_set,

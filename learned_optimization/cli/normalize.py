@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from learned_optimization.cli.plot import Select, check_output
+from learned_optimization.cli.plot import Select, check_output, save
 
 if TYPE_CHECKING:
     from learned_optimization.baselines.normalizer import Normalizer
@@ -86,9 +86,9 @@ def apply(
     speedups = [speedup_of_set(to_steps, name, split, select) for name in sets]
     for speedup in speedups:
         _print_speedup(speedup)
-    if to_steps.curve.band is not None:
+    if to_steps.band is not None:
         typer.echo(
-            f"in brackets: {to_steps.curve.band.level:.0%} band of other seeds of the "
+            f"in brackets: {to_steps.band.level:.0%} band of other seeds of the "
             "baseline"
         )
     if any(s.is_censored.any() or s.censored_share.any() for s in speedups):
@@ -151,16 +151,11 @@ def _draw(speedups: list[Speedup], output: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    from learned_optimization import filesystem
     from learned_optimization.baselines.speedup_figure import plot_speedup
 
-    figure = plot_speedup(speedups).get_figure(root=True)
-    assert figure is not None
-    filesystem.write_whole(
-        output.absolute(),
-        lambda file: figure.savefig(file, dpi=150, format=output.suffix[1:]),
-    )
-    plt.close(figure)
+    figure, ax = plt.subplots(figsize=(7.0, 6.0), layout="constrained")
+    plot_speedup(speedups, ax)
+    save(figure, output)
     typer.echo(f"figure: {output}")
 
 
@@ -176,11 +171,12 @@ def show(
 
     path = normalizers.find_file(normalizer)
     found = normalizers.find(path)
+    chosen = None if task is None else found[task]
     typer.echo(os.path.relpath(path) if os.path.exists(path) else path)
-    if task is None:
+    if chosen is None:
         _print_tasks(path)
     else:
-        _print_curve(found[task])
+        _print_curve(chosen)
 
 
 def _print_tasks(path: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from learned_optimization.cli.options import (
     TaskName,
     chosen_sets,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Output = Annotated[
     Path, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf.")
@@ -71,7 +74,6 @@ def draw(task: str, sets: list[str], output: Path, **options: Any) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    from learned_optimization import filesystem
     from learned_optimization.baselines import vis
     from learned_optimization.cli.tables import print_best_of_sets
 
@@ -80,10 +82,19 @@ def draw(task: str, sets: list[str], output: Path, **options: Any) -> None:
     height = max(5.0, 0.5 + 0.18 * len(sets))
     fig, ax = plt.subplots(figsize=(10.0, height), layout="constrained")
     vis.plot_tasks_and_sets(task, sets, ax=ax, **options)
-    filesystem.write_whole(
-        output.absolute(),
-        lambda file: fig.savefig(file, dpi=150, format=output.suffix[1:]),
-    )
-    plt.close(fig)
+    save(fig, output)
     print_best_of_sets(task, sets, select=options.get("select", "outer_valid"))
     typer.echo(f"figure: {output}")
+
+
+def save(figure: Figure, output: Path) -> None:
+    """Writes a figure whole, and closes it."""
+    import matplotlib.pyplot as plt
+
+    from learned_optimization import filesystem
+
+    filesystem.write_whole(
+        output.absolute(),
+        lambda file: figure.savefig(file, dpi=150, format=output.suffix[1:]),
+    )
+    plt.close(figure)

@@ -24,6 +24,7 @@ class Speedup:
       hparam_set: the set.
       normalizer: what maps its losses.
       opt_name: its best configuration.
+      select: split whose final loss selected it.
       split: split whose loss was mapped.
       xs: int64 `[evals]`, own steps, from the first evaluation after step 0.
       steps: float `[evals]`, steps of the baseline for the same loss; the horizon
@@ -38,6 +39,7 @@ class Speedup:
     hparam_set: str
     normalizer: Normalizer
     opt_name: str
+    select: str
     split: str
     xs: np.ndarray
     steps: np.ndarray
@@ -56,14 +58,14 @@ def speedup_of_set(
     normalizer: Normalizer,
     hparam_set: str,
     split: str = "train",
-    select: str = "outer_valid",
+    select: str = "train",
 ) -> Speedup:
     """Maps the curve of a set's best configuration to steps of the baseline.
 
     Its losses are treated as the baseline's were: mean over seeds, then the same
-    average over evaluations. On `train`, whose loss the baseline's curve is made of,
-    like is compared with like; on another split the difference between the splits
-    counts as slowness.
+    average over evaluations. On `train`, whose loss the baseline's curve is made of
+    and tuned for, like is compared with like. On another split the difference between
+    the splits counts as slowness, and so does a selection by another split.
 
     The band is of the baseline's seeds alone; those of the set are its own to vary.
 
@@ -94,6 +96,7 @@ def speedup_of_set(
         hparam_set=hparam_set,
         normalizer=normalizer,
         opt_name=best.opt_name,
+        select=select,
         split=split,
         xs=curves.xs[later],
         steps=np.asarray(normalizer(mean)),

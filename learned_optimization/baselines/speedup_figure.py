@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ from learned_optimization.baselines.speedup import Speedup
 from learned_optimization.baselines.vis import COLORS
 from learned_optimization.errors import LoptError
 
-_FACTORS = (0.1, 10.0)
+_FACTORS = {10.0: "10 times as fast", 0.1: "10 times as slow"}
 
 
 def plot_speedup(speedups: Sequence[Speedup], ax: Axes | None = None) -> Axes:
@@ -55,6 +56,9 @@ def plot_speedup(speedups: Sequence[Speedup], ax: Axes | None = None) -> Axes:
     )
     for speedup, color in zip(speedups, _cycle(len(speedups)), strict=True):
         _draw(ax, speedup, color)
+    if any(speedup.is_censored.any() for speedup in speedups):
+        label = "at least this: the baseline never got as low"
+        ax.plot([], [], color="0.35", linestyle="none", marker="^", label=label)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(start, end)
@@ -77,8 +81,21 @@ def _cycle(count: int) -> list[str]:
 def _draw_diagonals(ax: Axes, start: float, end: float) -> None:
     ends = np.array([start, end])
     ax.plot(ends, ends, color="0.35", linewidth=1.0, label="as fast as the baseline")
-    for factor in _FACTORS:
+    for factor, text in _FACTORS.items():
         ax.plot(ends, factor * ends, color="0.75", linewidth=0.8, linestyle="--")
+        # Where the line is within the axes, on either side of the diagonal.
+        x = start * 2.0 if factor > 1.0 else end / 8.0
+        ax.text(
+            x,
+            factor * x,
+            text,
+            fontsize=8,
+            color="0.35",
+            rotation=math.degrees(math.atan(factor)),
+            rotation_mode="anchor",
+            transform_rotates_text=True,
+            verticalalignment="bottom",
+        )
 
 
 def _draw(ax: Axes, speedup: Speedup, color: str) -> None:
@@ -100,7 +117,7 @@ def _draw(ax: Axes, speedup: Speedup, color: str) -> None:
         )
     censored = speedup.is_censored
     if censored.any():
-        at_most = max(1, int(censored.sum()) // 12)
+        every = max(1, int(censored.sum()) // 12)
         ax.plot(
             speedup.xs[censored],
             shown[censored],
@@ -108,6 +125,5 @@ def _draw(ax: Axes, speedup: Speedup, color: str) -> None:
             linestyle="none",
             marker="^",
             markersize=5,
-            markevery=at_most,
-            label="at least this: the baseline never got as low",
+            markevery=every,
         )

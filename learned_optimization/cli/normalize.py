@@ -70,7 +70,7 @@ def apply(
     split: Annotated[
         str, typer.Option(help="Split whose loss is mapped; the baseline's is train.")
     ] = "train",
-    select: Select = "outer_valid",
+    select: Select = "train",
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="A figure: .png, .svg or .pdf."),
@@ -103,7 +103,10 @@ def _print_speedup(speedup: Speedup) -> None:
 
     from learned_optimization.cli.tables import console
 
-    title = f"{speedup.hparam_set}: {speedup.opt_name}, {speedup.split} loss"
+    title = (
+        f"{speedup.hparam_set}: {speedup.opt_name}, {speedup.split} loss "
+        f"(best by final {speedup.select} loss)"
+    )
     table = Table(title=title, title_justify="left")
     for column in ("own steps", "baseline's steps", "speed-up", "seeds censored"):
         table.add_column(column, justify="right", no_wrap=True)

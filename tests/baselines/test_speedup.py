@@ -46,7 +46,8 @@ def test_baseline_is_as_fast_as_itself(baseline):
 
 
 def test_twice_as_fast(baseline):
-    write_losses("T", "Faster", with_seeds([straight(0.04)], SPREAD))
+    # Its seeds are 2.5 evaluations apart.
+    write_losses("T", "Faster", with_seeds([straight(0.04)], [-0.1, 0.0, 0.1]))
     speedup = speedup_of_set(baseline, "Faster")
     # The average of a straight line is late by d / (1 - d) = 19 evaluations in the
     # end: after i evaluations it is where the baseline is at j, j - 19 = 2 (i - 19).
@@ -79,6 +80,7 @@ def test_split_and_selection(baseline):
     test = with_seeds([straight(0.005), straight(0.02)], SPREAD)
     write_losses("T", "S", losses, test=test)
     assert speedup_of_set(baseline, "S").opt_name == "S_lr1"
+    assert speedup_of_set(baseline, "S", select="test").opt_name == "S_lr2"
     speedup = speedup_of_set(baseline, "S", split="test", select="test")
     assert speedup.opt_name == "S_lr2"
     np.testing.assert_allclose(speedup.ratio(speedup.steps), 1.0, rtol=1e-3)
@@ -113,8 +115,14 @@ def test_figure(baseline):
     np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
     drawn = np.asarray(by_label["Faster: Faster_lr1"].get_ydata())
     np.testing.assert_array_equal(np.isnan(drawn), speedups[0].is_censored)
-    censored = by_label["at least this: the baseline never got as low"]
-    np.testing.assert_array_equal(np.asarray(censored.get_ydata()), 1000.0)
+    assert "at least this: the baseline never got as low" in by_label
+    [censored] = [
+        line for line in ax.lines if line.get_marker() == "^" and len(line.get_xdata())
+    ]
+    np.testing.assert_array_equal(
+        censored.get_xdata(), speedups[0].xs[speedups[0].is_censored]
+    )
+    np.testing.assert_array_equal(censored.get_ydata(), 1000.0)
     assert np.isnan(by_label["Rising: Rising_lr1"].get_ydata()).all()
     assert len(ax.collections) == 3
     assert ax.get_legend() is not None

@@ -52,7 +52,9 @@ def test_apply(mine, tmp_path):
     )
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == "Faster: Faster_lr1, train loss"
+    assert lines[0].strip() == (
+        "Faster: Faster_lr1, train loss (best by final train loss)"
+    )
     rows = [cells(line) for line in lines if line.startswith("│")]
     # At 500 steps its average is where the baseline's is 19 evaluations short of
     # twice as far; at 1,000 the baseline never was.

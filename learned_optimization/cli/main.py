@@ -15,6 +15,7 @@ from learned_optimization.cli import (
     data,
     export,
     lists,
+    normalize,
     plan,
     plot,
     quickstart,
@@ -50,6 +51,7 @@ app.command("tasks")(lists.tasks)
 app.command("sets")(lists.sets)
 app.command("optimizers")(lists.optimizers)
 app.add_typer(data.app, name="data")
+app.add_typer(normalize.app, name="normalize")
 
 
 def _print_version(wanted: bool) -> None:

@@ -141,14 +141,18 @@ def _save(figure: Callable[[], Figure], output: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
+    check_output(output)
+    save(figure(), output)
+
+
+def save(figure: Figure, output: Path) -> None:
+    """Writes a figure whole, and closes it."""
     from matplotlib import pyplot as plt
 
     from learned_optimization import filesystem
 
-    check_output(output)
-    fig = figure()
     filesystem.write_whole(
         output.absolute(),
-        lambda file: fig.savefig(file, dpi=150, format=output.suffix[1:]),
+        lambda file: figure.savefig(file, dpi=150, format=output.suffix[1:]),
     )
-    plt.close(fig)
+    plt.close(figure)

@@ -11,6 +11,7 @@ import typer
 
 from learned_optimization.cli.options import (
     Imports,
+    Names,
     SetFiles,
     split_tasks_and_sets,
 )
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 Output = Annotated[
     Path, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf.")
+]
+Select = Annotated[
+    str, typer.Option(help="Split whose final loss selects the best configuration.")
 ]
 
 
@@ -34,10 +38,7 @@ class Kind(StrEnum):
 
 
 def plot(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="TASK... SET...", help="Tasks and sets, in any order."),
-    ] = None,
+    names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
     output: Output = Path("comparison.png"),
@@ -51,10 +52,7 @@ def plot(
     split: Annotated[
         str, typer.Option(help="Split whose loss is drawn: train, outer_valid or test.")
     ] = "test",
-    select: Annotated[
-        str,
-        typer.Option(help="Split whose final loss selects the best configuration."),
-    ] = "outer_valid",
+    select: Select = "outer_valid",
     ema: Annotated[float, typer.Option(help="Smoothing per evaluation.")] = 0.9,
 ) -> None:
     """Plot archived sets: by default the best configuration of each over training."""

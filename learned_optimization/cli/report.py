@@ -8,15 +8,12 @@ import typer
 
 from learned_optimization.cli.options import (
     Imports,
+    Names,
     SetFiles,
     split_tasks_and_sets,
 )
 from learned_optimization.errors import LoptError
 
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="TASK... SET...", help="Tasks and sets, in any order."),
-]
 Split = Annotated[
     str, typer.Option(help="Split that is reported: train, outer_valid or test.")
 ]

@@ -14,7 +14,6 @@ from scipy import stats as scipy_stats
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.stats.bootstrap import Over
 from learned_optimization.errors import LoptError
 
 LEVEL = 0.95
@@ -353,7 +352,7 @@ def _scores(
 
 
 def _score_interval(
-    scores: np.ndarray, over: Sequence[Over], seed: int
+    scores: np.ndarray, over: Sequence[stats.Over], seed: int
 ) -> stats.Interval:
     if len(scores) < 2:
         nan = float("nan")

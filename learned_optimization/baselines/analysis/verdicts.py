@@ -10,19 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats as scipy_stats
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.significance import (
+    LEVEL,
+    holm_of_known,
+    mean_interval,
+    p_value,
+    p_value_of_scores,
+    score_interval,
+)
 from learned_optimization.errors import LoptError
-
-LEVEL = 0.95
-"""Confidence of every interval."""
 
 MAX_RATIO = 4.0
 """Profiles reach to four times the cost of the fastest, as AlgoPerf's."""
-
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,13 +169,13 @@ def task_verdict(results: Sequence[SetResult], reference: str) -> TaskVerdict:
             f"the reference {reference} diverged on {results[0].task_name}, so there "
             "is no target to be timed to. Choose another as --reference."
         )
-    intervals = {name: _interval(r.nested.report) for name, r in by_name.items()}
+    intervals = {name: mean_interval(r.nested.report) for name, r in by_name.items()}
     order = sorted(by_name, key=lambda name: (intervals[name].estimate, name))
     best = by_name[order[0]]
-    p_values = [_p_value(by_name[name], best) for name in order[1:]]
-    adjusted = [float("nan"), *_holm(p_values)]
+    p_values = [p_value(by_name[name], best) for name in order[1:]]
+    adjusted = [float("nan"), *holm_of_known(p_values)]
     standings = []
-    for name, p_value in zip(order, adjusted, strict=True):
+    for name, adjusted_p in zip(order, adjusted, strict=True):
         # There is no cost below that of one update.
         steps = np.maximum(by_name[name].steps_to(target), 1.0)
         median = float(np.median(steps))
@@ -181,7 +183,7 @@ def task_verdict(results: Sequence[SetResult], reference: str) -> TaskVerdict:
             Standing(
                 set_name=name,
                 loss=intervals[name],
-                p_value=p_value,
+                p_value=adjusted_p,
                 steps=median,
                 seconds=median * by_name[name].seconds_per_step,
                 censored=float(np.isinf(steps).mean()),
@@ -222,7 +224,7 @@ def verdict(
         for i, name in enumerate(names)
     }
     means = {name: float(np.mean(s)) for name, s in scores.items()}
-    iqms = {name: _score_interval(s, ("runs",), seed) for name, s in scores.items()}
+    iqms = {name: score_interval(s, ("runs",), seed) for name, s in scores.items()}
     many = len(results) > 1
     # One task has one order, that of its losses.
     order = (
@@ -237,13 +239,13 @@ def verdict(
     ratios = stats.performance_ratios(steps)
     profile_scores = stats.integrated_profile(ratios, MAX_RATIO)
     ranks = stats.mean_ranks(losses)
-    p_values = [_p_of_scores(scores[order[0]], scores[name]) for name in order[1:]]
-    adjusted = [float("nan"), *_holm(p_values)]
+    p_values = [p_value_of_scores(scores[order[0]], scores[name]) for name in order[1:]]
+    adjusted = [float("nan"), *holm_of_known(p_values)]
     overall = tuple(
         Overall(
             set_name=name,
             score=iqms[name],
-            score_over_tasks=_score_interval(scores[name], ("runs", "tasks"), seed)
+            score_over_tasks=score_interval(scores[name], ("runs", "tasks"), seed)
             if many
             else None,
             median=float(stats.median(scores[name])),
@@ -276,60 +278,6 @@ def _of(task: TaskVerdict, set_name: str) -> Standing:
     return next(s for s in task.standings if s.set_name == set_name)
 
 
-def _interval(losses: np.ndarray) -> stats.Interval:
-    """Student's interval of a mean over seeds."""
-    mean, count = float(losses.mean()), len(losses)
-    if count < 2 or not np.isfinite(losses).all():
-        return stats.Interval(mean, float("nan"), float("nan"), LEVEL)
-    half = float(
-        scipy_stats.t.ppf((1 + LEVEL) / 2, count - 1)
-        * losses.std(ddof=1)
-        / np.sqrt(count)
-    )
-    return stats.Interval(mean, mean - half, mean + half, LEVEL)
-
-
-def _p_value(worse: SetResult, best: SetResult) -> float:
-    """Of the difference in nested loss: paired where the seeds are the same."""
-    a, b = worse.nested.report, best.nested.report
-    if not np.isfinite(a).all():
-        return 0.0 if np.isfinite(b).all() else float("nan")
-    if min(len(a), len(b)) < 2 or not np.isfinite(b).all():
-        return float("nan")
-    shared = (
-        worse.seeds is not None
-        and best.seeds is not None
-        and np.array_equal(worse.seeds, best.seeds)
-    )
-    if shared:
-        return stats.paired_comparison(a, b, LEVEL).p_value
-    if np.ptp(a) == np.ptp(b) == 0:
-        return float("nan")
-    return float(
-        scipy_stats.ttest_ind_from_stats(
-            *(a.mean(), a.std(ddof=1), len(a)),
-            *(b.mean(), b.std(ddof=1), len(b)),
-            equal_var=False,
-        ).pvalue
-    )
-
-
-def _p_of_scores(best: np.ndarray, other: np.ndarray) -> float:
-    runs = min(len(best), len(other))
-    if runs < 2:
-        return float("nan")
-    return stats.paired_comparison(best[:runs], other[:runs], LEVEL).p_value
-
-
-def _holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values; those that are NaN are not counted."""
-    values = np.asarray(p_values, np.float64)
-    known = ~np.isnan(values)
-    if known.any():
-        values[known] = stats.holm(values[known])
-    return values.tolist()
-
-
 def _scores(
     results: Sequence[Sequence[SetResult]], index: int, reference: int
 ) -> np.ndarray:
@@ -349,22 +297,6 @@ def _scores(
         columns.append(np.maximum(score, 0.0))
     runs = min(map(len, columns))
     return np.stack([column[:runs] for column in columns], axis=1)
-
-
-def _score_interval(
-    scores: np.ndarray, over: Sequence[stats.Over], seed: int
-) -> stats.Interval:
-    if len(scores) < 2:
-        nan = float("nan")
-        return stats.Interval(float(stats.iqm(scores)), nan, nan, LEVEL)
-    return stats.bootstrap(
-        stats.iqm,
-        scores,
-        num_resamples=_RESAMPLES,
-        level=LEVEL,
-        over=over,
-        seed=seed,
-    )
 
 
 def _speedup(steps: np.ndarray, baseline: np.ndarray) -> float:

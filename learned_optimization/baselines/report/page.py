@@ -20,7 +20,8 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.analysis.verdicts import LEVEL, MAX_RATIO, Verdict
+from learned_optimization.baselines.analysis.significance import LEVEL
+from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, Verdict
 from learned_optimization.baselines.report import words
 from learned_optimization.baselines.report.content import content
 from learned_optimization.baselines.report.rows import overall_rows, task_rows

@@ -9,9 +9,7 @@ import numpy as np
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.analysis.verdicts import LEVEL, TaskVerdict, Verdict
-
-_ALPHA = 1 - LEVEL
+from learned_optimization.baselines.analysis.verdicts import TaskVerdict, Verdict
 
 
 def interval(found: stats.Interval, digits: int = 4) -> str:

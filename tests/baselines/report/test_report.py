@@ -176,6 +176,7 @@ def test_refusals_write_nothing(tmp_path):
         analyse(["V"], ["AdamLR_1000_R5"])
 
 
+@pytest.mark.slow
 def test_sixteen_sets_on_five_tasks_stay_small():
     # What is random compresses worst: real curves are smoother.
     names = [f"Set{i}_lr" for i in range(16)]

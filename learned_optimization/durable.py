@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shutil
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,6 +35,30 @@ def write(path: str, fill: Callable[[IO[bytes]], object]) -> None:
             os.remove(hidden)
         raise
     _flush_folder(folder)
+
+
+def write_folder(path: str, fill: Callable[[str], object]) -> None:
+    """Fills a folder under a hidden name, and gives it its name.
+
+    Args:
+      path: the final name, of no folder or of an empty one; the folder above is
+        made if missing.
+      fill: called with the hidden folder; flushes what it writes there.
+
+    Raises:
+      OSError: if it cannot be written; nothing is left behind then.
+    """
+    above, name = posixpath.split(path)
+    _make_folders(above)
+    hidden = posixpath.join(above, f".{name[:150]}.{uuid.uuid4().hex}.tmp")
+    try:
+        os.mkdir(hidden)
+        fill(hidden)
+        os.replace(hidden, path)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+    _flush_folder(above)
 
 
 def move(path: str, target: str) -> None:

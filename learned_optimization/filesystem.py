@@ -316,6 +316,39 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -
             fs.put_file(local.name, inner)
 
 
+def write_folder(path: str | os.PathLike, fill: Callable[[str], object]) -> None:
+    """Writes a local folder that is never seen half-filled.
+
+    Args:
+      path: the folder, which must not exist or be empty.
+      fill: called with the path of a hidden folder beside it, which takes its name
+        at the end.
+
+    Raises:
+      ResultError: if there is something already, or it cannot be written; nothing
+        is left behind then.
+    """
+    fs, inner = _resolve(path)
+    if not isinstance(fs, LocalFileSystem):
+        raise ResultError(
+            f"cannot write the folder {os.fspath(path)}: it is not on this machine. "
+            "Choose a local one, and copy it."
+        )
+    with _naming("write", path):
+        if os.path.lexists(inner) and not (
+            os.path.isdir(inner) and not os.listdir(inner)
+        ):
+            raise ResultError(
+                f"cannot write the folder {os.fspath(path)}: there is something "
+                "already. Choose another name, or delete it."
+            )
+        durable.write_folder(inner, fill)
+
+
+def _is_empty_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.listdir(path)
+
+
 def _check_is_written(path: str | os.PathLike) -> None:
     if os.fspath(path).partition("://")[0] in _READ_ONLY:
         raise ResultError(

@@ -32,6 +32,7 @@ def own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOPT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("LOPT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("LOPT_SYNTHETIC_DATA", raising=False)
+    monkeypatch.delenv("LOPT_NORMALIZERS_DIR", raising=False)
 
 
 @pytest.fixture(autouse=True)

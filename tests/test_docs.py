@@ -60,6 +60,21 @@ def test_pages_of_the_documentation(tmp_path):
 
 
 @pytest.mark.slow
+def test_pages_on_comparing(tmp_path):
+    sets = "AdamLR_1000_R5 SGDLR_1000_R5"
+    run("sh", f"lopt sweep ImageMLP_FashionMnist8_Relu32 {sets}", tmp_path)
+    pages = ("report", "statistics", "normalizers", "exports")
+    for page in pages:
+        found = blocks(f"docs/{page}.md")
+        assert found, page
+        for language, text in found:
+            run(language, text, tmp_path)
+    assert (tmp_path / "report" / "index.html").stat().st_size > 1_000_000
+    for name in ("curves.svg", "rates.pdf", "tuning.png", "profile.png"):
+        assert (tmp_path / name).stat().st_size > 5_000
+
+
+@pytest.mark.slow
 def test_page_on_speed(tmp_path):
     output = "".join(run(*block, tmp_path) for block in blocks("docs/speed.md"))
     assert re.search(r"AdamLR_1000_R5 +│ +70 │ +0 │", output)

@@ -41,6 +41,35 @@ def test_an_interrupted_write_to_a_store_leaves_nothing():
     assert not filesystem.exists("memory://lopt-fs/half.bin")
 
 
+def test_a_folder_appears_when_it_is_filled(tmp_path):
+    path = tmp_path / "deep" / "folder"
+
+    def fill(hidden):
+        assert not path.exists()
+        filesystem.write_whole(f"{hidden}/sub/file", lambda file: file.write(b"abc"))
+
+    filesystem.write_folder(path, fill)
+    assert (path / "sub" / "file").read_bytes() == b"abc"
+    assert os.listdir(path.parent) == ["folder"]
+    with pytest.raises(ResultError, match="something already"):
+        filesystem.write_folder(path, fill)
+    (tmp_path / "empty").mkdir()
+    filesystem.write_folder(tmp_path / "empty", lambda hidden: None)
+    assert os.listdir(tmp_path / "empty") == []
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    def interrupted(hidden):
+        filesystem.write_whole(f"{hidden}/file", lambda file: file.write(b"abc"))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        filesystem.write_folder(tmp_path / "folder", interrupted)
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(ResultError, match="not on this machine"):
+        filesystem.write_folder("memory://folder", lambda hidden: None)
+
+
 def test_list_files(tmp_path):
     for name in ("b.x", "a.x", "c.y"):
         (tmp_path / name).write_bytes(b"")

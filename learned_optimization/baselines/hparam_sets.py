@@ -157,6 +157,9 @@ _SETS = [
 
 _BY_NAME = {s.name: s for s in _SETS}
 
+PACKAGED_SET_NAMES = tuple(_BY_NAME)
+"""Names of the sets that come with the package, in the order of their table."""
+
 
 def all_hparam_sets() -> dict[str, HParamSet]:
     """Every set by name, in alphabetical order."""

@@ -97,7 +97,9 @@ def read_result(
         return _read(npz, keys, missing_ok, num_axes=0)
 
 
-def read_archive(path: str, keys: Sequence[str] | None = None) -> Result:
+def read_archive(
+    path: str, keys: Sequence[str] | None = None, missing_ok: bool = False
+) -> Result:
     """Reads an archive, or some of its keys, and checks what is read.
 
     Remote archives are copied to `LOPT_CACHE_DIR`, and read from there for as long
@@ -106,6 +108,7 @@ def read_archive(path: str, keys: Sequence[str] | None = None) -> Result:
     Args:
       path: local path or URL.
       keys: the keys wanted; all of them if None.
+      missing_ok: leave out keys the archive lacks.
 
     Returns:
       Result key to array with leading axes `[num_configs, num_seeds]`.
@@ -116,7 +119,7 @@ def read_archive(path: str, keys: Sequence[str] | None = None) -> Result:
 
     def read(copy: str) -> Result:
         with open_npz(copy, name=path) as npz:
-            return _read(npz, keys, missing_ok=False, num_axes=2)
+            return _read(npz, keys, missing_ok, num_axes=2)
 
     copy = local_copy(path)
     try:

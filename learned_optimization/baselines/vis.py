@@ -16,41 +16,11 @@ from learned_optimization.baselines.best_of_set import (
     check_eval_split,
     load_curves,
 )
+from learned_optimization.baselines.set_styles import styles
+from learned_optimization.baselines.smoothing import smooth
 from learned_optimization.errors import LoptError
 
 __all__ = ["Curves", "load_curves", "plot_tasks_and_sets", "smooth"]
-
-# Okabe & Ito's palette, safe for the colour-blind, less its yellow (too light
-# on white) and with black last.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_LINE_STYLES = ("-", "--", ":", "-.")
-
-
-def smooth(values: np.ndarray, ema: float) -> np.ndarray:
-    """Exponential moving average over the last axis, corrected for its start.
-
-    Non-finite values make all later ones NaN: a diverged run stays diverged.
-
-    Args:
-      values: float `[..., num_evals]`.
-      ema: decay per evaluation, in [0, 1); 0 leaves the values as they are.
-
-    Returns:
-      Float64 array of the same shape.
-
-    Raises:
-      LoptError: if `ema` is outside [0, 1).
-    """
-    if not 0.0 <= ema < 1.0:
-        raise LoptError(f"ema must be at least 0 and below 1, got {ema!r}.")
-    out = np.empty(values.shape, np.float64)
-    total, weight = np.zeros(values.shape[:-1]), 0.0
-    for i in range(values.shape[-1]):
-        value = np.where(np.isfinite(values[..., i]), values[..., i], np.nan)
-        total = ema * total + (1.0 - ema) * value
-        weight = ema * weight + (1.0 - ema)
-        out[..., i] = total / weight
-    return out
 
 
 def plot_tasks_and_sets(
@@ -86,7 +56,8 @@ def plot_tasks_and_sets(
         loss axis (a tenth of the run, if that is less).
       legend: whether to draw a legend, best set first.
       labels: names in the legend, by set or in the order of `opt_sets`.
-      colors: colours, by set or in the order of `opt_sets`.
+      colors: colours, by set or in the order of `opt_sets`; if None every set has
+        its own, the same in every figure.
       always_include_first_opt: keep the whole curve of the first set in range.
       split: split whose loss is drawn: `train`, `outer_valid` or `test`.
       select: split whose loss selects the configuration.
@@ -108,6 +79,7 @@ def plot_tasks_and_sets(
 
     drawn: list[tuple[np.ndarray, np.ndarray]] = []
     handles: list[tuple[float, Any]] = []
+    look = styles(list(loaded))
     for i, (name, curves) in enumerate(loaded.items()):
         best = best_of_set(curves, select)
         losses = smooth(curves.losses[split][best.index], ema)
@@ -116,8 +88,8 @@ def plot_tasks_and_sets(
             len(losses)
         )
         style = {
-            "color": _pick(colors, name, i, _COLORS[i % len(_COLORS)]),
-            "linestyle": _LINE_STYLES[i // len(_COLORS) % len(_LINE_STYLES)],
+            "color": _pick(colors, name, i, look[name].color),
+            "linestyle": look[name].dash,
         }
         label = _pick(labels, name, i, _label(name, best))
         [line] = ax.plot(curves.xs, mean, label=label, linewidth=1.6, **style)

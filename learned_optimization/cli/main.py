@@ -13,10 +13,13 @@ from learned_optimization.cli import (
     bench,
     compare,
     data,
+    export,
     lists,
+    normalize,
     plan,
     plot,
     quickstart,
+    report,
     status,
     sweep,
     train,
@@ -36,6 +39,9 @@ app.command("plan")(plan.plan)
 app.command("bench")(bench.bench)
 app.command("archive")(archive.archive)
 app.command("plot")(plot.plot)
+app.command("report")(report.report)
+app.command("serve")(report.serve)
+app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("status")(status.status)
 app.command("rm")(status.rm)
@@ -45,6 +51,7 @@ app.command("tasks")(lists.tasks)
 app.command("sets")(lists.sets)
 app.command("optimizers")(lists.optimizers)
 app.add_typer(data.app, name="data")
+app.add_typer(normalize.app, name="normalize")
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, UnknownNameError
 
 if TYPE_CHECKING:
     from learned_optimization.baselines.hparam_set import HParamSet
@@ -17,6 +18,10 @@ TaskName = Annotated[
 SetNames = Annotated[
     list[str] | None,
     typer.Argument(metavar="[SET]...", help="Hparam sets; `lopt sets` lists them."),
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TASK]... [SET]...", help="Tasks and sets, in any order."),
 ]
 SetFiles = Annotated[
     list[str] | None,
@@ -87,6 +92,61 @@ def chosen_sets(
             "defines some, as --set my_set.yaml"
         )
     return list({s.name: s for s in sets}.values())
+
+
+def split_tasks_and_sets(
+    names: Iterable[str] | None, set_files: list[str] | None, imports: list[str] | None
+) -> tuple[list[str], list[HParamSet]]:
+    """Tells tasks from sets: no name is of both.
+
+    Args:
+      names: tasks and sets, in any order. What has results is a task too.
+      set_files: files whose sets follow those named.
+      imports: Python files that are imported before.
+
+    Returns:
+      The tasks' names and the sets, each in the order of `names`, once. Either may
+      be empty.
+
+    Raises:
+      UnknownNameError: if a name is neither.
+      LoptError: if a file is wrong.
+    """
+    from learned_optimization.baselines.hparam_sets import all_hparam_sets
+
+    names = list(dict.fromkeys(names or []))
+    from_files = load_sets(set_files, imports)
+    sets, tasks = all_hparam_sets(), tasks_with_files()
+    if any(name not in sets and name not in tasks for name in names):
+        tasks |= fixed_tasks()
+    for name in names:
+        if name not in sets and name not in tasks:
+            raise UnknownNameError(
+                "task or set",
+                name,
+                [*tasks, *sets],
+                "`lopt tasks` and `lopt sets` list them",
+            )
+    chosen = {name: sets[name] for name in names if name in sets}
+    chosen |= {s.name: s for s in from_files}
+    return [name for name in names if name not in sets], list(chosen.values())
+
+
+def tasks_with_files() -> set[str]:
+    """Names of the tasks that have results or archives."""
+    from learned_optimization import filesystem
+    from learned_optimization.baselines import utils
+
+    roots = utils.get_root_baseline_dir(), utils.get_baseline_archive_rootdir()
+    return {name for root in roots for name in filesystem.list_folders(root)}
+
+
+def fixed_tasks() -> set[str]:
+    """Names of the registered tasks."""
+    # Importing them takes seconds, and those that have files need no import.
+    from learned_optimization.tasks import registry
+
+    return set(registry.all_fixed_tasks())
 
 
 def load_gin(files: list[str] | None, bindings: list[str] | None) -> None:

@@ -1,53 +1,75 @@
-"""`lopt plot`: the figure that compares sets, and its table."""
+"""`lopt plot`: figures that compare sets, and the table of the best."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from learned_optimization.cli.options import (
     Imports,
+    Names,
     SetFiles,
-    SetNames,
-    TaskName,
-    chosen_sets,
+    split_tasks_and_sets,
 )
+from learned_optimization.errors import LoptError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Output = Annotated[
     Path, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf.")
-]
-Split = Annotated[
-    str, typer.Option(help="Split whose loss is drawn: train, outer_valid or test.")
 ]
 Select = Annotated[
     str, typer.Option(help="Split whose final loss selects the best configuration.")
 ]
 
 
+class Kind(StrEnum):
+    """What a figure shows."""
+
+    CURVES = "curves"
+    SENSITIVITY = "sensitivity"
+    TUNING = "tuning"
+    PROFILE = "profile"
+
+
 def plot(
-    task: TaskName,
-    sets: SetNames = None,
+    names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
     output: Output = Path("comparison.png"),
-    split: Split = "test",
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            help="Loss over training, final loss over learning rates, loss after so "
+            "much tuning, or performance profiles over tasks."
+        ),
+    ] = Kind.CURVES,
+    split: Annotated[
+        str, typer.Option(help="Split whose loss is drawn: train, outer_valid or test.")
+    ] = "test",
     select: Select = "outer_valid",
     ema: Annotated[float, typer.Option(help="Smoothing per evaluation.")] = 0.9,
 ) -> None:
-    """Plot the best configuration of each archived set."""
-    from learned_optimization.tasks import registry
-
-    names = [s.name for s in chosen_sets(sets, set_files, imports)]
-    registry.get(task)
-    draw(task, names, output, split=split, select=select, ema=ema)
+    """Plot archived sets: by default the best configuration of each over training."""
+    tasks, hparam_sets = split_tasks_and_sets(names, set_files, imports)
+    sets = [s.name for s in hparam_sets]
+    if not tasks or not sets:
+        raise LoptError("a figure needs at least one task and one set, as TASK SET.")
+    if kind is Kind.CURVES:
+        draw(tasks, sets, output, split=split, select=select, ema=ema)
+        return
+    _save(lambda: _figure(kind, tasks, sets, split, select), output)
+    typer.echo(f"figure: {output}")
 
 
 def check_output(output: Path) -> None:
     """Raises `LoptError` unless a figure can be written there."""
     from learned_optimization import filesystem
-    from learned_optimization.errors import LoptError
 
     allowed = (".png", ".svg", ".pdf")
     if output.suffix not in allowed:
@@ -57,33 +79,78 @@ def check_output(output: Path) -> None:
     filesystem.check_writable(output.absolute().parent)
 
 
-def draw(task: str, sets: list[str], output: Path, **options: Any) -> None:
-    """Draws the figure, prints the table, says where the figure is.
+def draw(
+    tasks: Sequence[str], sets: Sequence[str], output: Path, **options: Any
+) -> None:
+    """Draws the best of each set, prints the tables, says where the figure is.
 
     Args:
-      task: the task's name.
+      tasks: names of tasks, a panel each.
       sets: names of archived sets.
       output: the figure's path.
       **options: further arguments of `vis.plot_tasks_and_sets`.
     """
+    from learned_optimization.cli.tables import print_best_of_sets
+
+    def figure() -> Figure:
+        from matplotlib import pyplot as plt
+
+        from learned_optimization.baselines import figures, vis
+
+        if len(tasks) > 1:
+            return figures.plot_many_tasks(tasks, sets, **options)
+        # Tall enough for the legend, which has a line a set.
+        height = max(5.0, 0.5 + 0.18 * len(sets))
+        fig, ax = plt.subplots(figsize=(10.0, height), layout="constrained")
+        vis.plot_tasks_and_sets(tasks[0], sets, ax=ax, **options)
+        return fig
+
+    _save(figure, output)
+    for task in tasks:
+        print_best_of_sets(task, sets, select=options.get("select", "outer_valid"))
+    typer.echo(f"figure: {output}")
+
+
+def _figure(
+    kind: Kind, tasks: Sequence[str], sets: Sequence[str], split: str, select: str
+) -> Figure:
+    from matplotlib import pyplot as plt
+
+    from learned_optimization.baselines import figures
+
+    if kind is Kind.PROFILE:
+        fig, ax = plt.subplots(figsize=(10.0, 5.0), layout="constrained")
+        figures.plot_profile(tasks, sets, ax=ax, split=split, select=select)
+        return fig
+    one = {
+        Kind.SENSITIVITY: figures.plot_sensitivity,
+        Kind.TUNING: figures.plot_tuning,
+    }[kind]
+    size = (10.0, max(5.0, 0.5 + 0.18 * len(sets)) * len(tasks))
+    fig, axes = plt.subplots(
+        len(tasks), 1, figsize=size, squeeze=False, layout="constrained"
+    )
+    for task, ax in zip(tasks, axes[:, 0], strict=True):
+        one(task, sets, ax=ax, split=split, select=select)
+    return fig
+
+
+def _save(figure: Callable[[], Figure], output: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    import matplotlib.pyplot as plt
+    check_output(output)
+    save(figure(), output)
+
+
+def save(figure: Figure, output: Path) -> None:
+    """Writes a figure whole, and closes it."""
+    from matplotlib import pyplot as plt
 
     from learned_optimization import filesystem
-    from learned_optimization.baselines import vis
-    from learned_optimization.cli.tables import print_best_of_sets
 
-    check_output(output)
-    # Tall enough for the legend, which has a line a set.
-    height = max(5.0, 0.5 + 0.18 * len(sets))
-    fig, ax = plt.subplots(figsize=(10.0, height), layout="constrained")
-    vis.plot_tasks_and_sets(task, sets, ax=ax, **options)
     filesystem.write_whole(
         output.absolute(),
-        lambda file: fig.savefig(file, dpi=150, format=output.suffix[1:]),
+        lambda file: figure.savefig(file, dpi=150, format=output.suffix[1:]),
     )
-    plt.close(fig)
-    print_best_of_sets(task, sets, select=options.get("select", "outer_valid"))
-    typer.echo(f"figure: {output}")
+    plt.close(figure)

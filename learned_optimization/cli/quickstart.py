@@ -38,4 +38,4 @@ def quickstart(output: Output = Path("quickstart.png")) -> None:
     trials = sum(s.num_trials for s in hparam_sets)
     typer.echo(f"{TASK}: {len(SETS)} sets, {trials} trials of 1,000 steps")
     run_and_archive(TASK, hparam_sets)
-    draw(TASK, SETS, output)
+    draw([TASK], SETS, output)

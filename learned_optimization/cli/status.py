@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from learned_optimization.cli.options import Imports, SetFiles, load_sets
+from learned_optimization.cli.options import (
+    Imports,
+    Names,
+    SetFiles,
+    fixed_tasks,
+    load_sets,
+    split_tasks_and_sets,
+    tasks_with_files,
+)
 from learned_optimization.errors import LoptError, UnknownNameError
 
 if TYPE_CHECKING:
-    from learned_optimization.baselines.hparam_set import HParamSet
     from learned_optimization.baselines.status import SetStatus
     from learned_optimization.filesystem import FileInfo
-
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[TASK]... [SET]...", help="Tasks and sets, in any order."),
-]
 
 
 def status(
@@ -41,11 +43,10 @@ def status(
     from learned_optimization.baselines.hparam_sets import all_hparam_sets
     from learned_optimization.baselines.status import status as status_of
 
-    chosen = load_sets(set_files, imports)
-    tasks, sets = _tasks_and_sets(names or [])
+    tasks, sets = split_tasks_and_sets(names, set_files, imports)
     rows = status_of(
         tasks,
-        [*sets, *(s for s in chosen if s not in sets)],
+        sets,
         list(all_hparam_sets().values()),
         on_read=_say_how_many,
         check=check,
@@ -62,46 +63,6 @@ def _say_how_many(done: int, total: int) -> None:
     if sys.stderr.isatty() and total > 1000:
         end = "\r" if done < total else "\n"
         print(f"opened {done:,} of {total:,} files", end=end, file=sys.stderr)
-
-
-def _tasks_and_sets(names: Sequence[str]) -> tuple[list[str], list[HParamSet]]:
-    """Tells tasks from sets.
-
-    Raises:
-      UnknownNameError: if a name is neither.
-    """
-    from learned_optimization.baselines.hparam_sets import all_hparam_sets
-
-    sets, tasks = all_hparam_sets(), _tasks_with_files()
-    if any(name not in sets and name not in tasks for name in names):
-        tasks |= _fixed_tasks()
-    for name in names:
-        if name not in sets and name not in tasks:
-            raise UnknownNameError(
-                "task or set",
-                name,
-                [*tasks, *sets],
-                "`lopt tasks` and `lopt sets` list them",
-            )
-    return (
-        [name for name in names if name in tasks],
-        [sets[name] for name in names if name in sets],
-    )
-
-
-def _tasks_with_files() -> set[str]:
-    from learned_optimization import filesystem
-    from learned_optimization.baselines import utils
-
-    roots = utils.get_root_baseline_dir(), utils.get_baseline_archive_rootdir()
-    return {name for root in roots for name in filesystem.list_folders(root)}
-
-
-def _fixed_tasks() -> set[str]:
-    # Importing them takes seconds, and those that have files need no import.
-    from learned_optimization.tasks import registry
-
-    return set(registry.all_fixed_tasks())
 
 
 def _print_table(rows: Sequence[SetStatus]) -> None:
@@ -196,8 +157,8 @@ def rm(
         if kind not in KINDS:
             raise UnknownNameError("kind of file", kind, KINDS)
     from_files = load_sets(set_files, imports)
-    if task not in (known := _tasks_with_files()) and task not in _fixed_tasks():
-        raise UnknownNameError("task", task, known | _fixed_tasks())
+    if task not in (known := tasks_with_files()) and task not in fixed_tasks():
+        raise UnknownNameError("task", task, known | fixed_tasks())
     chosen = [*map(get_hparam_set, sets or []), *from_files]
     files = files_of(task, chosen, only or ["results", "archives"])
     if not files:

@@ -28,6 +28,7 @@ from learned_optimization.baselines.stats.ranks import (
 from learned_optimization.baselines.stats.resampling import (
     Band,
     Interval,
+    Over,
     bootstrap,
     bootstrap_band,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "Band",
     "Interval",
     "NestedSelection",
+    "Over",
     "PairedComparison",
     "Sensitivity",
     "TuningCurve",

@@ -1,0 +1,250 @@
+"""One set on one task, worked out: the best, how sure, at what price."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from learned_optimization.baselines import stats
+from learned_optimization.baselines.best_of_set import (
+    BestOfSet,
+    Curves,
+    best_of_set,
+    check_eval_split,
+)
+from learned_optimization.baselines.result_format import Result, read_archive
+from learned_optimization.baselines.smoothing import smooth
+from learned_optimization.baselines.utils import find_archive
+from learned_optimization.errors import ResultError
+from learned_optimization.eval_training import EVAL_SPLITS
+
+# Smoothing, per evaluation, of the curves that times to a target are read from: one
+# lucky batch is no arrival.
+_EMA_OF_TIMES = 0.9
+
+_CURVES = ("eval/xs", "opt_name", *(f"eval/{split}/loss" for split in EVAL_SPLITS))
+# Files of others lack them.
+_FACTS = (
+    "seed",
+    "num_steps",
+    "eval_every",
+    "accelerator_platform",
+    "accelerator_kind",
+    "accelerator_devs",
+    "versions",
+    "synthetic_data",
+    "timing/run_seconds_per_trial",
+    "timing/trials_run_together",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SetResult:
+    """A set on a task.
+
+    Attributes:
+      task_name: the task.
+      set_name: the set.
+      curves: its evaluation curves.
+      best: the configuration with the lowest mean loss on the selecting split.
+      nested: the loss on the reporting split where every seed is reported for the
+        configuration that the other seeds select; where there is one seed, for its
+        own.
+      select: split that selects.
+      report: split that is reported.
+      learning_rates: float `[num_configs]`, if the set is one over them.
+      sensitivity: how wide the range of good learning rates is, if it is.
+      tuning: expected loss after so many configurations drawn at random.
+      seeds: int `[num_seeds]`, if the files say.
+      seconds_per_step: of one trial, in the grid it ran in; NaN if the files do not
+        say.
+      facts: what else the files say: where and with what the set was trained.
+    """
+
+    task_name: str
+    set_name: str
+    curves: Curves
+    best: BestOfSet
+    nested: stats.NestedSelection
+    select: str
+    report: str
+    learning_rates: np.ndarray | None
+    sensitivity: stats.Sensitivity | None
+    tuning: stats.TuningCurve
+    seeds: np.ndarray | None
+    seconds_per_step: float
+    facts: Mapping[str, str]
+
+    @property
+    def num_steps(self) -> int:
+        """Number of the last update."""
+        return int(self.curves.xs[-1])
+
+    @property
+    def num_seeds(self) -> int:
+        """Seeds of every configuration."""
+        return self.curves.losses[self.report].shape[1]
+
+    @property
+    def final(self) -> np.ndarray:
+        """Float64 `[num_configs, num_seeds]`, last reported loss, inf if diverged."""
+        return stats.mark_diverged(self.curves.losses[self.report][:, :, -1])
+
+    @property
+    def initial_loss(self) -> float:
+        """Mean reported loss before the first update."""
+        first = self.curves.losses[self.report][:, :, 0]
+        finite = first[np.isfinite(first)]
+        return float(finite.mean()) if finite.size else float("nan")
+
+    def best_curves(self, split: str | None = None) -> np.ndarray:
+        """Float `[num_seeds, num_evals]`, the best configuration's loss."""
+        return self.curves.losses[split or self.report][self.best.index]
+
+    def steps_to(self, target: float) -> np.ndarray:
+        """Updates until the best configuration's smoothed loss is at a target.
+
+        Args:
+          target: a loss on the reporting split.
+
+        Returns:
+          Float64 `[num_seeds]`, inf where it is never reached.
+        """
+        losses = stats.mark_diverged(smooth(self.best_curves(), _EMA_OF_TIMES))
+        return stats.steps_to_target(losses, self.curves.xs, target)
+
+    def reached(self) -> float:
+        """Lowest smoothed loss that at least half of the best's seeds reach."""
+        losses = stats.mark_diverged(smooth(self.best_curves(), _EMA_OF_TIMES))
+        return float(np.quantile(losses.min(axis=-1), 0.5, method="higher"))
+
+
+def load_set_result(
+    task_name: str,
+    set_name: str,
+    select: str = "outer_valid",
+    report: str = "test",
+    arrays: Result | None = None,
+) -> SetResult:
+    """Works out what an archive says of a set on a task.
+
+    Args:
+      task_name: the task.
+      set_name: the set.
+      select: split whose loss selects configurations.
+      report: split whose loss is reported.
+      arrays: what the archive would hold, where there is none.
+
+    Raises:
+      ResultError: if there is no such archive, it cannot be read, or its trials
+        were not all evaluated at the same steps.
+      UnknownNameError: if a split is not one that runs evaluate.
+    """
+    check_eval_split(select)
+    check_eval_split(report)
+    if arrays is None:
+        path = find_archive(task_name, set_name)
+        arrays = read_archive(path, [*_CURVES, *_FACTS], missing_ok=True)
+    if missing := [key for key in _CURVES if key not in arrays]:
+        raise ResultError(
+            f"the archive of {set_name} on {task_name} lacks {', '.join(missing)}."
+        )
+    if (arrays["eval/xs"] != arrays["eval/xs"][:1, :1]).any():
+        raise ResultError(
+            f"the trials of {set_name} on {task_name} were evaluated at different "
+            "steps, so they cannot be compared."
+        )
+    curves = Curves(
+        xs=arrays["eval/xs"][0, 0],
+        losses={split: arrays[f"eval/{split}/loss"] for split in EVAL_SPLITS},
+        opt_names=tuple(str(name) for name in arrays["opt_name"][:, 0]),
+    )
+    chosen_by, reported = (
+        stats.mark_diverged(curves.losses[split][:, :, -1])
+        for split in (select, report)
+    )
+    rates = learning_rates_of(curves.opt_names)
+    seeds = arrays["seed"][0] if "seed" in arrays else None
+    return SetResult(
+        task_name=task_name,
+        set_name=set_name,
+        curves=curves,
+        best=best_of_set(curves, select),
+        nested=_nested(chosen_by, reported),
+        select=select,
+        report=report,
+        learning_rates=rates,
+        sensitivity=_sensitivity(rates, reported),
+        tuning=stats.best_after(chosen_by.mean(axis=1), reported.mean(axis=1)),
+        seeds=seeds,
+        seconds_per_step=_seconds_per_step(arrays),
+        facts=_facts(arrays),
+    )
+
+
+def learning_rates_of(opt_names: tuple[str, ...]) -> np.ndarray | None:
+    """The learning rates of configurations that differ in nothing else.
+
+    Args:
+      opt_names: their names, such as `Adam_lr0.1`.
+
+    Returns:
+      Float64 `[num_configs]`; None if the names are not of this form, or one rate
+      is there twice.
+    """
+    found = [
+        re.fullmatch(r"(.*)_lr(\d[\d.]*(?:e[+-]?\d+)?)", name) for name in opt_names
+    ]
+    matches = [match for match in found if match]
+    if len(matches) < len(opt_names) or len({match[1] for match in matches}) != 1:
+        return None
+    rates = np.asarray([float(match[2]) for match in matches])
+    return rates if len(np.unique(rates)) == len(rates) > 1 else None
+
+
+def _nested(chosen_by: np.ndarray, reported: np.ndarray) -> stats.NestedSelection:
+    if reported.shape[1] > 1:
+        return stats.nested_selection(chosen_by, reported)
+    # The only seed has to choose and to report: its bias cannot be known.
+    index = int(np.argmin(chosen_by[:, 0]))
+    loss = float(reported[index, 0])
+    return stats.NestedSelection(
+        index=index,
+        report=reported[index],
+        chosen=np.asarray([index]),
+        naive=loss,
+        nested=loss,
+        bias=float("nan"),
+    )
+
+
+def _sensitivity(
+    rates: np.ndarray | None, reported: np.ndarray
+) -> stats.Sensitivity | None:
+    means = reported.mean(axis=1)
+    best = means.min()
+    if rates is None or not np.isfinite(best) or best <= 0:
+        return None
+    return stats.sensitivity_width(rates, means)
+
+
+def _seconds_per_step(arrays: Result) -> float:
+    if "timing/run_seconds_per_trial" not in arrays:
+        return float("nan")
+    seconds = arrays["timing/run_seconds_per_trial"].astype(np.float64)
+    return float(np.median(seconds)) / (int(arrays["eval/xs"].max()) + 1)
+
+
+def _facts(arrays: Result) -> dict[str, str]:
+    facts = {}
+    for key in _FACTS:
+        if key in arrays and arrays[key].dtype.kind in "Ub":
+            values = [str(value) for value in np.unique(arrays[key])]
+            facts[key] = " | ".join(values)
+    if "accelerator_devs" in arrays:
+        counts = np.unique(arrays["accelerator_devs"])
+        facts["accelerator_devs"] = " | ".join(str(int(count)) for count in counts)
+    return facts

@@ -1,0 +1,99 @@
+"""The archives that are exported: what they hold, and what their sets know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from learned_optimization.baselines.hparam_sets import all_hparam_sets
+from learned_optimization.baselines.result_format import Result, read_archive
+from learned_optimization.baselines.utils import find_archive
+from learned_optimization.cache import local_copy
+from learned_optimization.errors import LoptError
+from learned_optimization.npz import open_npz
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive, and what is known of its set.
+
+    Attributes:
+      task: name of the task.
+      set_name: name of the set.
+      path: local path or URL.
+      keys: the result keys it holds.
+      optimizer: gin name of the set's optimizer; None if the set is not known.
+      hparams: name of each configuration to its hyper-parameters; none if the set is
+        not known. One of the optimizer is named as it is there (`learning_rate`), one
+        of another configurable with that (`CosineDecay.learning_rate`). A value that
+        is a configurable itself (`@CosineDecay()`) is left out: its own parameters
+        say more.
+    """
+
+    task: str
+    set_name: str
+    path: str
+    keys: tuple[str, ...]
+    optimizer: str | None
+    hparams: Mapping[str, Mapping[str, Any]]
+
+    def read(self, *keys: str, optional: Iterable[str] = ()) -> Result:
+        """Reads keys, and those of the optional ones that it holds.
+
+        Raises:
+          ResultError: if it cannot be read, or lacks one of `keys`.
+        """
+        there = [key for key in optional if key in self.keys]
+        return read_archive(self.path, [*keys, *there])
+
+    def metrics(self, split: str) -> dict[str, str]:
+        """Keys of what was evaluated on a split, and names: losses, then the rest."""
+        prefix = f"eval/{split}/"
+        found = {k.removeprefix(prefix) for k in self.keys if k.startswith(prefix)}
+        losses = [name for name in ("loss", "loss_normalized") if name in found]
+        names = [*losses, *sorted(found.difference(losses))]
+        return {prefix + name: name for name in names}
+
+
+def find_archives(
+    task_names: str | Sequence[str], set_names: str | Sequence[str]
+) -> list[Archive]:
+    """The archive of every set on every task, task by task.
+
+    Raises:
+      LoptError: if no task or no set is named.
+      ResultError: if there is no such archive, or it cannot be read.
+    """
+    tasks, sets = _names(task_names), _names(set_names)
+    for kind, names in (("task", tasks), ("set", sets)):
+        if not names:
+            raise LoptError(
+                f"nothing to export: no {kind} is named. Name at least one task and "
+                "one set; `lopt status` lists those that have results."
+            )
+    return [_find(task, name) for task in tasks for name in sets]
+
+
+def _names(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(dict.fromkeys(names))
+
+
+def _find(task: str, set_name: str) -> Archive:
+    path = find_archive(task, set_name)
+    with open_npz(local_copy(path), name=path) as npz:
+        keys = npz.keys
+    known = all_hparam_sets().get(set_name)
+    if known is None:
+        return Archive(task, set_name, path, keys, None, {})
+    settings = zip(known.opt_names, known.hparams, strict=True)
+    hparams = {name: _plain(known.optimizer, values) for name, values in settings}
+    return Archive(task, set_name, path, keys, known.optimizer, hparams)
+
+
+def _plain(optimizer: str, hparams: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key.removeprefix(f"{optimizer}."): value
+        for key, value in hparams.items()
+        if not (isinstance(value, str) and value.startswith(("@", "%")))
+    }

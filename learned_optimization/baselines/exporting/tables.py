@@ -1,0 +1,163 @@
+"""Archives as pyarrow tables, from which every other format is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from learned_optimization.baselines.exporting.archives import Archive
+from learned_optimization.baselines.result_format import Result, diverged_from
+
+# Column: the result key it is of, and its type.
+_BEFORE_LOSSES = {
+    "status": ("status", pa.string()),
+    "diverged_from": ("diverged_from", pa.int64()),
+    "num_steps": ("num_steps", pa.int64()),
+}
+_AFTER_LOSSES = {
+    "seconds": ("timing/run_seconds_per_trial", pa.float64()),
+    "synthetic_data": ("synthetic_data", pa.bool_()),
+    "accelerator_platform": ("accelerator_platform", pa.string()),
+    "accelerator_kind": ("accelerator_kind", pa.string()),
+    "strategy": ("strategy", pa.string()),
+    "versions": ("versions", pa.string()),
+}
+_KEYS = [key for key, _ in (*_BEFORE_LOSSES.values(), *_AFTER_LOSSES.values())]
+_REPEATED = ("task", "set", "opt_name")
+
+
+def trials_table(archives: Sequence[Archive], splits: Sequence[str]) -> pa.Table:
+    """One row a trial; `to_frame` lists the columns."""
+    types = _hparam_types(archives)
+    return _joined([_trials(archive, splits, types) for archive in archives])
+
+
+def curves_table(archives: Sequence[Archive], splits: Sequence[str]) -> pa.Table:
+    """One row a split, trial and evaluation; `to_frame` lists the columns."""
+    types = _hparam_types(archives)
+    tables = []
+    for archive in archives:
+        trials = pa.table(_which(archive, types)).drop_columns("optimizer")
+        for name in _REPEATED:
+            encoded = trials[name].dictionary_encode()
+            trials = trials.set_column(trials.column_names.index(name), name, encoded)
+        tables += [_curves(archive, split, trials) for split in splits]
+    return _joined(tables)
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    # What one archive has and another has not is null there.
+    joined = pa.concat_tables(tables, promote_options="default")
+    return joined.unify_dictionaries()
+
+
+def _trials(
+    archive: Archive, splits: Sequence[str], types: Mapping[str, pa.DataType]
+) -> pa.Table:
+    columns = _which(archive, types)
+    count = len(columns["task"])
+    data = archive.read(optional=_KEYS)
+    if "versions" in data:
+        data["versions"] = np.char.replace(data["versions"], "\n", " ")
+    if "status" not in data or "diverged_from" not in data:
+        data |= _endings(archive)
+    columns |= _stored(data, _BEFORE_LOSSES, count)
+    for split in splits:
+        of_split = archive.metrics(split)
+        for key, values in archive.read(*of_split).items():
+            columns[f"{split}/{of_split[key]}"] = _doubles(values[..., -1])
+    return pa.table(columns | _stored(data, _AFTER_LOSSES, count))
+
+
+def _which(archive: Archive, types: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:
+    """The columns that say which trial a row is of."""
+    data = archive.read("opt_name", optional=["seed"])
+    shape = data["opt_name"].shape
+    count = data["opt_name"].size
+    opt_names = [str(name) for name in data["opt_name"].reshape(-1)]
+    hparams = [archive.hparams.get(name, {}) for name in opt_names]
+    return {
+        "task": pa.array([archive.task] * count, pa.string()),
+        "set": pa.array([archive.set_name] * count, pa.string()),
+        "optimizer": pa.array([archive.optimizer] * count, pa.string()),
+        "config": pa.array(np.indices(shape)[0].reshape(-1), pa.int64()),
+        "opt_name": pa.array(opt_names, pa.string()),
+        "repetition": pa.array(np.indices(shape)[1].reshape(-1), pa.int64()),
+        **_stored(data, {"seed": ("seed", pa.int64())}, count),
+        **{
+            f"hparam/{name}": _values([row.get(name) for row in hparams], kind)
+            for name, kind in types.items()
+        },
+    }
+
+
+def _curves(archive: Archive, split: str, trials: pa.Table) -> pa.Table:
+    of_split = archive.metrics(split)
+    data = archive.read("eval/xs", *of_split)
+    num_evals = data["eval/xs"].shape[-1]
+    table = trials.take(pa.array(np.repeat(np.arange(trials.num_rows), num_evals)))
+    one_split = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(table.num_rows, np.int32)), pa.array([split])
+    )
+    table = table.append_column("split", one_split)
+    steps = data["eval/xs"].reshape(-1).astype(np.int64)
+    table = table.append_column("step", pa.array(steps))
+    for key, name in of_split.items():
+        table = table.append_column(name, _doubles(data[key]))
+    return table
+
+
+def _endings(archive: Archive) -> Result:
+    """How trials ended, where the archive says so only by their losses."""
+    data = archive.read(optional=["train/loss"])
+    if "train/loss" not in data:
+        return {}
+    steps = np.apply_along_axis(diverged_from, -1, data["train/loss"])
+    return {
+        "status": np.where(steps < 0, "done", "diverged"),
+        "diverged_from": steps,
+    }
+
+
+def _stored(
+    data: Result, columns: Mapping[str, tuple[str, pa.DataType]], count: int
+) -> dict[str, pa.Array]:
+    """Columns of what the archive stores of each trial; null where it does not."""
+    return {
+        name: pa.array(data[key].reshape(-1)).cast(kind)
+        if key in data
+        else pa.nulls(count, kind)
+        for name, (key, kind) in columns.items()
+    }
+
+
+def _doubles(values: np.ndarray) -> pa.Array:
+    return pa.array(values.reshape(-1).astype(np.float64))
+
+
+def _values(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if kind == pa.string():
+        values = [value if value is None else str(value) for value in values]
+    return pa.array(values, kind)
+
+
+def _hparam_types(archives: Sequence[Archive]) -> dict[str, pa.DataType]:
+    """The type of every hyper-parameter: one that holds its values in all sets."""
+    values: dict[str, list[Any]] = {}
+    for archive in archives:
+        for hparams in archive.hparams.values():
+            for name, value in hparams.items():
+                values.setdefault(name, []).append(value)
+    return {name: _type_of(found) for name, found in values.items()}
+
+
+def _type_of(values: Sequence[Any]) -> pa.DataType:
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    return pa.float64() if kinds <= {int, float} else pa.string()

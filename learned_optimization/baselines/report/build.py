@@ -1,0 +1,152 @@
+"""Builds the report's folder: the page, and its tables for other tools."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+
+from learned_optimization import filesystem
+from learned_optimization.baselines.analysis.set_results import (
+    SetResult,
+    load_set_result,
+)
+from learned_optimization.baselines.analysis.verdicts import Verdict, verdict
+from learned_optimization.baselines.report import rows
+from learned_optimization.baselines.report.page import render
+from learned_optimization.errors import LoptError
+
+PAGE = "index.html"
+
+Load = Callable[[str, str, str, str], SetResult]
+
+
+def analyse(
+    task_names: Sequence[str],
+    set_names: Sequence[str],
+    select: str = "outer_valid",
+    report: str = "test",
+    reference: str | None = None,
+    load: Load = load_set_result,
+) -> tuple[list[list[SetResult]], Verdict]:
+    """Loads sets on tasks and compares them.
+
+    Args:
+      task_names: tasks.
+      set_names: sets, archived on every one of them.
+      select: split whose loss selects configurations.
+      report: split whose loss is reported.
+      reference: the set that scores and speed-ups refer to; Adam's if None.
+      load: loads one set on one task.
+
+    Raises:
+      LoptError: if nothing is to be compared, or the reference is not among the
+        sets.
+      ResultError: if a set is not archived on a task.
+    """
+    if not task_names or not set_names:
+        raise LoptError("a report needs at least one task and one set.")
+    if reference is not None and reference not in set_names:
+        raise LoptError(
+            f"the reference {reference} is none of the sets: {', '.join(set_names)}."
+        )
+    results = [
+        [load(task, name, select, report) for name in set_names] for task in task_names
+    ]
+    return results, verdict(results, reference)
+
+
+def files_of_report(
+    results: Sequence[Sequence[SetResult]],
+    found: Verdict,
+    title: str | None = None,
+    live: bool = False,
+    progress: Sequence[str] = (),
+) -> dict[str, str]:
+    """The report's files: name to text.
+
+    Args:
+      results: for each task one result a set.
+      found: the verdict on them.
+      title: of the page.
+      live: whether the page looks now and then whether there is a newer one.
+      progress: sentences on what is still being trained.
+    """
+    first = results[0]
+    title = title or (
+        f"{len(first)} sets on {len(results)} tasks"
+        if len(results) > 1
+        else f"{len(first)} sets on {first[0].task_name}"
+    )
+    tables = {
+        "tasks.csv": rows.as_csv(rows.task_rows(results, found)),
+        "overall.csv": rows.as_csv(rows.overall_rows(found)),
+        "table.tex": rows.as_latex(results, found),
+        "results.json": rows.as_json(results, found),
+    }
+    page = render(
+        results,
+        found,
+        title=title,
+        command=_command(results, found),
+        downloads=tables,
+        live=live,
+        progress=progress,
+    )
+    return {PAGE: page, **tables}
+
+
+def build_report(
+    task_names: Sequence[str],
+    set_names: Sequence[str],
+    output: str,
+    select: str = "outer_valid",
+    report: str = "test",
+    reference: str | None = None,
+    title: str | None = None,
+) -> str:
+    """Writes the report on sets and tasks.
+
+    Args:
+      task_names: tasks.
+      set_names: sets, archived on every one of them.
+      output: folder of the report; files of an earlier one are replaced.
+      select: split whose loss selects configurations.
+      report: split whose loss is reported.
+      reference: the set that scores and speed-ups refer to; Adam's if None.
+      title: of the page.
+
+    Returns:
+      Path of the page.
+
+    Raises:
+      LoptError: as `analyse`; nothing is written then.
+    """
+    results, found = analyse(task_names, set_names, select, report, reference)
+    write(files_of_report(results, found, title), output)
+    return filesystem.join(output, PAGE)
+
+
+def write(files: Mapping[str, str], output: str) -> None:
+    """Writes the report's files.
+
+    Args:
+      files: name to text.
+      output: their folder.
+    """
+    # The page last: where it is new, the tables are.
+    for name in sorted(files, key=lambda name: name == PAGE):
+        data = files[name].encode()
+        path = filesystem.join(output, name)
+        filesystem.write_whole(path, lambda file, data=data: file.write(data))
+
+
+def _command(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
+    words = ["lopt", "report", *(row[0].task_name for row in results)]
+    words += [result.set_name for result in results[0]]
+    first = results[0][0]
+    if first.select != "outer_valid":
+        words += ["--select", first.select]
+    if first.report != "test":
+        words += ["--split", first.report]
+    words += ["--reference", found.reference]
+    return shlex.join(words)

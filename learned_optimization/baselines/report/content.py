@@ -1,0 +1,142 @@
+"""What the page's charts draw, as data that JSON holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, Verdict
+from learned_optimization.baselines.set_styles import styles
+from learned_optimization.baselines.smoothing import kept_points, smooth, thinned_band
+from learned_optimization.eval_training import EVAL_SPLITS
+
+SMOOTHING = (0.0, 0.9)
+"""Decays per evaluation that curves can be looked at with."""
+
+# Together with plotly, sixteen sets on five tasks have to stay below 3 MB.
+_BINS = {0.0: 90, 0.9: 45}
+_BINS_OF_BANDS = 45
+_DIGITS = 4
+
+
+def content(results: Sequence[Sequence[SetResult]], found: Verdict) -> dict[str, Any]:
+    """Everything the charts draw.
+
+    Args:
+      results: for each task one result a set.
+      found: the verdict on them.
+
+    Returns:
+      `sets`: name to colour and dash; `tasks`: for each task its target and sets;
+      `profile`: the performance profile of each set over tasks; `scores`: intervals
+      of each set over tasks. Numbers have four digits; what is not finite is null.
+    """
+    names = [result.set_name for result in results[0]]
+    look = styles(names)
+    return {
+        "sets": {
+            name: {"color": look[name].color, "dash": look[name].dash} for name in names
+        },
+        "splits": list(EVAL_SPLITS),
+        "smoothing": list(SMOOTHING),
+        "report": results[0][0].report,
+        "tasks": [
+            {
+                "name": row[0].task_name,
+                "target": number(task.target),
+                "order": [standing.set_name for standing in task.standings],
+                "sets": {result.set_name: _of_set(result) for result in row},
+            }
+            for row, task in zip(results, found.tasks, strict=True)
+        ],
+        "profile": _profile(found),
+        "scores": [
+            {
+                "set": o.set_name,
+                "score": numbers([o.score.estimate, o.score.low, o.score.high]),
+            }
+            for o in found.overall
+        ],
+    }
+
+
+def number(value: float) -> float | None:
+    """A number with four digits; None if it is not finite."""
+    value = float(value)
+    return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+
+
+def numbers(values: Any) -> list[float | None]:
+    """Numbers as `number` has them."""
+    return [number(value) for value in values]
+
+
+def _of_set(result: SetResult) -> dict[str, Any]:
+    tuning = result.tuning
+    return {
+        "config": result.best.opt_name,
+        "curves": {
+            split: [_curve(result, split, ema) for ema in SMOOTHING]
+            for split in EVAL_SPLITS
+        },
+        "sensitivity": _sensitivity(result),
+        "tuning": {
+            "k": [int(k) for k in tuning.ks],
+            "loss": numbers(tuning.expected),
+            "low": numbers(tuning.low),
+            "high": numbers(tuning.high),
+        },
+    }
+
+
+def _curve(result: SetResult, split: str, ema: float) -> dict[str, Any]:
+    """Mean over seeds, and a standard error to both sides, thinned."""
+    xs = result.curves.xs
+    losses = smooth(result.best_curves(split), ema)
+    count = len(losses)
+    mean = losses.mean(axis=0)
+    error = losses.std(axis=0, ddof=1 if count > 1 else 0) / math.sqrt(count)
+    kept = kept_points(xs, mean, _BINS[ema])
+    band_xs, low, high = thinned_band(xs, mean - error, mean + error, _BINS_OF_BANDS)
+    return {
+        "x": xs[kept].tolist(),
+        "y": numbers(mean[kept]),
+        "bx": np.asarray(band_xs).tolist(),
+        "lo": numbers(low),
+        "hi": numbers(high),
+    }
+
+
+def _sensitivity(result: SetResult) -> dict[str, Any] | None:
+    if result.learning_rates is None:
+        return None
+    order = np.argsort(result.learning_rates)
+    final = result.final[order]
+    finite = np.isfinite(final).all(axis=1)
+    mean = np.where(finite, final.mean(axis=1), np.nan)
+    return {
+        "lr": [float(rate) for rate in result.learning_rates[order]],
+        "loss": numbers(mean),
+        "low": numbers(np.where(finite, final.min(axis=1), np.nan)),
+        "high": numbers(np.where(finite, final.max(axis=1), np.nan)),
+        "diverged": np.isinf(final).sum(axis=1).tolist(),
+    }
+
+
+def _profile(found: Verdict) -> dict[str, Any]:
+    ratios = np.where(np.isfinite(found.ratios), found.ratios, np.inf)
+    taus = np.unique(np.clip(ratios[ratios <= MAX_RATIO], 1.0, MAX_RATIO))
+    taus = np.unique([1.0, *taus, MAX_RATIO])
+    shares = stats.performance_profile(ratios, taus)
+    return {
+        "tau": numbers(taus),
+        "share": {
+            o.set_name: numbers(row)
+            for o, row in zip(found.overall, shares, strict=True)
+        },
+    }

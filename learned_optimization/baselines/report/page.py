@@ -1,0 +1,140 @@
+"""The page: everything it needs is inside of it.
+
+plotly.js and the data are compressed (gzip, base64) and unpacked by the browser:
+the page works from a disk, without a network, and stays small.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from plotly.offline import get_plotlyjs
+
+from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.significance import LEVEL
+from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, Verdict
+from learned_optimization.baselines.report import words
+from learned_optimization.baselines.report.content import content
+from learned_optimization.baselines.report.rows import overall_rows, task_rows
+
+_PARTS = files("learned_optimization.baselines.report") / "page"
+
+
+def render(
+    results: Sequence[Sequence[SetResult]],
+    found: Verdict,
+    *,
+    title: str,
+    command: str,
+    downloads: Mapping[str, str],
+    live: bool = False,
+    progress: Sequence[str] = (),
+) -> str:
+    """The page as HTML.
+
+    Args:
+      results: for each task one result a set.
+      found: the verdict on them.
+      title: of the page.
+      command: makes this page.
+      downloads: files that the page offers: name to text.
+      live: whether the page looks now and then whether there is a newer one.
+      progress: sentences on what is still being trained.
+    """
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": _number,
+        "share": _share,
+        "whole": _whole,
+        "p": _p_value,
+    }
+    data = {**content(results, found), "downloads": dict(downloads)}
+    return environment.from_string(_part("report.html.j2")).render(
+        title=title,
+        made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=version("optimizer-baselines"),
+        command=command,
+        sentences=words.headline(results, found),
+        caveats=words.caveats(results, found),
+        progress=progress,
+        overall=overall_rows(found),
+        rows=task_rows(results, found),
+        tasks=[task.task_name for task in found.tasks],
+        found=found,
+        first=results[0][0],
+        level=LEVEL,
+        max_ratio=MAX_RATIO,
+        where=_where(results),
+        sets=[result.set_name for result in results[0]],
+        downloads=list(downloads),
+        live=live,
+        style=_part("report.css"),
+        script=_part("report.js"),
+        plotly=_packed(get_plotlyjs()),
+        data=_packed(json.dumps(data, allow_nan=False, separators=(",", ":"))),
+    )
+
+
+def _part(name: str) -> str:
+    return (_PARTS / name).read_text(encoding="utf-8")
+
+
+def _packed(text: str) -> str:
+    # No time stamp: the same results make the same page.
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def _where(results: Sequence[Sequence[SetResult]]) -> list[dict[str, Any]]:
+    """With what and on what the sets were trained: equal ones in one row."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for row in results:
+        for result in row:
+            facts = result.facts
+            platform = facts.get("accelerator_platform", "unknown")
+            kind = facts.get("accelerator_kind", "")
+            count = facts.get("accelerator_devs", "")
+            hardware = " ".join(
+                part for part in (platform, kind, f"x {count}" if count else "") if part
+            )
+            seconds = result.seconds_per_step
+            speed = f"{1 / seconds:,.0f}" if seconds > 0 else "unknown"
+            versions = ", ".join(facts.get("versions", "unknown").split("\n"))
+            found.setdefault((hardware, versions, result.task_name), []).append(
+                f"{result.set_name} ({speed})"
+            )
+    return [
+        {"hardware": hardware, "versions": versions, "task": task, "sets": sets}
+        for (hardware, versions, task), sets in found.items()
+    ]
+
+
+def _number(value: float, digits: int = 4) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "n/a"
+
+
+def _p_value(value: float) -> str:
+    return "<0.001" if value < 0.001 else _number(value, 3)
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}" if math.isfinite(value) else "n/a"
+
+
+def _whole(value: float) -> str:
+    if math.isinf(value):
+        return "never"
+    return f"{value:,.0f}" if math.isfinite(value) else "n/a"

@@ -1,0 +1,164 @@
+"""The report's tables, as rows; and these as CSV, LaTeX and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.verdicts import Verdict
+from learned_optimization.baselines.report.content import numbers
+
+Row = dict[str, Any]
+
+
+def task_rows(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[Row]:
+    """One row a task and set, best set of a task first.
+
+    Losses are of the last evaluation. `test` and its interval are nested (see
+    `stats.nested_selection`), `naive` is where the same seeds choose and report.
+    """
+    rows = []
+    for row, task in zip(results, found.tasks, strict=True):
+        by_name = {result.set_name: result for result in row}
+        for place, standing in enumerate(task.standings, 1):
+            result = by_name[standing.set_name]
+            best, nested, width = result.best, result.nested, result.sensitivity
+            rows.append(
+                {
+                    "task": task.task_name,
+                    "set": standing.set_name,
+                    "rank": place,
+                    "config": "all diverged" if best.all_diverged else best.opt_name,
+                    "loss": standing.loss.estimate,
+                    "loss_low": standing.loss.low,
+                    "loss_high": standing.loss.high,
+                    "p_value": standing.p_value,
+                    "naive": float(nested.naive),
+                    "bias": float(nested.bias),
+                    **{
+                        f"final_{split}": float(values.mean())
+                        for split, values in best.final.items()
+                    },
+                    "at_edge": best.at_edge,
+                    "diverged": best.num_diverged,
+                    "trials": best.num_trials,
+                    "steps_to_target": standing.steps,
+                    "seconds_to_target": standing.seconds,
+                    "censored": standing.censored,
+                    "good_decades": width.decades if width else math.nan,
+                    "steps": result.num_steps,
+                    "seeds": result.num_seeds,
+                }
+            )
+    return rows
+
+
+def overall_rows(found: Verdict) -> list[Row]:
+    """One row a set over all tasks, best first."""
+    rows = []
+    for place, o in enumerate(found.overall, 1):
+        wide = o.score_over_tasks
+        rows.append(
+            {
+                "set": o.set_name,
+                "rank": place,
+                "score": o.score.estimate,
+                "score_low": o.score.low,
+                "score_high": o.score.high,
+                "score_low_over_tasks": wide.low if wide else math.nan,
+                "score_high_over_tasks": wide.high if wide else math.nan,
+                "median": o.median,
+                "optimality_gap": o.optimality_gap,
+                "improvement": o.improvement,
+                "mean_rank": o.mean_rank,
+                "profile_score": o.profile_score,
+                "speedup": o.speedup,
+                "p_value": o.p_value,
+            }
+        )
+    return rows
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV with a header; numbers with all their digits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def as_json(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
+    """Both tables, and what they rest on, as JSON; not finite is null."""
+
+    def clean(row: Row) -> Row:
+        return {
+            key: None if isinstance(v, float) and not math.isfinite(v) else v
+            for key, v in row.items()
+        }
+
+    whole = {
+        "reference": found.reference,
+        "select": results[0][0].select,
+        "report": results[0][0].report,
+        "critical_difference": numbers([found.critical_difference])[0],
+        "friedman_p": numbers([found.friedman_p])[0],
+        "targets": {task.task_name: task.target for task in found.tasks},
+        "overall": [clean(row) for row in overall_rows(found)],
+        "tasks": [clean(row) for row in task_rows(results, found)],
+        "nested_losses": {
+            row[0].task_name: {
+                result.set_name: numbers(result.nested.report) for result in row
+            }
+            for row in results
+        },
+    }
+    return json.dumps(whole, indent=1, allow_nan=False)
+
+
+def as_latex(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
+    """A booktabs table: sets down, tasks across, best and its equals bold."""
+    names = [o.set_name for o in found.overall]
+    cells = {
+        (task.task_name, s.set_name): _latex_cell(
+            s.loss.estimate,
+            s.loss.high - s.loss.estimate,
+            bold=place == 0 or not s.is_told_apart,
+        )
+        for task in found.tasks
+        for place, s in enumerate(task.standings)
+    }
+    report = results[0][0].report.replace("_", r"\_")
+    lines = [
+        rf"% Final {report} loss, configurations chosen by the other seeds; half-width",
+        "% of the 95% interval over seeds. Bold: the best, and all that cannot be told",
+        "% apart from it. Needs \\usepackage{booktabs}.",
+        rf"\begin{{tabular}}{{l{'r' * len(found.tasks)}}}",
+        r"\toprule",
+        " & ".join(["set", *(_escape(t.task_name) for t in found.tasks)]) + r" \\",
+        r"\midrule",
+        *(
+            " & ".join([_escape(n), *(cells[t.task_name, n] for t in found.tasks)])
+            + r" \\"
+            for n in names
+        ),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_cell(mean: float, half: float, bold: bool) -> str:
+    if not math.isfinite(mean):
+        return "diverged"
+    text = f"{mean:.4f}" + (rf" \pm {half:.4f}" if math.isfinite(half) else "")
+    return rf"$\mathbf{{{text}}}$" if bold else f"${text}$"
+
+
+def _escape(text: str) -> str:
+    return text.replace("_", r"\_")

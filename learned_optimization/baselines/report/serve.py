@@ -1,0 +1,206 @@
+"""Serves the report while a sweep runs: it is made anew when results change."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import threading
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from learned_optimization.baselines.analysis.set_results import (
+    SetResult,
+    load_set_result,
+)
+from learned_optimization.baselines.analysis.verdicts import verdict
+from learned_optimization.baselines.archiving import maybe_get_hparam_set
+from learned_optimization.baselines.hparam_set import HParamSet
+from learned_optimization.baselines.report.build import PAGE, files_of_report
+from learned_optimization.baselines.status import SetStatus
+from learned_optimization.baselines.status import status as status_of
+from learned_optimization.errors import LoptError
+
+_TYPES = {
+    "html": "text/html",
+    "json": "application/json",
+    "csv": "text/csv",
+    "tex": "text/plain",
+}
+
+_WAITING = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Waiting for results</title><link rel="icon" href="data:,"></head>
+<body style="font: 1rem/1.5 system-ui, sans-serif; margin: 2rem">
+<main><h1>Waiting for the first whole set</h1><ul>{lines}</ul></main></body></html>
+"""
+
+
+class LiveReport:
+    """The report on sets as far as they have results, archived or not.
+
+    Args:
+      task_names: tasks.
+      hparam_sets: sets.
+      select: split whose loss selects configurations.
+      report: split whose loss is reported.
+      reference: the set that scores and speed-ups refer to, once it is there.
+      on_error: told of what went wrong while looking; the last report stays.
+
+    Attributes:
+      version: changes whenever the report does.
+      files: the report's files: name to text.
+    """
+
+    def __init__(
+        self,
+        task_names: Sequence[str],
+        hparam_sets: Sequence[HParamSet],
+        select: str = "outer_valid",
+        report: str = "test",
+        reference: str | None = None,
+        on_error: Callable[[str], None] = lambda message: None,
+    ):
+        self._tasks, self._sets = list(task_names), list(hparam_sets)
+        self._select, self._report, self._reference = select, report, reference
+        self._on_error = on_error
+        self._loaded: dict[tuple[str, str], tuple[object, SetResult | None]] = {}
+        self.version = ""
+        self.files: dict[str, str] = {PAGE: _WAITING.format(lines="")}
+
+    def look(self) -> bool:
+        """Makes the report anew if anything has changed; returns whether it has."""
+        try:
+            rows = status_of(self._tasks, self._sets)
+            state = repr([_state(row) for row in rows])
+            version = hashlib.sha256(state.encode()).hexdigest()
+            if version == self.version:
+                return False
+            self.files = self._make(rows)
+        except LoptError as error:
+            # A file may be written at this moment, or be damaged.
+            self._on_error(str(error))
+            return False
+        self.version = version
+        return True
+
+    def _make(self, rows: Sequence[SetStatus]) -> dict[str, str]:
+        found = {(row.task, row.hparam_set): self._load(row) for row in rows}
+        complete = [
+            s.name
+            for s in self._sets
+            if all(found[task, s.name] for task in self._tasks)
+        ]
+        progress = [
+            f"{row.hparam_set} on {row.task}: {_progress(row)}"
+            for row in rows
+            if row.hparam_set not in complete
+        ]
+        results = [
+            [r for name in complete if (r := found[task, name]) is not None]
+            for task in self._tasks
+        ]
+        if not complete:
+            lines = "".join(f"<li>{html.escape(line)}</li>" for line in progress)
+            return {PAGE: _WAITING.format(lines=lines)}
+        reference = self._reference if self._reference in complete else None
+        return files_of_report(
+            results, verdict(results, reference), live=True, progress=progress
+        )
+
+    def _load(self, row: SetStatus) -> SetResult | None:
+        place, state = (row.task, row.hparam_set), _state(row)
+        known = self._loaded.get(place)
+        if known is None or known[0] != state:
+            known = state, self._read(row)
+            self._loaded[place] = known
+        return known[1]
+
+    def _read(self, row: SetStatus) -> SetResult | None:
+        arguments = row.task, row.hparam_set, self._select, self._report
+        if row.archive == "yes":
+            return load_set_result(*arguments)
+        if row.counts["done"] + row.counts["diverged"] < row.num_trials:
+            return None
+        arrays = maybe_get_hparam_set(row.task, row.hparam_set)
+        return None if arrays is None else load_set_result(*arguments, arrays=arrays)
+
+
+def _state(row: SetStatus) -> tuple[object, ...]:
+    return (
+        row.task,
+        row.hparam_set,
+        tuple(sorted(row.counts.items())),
+        row.archive,
+        row.modified,
+    )
+
+
+def _progress(row: SetStatus) -> str:
+    done = row.counts["done"] + row.counts["diverged"]
+    text = f"{done:,} of {row.num_trials:,} trials done"
+    for state in ("running", "failed", "timed out", "interrupted"):
+        if row.counts[state]:
+            text += f", {row.counts[state]:,} {state}"
+    return text
+
+
+def make_server(
+    live: LiveReport, port: int, host: str = "127.0.0.1"
+) -> ThreadingHTTPServer:
+    """An HTTP server of a live report; `serve_forever` starts it.
+
+    Args:
+      live: the report.
+      port: where it listens; 0 for any that is free.
+      host: the address it listens at; by default nobody outside of this machine
+        reaches it.
+
+    Raises:
+      LoptError: if the port is taken.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name = self.path.split("?")[0].strip("/") or PAGE
+            if name == "version":
+                self._answer(live.version, "text/plain")
+            elif name in live.files:
+                ending = name.rsplit(".", 1)[-1]
+                self._answer(live.files[name], _TYPES[ending])
+            else:
+                self.send_error(HTTPStatus.NOT_FOUND)
+
+        def _answer(self, text: str, kind: str) -> None:
+            body = text.encode()
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            # A page asks every other second: that is no news.
+            del format, args
+
+    try:
+        return ThreadingHTTPServer((host, port), Handler)
+    except OSError as error:
+        raise LoptError(
+            f"cannot listen at {host}:{port}: {error.strerror}. Choose another --port."
+        ) from None
+
+
+def watch(live: LiveReport, seconds: float, stop: threading.Event) -> None:
+    """Looks again and again until told to stop.
+
+    Args:
+      live: the report.
+      seconds: between two looks.
+      stop: ends it.
+    """
+    while not stop.wait(seconds):
+        live.look()

@@ -1,0 +1,121 @@
+"""`lopt export`: archived results for other tools."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Annotated
+
+import typer
+
+from learned_optimization.cli.options import (
+    Imports,
+    Names,
+    SetFiles,
+    split_tasks_and_sets,
+)
+from learned_optimization.errors import LoptError, UnknownNameError
+
+_FORMATS = ("parquet", "csv", "json", "tensorboard")
+
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="FORMAT",
+        help="parquet, csv, json or tensorboard; by default as the output's name "
+        "ends, else parquet.",
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="The file, or the folder for TensorBoard; export.FORMAT by default.",
+    ),
+]
+
+
+def export(
+    names: Names = None,
+    set_files: SetFiles = None,
+    imports: Imports = None,
+    to: Format = None,
+    output: Output = None,
+    curves: Annotated[
+        bool | None,
+        typer.Option(
+            "--curves/--no-curves",
+            help="A row an evaluation, or (the default) a row a trial. TensorBoard "
+            "always gets curves.",
+        ),
+    ] = None,
+    every_config: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="TensorBoard: all configurations, not just the best of each set. "
+            "Tables always hold all.",
+        ),
+    ] = False,
+    select: Annotated[
+        str,
+        typer.Option(help="TensorBoard: split whose final loss says which is best."),
+    ] = "outer_valid",
+) -> None:
+    """Export archived sets: every set named, on every task named."""
+    kind = _format(to, output)
+    if kind == "tensorboard" and curves is False:
+        raise LoptError(
+            "--no-curves is for tables: TensorBoard shows curves. Leave it out, or "
+            "choose --to parquet, csv or json."
+        )
+    path = output or f"export.{kind}"
+    tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    set_names = [s.name for s in sets]
+    if kind == "tensorboard":
+        _write_events(tasks, set_names, path, every_config, select)
+    else:
+        _write_table(tasks, set_names, path, kind, bool(curves))
+
+
+def _format(to: str | None, output: str | None) -> str:
+    if to is None:
+        ending = posixpath.splitext(output or "")[1].removeprefix(".")
+        if ending and ending not in _FORMATS:
+            raise LoptError(
+                f"cannot tell a format by the name {output}: end it in .parquet, .csv "
+                f"or .json, or choose one of {', '.join(_FORMATS)} by --to."
+            )
+        return ending or "parquet"
+    if to not in _FORMATS:
+        raise UnknownNameError("format", to, _FORMATS)
+    return to
+
+
+def _write_table(
+    tasks: list[str], sets: list[str], path: str, kind: str, curves: bool
+) -> None:
+    from learned_optimization.baselines.exporting import to_frame
+
+    table = to_frame(tasks, sets, curves=curves, library="pyarrow")
+
+    from learned_optimization.baselines.exporting.files import write_table
+
+    write_table(table, path, kind)
+    rows = "evaluations" if curves else "trials"
+    typer.echo(f"{table.num_rows:,} {rows}: {path}")
+
+
+def _write_events(
+    tasks: list[str], sets: list[str], path: str, every_config: bool, select: str
+) -> None:
+    from learned_optimization.baselines.exporting.frames import require
+
+    require("tensorboard.summary.writer.record_writer", "tensorboard")
+
+    from learned_optimization.baselines.exporting.events import write_events
+
+    count = write_events(tasks, sets, path, every_config=every_config, select=select)
+    typer.echo(f"{count:,} trials: tensorboard --logdir {path}")

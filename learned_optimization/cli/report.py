@@ -1,0 +1,109 @@
+"""`lopt report` and `lopt serve`: the page that compares sets, verdict first."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from learned_optimization.cli.options import (
+    Imports,
+    Names,
+    SetFiles,
+    split_tasks_and_sets,
+)
+from learned_optimization.errors import LoptError
+
+Split = Annotated[
+    str, typer.Option(help="Split that is reported: train, outer_valid or test.")
+]
+Select = Annotated[str, typer.Option(help="Split whose loss selects configurations.")]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SET", help="What scores and speed-ups refer to; else Adam's set."
+    ),
+]
+
+
+def report(
+    names: Names = None,
+    set_files: SetFiles = None,
+    imports: Imports = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="Folder of the report.")
+    ] = "report",
+    split: Split = "test",
+    select: Select = "outer_valid",
+    reference: Reference = None,
+    title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+) -> None:
+    """Compare archived sets on one page: verdict, curves, tables, origin."""
+    import os
+
+    from learned_optimization import filesystem
+    from learned_optimization.baselines.report.build import (
+        PAGE,
+        analyse,
+        files_of_report,
+        write,
+    )
+    from learned_optimization.baselines.report.words import headline
+
+    tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    folder = output if "://" in output else os.path.abspath(output)
+    filesystem.check_writable(folder)
+    results, found = analyse(tasks, [s.name for s in sets], select, split, reference)
+    files = files_of_report(results, found, title)
+    write(files, folder)
+    for sentence in headline(results, found):
+        typer.echo(sentence)
+    size = len(files[PAGE].encode()) / 1e6
+    typer.echo(f"report: {filesystem.join(output, PAGE)} ({size:.1f} MB)")
+
+
+def serve(
+    names: Names = None,
+    set_files: SetFiles = None,
+    imports: Imports = None,
+    split: Split = "test",
+    select: Select = "outer_valid",
+    reference: Reference = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any.")] = 8765,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    poll_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two looks at the results.")
+    ] = 5.0,
+) -> None:
+    """Show the report in a browser, anew whenever results change; Ctrl-C ends it."""
+    import threading
+
+    from learned_optimization.baselines.report.serve import (
+        LiveReport,
+        make_server,
+        watch,
+    )
+
+    tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    if not tasks or not sets:
+        raise LoptError("a report needs at least one task and one set.")
+    live = LiveReport(
+        tasks,
+        sets,
+        select,
+        split,
+        reference,
+        on_error=lambda message: typer.echo(f"warning: {message}", err=True),
+    )
+    live.look()
+    server = make_server(live, port, host)
+    typer.echo(f"http://{host}:{server.server_address[1]}/ (Ctrl-C ends it)")
+    stop = threading.Event()
+    threading.Thread(target=watch, args=(live, poll_seconds, stop), daemon=True).start()
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        typer.echo("stopped")
+    finally:
+        stop.set()
+        server.server_close()

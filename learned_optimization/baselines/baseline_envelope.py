@@ -111,10 +111,18 @@ def build_curve(
     if not 0.0 < level < 1.0:
         raise LoptError(f"level must be above 0 and below 1, got {level!r}.")
     xs, losses = _load(task, hparam_sets)
+    if len(xs) < 2:
+        raise LoptError(
+            f"{hparam_sets[0]} on {task} has one evaluation: a curve needs two."
+        )
     # An average of means is the mean of averages: seeds are smoothed once for all.
     smoothed = ema(losses)
     _check_finite(task, hparam_sets, xs, smoothed)
     steps = np.linspace(0.0, float(xs[-1]), num_points)
+    # Of long runs most evaluations are next to no point: they decide nothing.
+    after = np.clip(np.searchsorted(xs, steps), 1, len(xs) - 1)
+    kept = np.union1d(after - 1, after)
+    xs, smoothed = xs[kept], smoothed[..., kept]
     curve = _curve(steps, xs, smoothed)
     num_seeds = losses.shape[1]
     if num_seeds == 1:

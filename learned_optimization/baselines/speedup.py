@@ -24,6 +24,7 @@ class Speedup:
       hparam_set: the set.
       normalizer: what maps its losses.
       opt_name: its best configuration.
+      at_edge: it is at the edge of its set: a better one may lie outside.
       select: split whose final loss selected it.
       split: split whose loss was mapped.
       xs: int64 `[evals]`, own steps, from the first evaluation after step 0.
@@ -39,6 +40,7 @@ class Speedup:
     hparam_set: str
     normalizer: Normalizer
     opt_name: str
+    at_edge: bool
     select: str
     split: str
     xs: np.ndarray
@@ -96,6 +98,7 @@ def speedup_of_set(
         hparam_set=hparam_set,
         normalizer=normalizer,
         opt_name=best.opt_name,
+        at_edge=best.at_edge,
         select=select,
         split=split,
         xs=curves.xs[later],

@@ -93,6 +93,8 @@ def apply(
         )
     if any(s.is_censored.any() or s.censored_share.any() for s in speedups):
         typer.echo("≥ : the baseline never got as low in all of its steps")
+    if any(speedup.at_edge for speedup in speedups):
+        typer.echo("* at the edge of its set: a better one may lie outside")
     if output is not None:
         _draw(speedups, output)
 
@@ -104,8 +106,8 @@ def _print_speedup(speedup: Speedup) -> None:
     from learned_optimization.cli.tables import console
 
     title = (
-        f"{speedup.hparam_set}: {speedup.opt_name}, {speedup.split} loss "
-        f"(best by final {speedup.select} loss)"
+        f"{speedup.hparam_set}: {speedup.opt_name}{' *' * speedup.at_edge}, "
+        f"{speedup.split} loss (best by final {speedup.select} loss)"
     )
     table = Table(title=title, title_justify="left")
     for column in ("own steps", "baseline's steps", "speed-up", "seeds censored"):

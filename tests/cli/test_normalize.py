@@ -72,6 +72,15 @@ def test_apply(mine, tmp_path):
     assert (tmp_path / "speedup.png").stat().st_size > 10_000
 
 
+def test_apply_says_that_the_best_is_at_the_edge(mine):
+    lines = [3.0 - slope * np.arange(101) for slope in (0.001, 0.002, 0.003)]
+    write_losses("T", "Edge", with_seeds(lines, SPREAD))
+    result = lopt_here("normalize", "apply", mine, "T", "Edge")
+    assert result.stdout.startswith("Edge: Edge_lr3 *, train loss")
+    assert "* at the edge of its set" in result.stdout
+    assert "at the edge" not in lopt_here("normalize", "apply", mine, "T", SET).stdout
+
+
 def test_show(mine):
     result = lopt_here("normalize", "show", mine)
     assert (result.returncode, result.stderr) == (0, "")

@@ -62,7 +62,8 @@ def _told_apart(p_values: Sequence[float], equals: Sequence[str]) -> str:
     if all(math.isnan(p) for p in p_values[1:]):
         return "With so few seeds no set can be told apart from it."
     worse = others - len(equals)
-    count = "all others are" if worse == others else f"{worse} of {others} others are"
+    verb = "is" if worse == 1 else "are"
+    count = f"all others {verb}" if worse == others else f"{worse} of {others} {verb}"
     if not equals:
         return f"It can be told apart from every other set: {count} worse (p < 0.05)."
     return (
@@ -75,6 +76,10 @@ def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]
     """What a careful reader should know before believing the verdict."""
     everything = [result for row in results for result in row]
     said = []
+
+    def place(set_name: str, task_name: str) -> str:
+        return set_name if len(results) == 1 else f"{set_name} on {task_name}"
+
     if any("True" in r.facts.get("synthetic_data", "") for r in everything):
         said.append(
             "MADE-UP DATA: some results were trained on LOPT_SYNTHETIC_DATA=1. They "
@@ -90,16 +95,12 @@ def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]
             f"There are sets with {seeds} seed{'s' * (seeds > 1)} only: intervals over "
             "so few are wide or missing."
         )
-    if edges := [
-        f"{r.set_name} on {r.task_name}" for r in everything if r.best.at_edge
-    ]:
+    if edges := [place(r.set_name, r.task_name) for r in everything if r.best.at_edge]:
         said.append(
             "The best configuration is at the edge of its set, so a better one may lie "
             f"outside: {_listed(edges)}."
         )
-    failed = [
-        f"{r.set_name} on {r.task_name}" for r in everything if r.best.all_diverged
-    ]
+    failed = [place(r.set_name, r.task_name) for r in everything if r.best.all_diverged]
     if failed:
         said.append(f"Every configuration has a diverged seed: {_listed(failed)}.")
     biases = [float(r.nested.bias) for r in everything]
@@ -112,7 +113,7 @@ def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]
             "the other seeds choose)."
         )
     unreached = [
-        f"{s.set_name} on {task.task_name} ({s.censored:.0%})"
+        f"{place(s.set_name, task.task_name)} ({s.censored:.0%})"
         for task in found.tasks
         for s in task.standings
         if s.censored > 0

@@ -26,6 +26,8 @@ from learned_optimization.baselines.set_styles import Style, styles
 from learned_optimization.baselines.vis import plot_tasks_and_sets
 from learned_optimization.errors import LoptError
 
+_MOST_TUNING_BANDS = 3
+
 
 def plot_many_tasks(
     task_names: Sequence[str],
@@ -154,8 +156,8 @@ def plot_tuning(
 ) -> Axes:
     """Final loss to be expected after so many configurations drawn at random.
 
-    Exact, see `stats.best_after`; bands reach from the 10th to the 90th of a hundred
-    such searches.
+    Exact, see `stats.best_after`; bands, where at most three sets are drawn, reach
+    from the 10th to the 90th of a hundred such searches.
 
     Args:
       task_name: the task.
@@ -178,18 +180,24 @@ def plot_tuning(
             marker="o" if len(tuning.ks) == 1 else None,
             **look,
         )
-        low, high = (
-            np.where(np.isfinite(values), values, np.nan)
-            for values in (tuning.low, tuning.high)
-        )
-        ax.fill_between(
-            tuning.ks, low, high, color=look["color"], alpha=0.1, linewidth=0
-        )
+        # So wide are these bands that more of them would hide the lines.
+        if len(set_names) <= _MOST_TUNING_BANDS:
+            low, high = (
+                np.where(np.isfinite(values), values, np.nan)
+                for values in (tuning.low, tuning.high)
+            )
+            ax.fill_between(
+                tuning.ks, low, high, color=look["color"], alpha=0.12, linewidth=0
+            )
         found = tuning.expected[known]
         return [float(found[-1]), float(found[0])] if found.size else []
 
     ax = _draw_sets(task_name, set_names, ax, legend, select, split, draw)
     ax.set_xscale("log")
+    most = ax.get_xlim()[1]
+    ticks = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if k <= most]
+    ax.set_xticks(ticks, [str(k) for k in ticks])
+    ax.set_xticks([], minor=True)
     ax.set_xlabel("configurations tried")
     ax.set_ylabel(f"expected final {split} loss")
     return ax

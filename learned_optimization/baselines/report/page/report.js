@@ -194,7 +194,8 @@
       if (losses.length) all.push(losses);
     }
     const low = Math.min(...all.map((l) => l[0]));
-    const high = Math.max(...all.map((l) => l[Math.floor(l.length / 2)]));
+    const middles = all.map((l) => l[Math.floor(l.length / 2)]).sort((a, b) => a - b);
+    const high = middles[Math.floor(middles.length / 2)];
     const margin = 0.06 * (high - low) || 1;
     draw("sensitivity", traces, layout("learning rate", `final ${data.report} loss`, {
       xaxis: { type: "log", exponentformat: "power" },

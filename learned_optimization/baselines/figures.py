@@ -8,7 +8,7 @@ of them (`set_styles`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.scores import TARGET_SHARE
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
     load_set_result,
@@ -24,7 +25,7 @@ from learned_optimization.baselines.analysis.set_results import (
 from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, verdict
 from learned_optimization.baselines.set_styles import Style, styles
 from learned_optimization.baselines.vis import plot_tasks_and_sets
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, check_at_least
 
 _MOST_TUNING_BANDS = 3
 
@@ -33,6 +34,7 @@ def plot_many_tasks(
     task_names: Sequence[str],
     set_names: Sequence[str],
     num_columns: int | None = None,
+    labels: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Figure:
     """The best of each set on many tasks: small multiples with one legend.
@@ -41,14 +43,19 @@ def plot_many_tasks(
       task_names: tasks, one panel each.
       set_names: sets archived on all of them.
       num_columns: panels in a row; about as many as rows if None.
-      **options: further arguments of `vis.plot_tasks_and_sets`.
+      labels: names in the legend, by set.
+      **options: `ema`, `split`, `colors` and others of `vis.plot_tasks_and_sets`, but
+        neither `ax` nor `legend`.
 
     Raises:
-      LoptError: if no task or no set is given.
+      LoptError: if no task or no set is given, or a number of columns below 1.
       ResultError: if a set is not archived on a task.
     """
     if not task_names:
         raise LoptError("plotting needs at least one task, got none.")
+    if num_columns is not None:
+        check_at_least("num_columns", num_columns, 1)
+    names = {name: (labels or {}).get(name, name) for name in set_names}
     count = len(task_names)
     columns = min(num_columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
@@ -67,7 +74,7 @@ def plot_many_tasks(
             set_names,
             ax=ax,
             legend=False,
-            labels={name: name for name in set_names},
+            labels=names,
             **options,
         )
         ax.set_title(task, fontsize=9)
@@ -75,7 +82,7 @@ def plot_many_tasks(
         ax.set_axis_off()
     lines = {line.get_label(): line for line in grid[0, 0].get_lines()}
     fig.legend(
-        handles=[lines[name] for name in set_names],
+        handles=[lines[label] for label in names.values()],
         loc="outside lower center",
         ncols=min(len(set_names), 2 * columns),
         frameon=False,
@@ -177,7 +184,7 @@ def plot_tuning(
         ax.plot(
             tuning.ks[known],
             tuning.expected[known],
-            marker="o" if len(tuning.ks) == 1 else None,
+            marker="o" if known.sum() == 1 else None,
             **look,
         )
         # So wide are these bands that more of them would hide the lines.
@@ -214,8 +221,9 @@ def plot_profile(
 ) -> Axes:
     """Performance profiles: on which share of tasks a set is how fast.
 
-    A set's cost on a task is the median number of updates to what at least half of
-    the seeds of the reference reach, over that of the fastest set (Dolan & More 2002).
+    A set's cost on a task is the median number of updates until 99% of what the
+    reference improves (`analysis.scores.target_of`), over that of the fastest set
+    (Dolan & More 2002).
 
     Args:
       task_names: tasks.
@@ -251,7 +259,10 @@ def plot_profile(
     ax.set_ylim(-0.03, 1.03)
     ax.set_xlabel("updates to the target, over those of the fastest set")
     ax.set_ylabel(f"share of {len(task_names)} tasks")
-    ax.set_title(f"target: {split} loss that {found.reference} reaches", fontsize=10)
+    ax.set_title(
+        f"target: {TARGET_SHARE:.0%} of the improvement of {found.reference}",
+        fontsize=10,
+    )
     _finish(ax, legend)
     return ax
 

@@ -31,30 +31,32 @@ class Style:
 def styles(set_names: Sequence[str]) -> dict[str, Style]:
     """A style for each set.
 
-    A set of the package has a place of its own, whatever it is drawn with; where
-    two that are drawn together share one, the later one has the next that is free.
-    The place of any other set follows from its name.
+    A set of the package has a place of its own, whatever it is drawn with: its family
+    shares it with few others. Where two that are drawn together share one, that of
+    the family named first in the package's table keeps it, and the other has the next
+    that is free. So do sets that are not the package's; they come last.
 
     Args:
-      set_names: sets drawn together, in order.
+      set_names: sets drawn together; up to 28 have styles of their own.
     """
     slots = [Style(color, dash) for dash in DASHES for color in COLORS]
-    places = _places()
+    families = _families()
+
+    def rank(name: str) -> tuple[int, str]:
+        return families.get(_family(name), len(families)), name
+
     taken: set[int] = set()
     found = {}
-    for name in set_names:
-        family = _family(name)
-        place = places.get(family, zlib.crc32(family.encode()))
-        free = (place + i for i in range(len(slots)))
-        chosen = next(
-            (p % len(slots) for p in free if p % len(slots) not in taken), None
-        )
+    for name in sorted(dict.fromkeys(set_names), key=rank):
+        place = families.get(_family(name), zlib.crc32(name.encode()))
+        free = ((place + i) % len(slots) for i in range(len(slots)))
+        chosen = next((p for p in free if p not in taken), None)
         if chosen is None:
             taken.clear()
             chosen = place % len(slots)
         taken.add(chosen)
         found[name] = slots[chosen]
-    return found
+    return {name: found[name] for name in set_names}
 
 
 def _family(set_name: str) -> str:
@@ -62,7 +64,7 @@ def _family(set_name: str) -> str:
 
 
 @lru_cache
-def _places() -> dict[str, int]:
+def _families() -> dict[str, int]:
     from learned_optimization.baselines.hparam_sets import PACKAGED_SET_NAMES
 
     return {f: i for i, f in enumerate(dict.fromkeys(map(_family, PACKAGED_SET_NAMES)))}

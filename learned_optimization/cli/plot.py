@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -54,6 +55,12 @@ def plot(
     ] = "test",
     select: Select = "outer_valid",
     ema: Annotated[float, typer.Option(help="Smoothing per evaluation.")] = 0.9,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SET", help="What profiles are timed by; else Adam's set."
+        ),
+    ] = None,
 ) -> None:
     """Plot archived sets: by default the best configuration of each over training."""
     tasks, hparam_sets = split_tasks_and_sets(names, set_files, imports)
@@ -63,7 +70,7 @@ def plot(
     if kind is Kind.CURVES:
         draw(tasks, sets, output, split=split, select=select, ema=ema)
         return
-    _save(lambda: _figure(kind, tasks, sets, split, select), output)
+    _save(lambda: _figure(kind, tasks, sets, split, select, reference), output)
     typer.echo(f"figure: {output}")
 
 
@@ -71,6 +78,9 @@ def check_output(output: Path) -> None:
     """Raises `LoptError` unless a figure can be written there."""
     from learned_optimization import filesystem
 
+    # As a path, `gs://bucket` has lost one of its slashes.
+    if re.match(r"[a-z0-9+]{2,}:/", str(output)):
+        raise LoptError(f"figures are drawn to local files, got {output}.")
     allowed = (".png", ".svg", ".pdf")
     if output.suffix not in allowed:
         raise LoptError(
@@ -112,7 +122,12 @@ def draw(
 
 
 def _figure(
-    kind: Kind, tasks: Sequence[str], sets: Sequence[str], split: str, select: str
+    kind: Kind,
+    tasks: Sequence[str],
+    sets: Sequence[str],
+    split: str,
+    select: str,
+    reference: str | None,
 ) -> Figure:
     from matplotlib import pyplot as plt
 
@@ -120,7 +135,7 @@ def _figure(
 
     if kind is Kind.PROFILE:
         fig, ax = plt.subplots(figsize=(10.0, 5.0), layout="constrained")
-        figures.plot_profile(tasks, sets, ax=ax, split=split, select=select)
+        figures.plot_profile(tasks, sets, reference, ax=ax, split=split, select=select)
         return fig
     one = {
         Kind.SENSITIVITY: figures.plot_sensitivity,

@@ -12,7 +12,6 @@ from learned_optimization.cli.options import (
     SetFiles,
     split_tasks_and_sets,
 )
-from learned_optimization.errors import LoptError
 
 Split = Annotated[
     str, typer.Option(help="Split that is reported: train, outer_valid or test.")
@@ -51,7 +50,7 @@ def report(
     from learned_optimization.baselines.report.words import headline
 
     tasks, sets = split_tasks_and_sets(names, set_files, imports)
-    folder = output if "://" in output else os.path.abspath(output)
+    folder = output if "://" in output else os.path.abspath(os.path.expanduser(output))
     filesystem.check_writable(folder)
     results, found = analyse(tasks, [s.name for s in sets], select, split, reference)
     files = files_of_report(results, found, title)
@@ -59,7 +58,7 @@ def report(
     for sentence in headline(results, found):
         typer.echo(sentence)
     size = len(files[PAGE].encode()) / 1e6
-    typer.echo(f"report: {filesystem.join(output, PAGE)} ({size:.1f} MB)")
+    typer.echo(f"report: {filesystem.join(folder, PAGE)} ({size:.1f} MB)")
 
 
 def serve(
@@ -85,8 +84,6 @@ def serve(
     )
 
     tasks, sets = split_tasks_and_sets(names, set_files, imports)
-    if not tasks or not sets:
-        raise LoptError("a report needs at least one task and one set.")
     live = LiveReport(
         tasks,
         sets,

@@ -58,7 +58,7 @@ def test_profile(names):
     ax = figures.plot_profile(["T", "U"], names)
     lines = {line.get_label().split(":")[0]: line for line in ax.get_lines()}
     assert (np.asarray(lines["SGDMLR_1000_R5"].get_ydata()) == 1).all()
-    assert "test loss that AdamLR_1000_R5 reaches" in ax.get_title()
+    assert "99% of the improvement of AdamLR_1000_R5" in ax.get_title()
     for name in names:
         color = matplotlib.colors.to_hex(lines[name].get_color())
         assert color == styles(names)[name].color.lower()

@@ -22,6 +22,14 @@ def test_stable_whatever_else_is_drawn():
     assert styles(["mine"]) == styles(["mine"])
 
 
+def test_a_set_of_the_package_keeps_its_place():
+    alone = styles(["AdamLR_1000_R5"])["AdamLR_1000_R5"]
+    for others in (["AdamaxLR_1000_R5"], ["q0", "q1", "my_a", "my_b"], ["mine"] * 2):
+        found = styles([*others, "AdamLR_1000_R5"])
+        assert found["AdamLR_1000_R5"] == alone
+        assert len(set(found.values())) == len(found)
+
+
 def test_no_two_look_alike():
     most = len(COLORS) * len(DASHES)
     names = list(all_hparam_sets())[:most]

@@ -20,7 +20,7 @@ def test_report(tmp_path):
     output = tmp_path / "report"
     done = lopt_here("report", SETS[0], TASK, *SETS[1:], "-o", str(output))
     assert done.returncode == 0, done.stderr
-    assert f"On {TASK} SGDMLR_1000_R5 is best: final test loss 0.3" in done.stdout
+    assert f"On {TASK} SGDMLR_1000_R5 comes first: final test loss 0.3" in done.stdout
     assert re.search(r"report: \S+/report/index.html \(\d\.\d MB\)", done.stdout)
     assert (output / "index.html").stat().st_size < 3e6
 
@@ -42,6 +42,23 @@ def test_report_refuses(arguments, problem, tmp_path):
     assert refused.returncode == 2
     assert problem in refused.stderr
     assert not output.exists()
+
+
+def test_profile_of_another_reference(tmp_path):
+    write_three(TASK)
+    figure = tmp_path / "figure.svg"
+    common = ("plot", TASK, *SETS, "--kind", "profile", "-o", str(figure))
+    done = lopt_here(*common, "--reference", "LambLR_1000_R5")
+    assert done.returncode == 0, done.stderr
+    refused = lopt_here(*common, "--reference", "X")
+    assert "the reference X is none of the sets" in refused.stderr
+
+
+def test_figures_are_local():
+    write_three(TASK)
+    refused = lopt_here("plot", TASK, *SETS, "-o", "gs://bucket/figure.svg")
+    assert refused.returncode == 2
+    assert "figures are drawn to local files" in refused.stderr
 
 
 @pytest.mark.parametrize("kind", ["sensitivity", "tuning", "profile"])
@@ -78,7 +95,7 @@ def test_serve_until_it_is_stopped():
         assert process.stdout is not None
         url = process.stdout.readline().split(" ")[0]
         with urllib.request.urlopen(url) as answer:
-            assert b"SGDMLR_1000_R5 is best" in answer.read()
+            assert b"SGDMLR_1000_R5 comes first" in answer.read()
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)

@@ -104,6 +104,19 @@ class SetResult:
         """Float `[num_seeds, num_evals]`, the best configuration's loss."""
         return self.curves.losses[split or self.report][self.best.index]
 
+    @property
+    def reported(self) -> np.ndarray:
+        """Float64 `[num_seeds]`, the nested loss, at most the initial one.
+
+        A seed that diverged, or got worse, did no good: it counts as not trained.
+        """
+        return np.minimum(stats.mark_diverged(self.nested.report), self.initial_loss)
+
+    @property
+    def num_diverged(self) -> int:
+        """Seeds whose nested loss is not finite."""
+        return int((~np.isfinite(self.nested.report)).sum())
+
     def steps_to(self, target: float) -> np.ndarray:
         """Updates until the best configuration's smoothed loss is at a target.
 
@@ -113,13 +126,24 @@ class SetResult:
         Returns:
           Float64 `[num_seeds]`, inf where it is never reached.
         """
-        losses = stats.mark_diverged(smooth(self.best_curves(), _EMA_OF_TIMES))
-        return stats.steps_to_target(losses, self.curves.xs, target)
+        return stats.steps_to_target(self._timed_curves(), self.curves.xs, target)
 
-    def reached(self) -> float:
-        """Lowest smoothed loss that at least half of the best's seeds reach."""
-        losses = stats.mark_diverged(smooth(self.best_curves(), _EMA_OF_TIMES))
-        return float(np.quantile(losses.min(axis=-1), 0.5, method="higher"))
+    def lowest(self) -> float:
+        """Lowest smoothed loss of the best configuration, median over seeds.
+
+        Of an even number it is the upper one, so that at least half get there.
+        """
+        lowest = self._timed_curves().min(axis=-1)
+        return float(np.quantile(lowest, 0.5, method="higher"))
+
+    def _timed_curves(self) -> np.ndarray:
+        curves = self.best_curves()
+        timed = np.full(curves.shape, np.inf)
+        for seed, curve in enumerate(curves):
+            # A loss that overflows before training does not end the run.
+            start = int(np.argmax(np.isfinite(curve)))
+            timed[seed, start:] = smooth(curve[start:], _EMA_OF_TIMES)
+        return stats.mark_diverged(timed)
 
 
 def load_set_result(

@@ -12,19 +12,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.scores import (
+    check_reference,
+    choose_reference,
+    score_of_runs,
+    scores,
+    target_of,
+)
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.significance import (
     LEVEL,
-    holm_of_known,
-    mean_interval,
-    p_value,
-    p_value_of_scores,
-    score_interval,
+    p_values,
+    share_seeds,
 )
 from learned_optimization.errors import LoptError
 
 MAX_RATIO = 4.0
 """Profiles reach to four times the cost of the fastest, as AlgoPerf's."""
+
+FEWEST_TASKS = 5
+"""Of fewer no interval over tasks says anything: of two it covers half of the time."""
+
+_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +42,11 @@ class Standing:
 
     Attributes:
       set_name: the set.
-      loss: mean nested loss over seeds with its interval; infinite if a seed of
-        what was selected diverged.
-      p_value: that it is no worse than the best set of the task, by chance alone,
-        adjusted for the number of sets (Holm); NaN for the best and where seeds
-        are too few.
+      loss: mean nested loss over seeds with its interval; a seed that diverged counts
+        as not trained (`SetResult.reported`).
+      num_diverged: seeds that did.
+      p_value: that it is the best set (`stats.p_values_of_being_best`); NaN where
+        seeds are too few.
       steps: median number of updates over seeds until the target; inf if never.
       seconds: the same in seconds of training; NaN if unknown.
       censored: share of seeds that never reach the target.
@@ -45,6 +54,7 @@ class Standing:
 
     set_name: str
     loss: stats.Interval
+    num_diverged: int
     p_value: float
     steps: float
     seconds: float
@@ -52,7 +62,7 @@ class Standing:
 
     @property
     def is_told_apart(self) -> bool:
-        """Whether it is worse than the best set beyond chance."""
+        """Whether some other set is better beyond chance."""
         return self.p_value < 1 - LEVEL
 
 
@@ -64,18 +74,19 @@ class TaskVerdict:
       task_name: the task.
       standings: one a set.
       reference: the set that decides the target.
-      target: the smoothed loss that at least half of its seeds reach, which times
-        are taken to.
+      target: the smoothed loss that times are taken to, see `target_of`.
+      is_paired: whether all sets share their seeds.
     """
 
     task_name: str
     standings: tuple[Standing, ...]
     reference: str
     target: float
+    is_paired: bool
 
     @property
     def not_told_apart(self) -> tuple[str, ...]:
-        """Sets that cannot be told apart from the best one, which is left out."""
+        """Other sets than the first that may be the best one."""
         return tuple(s.set_name for s in self.standings[1:] if not s.is_told_apart)
 
 
@@ -85,18 +96,20 @@ class Overall:
 
     Attributes:
       set_name: the set.
-      score: interquartile mean over runs and tasks of the share of the reference's
-        improvement over the initial loss: 1 is as good as the reference, 0 no
-        better than the beginning.
-      score_over_tasks: the same where tasks are resampled too; None for one task.
+      score: the share of the reference's improvement over the initial loss: 1 is as
+        good as the reference, 0 as not trained; interquartile mean over tasks, mean
+        over runs.
+      score_over_tasks: the same with an interval for other tasks like these; None
+        for fewer than `FEWEST_TASKS`.
       median: median over tasks of the mean score.
       optimality_gap: by how much scores fall short of 1, on average.
       improvement: probability that a run of it is better than one of the reference.
       mean_rank: over tasks, 1 for the best.
       profile_score: area under its performance profile in updates, at most 1.
       speedup: geometric mean over tasks of how many times fewer updates than the
-        reference it needs to the target; NaN if it never reaches one.
-      p_value: as `Standing.p_value`, of the mean score over these tasks.
+        reference it needs to the target.
+      is_bound: it misses a target, so that its speed-up is no more than that.
+      p_value: as `Standing.p_value`, of the score.
     """
 
     set_name: str
@@ -108,11 +121,12 @@ class Overall:
     mean_rank: float
     profile_score: float
     speedup: float
+    is_bound: bool
     p_value: float
 
     @property
     def is_told_apart(self) -> bool:
-        """Whether it is worse than the best set beyond chance."""
+        """Whether some other set is better beyond chance."""
         return self.p_value < 1 - LEVEL
 
 
@@ -139,13 +153,8 @@ class Verdict:
 
     @property
     def not_told_apart(self) -> tuple[str, ...]:
-        """Sets that cannot be told apart from the best one, which is left out."""
+        """Other sets than the first that may be the best one."""
         return tuple(s.set_name for s in self.overall[1:] if not s.is_told_apart)
-
-
-def choose_reference(set_names: Sequence[str]) -> str:
-    """The set others are measured by: Adam's learning rates, or else the first."""
-    return next((n for n in set_names if n.startswith("AdamLR_")), set_names[0])
 
 
 def task_verdict(results: Sequence[SetResult], reference: str) -> TaskVerdict:
@@ -156,40 +165,36 @@ def task_verdict(results: Sequence[SetResult], reference: str) -> TaskVerdict:
       reference: name of one of the sets.
 
     Raises:
-      LoptError: if the reference is none of them, or diverged.
+      LoptError: if the reference is none of them, or does not improve on the initial
+        loss.
     """
+    check_reference([results], reference)
     by_name = {result.set_name: result for result in results}
-    if reference not in by_name:
-        raise LoptError(
-            f"the reference {reference} is none of the sets: {', '.join(by_name)}."
-        )
-    target = by_name[reference].reached()
-    if not np.isfinite(target):
-        raise LoptError(
-            f"the reference {reference} diverged on {results[0].task_name}, so there "
-            "is no target to be timed to. Choose another as --reference."
-        )
-    intervals = {name: mean_interval(r.nested.report) for name, r in by_name.items()}
-    order = sorted(by_name, key=lambda name: (intervals[name].estimate, name))
-    best = by_name[order[0]]
-    p_values = [p_value(by_name[name], best) for name in order[1:]]
-    adjusted = [float("nan"), *holm_of_known(p_values)]
+    target = target_of(by_name[reference])
+    found = p_values([[r] for r in results], [r.reported for r in results])
     standings = []
-    for name, adjusted_p in zip(order, adjusted, strict=True):
+    for result, p_value in zip(results, found, strict=True):
         # There is no cost below that of one update.
-        steps = np.maximum(by_name[name].steps_to(target), 1.0)
+        steps = np.maximum(result.steps_to(target), 1.0)
         median = float(np.median(steps))
         standings.append(
             Standing(
-                set_name=name,
-                loss=intervals[name],
-                p_value=adjusted_p,
+                set_name=result.set_name,
+                loss=stats.mean_interval(result.reported, LEVEL, nested=True),
+                num_diverged=result.num_diverged,
+                p_value=float(p_value),
                 steps=median,
-                seconds=median * by_name[name].seconds_per_step,
+                seconds=median * result.seconds_per_step,
                 censored=float(np.isinf(steps).mean()),
             )
         )
-    return TaskVerdict(best.task_name, tuple(standings), reference, target)
+    return TaskVerdict(
+        task_name=results[0].task_name,
+        standings=tuple(sorted(standings, key=lambda s: (s.loss.estimate, s.set_name))),
+        reference=reference,
+        target=target,
+        is_paired=all(share_seeds([r], [results[0]]) for r in results),
+    )
 
 
 def verdict(
@@ -206,7 +211,8 @@ def verdict(
       seed: of the bootstrap.
 
     Raises:
-      LoptError: if there is no result, or tasks do not have the same sets.
+      LoptError: if there is no result, tasks do not have the same sets, or there is
+        no reference to measure by.
     """
     if not results or not results[0]:
         raise LoptError("a comparison needs at least one task and one set.")
@@ -217,60 +223,56 @@ def verdict(
                 f"{row[0].task_name} and {results[0][0].task_name} do not have the "
                 "same sets; a comparison over tasks needs all sets on all tasks."
             )
-    reference = reference or choose_reference(names)
+    reference = reference or choose_reference(results)
+    check_reference(results, reference)
     tasks = tuple(task_verdict(row, reference) for row in results)
-    scores = {
-        name: _scores(results, i, names.index(reference))
-        for i, name in enumerate(names)
-    }
-    means = {name: float(np.mean(s)) for name, s in scores.items()}
-    iqms = {name: score_interval(s, ("runs",), seed) for name, s in scores.items()}
-    many = len(results) > 1
-    # One task has one order, that of its losses.
-    order = (
-        sorted(names, key=lambda name: (-iqms[name].estimate, -means[name], name))
-        if many
-        else [standing.set_name for standing in tasks[0].standings]
+    base = names.index(reference)
+    all_scores = [scores(results, i, base) for i in range(len(names))]
+    of_runs = [score_of_runs(s) for s in all_scores]
+    found = p_values(
+        [[row[i] for row in results] for i in range(len(names))], [-s for s in of_runs]
     )
-    losses = np.asarray(
-        [[_of(task, name).loss.estimate for task in tasks] for name in order]
+    order = sorted(range(len(names)), key=lambda i: (-of_runs[i].mean(), names[i]))
+    if len(tasks) == 1:
+        # Where only the initial loss tells sets apart, the losses do.
+        order = [names.index(standing.set_name) for standing in tasks[0].standings]
+
+    steps = np.asarray([[_of(t, name).steps for t in tasks] for name in names])
+    losses = np.asarray([[_of(t, name).loss.estimate for t in tasks] for name in names])
+    budgets = np.asarray(
+        [[row[i].num_steps for row in results] for i in range(len(names))]
     )
-    steps = np.asarray([[_of(task, name).steps for task in tasks] for name in order])
     ratios = stats.performance_ratios(steps)
-    profile_scores = stats.integrated_profile(ratios, MAX_RATIO)
+    areas = stats.integrated_profile(ratios, MAX_RATIO)
     ranks = stats.mean_ranks(losses)
-    p_values = [p_value_of_scores(scores[order[0]], scores[name]) for name in order[1:]]
-    adjusted = [float("nan"), *holm_of_known(p_values)]
     overall = tuple(
         Overall(
-            set_name=name,
-            score=iqms[name],
-            score_over_tasks=score_interval(scores[name], ("runs", "tasks"), seed)
-            if many
-            else None,
-            median=float(stats.median(scores[name])),
-            optimality_gap=float(stats.optimality_gap(scores[name])),
+            set_name=names[i],
+            score=stats.mean_interval(of_runs[i], LEVEL, nested=True),
+            score_over_tasks=_interval_over_tasks(all_scores[i], seed),
+            median=float(stats.median(all_scores[i])),
+            optimality_gap=float(stats.optimality_gap(all_scores[i])),
             improvement=float(
-                stats.probability_of_improvement(scores[name], scores[reference])
+                stats.probability_of_improvement(all_scores[i], all_scores[base])
             ),
             mean_rank=float(ranks[i]),
-            profile_score=float(profile_scores[i]),
-            speedup=_speedup(steps[i], steps[order.index(reference)]),
-            p_value=adjusted[i],
+            profile_score=float(areas[i]),
+            speedup=_speedup(steps[i], steps[base], budgets[i]),
+            is_bound=bool(np.isinf(steps[i]).any()),
+            p_value=float(found[i]),
         )
-        for i, name in enumerate(order)
+        for i in order
     )
+    several = len(tasks) > 1 and len(names) > 1
     return Verdict(
         tasks=tasks,
         overall=overall,
         reference=reference,
-        ratios=ratios,
+        ratios=ratios[order],
         critical_difference=stats.critical_difference(len(names), len(tasks))
-        if many and len(names) > 1
+        if several
         else float("nan"),
-        friedman_p=stats.friedman_p(losses)
-        if many and len(names) > 2
-        else float("nan"),
+        friedman_p=stats.friedman_p(losses) if several else float("nan"),
     )
 
 
@@ -278,29 +280,23 @@ def _of(task: TaskVerdict, set_name: str) -> Standing:
     return next(s for s in task.standings if s.set_name == set_name)
 
 
-def _scores(
-    results: Sequence[Sequence[SetResult]], index: int, reference: int
-) -> np.ndarray:
-    """Share of the reference's improvement, `[runs, tasks]`, at least 0."""
-    columns = []
-    for row in results:
-        first = row[reference].initial_loss
-        gained = first - float(row[reference].nested.report.mean())
-        if not np.isfinite(gained) or gained <= 0:
-            raise LoptError(
-                f"the reference {row[reference].set_name} does not improve on the "
-                f"initial loss of {row[reference].task_name}, so no other set can be "
-                "scored by it. Choose another as --reference."
-            )
-        # A diverged run is no better than one that has not begun.
-        score = (first - row[index].nested.report) / gained
-        columns.append(np.maximum(score, 0.0))
-    runs = min(map(len, columns))
-    return np.stack([column[:runs] for column in columns], axis=1)
+def _interval_over_tasks(scores: np.ndarray, seed: int) -> stats.Interval | None:
+    runs, tasks = scores.shape
+    if tasks < FEWEST_TASKS or runs < 2:
+        return None
+    return stats.bootstrap(
+        lambda scores: score_of_runs(scores).mean(axis=-1),
+        scores,
+        num_resamples=_RESAMPLES,
+        level=LEVEL,
+        seed=seed,
+    )
 
 
-def _speedup(steps: np.ndarray, baseline: np.ndarray) -> float:
-    both = np.isfinite(steps) & np.isfinite(baseline)
-    if not both.all():
-        return float("nan")
-    return float(stats.geometric_mean_speedup(steps, baseline))
+def _speedup(steps: np.ndarray, baseline: np.ndarray, budgets: np.ndarray) -> float:
+    # The reference reaches every target. A set that does not takes longer than it ran.
+    return float(
+        stats.geometric_mean_speedup(
+            np.where(np.isinf(steps), budgets, steps), baseline
+        )
+    )

@@ -11,6 +11,7 @@ from learned_optimization.baselines.analysis.set_results import (
     load_set_result,
 )
 from learned_optimization.baselines.analysis.verdicts import Verdict, verdict
+from learned_optimization.baselines.best_of_set import check_eval_split
 from learned_optimization.baselines.report import rows
 from learned_optimization.baselines.report.page import render
 from learned_optimization.errors import LoptError
@@ -43,23 +44,42 @@ def analyse(
         sets.
       ResultError: if a set is not archived on a task.
     """
-    if not task_names or not set_names:
-        raise LoptError("a report needs at least one task and one set.")
-    if reference is not None and reference not in set_names:
-        raise LoptError(
-            f"the reference {reference} is none of the sets: {', '.join(set_names)}."
-        )
+    check_comparison(task_names, set_names, select, report, reference)
     results = [
         [load(task, name, select, report) for name in set_names] for task in task_names
     ]
     return results, verdict(results, reference)
 
 
+def check_comparison(
+    task_names: Sequence[str],
+    set_names: Sequence[str],
+    select: str,
+    report: str,
+    reference: str | None,
+) -> None:
+    """Refuses what cannot be compared, before anything is read.
+
+    The arguments are those of `analyse`.
+
+    Raises:
+      LoptError: naming what is wrong.
+    """
+    check_eval_split(select)
+    check_eval_split(report)
+    if not task_names or not set_names:
+        raise LoptError("a report needs at least one task and one set.")
+    if reference is not None and reference not in set_names:
+        raise LoptError(
+            f"the reference {reference} is none of the sets: {', '.join(set_names)}."
+        )
+
+
 def files_of_report(
     results: Sequence[Sequence[SetResult]],
     found: Verdict,
     title: str | None = None,
-    live: bool = False,
+    live_version: str = "",
     progress: Sequence[str] = (),
 ) -> dict[str, str]:
     """The report's files: name to text.
@@ -68,10 +88,11 @@ def files_of_report(
       results: for each task one result a set.
       found: the verdict on them.
       title: of the page.
-      live: whether the page looks now and then whether there is a newer one.
+      live_version: of a page that looks now and then whether there is another.
       progress: sentences on what is still being trained.
     """
     first = results[0]
+    command = _command(results, found, title)
     title = title or (
         f"{len(first)} sets on {len(results)} tasks"
         if len(results) > 1
@@ -87,9 +108,9 @@ def files_of_report(
         results,
         found,
         title=title,
-        command=_command(results, found),
+        command=command,
         downloads=tables,
-        live=live,
+        live_version=live_version,
         progress=progress,
     )
     return {PAGE: page, **tables}
@@ -140,7 +161,9 @@ def write(files: Mapping[str, str], output: str) -> None:
         filesystem.write_whole(path, lambda file, data=data: file.write(data))
 
 
-def _command(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
+def _command(
+    results: Sequence[Sequence[SetResult]], found: Verdict, title: str | None
+) -> str:
     words = ["lopt", "report", *(row[0].task_name for row in results)]
     words += [result.set_name for result in results[0]]
     first = results[0][0]
@@ -149,4 +172,6 @@ def _command(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
     if first.report != "test":
         words += ["--split", first.report]
     words += ["--reference", found.reference]
+    if title:
+        words += ["--title", title]
     return shlex.join(words)

@@ -101,6 +101,10 @@ def _curve(result: SetResult, split: str, ema: float) -> dict[str, Any]:
     count = len(losses)
     mean = losses.mean(axis=0)
     error = losses.std(axis=0, ddof=1 if count > 1 else 0) / math.sqrt(count)
+    # A curve ends where it diverges, and so does its band.
+    finite = np.flatnonzero(np.isfinite(mean))
+    end = int(finite[-1]) + 1 if finite.size else 1
+    xs, mean, error = xs[:end], mean[:end], error[:end]
     kept = kept_points(xs, mean, _BINS[ema])
     band_xs, low, high = thinned_band(xs, mean - error, mean + error, _BINS_OF_BANDS)
     return {

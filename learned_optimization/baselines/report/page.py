@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
+from learned_optimization.baselines.analysis.scores import TARGET_SHARE
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.significance import LEVEL
 from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, Verdict
@@ -36,7 +38,7 @@ def render(
     title: str,
     command: str,
     downloads: Mapping[str, str],
-    live: bool = False,
+    live_version: str = "",
     progress: Sequence[str] = (),
 ) -> str:
     """The page as HTML.
@@ -47,7 +49,7 @@ def render(
       title: of the page.
       command: makes this page.
       downloads: files that the page offers: name to text.
-      live: whether the page looks now and then whether there is a newer one.
+      live_version: of a page that looks now and then whether there is another.
       progress: sentences on what is still being trained.
     """
     environment = jinja2.Environment(
@@ -61,6 +63,7 @@ def render(
         "share": _share,
         "whole": _whole,
         "p": _p_value,
+        "seconds": _seconds,
     }
     data = {**content(results, found), "downloads": dict(downloads)}
     return environment.from_string(_part("report.html.j2")).render(
@@ -81,16 +84,22 @@ def render(
         where=_where(results),
         sets=[result.set_name for result in results[0]],
         downloads=list(downloads),
-        live=live,
+        live_version=live_version,
+        target_share=TARGET_SHARE,
         style=_part("report.css"),
         script=_part("report.js"),
-        plotly=_packed(get_plotlyjs()),
+        plotly=_packed_plotly(),
         data=_packed(json.dumps(data, allow_nan=False, separators=(",", ":"))),
     )
 
 
 def _part(name: str) -> str:
     return (_PARTS / name).read_text(encoding="utf-8")
+
+
+@lru_cache
+def _packed_plotly() -> str:
+    return _packed(get_plotlyjs())
 
 
 def _packed(text: str) -> str:
@@ -132,6 +141,10 @@ def _p_value(value: float) -> str:
 
 def _share(value: float) -> str:
     return f"{value:.0%}" if math.isfinite(value) else "n/a"
+
+
+def _seconds(value: float) -> str:
+    return "never" if math.isinf(value) else _number(value, 2)
 
 
 def _whole(value: float) -> str:

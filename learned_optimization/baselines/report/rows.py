@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ Row = dict[str, Any]
 def task_rows(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[Row]:
     """One row a task and set, best set of a task first.
 
-    Losses are of the last evaluation. `test` and its interval are nested (see
+    Losses are of the last evaluation. `loss` and its interval are nested (see
     `stats.nested_selection`), `naive` is where the same seeds choose and report.
     """
     rows = []
@@ -33,10 +34,11 @@ def task_rows(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[Ro
                     "task": task.task_name,
                     "set": standing.set_name,
                     "rank": place,
-                    "config": "all diverged" if best.all_diverged else best.opt_name,
+                    "config": best.opt_name,
                     "loss": standing.loss.estimate,
                     "loss_low": standing.loss.low,
                     "loss_high": standing.loss.high,
+                    "diverged_seeds": standing.num_diverged,
                     "p_value": standing.p_value,
                     "naive": float(nested.naive),
                     "bias": float(nested.bias),
@@ -78,6 +80,7 @@ def overall_rows(found: Verdict) -> list[Row]:
                 "mean_rank": o.mean_rank,
                 "profile_score": o.profile_score,
                 "speedup": o.speedup,
+                "speedup_is_bound": o.is_bound,
                 "p_value": o.p_value,
             }
         )
@@ -122,7 +125,7 @@ def as_json(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
 
 
 def as_latex(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
-    """A booktabs table: sets down, tasks across, best and its equals bold."""
+    """A booktabs table: sets down, tasks across, all that may be the best bold."""
     names = [o.set_name for o in found.overall]
     cells = {
         (task.task_name, s.set_name): _latex_cell(
@@ -133,11 +136,11 @@ def as_latex(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
         for task in found.tasks
         for place, s in enumerate(task.standings)
     }
-    report = results[0][0].report.replace("_", r"\_")
+    report = _escape(results[0][0].report)
     lines = [
         rf"% Final {report} loss, configurations chosen by the other seeds; half-width",
-        "% of the 95% interval over seeds. Bold: the best, and all that cannot be told",
-        "% apart from it. Needs \\usepackage{booktabs}.",
+        "% of the 95% interval over seeds. Bold: all that may be the best set.",
+        "% Needs \\usepackage{booktabs}.",
         rf"\begin{{tabular}}{{l{'r' * len(found.tasks)}}}",
         r"\toprule",
         " & ".join(["set", *(_escape(t.task_name) for t in found.tasks)]) + r" \\",
@@ -154,11 +157,9 @@ def as_latex(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
 
 
 def _latex_cell(mean: float, half: float, bold: bool) -> str:
-    if not math.isfinite(mean):
-        return "diverged"
     text = f"{mean:.4f}" + (rf" \pm {half:.4f}" if math.isfinite(half) else "")
     return rf"$\mathbf{{{text}}}$" if bold else f"${text}$"
 
 
 def _escape(text: str) -> str:
-    return text.replace("_", r"\_")
+    return re.sub(r"([_%&#$])", r"\\\1", text)

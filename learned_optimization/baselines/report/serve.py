@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import html
+import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from learned_optimization import filesystem
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
     load_set_result,
@@ -16,12 +18,19 @@ from learned_optimization.baselines.analysis.set_results import (
 from learned_optimization.baselines.analysis.verdicts import verdict
 from learned_optimization.baselines.archiving import maybe_get_hparam_set
 from learned_optimization.baselines.hparam_set import HParamSet
-from learned_optimization.baselines.report.build import PAGE, files_of_report
+from learned_optimization.baselines.report.build import (
+    PAGE,
+    check_comparison,
+    files_of_report,
+)
 from learned_optimization.baselines.status import SetStatus
 from learned_optimization.baselines.status import status as status_of
-from learned_optimization.errors import LoptError
+from learned_optimization.baselines.utils import get_baseline_archive_path
+from learned_optimization.errors import LoptError, ResultError
 
+_PROGRESS = "progress"
 _TYPES = {
+    _PROGRESS: "application/json",
     "html": "text/html",
     "json": "application/json",
     "csv": "text/csv",
@@ -47,11 +56,16 @@ class LiveReport:
       select: split whose loss selects configurations.
       report: split whose loss is reported.
       reference: the set that scores and speed-ups refer to, once it is there.
-      on_error: told of what went wrong while looking; the last report stays.
+      on_error: told of what went wrong while looking, once; the last report stays.
 
     Attributes:
-      version: changes whenever the report does.
-      files: the report's files: name to text.
+      version: changes whenever what is compared does.
+      files: the report's files, name to text: those of `files_of_report`, and
+        `progress`, a JSON list of what is still to come.
+
+    Raises:
+      LoptError: if there is no task or set, a split is none that runs evaluate, or
+        the reference is none of the sets.
     """
 
     def __init__(
@@ -66,66 +80,99 @@ class LiveReport:
         self._tasks, self._sets = list(task_names), list(hparam_sets)
         self._select, self._report, self._reference = select, report, reference
         self._on_error = on_error
-        self._loaded: dict[tuple[str, str], tuple[object, SetResult | None]] = {}
+        check_comparison(
+            self._tasks, [s.name for s in self._sets], select, report, reference
+        )
+        self._loaded: dict[tuple[str, str], tuple[object, SetResult | str]] = {}
+        self._said: set[str] = set()
         self.version = ""
-        self.files: dict[str, str] = {PAGE: _WAITING.format(lines="")}
+        self.files: dict[str, str] = {PAGE: _WAITING.format(lines=""), _PROGRESS: "[]"}
 
     def look(self) -> bool:
-        """Makes the report anew if anything has changed; returns whether it has."""
+        """Looks at the results; returns whether what is compared has changed."""
         try:
-            rows = status_of(self._tasks, self._sets)
-            state = repr([_state(row) for row in rows])
-            version = hashlib.sha256(state.encode()).hexdigest()
-            if version == self.version:
-                return False
-            self.files = self._make(rows)
-        except LoptError as error:
-            # A file may be written at this moment, or be damaged.
-            self._on_error(str(error))
+            return self._look()
+        except Exception as error:
+            # A file may be moved at this moment; the next look may go well.
+            self._complain(str(error) or repr(error))
             return False
-        self.version = version
-        return True
 
-    def _make(self, rows: Sequence[SetStatus]) -> dict[str, str]:
+    def _look(self) -> bool:
+        rows = status_of(self._tasks, self._sets)
         found = {(row.task, row.hparam_set): self._load(row) for row in rows}
-        complete = [
+        whole = [
             s.name
             for s in self._sets
-            if all(found[task, s.name] for task in self._tasks)
+            if all(isinstance(found[t, s.name], SetResult) for t in self._tasks)
         ]
         progress = [
-            f"{row.hparam_set} on {row.task}: {_progress(row)}"
+            f"{row.hparam_set} on {row.task}: {problem}"
             for row in rows
-            if row.hparam_set not in complete
+            if isinstance(problem := found[row.task, row.hparam_set], str)
         ]
-        results = [
-            [r for name in complete if (r := found[task, name]) is not None]
-            for task in self._tasks
-        ]
-        if not complete:
+        states = [_state(row) for row in rows if row.hparam_set in whole]
+        version = hashlib.sha256(repr([whole, states]).encode()).hexdigest()
+        files = self.files
+        if version != self.version or not whole:
+            files = self._make(whole, found, progress, version)
+        changed, self.version = version != self.version, version
+        self.files = {**files, _PROGRESS: json.dumps(progress)}
+        return changed
+
+    def _make(
+        self,
+        whole: Sequence[str],
+        found: Mapping[tuple[str, str], SetResult | str],
+        progress: Sequence[str],
+        version: str,
+    ) -> dict[str, str]:
+        if not whole:
             lines = "".join(f"<li>{html.escape(line)}</li>" for line in progress)
             return {PAGE: _WAITING.format(lines=lines)}
-        reference = self._reference if self._reference in complete else None
-        return files_of_report(
-            results, verdict(results, reference), live=True, progress=progress
-        )
+        results = [
+            [r for s in whole if isinstance(r := found[task, s], SetResult)]
+            for task in self._tasks
+        ]
+        reference = self._reference if self._reference in whole else None
+        try:
+            return files_of_report(
+                results,
+                verdict(results, reference),
+                live_version=version,
+                progress=progress,
+            )
+        except LoptError as error:
+            self._complain(str(error))
+            return {PAGE: _WAITING.format(lines=f"<li>{html.escape(str(error))}</li>")}
 
-    def _load(self, row: SetStatus) -> SetResult | None:
+    def _complain(self, message: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            self._on_error(message)
+
+    def _load(self, row: SetStatus) -> SetResult | str:
+        """The set, or how far it is, or why it cannot be used."""
         place, state = (row.task, row.hparam_set), _state(row)
         known = self._loaded.get(place)
         if known is None or known[0] != state:
-            known = state, self._read(row)
+            try:
+                known = state, self._read(row)
+            except ResultError as error:
+                self._complain(str(error))
+                known = state, str(error)
             self._loaded[place] = known
         return known[1]
 
-    def _read(self, row: SetStatus) -> SetResult | None:
+    def _read(self, row: SetStatus) -> SetResult | str:
         arguments = row.task, row.hparam_set, self._select, self._report
         if row.archive == "yes":
             return load_set_result(*arguments)
         if row.counts["done"] + row.counts["diverged"] < row.num_trials:
-            return None
+            return _progress(row)
         arrays = maybe_get_hparam_set(row.task, row.hparam_set)
-        return None if arrays is None else load_set_result(*arguments, arrays=arrays)
+        if arrays is None:
+            return _progress(row)
+        return load_set_result(*arguments, arrays=arrays)
 
 
 def _state(row: SetStatus) -> tuple[object, ...]:
@@ -135,7 +182,12 @@ def _state(row: SetStatus) -> tuple[object, ...]:
         tuple(sorted(row.counts.items())),
         row.archive,
         row.modified,
+        "" if row.archive == "no" else filesystem.info(_path(row)).stamp,
     )
+
+
+def _path(row: SetStatus) -> str:
+    return get_baseline_archive_path(row.task, row.hparam_set)
 
 
 def _progress(row: SetStatus) -> str:
@@ -159,7 +211,7 @@ def make_server(
         reaches it.
 
     Raises:
-      LoptError: if the port is taken.
+      LoptError: if the port is taken, or the address is not this machine's.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -190,7 +242,8 @@ def make_server(
         return ThreadingHTTPServer((host, port), Handler)
     except OSError as error:
         raise LoptError(
-            f"cannot listen at {host}:{port}: {error.strerror}. Choose another --port."
+            f"cannot listen at {host}:{port}: {error.strerror}. Choose another --port, "
+            "or a --host that is an address of this machine."
         ) from None
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.scores import TARGET_SHARE
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.analysis.verdicts import TaskVerdict, Verdict
+from learned_optimization.baselines.analysis.significance import LEVEL
+from learned_optimization.baselines.analysis.verdicts import (
+    FEWEST_TASKS,
+    TaskVerdict,
+    Verdict,
+)
 
 
 def interval(found: stats.Interval, digits: int = 4) -> str:
     """An estimate with its interval, as `0.4829 [0.4780, 0.4878]`."""
-    if not math.isfinite(found.estimate):
-        return "diverged"
     text = f"{found.estimate:.{digits}f}"
     if math.isfinite(found.low):
         text += f" [{found.low:.{digits}f}, {found.high:.{digits}f}]"
@@ -27,16 +31,26 @@ def headline(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str
     if len(found.tasks) == 1:
         return _of_task(found.tasks[0], results[0])
     best = found.overall[0]
-    wide = best.score_over_tasks
-    assert wide is not None
     sentences = [
-        f"Over {len(found.tasks)} tasks {best.set_name} is best: it has "
+        f"Over {len(found.tasks)} tasks {best.set_name} comes first: it has "
         f"{interval(best.score, 3)} of the improvement of {found.reference} over the "
-        "initial loss (interquartile mean over runs and tasks).",
-        _told_apart([o.p_value for o in found.overall], found.not_told_apart),
-        "The interval speaks of these tasks; for tasks drawn anew from where these "
-        f"come from it is [{wide.low:.3f}, {wide.high:.3f}].",
+        "initial loss (interquartile mean over tasks, mean over runs).",
+        _may_be_best(
+            [o.p_value for o in found.overall],
+            found.not_told_apart,
+            all(task.is_paired for task in found.tasks),
+        ),
     ]
+    if wide := best.score_over_tasks:
+        sentences.append(
+            "That speaks of these tasks. For tasks drawn anew from where these come "
+            f"from the interval is [{wide.low:.3f}, {wide.high:.3f}]."
+        )
+    else:
+        sentences.append(
+            f"That speaks of these tasks: with fewer than {FEWEST_TASKS} there is no "
+            "saying what happens on others."
+        )
     for task, row in zip(found.tasks, results, strict=True):
         sentences.append(_of_task(task, row)[0])
     return sentences
@@ -45,31 +59,31 @@ def headline(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str
 def _of_task(task: TaskVerdict, row: Sequence[SetResult]) -> list[str]:
     best = task.standings[0]
     result = next(r for r in row if r.set_name == best.set_name)
-    if not math.isfinite(best.loss.estimate):
-        return [f"On {task.task_name} every set has diverged."]
     return [
-        f"On {task.task_name} {best.set_name} is best: final {result.report} loss "
-        f"{interval(best.loss)} over {result.num_seeds} seeds, with "
-        f"{result.best.opt_name}.",
-        _told_apart([s.p_value for s in task.standings], task.not_told_apart),
+        f"On {task.task_name} {best.set_name} comes first: final {result.report} loss "
+        f"{interval(best.loss)} over {_count(result.num_seeds, 'seed')}. Together they "
+        f"choose {result.best.opt_name}.",
+        _may_be_best(
+            [s.p_value for s in task.standings], task.not_told_apart, task.is_paired
+        ),
     ]
 
 
-def _told_apart(p_values: Sequence[float], equals: Sequence[str]) -> str:
+def _may_be_best(
+    p_values: Sequence[float], equals: Sequence[str], is_paired: bool
+) -> str:
     others = len(p_values) - 1
     if not others:
-        return "There is no other set to tell it apart from."
-    if all(math.isnan(p) for p in p_values[1:]):
-        return "With so few seeds no set can be told apart from it."
-    worse = others - len(equals)
-    verb = "is" if worse == 1 else "are"
-    count = f"all others {verb}" if worse == others else f"{worse} of {others} {verb}"
+        return "There is no other set to compare it with."
+    if all(math.isnan(p) for p in p_values):
+        return "With so few seeds nobody can say which set is the best."
+    how = "compared seed by seed" if is_paired else "not all of the same seeds"
+    sure = f"({LEVEL:.0%} sure, {how})"
     if not equals:
-        return f"It can be told apart from every other set: {count} worse (p < 0.05)."
-    return (
-        f"It cannot be told apart from {_listed(equals)}; {count} worse beyond chance "
-        "(paired over seeds, p < 0.05 after Holm's correction)."
-    )
+        return f"No other set may be the best {sure}."
+    worse = others - len(equals)
+    rest = f"The {worse} other{'s' * (worse > 1)} cannot." if worse else ""
+    return f"But the best may also be {_listed(equals, 'or')} {sure}. {rest}".strip()
 
 
 def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]:
@@ -80,6 +94,9 @@ def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]
     def place(set_name: str, task_name: str) -> str:
         return set_name if len(results) == 1 else f"{set_name} on {task_name}"
 
+    def places(of: Callable[[SetResult], bool]) -> str:
+        return _listed([place(r.set_name, r.task_name) for r in everything if of(r)])
+
     if any("True" in r.facts.get("synthetic_data", "") for r in everything):
         said.append(
             "MADE-UP DATA: some results were trained on LOPT_SYNTHETIC_DATA=1. They "
@@ -89,28 +106,41 @@ def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]
     if len(lengths) > 1:
         steps = _listed([f"{n:,}" for n in lengths])
         said.append(f"Sets were trained for different numbers of steps: {steps}.")
-    seeds = min(r.num_seeds for r in everything)
-    if seeds < 3:
+    seeds = sorted({r.num_seeds for r in everything})
+    if seeds[0] < 4:
         said.append(
-            f"There are sets with {seeds} seed{'s' * (seeds > 1)} only: intervals over "
-            "so few are wide or missing."
+            f"There are sets with {_count(seeds[0], 'seed')} only: intervals over so "
+            "few are wide or missing."
         )
-    if edges := [place(r.set_name, r.task_name) for r in everything if r.best.at_edge]:
+    if len(seeds) > 1:
+        said.append(
+            f"Sets and tasks have from {seeds[0]} to {_count(seeds[-1], 'seed')}: "
+            "scores over tasks use as many as all tasks of a set have."
+        )
+    if single := places(lambda r: r.num_seeds == 1):
+        said.append(
+            f"The only seed both chooses and reports, which flatters: {single}."
+        )
+    if edges := places(lambda r: r.best.at_edge):
         said.append(
             "The best configuration is at the edge of its set, so a better one may lie "
-            f"outside: {_listed(edges)}."
+            f"outside: {edges}."
         )
-    failed = [place(r.set_name, r.task_name) for r in everything if r.best.all_diverged]
-    if failed:
-        said.append(f"Every configuration has a diverged seed: {_listed(failed)}.")
-    biases = [float(r.nested.bias) for r in everything]
-    known = np.asarray([bias for bias in biases if math.isfinite(bias)])
-    if known.size:
+    if failed := places(lambda r: r.best.all_diverged):
+        said.append(f"Every configuration has a diverged seed: {failed}.")
+    if diverged := places(lambda r: r.num_diverged > 0):
         said.append(
-            "Choosing and reporting on the same seeds would have made losses lower by "
-            f"{known.mean():.4f} on average, and by {known.max():.4f} at most; the "
-            "losses here are free of that (each seed is reported for the configuration "
-            "the other seeds choose)."
+            "Of what the other seeds choose a seed diverged, and counts as not "
+            f"trained: {diverged}."
+        )
+    biases = np.asarray([float(r.nested.bias) for r in everything])
+    if (known := biases[np.isfinite(biases)]).size:
+        said.append(
+            "Each seed is reported for the configuration that the other seeds choose. "
+            "Choosing and reporting on the same ones would have shown losses that are "
+            f"from {-known.max():+.4f} to {-known.min():+.4f} away (selection bias, in "
+            "the tables). Curves, times and learning rates are of what all seeds "
+            "together choose."
         )
     unreached = [
         f"{place(s.set_name, task.task_name)} ({s.censored:.0%})"
@@ -120,11 +150,11 @@ def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]
     ]
     if unreached:
         said.append(
-            f"Seeds that never reach the target, what at least half of the seeds of "
-            f"{found.reference} reach: "
-            f"{_listed(unreached)}. Their times are censored, not left out."
+            f"Seeds that never reach the target, {TARGET_SHARE:.0%} of the improvement "
+            f"of {found.reference}: {_listed(unreached)}. Their times are censored, "
+            "not left out."
         )
-    if len(found.tasks) > 1 and math.isfinite(found.critical_difference):
+    if math.isfinite(found.critical_difference):
         said.append(
             f"Mean ranks must differ by {found.critical_difference:.2f} to be told "
             f"apart over {len(found.tasks)} tasks (Nemenyi test; Friedman p = "
@@ -133,7 +163,11 @@ def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]
     return said
 
 
-def _listed(items: Sequence[str]) -> str:
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _listed(items: Sequence[str], word: str = "and") -> str:
     if len(items) < 2:
         return "".join(items)
-    return ", ".join(items[:-1]) + f" and {items[-1]}"
+    return ", ".join(items[:-1]) + f" {word} {items[-1]}"

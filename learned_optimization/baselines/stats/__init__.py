@@ -13,6 +13,11 @@ from learned_optimization.baselines.stats.aggregates import (
     median,
     optimality_gap,
 )
+from learned_optimization.baselines.stats.best import (
+    mean_interval,
+    p_value_of_worse,
+    p_values_of_being_best,
+)
 from learned_optimization.baselines.stats.pairs import (
     PairedComparison,
     holm,
@@ -70,10 +75,13 @@ __all__ = [
     "iqm",
     "mark_diverged",
     "mean",
+    "mean_interval",
     "mean_ranks",
     "median",
     "nested_selection",
     "optimality_gap",
+    "p_value_of_worse",
+    "p_values_of_being_best",
     "paired_comparison",
     "performance_profile",
     "performance_ratios",

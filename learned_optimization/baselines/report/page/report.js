@@ -17,19 +17,34 @@
         area.value = text; document.body.append(area); area.select();
         document.execCommand("copy"); area.remove();
       }
+      const label = button.getAttribute("aria-label");
       button.textContent = "copied";
-      setTimeout(() => { button.textContent = "copy"; }, 1500);
+      button.setAttribute("aria-label", "copied");
+      setTimeout(() => {
+        button.textContent = "copy";
+        button.setAttribute("aria-label", label);
+      }, 1500);
+    });
+  }
+
+  // What is chosen is in the address, so a section must not take its place.
+  for (const link of document.querySelectorAll("nav a")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      document.querySelector(link.getAttribute("href")).scrollIntoView();
     });
   }
 
   // A click on a column's name sorts by it; numbers by value, "never" and n/a last.
   const valueOf = (row, column) => {
     const text = row.cells[column].textContent.trim();
-    const found = parseFloat(text.replace("<", "").replaceAll(",", ""));
+    const found = parseFloat(text.replace(/[<≤] ?/, "").replaceAll(",", ""));
     return Number.isNaN(found) ? text : found;
   };
-  const compare = (a, b) =>
-    typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? -1 : 1;
+  const compare = (a, b, up) => {
+    if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+    return (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1);
+  };
   for (const table of document.querySelectorAll("table.sortable")) {
     [...table.tHead.rows[0].cells].forEach((cell, column) => {
       const button = document.createElement("button");
@@ -42,7 +57,7 @@
         cell.setAttribute("aria-sort", up ? "ascending" : "descending");
         const rows = [...table.tBodies[0].rows];
         const of = (row) => valueOf(row, column);
-        rows.sort((a, b) => (up ? 1 : -1) * compare(of(a), of(b)));
+        rows.sort((a, b) => compare(of(a), of(b), up));
         table.tBodies[0].append(...rows);
       });
     });
@@ -207,8 +222,8 @@
       const t = task().sets[name].tuning;
       // So wide are these bands that more of them would hide the lines.
       if ($("bands").checked && shown().length <= 3) traces.push(...bands(name, t.k, t.low, t.high));
-      traces.push(line(name, t.k, t.loss, { mode: t.k.length > 1 ? "lines" : "markers" }));
       const known = t.loss.filter((v) => v !== null);
+      traces.push(line(name, t.k, t.loss, { mode: known.length > 1 ? "lines" : "markers" }));
       if (known.length) { ends.push(known[known.length - 1]); starts.push(known[0]); }
     }
     starts.sort((a, b) => a - b);
@@ -288,13 +303,18 @@
   drawAll();
   document.body.dataset.ready = "yes";
 
-  if (document.body.dataset.live === "yes") {
-    let version = null;
+  if (document.body.dataset.version) {
     setInterval(async () => {
       try {
         const now = await (await fetch("version")).text();
-        if (version !== null && now !== version) location.reload();
-        version = now;
+        if (now !== document.body.dataset.version) location.reload();
+        const lines = await (await fetch("progress")).json();
+        $("progress").hidden = lines.length === 0;
+        $("progress").querySelector("ul").replaceChildren(...lines.map((text) => {
+          const item = document.createElement("li");
+          item.textContent = text;
+          return item;
+        }));
       } catch { /* The server is gone: the page stays as it is. */ }
     }, 2000);
   }

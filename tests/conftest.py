@@ -1,6 +1,7 @@
 """Shared fixtures: no test reads or writes the user's own results or data."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,19 @@ def clean_gin() -> Iterator[None]:
     """gin's configuration is global: every test leaves it empty."""
     yield
     gin.clear_config()
+
+
+@pytest.fixture(autouse=True)
+def own_sets() -> Iterator[None]:
+    """Sets that a test defines are forgotten after it."""
+    name = "learned_optimization.baselines.hparam_sets"
+    before = dict(sys.modules[name]._BY_NAME) if name in sys.modules else None
+    yield
+    if name in sys.modules:
+        module = sys.modules[name]
+        kept = module.PACKAGED_SET_NAMES if before is None else before
+        for added in module._BY_NAME.keys() - set(kept):
+            del module._BY_NAME[added]
 
 
 @pytest.fixture

@@ -66,7 +66,11 @@ def plot(
     tasks, hparam_sets = split_tasks_and_sets(names, set_files, imports)
     sets = [s.name for s in hparam_sets]
     if not tasks or not sets:
-        raise LoptError("a figure needs at least one task and one set, as TASK SET.")
+        what = "set" if tasks else "task"
+        raise LoptError(
+            f"no {what} is given: a figure needs at least one task and one set "
+            "(`lopt tasks` and `lopt sets` list them)."
+        )
     if kind is Kind.CURVES:
         draw(tasks, sets, output, split=split, select=select, ema=ema)
         return

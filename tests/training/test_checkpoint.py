@@ -114,7 +114,7 @@ def test_padding_is_not_kept(tmp_path):
         np.testing.assert_allclose(got[name], values, rtol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("num_seeds", [1, 3])
+@pytest.mark.parametrize("num_seeds", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_padding_is_not_computed_where_a_trial_is_alone(num_seeds, monkeypatch):
     # Padding repeats the last trial: computed, it would not be seen in any curve.
     seen = []

@@ -45,7 +45,7 @@ def train(task=None, **kwargs):
     ("task", "widths"),
     [
         pytest.param(TinyTask(), (2, 6), marks=pytest.mark.slow, id="plain"),
-        pytest.param(StatefulTask(), (1, 3), id="state"),
+        pytest.param(StatefulTask(), (1, 3), marks=pytest.mark.slow, id="state"),
     ],
 )
 def test_every_strategy_gives_the_same_curves(task, widths):
@@ -126,6 +126,7 @@ def remembered() -> list[dict]:
     return [json.loads(p.read_text()) for p in folder.glob("*.json")]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_measuring")
 def test_measured_once_then_remembered():
     # Little work is not worth measuring,

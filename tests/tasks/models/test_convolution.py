@@ -154,7 +154,10 @@ def test_training_inside_a_loop(case):
 
 @pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
 @pytest.mark.parametrize("inner", [jax.jacfwd, jax.jacrev])
-@pytest.mark.parametrize("case", [(4, 4, 3, 1, 8, 1), (3, 3, 3, 2, 1, 2)])
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param((4, 4, 3, 1, 8, 1), marks=pytest.mark.slow), (3, 3, 3, 2, 1, 2)],
+)
 def test_second_derivatives_forward_and_backward(case, inner, outer):
     image, kernel, _, stride = operands(case, batch=1)
 

@@ -37,6 +37,7 @@ def test_shards_are_a_partition_and_balanced(sets, count):
         assert all(len(make_grids(shard)) <= len(sets) for shard in shards)
 
 
+@pytest.mark.slow
 def test_what_has_results_changes_no_shard(small_set):
     trials = set_trials(TASK, small_set)
     run_sweep([TASK], [small_set], shard=Shard(2, 2))

@@ -219,6 +219,7 @@ def test_run_trainer_files_are_bit_identical_apart_from_time(tmp_path):
     assert int(results[0]["seed"]) == 3
 
 
+@pytest.mark.slow
 def test_sweep_archive_plot(tmp_path):
     incomplete = lopt_here("archive", TASK, "SGDLR_1000_R5")
     assert incomplete.returncode == 1

@@ -4,6 +4,8 @@ import pickle
 import subprocess
 import sys
 
+import pytest
+
 from learned_optimization.cluster.packed_files import PackedFiles
 
 MODULE = """\
@@ -45,6 +47,7 @@ print(get_hparam_set("MySet_100_R2").num_trials)
 """
 
 
+@pytest.mark.slow
 def test_files_that_import_each_other_travel_together(tmp_path):
     for name, text in {
         "home/optimizers/halving.py": MODULE,

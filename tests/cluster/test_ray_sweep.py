@@ -160,6 +160,7 @@ def test_a_folder_that_nodes_do_not_share(cluster, tmp_path):
     assert "LOPT_BASELINE_DIR must be a folder that all nodes share" in line
 
 
+@pytest.mark.slow
 def test_no_such_cluster():
     sweep = ("sweep", TASK, "AdamLR_1000_R5")
     message = refused(lopt(*sweep, "--ray", "127.0.0.1:1"))

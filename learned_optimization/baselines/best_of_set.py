@@ -13,10 +13,13 @@ import numpy as np
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.index import summary_of
-from learned_optimization.baselines.result_format import read_archive
+from learned_optimization.baselines.result_format import Result, read_archive
 from learned_optimization.baselines.utils import find_archive
 from learned_optimization.errors import UnknownNameError
 from learned_optimization.eval_training import EVAL_SPLITS
+
+CURVE_KEYS = ("eval/xs", "opt_name", *(f"eval/{split}/loss" for split in EVAL_SPLITS))
+"""What the curves of a set are read from."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +98,22 @@ def load_curves(task_name: str, hparam_set_name: str) -> Curves:
 @functools.lru_cache(maxsize=32)
 def _read_curves(path: str, stamp: str) -> Curves:
     del stamp
-    keys = ["eval/xs", "opt_name", *(f"eval/{split}/loss" for split in EVAL_SPLITS)]
-    archive = read_archive(path, keys)
-    losses = {split: archive[f"eval/{split}/loss"] for split in EVAL_SPLITS}
-    for values in losses.values():
+    curves = curves_of(read_archive(path, CURVE_KEYS))
+    for values in curves.losses.values():
         # Whoever asks again gets the same arrays.
         values.flags.writeable = False
+    return curves
+
+
+def curves_of(archive: Result) -> Curves:
+    """The evaluation curves among an archive's arrays.
+
+    Args:
+      archive: at least the arrays of `CURVE_KEYS`.
+    """
     return Curves(
         xs=archive["eval/xs"][0, 0],
-        losses=losses,
+        losses={split: archive[f"eval/{split}/loss"] for split in EVAL_SPLITS},
         opt_names=tuple(str(name) for name in archive["opt_name"][:, 0]),
     )
 

@@ -37,9 +37,7 @@ from learned_optimization.baselines.normalizer_files import (
 from learned_optimization.baselines.result_format import read_archive
 from learned_optimization.baselines.trials import versions
 from learned_optimization.baselines.utils import find_archive
-from learned_optimization.cache import local_copy
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
-from learned_optimization.npz import open_npz
 
 PACKAGED = Path(__file__).parent / "normalizer_data"
 """Folder of the files that are part of the package."""
@@ -154,10 +152,9 @@ class NormalizerSpec:
 def _recorded(path: str) -> dict[str, Any]:
     """What an archive says of how it was trained; others' say less than ours."""
     keys = ("seed", "versions", "accelerator_kind", "synthetic_data")
-    with open_npz(local_copy(path), name=path) as npz:
-        have = [key for key in keys if key in npz.keys]
+    found = read_archive(path, keys, missing_ok=True)
     # They are mostly one value for all trials; of seeds there are a few.
-    return {k: np.unique(v).tolist() for k, v in read_archive(path, have).items()}
+    return {key: np.unique(values).tolist() for key, values in found.items()}
 
 
 def find(

@@ -34,6 +34,17 @@ def smooth(values: np.ndarray, ema: float) -> np.ndarray:
     return out
 
 
+def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the first axis, and its standard error, which is 0 of one value.
+
+    Args:
+      values: float `[num_seeds, ...]`.
+    """
+    count = len(values)
+    spread = values.std(axis=0, ddof=1 if count > 1 else 0)
+    return values.mean(axis=0), spread / np.sqrt(count)
+
+
 def kept_points(xs: np.ndarray, values: np.ndarray, num_bins: int) -> np.ndarray:
     """Which points of a curve to keep, so that drawn thinly it looks the same.
 

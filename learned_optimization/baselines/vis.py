@@ -17,7 +17,7 @@ from learned_optimization.baselines.best_of_set import (
     load_curves,
 )
 from learned_optimization.baselines.set_styles import styles
-from learned_optimization.baselines.smoothing import smooth
+from learned_optimization.baselines.smoothing import mean_and_error, smooth
 from learned_optimization.errors import LoptError
 
 __all__ = ["Curves", "load_curves", "plot_tasks_and_sets", "smooth"]
@@ -83,10 +83,7 @@ def plot_tasks_and_sets(
     for i, (name, curves) in enumerate(loaded.items()):
         best = best_of_set(curves, select)
         losses = smooth(curves.losses[split][best.index], ema)
-        mean = losses.mean(axis=0)
-        error = losses.std(axis=0, ddof=1 if len(losses) > 1 else 0) / np.sqrt(
-            len(losses)
-        )
+        mean, error = mean_and_error(losses)
         style = {
             "color": _pick(colors, name, i, look[name].color),
             "linestyle": look[name].dash,

@@ -10,22 +10,22 @@ import numpy as np
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.best_of_set import (
+    CURVE_KEYS,
     BestOfSet,
     Curves,
     best_of_set,
     check_eval_split,
+    curves_of,
 )
 from learned_optimization.baselines.result_format import Result, read_archive
 from learned_optimization.baselines.smoothing import smooth
 from learned_optimization.baselines.utils import find_archive
 from learned_optimization.errors import ResultError
-from learned_optimization.eval_training import EVAL_SPLITS
 
 # Smoothing, per evaluation, of the curves that times to a target are read from: one
 # lucky batch is no arrival.
 _EMA_OF_TIMES = 0.9
 
-_CURVES = ("eval/xs", "opt_name", *(f"eval/{split}/loss" for split in EVAL_SPLITS))
 # Files of others lack them.
 _FACTS = (
     "seed",
@@ -171,8 +171,8 @@ def load_set_result(
     check_eval_split(report)
     if arrays is None:
         path = find_archive(task_name, set_name)
-        arrays = read_archive(path, [*_CURVES, *_FACTS], missing_ok=True)
-    if missing := [key for key in _CURVES if key not in arrays]:
+        arrays = read_archive(path, [*CURVE_KEYS, *_FACTS], missing_ok=True)
+    if missing := [key for key in CURVE_KEYS if key not in arrays]:
         raise ResultError(
             f"the archive of {set_name} on {task_name} lacks {', '.join(missing)}."
         )
@@ -181,11 +181,7 @@ def load_set_result(
             f"the trials of {set_name} on {task_name} were evaluated at different "
             "steps, so they cannot be compared."
         )
-    curves = Curves(
-        xs=arrays["eval/xs"][0, 0],
-        losses={split: arrays[f"eval/{split}/loss"] for split in EVAL_SPLITS},
-        opt_names=tuple(str(name) for name in arrays["opt_name"][:, 0]),
-    )
+    curves = curves_of(arrays)
     chosen_by, reported = (
         stats.mark_diverged(curves.losses[split][:, :, -1])
         for split in (select, report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.analysis.set_results import (
@@ -18,8 +18,6 @@ from learned_optimization.errors import LoptError
 
 PAGE = "index.html"
 
-Load = Callable[[str, str, str, str], SetResult]
-
 
 def analyse(
     task_names: Sequence[str],
@@ -27,7 +25,6 @@ def analyse(
     select: str = "outer_valid",
     report: str = "test",
     reference: str | None = None,
-    load: Load = load_set_result,
 ) -> tuple[list[list[SetResult]], Verdict]:
     """Loads sets on tasks and compares them.
 
@@ -37,7 +34,6 @@ def analyse(
       select: split whose loss selects configurations.
       report: split whose loss is reported.
       reference: the set that scores and speed-ups refer to; Adam's if None.
-      load: loads one set on one task.
 
     Raises:
       LoptError: if nothing is to be compared, or the reference is not among the
@@ -46,7 +42,8 @@ def analyse(
     """
     check_comparison(task_names, set_names, select, report, reference)
     results = [
-        [load(task, name, select, report) for name in set_names] for task in task_names
+        [load_set_result(task, name, select, report) for name in set_names]
+        for task in task_names
     ]
     return results, verdict(results, reference)
 

@@ -12,7 +12,12 @@ from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, Verdict
 from learned_optimization.baselines.set_styles import styles
-from learned_optimization.baselines.smoothing import kept_points, smooth, thinned_band
+from learned_optimization.baselines.smoothing import (
+    kept_points,
+    mean_and_error,
+    smooth,
+    thinned_band,
+)
 from learned_optimization.eval_training import EVAL_SPLITS
 
 SMOOTHING = (0.0, 0.9)
@@ -97,10 +102,7 @@ def _of_set(result: SetResult) -> dict[str, Any]:
 def _curve(result: SetResult, split: str, ema: float) -> dict[str, Any]:
     """Mean over seeds, and a standard error to both sides, thinned."""
     xs = result.curves.xs
-    losses = smooth(result.best_curves(split), ema)
-    count = len(losses)
-    mean = losses.mean(axis=0)
-    error = losses.std(axis=0, ddof=1 if count > 1 else 0) / math.sqrt(count)
+    mean, error = mean_and_error(smooth(result.best_curves(split), ema))
     # A curve ends where it diverges, and so does its band.
     finite = np.flatnonzero(np.isfinite(mean))
     end = int(finite[-1]) + 1 if finite.size else 1

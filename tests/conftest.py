@@ -11,6 +11,8 @@ import gin
 import pytest
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from learned_optimization.baselines.hparam_set import HParamSet
 
 # Before jax starts: two devices, so that running trials on several is tested
@@ -65,3 +67,12 @@ def small_set(monkeypatch: pytest.MonkeyPatch) -> "HParamSet":
     small = tiny_set()
     monkeypatch.setitem(hparam_sets._BY_NAME, small.name, small)
     return small
+
+
+@pytest.fixture
+def handmade(monkeypatch: pytest.MonkeyPatch) -> "dict[str, dict[str, np.ndarray]]":
+    """What the archives of `tests.baselines.exported` hold, by their sets' names."""
+    from tests.baselines.exported import register, write_both
+
+    register(monkeypatch)
+    return write_both()

@@ -118,11 +118,10 @@ def plot_sensitivity(
     """
 
     def draw(ax: Axes, result: SetResult, look: dict[str, Any]) -> list[float]:
-        if result.learning_rates is None:
+        over_rates = result.final_over_rates()
+        if result.learning_rates is None or over_rates is None:
             return []
-        order = np.argsort(result.learning_rates)
-        rates, final = result.learning_rates[order], result.final[order]
-        final = np.where(np.isfinite(final).all(axis=1, keepdims=True), final, np.nan)
+        rates, final = over_rates
         mean = final.mean(axis=1)
         ax.plot(rates, mean, marker="o", markersize=3, **look)
         ax.fill_between(

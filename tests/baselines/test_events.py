@@ -25,18 +25,9 @@ from tests.baselines.exported import (
     STEPS,
     TASK,
     published,
-    register,
-    write_both,
 )
 
 SETS = [MOMENTUM.name, COSINE.name]
-
-
-@pytest.fixture
-def written(monkeypatch):
-    """What the archives of both sets hold, by the sets' names."""
-    register(monkeypatch)
-    return write_both()
 
 
 def runs(folder: Path) -> dict[str, Path]:
@@ -52,12 +43,12 @@ def hparams_of(path: Path) -> plugin_data_pb2.SessionStartInfo:
     return plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
 
 
-def test_scalars_are_those_of_the_archive(written, tmp_path):
+def test_scalars_are_those_of_the_archive(handmade, tmp_path):
     folder = tmp_path / "logs"
     assert write_events(TASK, SETS, str(folder), every_config=True) == 12
     found = runs(folder)
     for s in (MOMENTUM, COSINE):
-        data = written[s.name]
+        data = handmade[s.name]
         modified = os.stat(utils.find_archive(TASK, s.name)).st_mtime
         for c in range(2):
             for r in range(3):
@@ -83,7 +74,7 @@ def test_scalars_are_those_of_the_archive(written, tmp_path):
     assert not found
 
 
-def test_only_the_best_configuration(written, tmp_path):
+def test_only_the_best_configuration(handmade, tmp_path):
     assert write_events(TASK, SETS, str(tmp_path / "logs")) == 6
     # By construction the second one of each set.
     assert set(runs(tmp_path / "logs")) == {
@@ -93,7 +84,7 @@ def test_only_the_best_configuration(written, tmp_path):
     }
 
 
-def test_hyper_parameters(written, tmp_path):
+def test_hyper_parameters(handmade, tmp_path):
     write_events(TASK, SETS, str(tmp_path / "logs"), every_config=True)
     infos = {name: hparams_of(path) for name, path in runs(tmp_path / "logs").items()}
     info = infos[f"{TASK}/{MOMENTUM.name}/SGDM_lr0.1/seed8"]
@@ -130,7 +121,7 @@ def test_an_archive_cannot_choose_where_it_is_written(tmp_path, name):
     assert os.listdir(tmp_path / "out") == []
 
 
-def test_a_folder_is_whole_or_not_there(written, tmp_path, monkeypatch):
+def test_a_folder_is_whole_or_not_there(handmade, tmp_path, monkeypatch):
     write_whole = filesystem.write_whole
 
     def full(path, write):
@@ -145,7 +136,7 @@ def test_a_folder_is_whole_or_not_there(written, tmp_path, monkeypatch):
     assert os.listdir(tmp_path / "out") == []
 
 
-def test_what_is_refused(written, tmp_path):
+def test_what_is_refused(handmade, tmp_path):
     folder = tmp_path / "logs"
     with pytest.raises(UnknownNameError, match="evaluated split 'tset'"):
         write_events(TASK, SETS, str(folder), select="tset")

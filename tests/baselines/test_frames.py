@@ -24,18 +24,9 @@ from tests.baselines.exported import (
     STEPS,
     TASK,
     published,
-    register,
-    write_both,
 )
 
 SETS = [MOMENTUM.name, COSINE.name]
-
-
-@pytest.fixture
-def written(monkeypatch):
-    """What the archives of both sets hold, by the sets' names."""
-    register(monkeypatch)
-    return write_both()
 
 
 def trials():
@@ -43,7 +34,7 @@ def trials():
     return [(s, c, r) for s in (MOMENTUM, COSINE) for c in range(2) for r in range(3)]
 
 
-def test_a_row_a_trial(written):
+def test_a_row_a_trial(handmade):
     frame = to_frame(TASK, SETS)
     assert isinstance(frame, pd.DataFrame)
     assert len(frame) == 12
@@ -60,7 +51,7 @@ def test_a_row_a_trial(written):
         "opt_name": "opt_name",
     }
     for row, (s, c, r) in zip(frame.to_dict("records"), trials(), strict=True):
-        data = written[s.name]
+        data = handmade[s.name]
         assert (row["task"], row["set"], row["config"]) == (TASK, s.name, c)
         assert (row["optimizer"], row["repetition"]) == (s.optimizer, r)
         assert row["versions"] == "jax==1.2 numpy==3.4"
@@ -74,7 +65,7 @@ def test_a_row_a_trial(written):
     assert np.isnan(frame.loc[2, "test/loss"])
 
 
-def test_hyper_parameters_have_columns(written):
+def test_hyper_parameters_have_columns(handmade):
     table = to_frame(TASK, SETS, library="pyarrow")
     # Left out where it is a configurable; its own parameters are there.
     expected = {
@@ -95,7 +86,7 @@ def test_hyper_parameters_have_columns(written):
     assert alone["hparam/nesterov"].tolist() == [True] * 3 + [False] * 3
 
 
-def test_types(written):
+def test_types(handmade):
     table = to_frame(TASK, SETS, library="pyarrow")
     text = "task set optimizer opt_name status strategy versions"
     text += " accelerator_platform accelerator_kind hparam/nesterov"
@@ -121,11 +112,11 @@ def test_types(written):
     assert curves.schema["split"] == pl.Categorical
     means = curves.filter(pl.col("split") == "test", pl.col("step") == 0)
     assert means["loss"].to_numpy().reshape(2, 2, 3).tolist() == [
-        written[name]["eval/test/loss"][:, :, 0].tolist() for name in SETS
+        handmade[name]["eval/test/loss"][:, :, 0].tolist() for name in SETS
     ]
 
 
-def test_a_row_an_evaluation(written):
+def test_a_row_an_evaluation(handmade):
     frame = to_frame(TASK, SETS, curves=True)
     assert isinstance(frame, pd.DataFrame)
     rows = [
@@ -141,7 +132,7 @@ def test_a_row_an_evaluation(written):
         assert (row["config"], row["repetition"], row["seed"]) == (c, r, 7 + r)
         assert (row["opt_name"], row["step"]) == (s.opt_names[c], STEPS[i])
         for name in ("loss", "loss_normalized", "accuracy"):
-            value = float(written[s.name][f"eval/{split}/{name}"][c, r, i])
+            value = float(handmade[s.name][f"eval/{split}/{name}"][c, r, i])
             np.testing.assert_array_equal(row[name], value)
     assert np.isinf(frame["loss"]).sum() == 2 * 3
     for name in ("task", "set", "opt_name", "split"):
@@ -150,8 +141,8 @@ def test_a_row_an_evaluation(written):
     assert set(frame["hparam/momentum"]) == {0.9, 0.5, 1.0}
 
 
-def test_one_split_and_several_tasks(written):
-    utils.write_archive("Other", COSINE.name, written[COSINE.name])
+def test_one_split_and_several_tasks(handmade):
+    utils.write_archive("Other", COSINE.name, handmade[COSINE.name])
     frame = to_frame([TASK, "Other", TASK], COSINE.name, splits=["test"])
     assert frame["task"].tolist() == [TASK] * 6 + ["Other"] * 6
     assert [n for n in frame if n.endswith("/loss")] == ["test/loss"]
@@ -159,7 +150,7 @@ def test_one_split_and_several_tasks(written):
     assert curves["split"].tolist() == ["test"] * 18 + ["train"] * 18
 
 
-def test_archives_of_others(written):
+def test_archives_of_others(handmade):
     utils.write_archive(TASK, "Old", published())
     table = to_frame(TASK, [COSINE.name, "Old"], library="pyarrow")
     old = table.slice(6).to_pylist()
@@ -179,7 +170,7 @@ def test_archives_of_others(written):
     assert len(curves) == 12 + 54
 
 
-def test_what_is_refused(written):
+def test_what_is_refused(handmade):
     with pytest.raises(UnknownNameError, match="library 'panda': did you mean pandas"):
         to_frame(TASK, SETS, library="panda")
     with pytest.raises(UnknownNameError, match=r"evaluated split 'tests'.* test"):
@@ -204,7 +195,7 @@ def test_an_archive_that_lacks_a_key(key, curves):
 
 
 @pytest.mark.parametrize("library", frames.LIBRARIES)
-def test_a_library_that_is_not_installed(written, monkeypatch, library):
+def test_a_library_that_is_not_installed(handmade, monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(LoptError, match=rf"{library}.*optimizer-baselines\[frames\]"):
         to_frame(TASK, SETS, library=library)
@@ -216,7 +207,7 @@ def test_where_it_is_found():
 
 
 @pytest.mark.parametrize("curves", [False, True])
-def test_files_hold_what_the_table_holds(written, tmp_path, curves):
+def test_files_hold_what_the_table_holds(handmade, tmp_path, curves):
     table = to_frame(TASK, SETS, curves=curves, library="pyarrow")
     for kind in ("parquet", "csv", "json"):
         write_table(table, tmp_path / f"a.{kind}", kind)
@@ -260,7 +251,7 @@ def assert_same(row, read):
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "json"])
-def test_a_file_is_whole_or_not_there(written, tmp_path, monkeypatch, kind):
+def test_a_file_is_whole_or_not_there(handmade, tmp_path, monkeypatch, kind):
     from learned_optimization.baselines.exporting import files
 
     def full(table, file):
@@ -280,7 +271,7 @@ def test_a_file_is_whole_or_not_there(written, tmp_path, monkeypatch, kind):
     assert os.listdir(folder) == ["old"]
 
 
-def test_unknown_kind_of_file(written, tmp_path):
+def test_unknown_kind_of_file(handmade, tmp_path):
     table = to_frame(TASK, SETS, library="pyarrow")
     with pytest.raises(UnknownNameError, match=r"kind of file 'parket'.*parquet"):
         write_table(table, tmp_path / "a", "parket")

@@ -15,7 +15,6 @@ from tests.baselines.exported import (
     MOMENTUM,
     TASK,
     register,
-    write_both,
 )
 from tests.cli.running import lopt_here, refused
 
@@ -28,22 +27,15 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
 
 
-@pytest.fixture
-def written(monkeypatch):
-    """What the archives of both sets hold, by the sets' names."""
-    register(monkeypatch)
-    return write_both()
-
-
 def done(*args: str) -> str:
     result = lopt_here("export", *args)
     assert (result.returncode, result.stderr) == (0, ""), result
     return result.stdout
 
 
-def test_names_in_any_order(written):
-    utils.write_archive("Other", COSINE.name, written[COSINE.name])
-    utils.write_archive("Other", MOMENTUM.name, written[MOMENTUM.name])
+def test_names_in_any_order(handmade):
+    utils.write_archive("Other", COSINE.name, handmade[COSINE.name])
+    utils.write_archive("Other", MOMENTUM.name, handmade[MOMENTUM.name])
     said = done(COSINE.name, "Other", MOMENTUM.name, TASK, "-o", "all.parquet")
     assert said == "24 trials: all.parquet\n"
     frame = pl.read_parquet("all.parquet")
@@ -52,7 +44,7 @@ def test_names_in_any_order(written):
     assert sets == [COSINE.name, MOMENTUM.name]
 
 
-def test_format_by_option_or_by_name(written):
+def test_format_by_option_or_by_name(handmade):
     assert done(TASK, COSINE.name) == "6 trials: export.parquet\n"
     assert len(pl.read_parquet("export.parquet")) == 6
     assert done(TASK, COSINE.name, "--to", "csv") == "6 trials: export.csv\n"
@@ -65,7 +57,7 @@ def test_format_by_option_or_by_name(written):
     assert os.path.exists("odd.name")
 
 
-def test_export_to_tensorboard(written):
+def test_export_to_tensorboard(handmade):
     said = done(TASK, COSINE.name, "--to", "tensorboard", "-o", "logs")
     assert said == "3 trials: tensorboard --logdir logs\n"
     said = done(TASK, COSINE.name, "--to", "tensorboard", "--all", "-o", "every")
@@ -83,7 +75,7 @@ def test_a_set_of_a_file(monkeypatch):
     assert (tasks, sets[0], sets[1].optimizer) == ([FIXED], COSINE, "SGD")
 
 
-def test_telling_tasks_from_sets(written):
+def test_telling_tasks_from_sets(handmade):
     assert split_tasks_and_sets(None, None, None) == ([], [])
     # A task is one that has results, or is registered.
     names = [MOMENTUM.name, FIXED, TASK, MOMENTUM.name, COSINE.name, TASK]
@@ -118,7 +110,7 @@ def test_what_is_refused(args, message):
     assert os.listdir() == []
 
 
-def test_without_what_an_extra_installs(written, monkeypatch):
+def test_without_what_an_extra_installs(handmade, monkeypatch):
     for name in ("tensorboard", "tensorboard.summary.writer.record_writer"):
         monkeypatch.setitem(sys.modules, name, None)
     result = lopt_here("export", TASK, COSINE.name, "--to", "tensorboard")

@@ -93,6 +93,20 @@ class SetResult:
         """Float64 `[num_configs, num_seeds]`, last reported loss, inf if diverged."""
         return stats.mark_diverged(self.curves.losses[self.report][:, :, -1])
 
+    def final_over_rates(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Learning rates in order, and the final losses of each.
+
+        Returns:
+          Float `[num_configs]`, and float64 `[num_configs, num_seeds]`, NaN for all
+          seeds of a rate where one diverged; None if the set is not one over them.
+        """
+        if self.learning_rates is None:
+            return None
+        order = np.argsort(self.learning_rates)
+        final = self.final[order]
+        whole = np.isfinite(final).all(axis=1, keepdims=True)
+        return self.learning_rates[order], np.where(whole, final, np.nan)
+
     @property
     def initial_loss(self) -> float:
         """Mean reported loss before the first update."""

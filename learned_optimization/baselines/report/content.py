@@ -119,18 +119,15 @@ def _curve(result: SetResult, split: str, ema: float) -> dict[str, Any]:
 
 
 def _sensitivity(result: SetResult) -> dict[str, Any] | None:
-    if result.learning_rates is None:
+    over_rates = result.final_over_rates()
+    if over_rates is None:
         return None
-    order = np.argsort(result.learning_rates)
-    final = result.final[order]
-    finite = np.isfinite(final).all(axis=1)
-    mean = np.where(finite, final.mean(axis=1), np.nan)
+    rates, final = over_rates
     return {
-        "lr": [float(rate) for rate in result.learning_rates[order]],
-        "loss": numbers(mean),
-        "low": numbers(np.where(finite, final.min(axis=1), np.nan)),
-        "high": numbers(np.where(finite, final.max(axis=1), np.nan)),
-        "diverged": np.isinf(final).sum(axis=1).tolist(),
+        "lr": [float(rate) for rate in rates],
+        "loss": numbers(final.mean(axis=1)),
+        "low": numbers(final.min(axis=1)),
+        "high": numbers(final.max(axis=1)),
     }
 
 

@@ -203,7 +203,7 @@
       if (!s) continue;
       if ($("bands").checked) traces.push(...bands(name, s.lr, s.low, s.high));
       traces.push(line(name, s.lr, s.loss, {
-        mode: "lines+markers", customdata: s.diverged,
+        mode: "lines+markers",
         hovertemplate: "%{y:.4f} at learning rate %{x}<extra>%{fullData.name}</extra>" }));
       const losses = s.loss.filter((v) => v !== null).sort((a, b) => a - b);
       if (losses.length) all.push(losses);

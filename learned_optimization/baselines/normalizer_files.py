@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +102,48 @@ def write_entries(path: str, entries: Mapping[str, Entry]) -> str:
       ResultError: if it cannot be written.
     """
     pairs = {task: _pair(entries[task].curve) for task in sorted(entries)}
+    text = _one_task_a_line(pairs)
+    _write(path, text.encode(), pairs, entries)
+    return text
+
+
+def write_published(
+    path: str,
+    content: bytes,
+    source: str,
+    provenance: Mapping[str, Any],
+    check: Callable[[Mapping[str, Entry]], None],
+) -> Mapping[str, Entry]:
+    """Write a file that others published, byte for byte, if it is of the form.
+
+    Args:
+      path: the file to write, which ends in `.json`; it is replaced.
+      content: the bytes of the published file.
+      source: where they come from, for messages.
+      provenance: what is noted of every task beside the file.
+      check: called with what is to be written; raises where it is not wanted.
+
+    Returns:
+      Task name to entry, as `read_entries` returns it.
+
+    Raises:
+      DamagedFileError: if the content is not of the form; nothing is written then.
+      ResultError: if the file cannot be written.
+    """
+    pairs = _parse(content, source)
+    entries = {
+        task: Entry(_entry(source, task, pair, None).curve, provenance)
+        for task, pair in sorted(pairs.items())
+    }
+    check(entries)
+    _write(path, content, pairs, entries)
+    return entries
+
+
+def _write(
+    path: str, content: bytes, pairs: Mapping[str, Any], entries: Mapping[str, Entry]
+) -> None:
+    """Write a file after the information beside it, which vouches for its curves."""
     info = {
         task: {
             **entries[task].provenance,
@@ -111,14 +153,9 @@ def write_entries(path: str, entries: Mapping[str, Entry]) -> str:
         for task, pair in pairs.items()
         if entries[task].provenance
     }
-    text = _one_task_a_line(pairs)
-    _write(info_path(path), _one_task_a_line(info))
-    _write(path, text)
-    return text
-
-
-def _write(path: str, text: str) -> None:
-    filesystem.write_whole(path, lambda file: file.write(text.encode()))
+    beside = _one_task_a_line(info).encode()
+    filesystem.write_whole(info_path(path), lambda file: file.write(beside))
+    filesystem.write_whole(path, lambda file: file.write(content))
 
 
 def _one_task_a_line(content: Mapping[str, Any]) -> str:
@@ -130,7 +167,10 @@ def _one_task_a_line(content: Mapping[str, Any]) -> str:
 
 def _read_json(path: str) -> dict[str, Any]:
     with filesystem.open_to_read(path) as file:
-        content = file.read()
+        return _parse(file.read(), path)
+
+
+def _parse(content: bytes, path: str) -> dict[str, Any]:
     try:
         found = json.loads(content)
     except ValueError as error:

@@ -13,6 +13,7 @@ Those named by their horizon are ours: one machine can train their baseline.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +39,19 @@ from learned_optimization.baselines.result_format import read_archive
 from learned_optimization.baselines.trials import versions
 from learned_optimization.baselines.utils import find_archive
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
+from learned_optimization.tasks.datasets.locations import data_dir
 
 PACKAGED = Path(__file__).parent / "normalizer_data"
 """Folder of the files that are part of the package."""
+
+
+def own_folder() -> str:
+    """Return the user's folder of normalizers.
+
+    It is `LOPT_NORMALIZERS_DIR`, or the folder `normalizers` of `LOPT_DATA_DIR`.
+    """
+    own = os.environ.get("LOPT_NORMALIZERS_DIR")
+    return os.path.expanduser(own) if own else str(data_dir() / "normalizers")
 
 
 @dataclass(frozen=True)
@@ -51,11 +62,16 @@ class NormalizerSpec:
       name: the normalizer's name.
       hparam_sets: sets the baseline is the best of.
       num_points: points of its curve.
+      num_steps: length of the baseline's runs.
+      shorter: name of a normalizer of the same baseline with a shorter horizon, which
+        stands in where this one is not there; None if there is none.
     """
 
     name: str
     hparam_sets: tuple[str, ...]
     num_points: int
+    num_steps: int
+    shorter: str | None = None
 
     def build_and_write(
         self,
@@ -121,8 +137,11 @@ class NormalizerSpec:
         """The normalizer of each task there is one for.
 
         Args:
-          path: the file; if None, the one named after the normalizer in
-            `LOPT_NORMALIZERS_DIR`, or else the one that is part of the package.
+          path: path or address of the file; if None, the one named after the
+            normalizer in `own_folder()`, where `lopt normalize fetch` keeps it, or
+            else the one that is part of the package. Where there is neither, the
+            packaged one of the same baseline with a shorter horizon stands in, with
+            a warning.
           nonfinite: what losses that are not finite map to: `zero` or `nan`.
 
         Returns:
@@ -131,7 +150,26 @@ class NormalizerSpec:
         Raises:
           ResultError: if there is no such file, or it is not of the form.
         """
-        return find(self.name if path is None else path, nonfinite)
+        if path is None:
+            path = self._default_path()
+        return find(path, nonfinite)
+
+    def _default_path(self) -> str:
+        try:
+            return find_file(self.name)
+        except ResultError:
+            if self.shorter is None:
+                raise
+        path = find_file(self.shorter)
+        most = NORMALIZERS[self.shorter].num_steps
+        warnings.warn(
+            f"{self.name} is not there; {self.shorter} stands in: it counts steps of "
+            f"the same baseline, but no more than {most:,} of them, on the "
+            f"tasks of {path}. `lopt normalize fetch {self.name}` fetches the "
+            "published one.",
+            stacklevel=3,
+        )
+        return path
 
     def _provenance(self, task: str) -> dict[str, Any]:
         sets = " ".join(self.hparam_sets)
@@ -191,14 +229,15 @@ def find_file(name_or_path: str | os.PathLike) -> str:
         raise UnknownNameError(
             "normalizer", given, NORMALIZERS, f"or name a file that ends in {SUFFIX}"
         )
-    own = os.environ.get("LOPT_NORMALIZERS_DIR")
-    folders = [*([own] if own else []), str(PACKAGED)]
+    folders = (own_folder(), str(PACKAGED))
     paths = [filesystem.join(folder, given + SUFFIX) for folder in folders]
     found = next((path for path in paths if filesystem.exists(path)), None)
     if found is None:
         sets = " ".join(NORMALIZERS[given].hparam_sets)
+        fetch = f"`lopt normalize fetch {given}` fetches the published one. Or "
         raise ResultError(
-            f"there is no {given} at {' or '.join(paths)}. Train its baseline with "
+            f"there is no {given} at {' or '.join(paths)}. "
+            f"{fetch if given in PUBLISHED else ''}Train its baseline with "
             f"`lopt sweep TASK {sets}`, build it with `lopt normalize build {given} "
             f"TASK -o DIR/{given}{SUFFIX}`, and set LOPT_NORMALIZERS_DIR=DIR or pass "
             "the file."
@@ -206,10 +245,16 @@ def find_file(name_or_path: str | os.PathLike) -> str:
     return found
 
 
-def _published(name: str, optimizers: Sequence[str]) -> list[NormalizerSpec]:
+def _published(
+    name: str, optimizers: Sequence[str], shorter: str | None = None
+) -> list[NormalizerSpec]:
     return [
         NormalizerSpec(
-            name + version, tuple(f"{o}LR_{n}_R5" for o in optimizers), points
+            name + version,
+            tuple(f"{o}LR_{n}_R5" for o in optimizers),
+            points,
+            n,
+            shorter,
         )
         for version, n, points in (("", 100_000, 512), ("_v2", 300_000, 2_048))
     ]
@@ -218,18 +263,21 @@ def _published(name: str, optimizers: Sequence[str]) -> list[NormalizerSpec]:
 NORMALIZERS: Mapping[str, NormalizerSpec] = {
     row.name: row
     for row in (
-        *_published("speedup_over_adam", ["Adam"]),
+        *_published("speedup_over_adam", ["Adam"], "speedup_over_adam_10000"),
         *_published(
             "speedup_over_multiple_baselines",
             ["Adam", "AdamSqrtDecay", "AdamExpDecay", "RAdam"],
         ),
         *(
-            NormalizerSpec(f"speedup_over_adam_{n}", (f"AdamLR_{n}_R5",), 512)
+            NormalizerSpec(f"speedup_over_adam_{n}", (f"AdamLR_{n}_R5",), 512, n)
             for n in (1_000, 2_000, 10_000)
         ),
     )
 }
 """Every normalizer by name; a new one is a row here, and two lines below."""
+
+PUBLISHED = tuple(n for n in NORMALIZERS if NORMALIZERS[n].num_steps > 10_000)
+"""Names of those that were published with VeLO."""
 
 _adam = NORMALIZERS["speedup_over_adam"]
 speedup_over_adam_build_and_write = _adam.build_and_write

@@ -60,6 +60,40 @@ def build(
     typer.echo(f"written {output} and {info_path(output)}")
 
 
+@app.command("fetch")
+def fetch(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="Such as speedup_over_adam."),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ADDRESS",
+            help="The file, or the folder that holds NAME.json; the published place "
+            "if not given.",
+        ),
+    ] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option(metavar="DIGEST", help="That the file must have."),
+    ] = None,
+) -> None:
+    """Fetch published normalizers, and keep them where they are found."""
+    from learned_optimization.baselines import normalizer_fetch
+    from learned_optimization.errors import LoptError
+
+    if sha256 is not None and len(names) > 1:
+        raise LoptError("--sha256 is of one file: fetch its name alone.")
+    for name in names:
+        fetched = normalizer_fetch.fetch(name, source, sha256)
+        typer.echo(
+            f"{name}: {len(fetched.entries)} tasks, {fetched.num_bytes:,} bytes, "
+            f"sha256 {fetched.sha256}, kept at {fetched.path}"
+        )
+
+
 @app.command("apply")
 def apply(
     normalizer: NameOrFile,

@@ -12,15 +12,17 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
+import flax.struct
 import jax
 import numpy as np
 
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.optimizers.fingerprint import fingerprint
 
 Params = Any
 ModelState = Any
@@ -44,11 +46,30 @@ NEEDS = {
 """What an optimizer may need besides gradients, and how it is given."""
 
 
+@flax.struct.dataclass
+class StatelessState:
+    """Hold what an optimizer without memory carries from step to step.
+
+    Attributes:
+      params: the parameters.
+      state: the model state, None for a stateless model.
+    """
+
+    params: Any
+    state: Any
+
+
 class Optimizer:
     """Turns gradients into new parameters.
 
     All methods are pure: they return a new state and change nothing.
+
+    Attributes:
+      not_supported: parameters of the published optimizer of this name that this
+        one does not have, each with a sentence for the person who sets it.
     """
+
+    not_supported: ClassVar[Mapping[str, str]] = {}
 
     @property
     def needs(self) -> frozenset[str]:
@@ -90,6 +111,7 @@ class Optimizer:
         is_valid: bool = False,
         key: PRNGKey | None = None,
         loss_fn: LossFn | None = None,
+        **extra: Any,
     ) -> OptState:
         """The state after one step.
 
@@ -102,6 +124,8 @@ class Optimizer:
           key: PRNG key, for optimizers that draw.
           loss_fn: the loss of this step's batch as a function of the parameters,
             with the random numbers of `loss`; given to optimizers that need it.
+          **extra: what only some optimizers know. As in the published interface the
+            others ignore it, and those that step another optimizer pass it on.
         """
         raise NotImplementedError
 
@@ -136,9 +160,17 @@ class Optimizer:
         `Adam_lr0.001_b10.9_b20.999_eps1e-08_epsroot1e-08`, say. Two different
         settings never share a name: values are written so that they read back
         as the same number. Needs concrete hyper-parameters.
+
+        The settings of a class that `@optimizer` did not make are what its
+        instances hold; they are named by their `fingerprint`.
+
+        Raises:
+          LoptError: if an instance of such a class holds something that has no
+            fingerprint, which a `name` of its own would have to describe.
         """
         if not dataclasses.is_dataclass(self):
-            return type(self).__name__
+            held = vars(self)
+            return "_".join([type(self).__name__, *([fingerprint(held)] * bool(held))])
         parts = [
             f"_{f.metadata.get('short', f.name)}{_format(getattr(self, f.name))}"
             for f in dataclasses.fields(self)
@@ -166,8 +198,12 @@ def _format(value: Any) -> str:
         value = np.asarray(value)
         # The shortest text that reads back as the same float32.
         return str(value[()]) if value.ndim == 0 else str(value.tolist())
+    if isinstance(value, tuple):
+        return ",".join(map(_format, value))
     name = getattr(value, "name", None)
-    return f"({name})" if name is not None else str(value)
+    if name is not None:
+        return f"({name})"
+    return f"({fingerprint(value)})" if callable(value) else str(value)
 
 
 def hparam(*, default: Any = dataclasses.MISSING, short: str | None = None) -> Any:
@@ -251,9 +287,9 @@ def optimizer(cls: _T) -> _T:
 def check_hparams(opt: Any) -> None:
     """Refuses hyper-parameters of the wrong kind, also of what is inside.
 
-    A numeric field holds one number, or a schedule or an optimizer where its
-    annotation names one, or None where that is its default; a static field a
-    value of its default's type.
+    A numeric field holds one number, or a tuple of them, a schedule or an optimizer
+    where its annotation names one, or None where that is its default; a static field
+    a value of its default's type.
 
     Raises:
       LoptError: naming the field and the value got.
@@ -272,19 +308,30 @@ def check_hparams(opt: Any) -> None:
             wanted = _kinds(field)
             allowed = inside in str(field.type)
             check_hparams(value)
+        elif "Optimizer" in str(field.type):
+            wanted = _kinds(field)
+            allowed = isinstance(value, Optimizer)
+        elif "tuple" in str(field.type):
+            wanted = _kinds(field)
+            allowed = isinstance(value, tuple) and all(map(_is_number, value))
         else:
             wanted = _kinds(field)
-            allowed = isinstance(value, _NUMBERS) and np.ndim(value) == 0
-            allowed &= "Optimizer" not in str(field.type)
+            allowed = _is_number(value)
         if not allowed:
             raise LoptError(
                 f"{type(opt).__name__}.{field.name} must be {wanted}, got {value!r}."
             )
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, _NUMBERS) and np.ndim(value) == 0
+
+
 def _kinds(field: dataclasses.Field) -> str:
     if "Optimizer" in str(field.type):
         return "an optimizer, e.g. @Adam() in gin"
+    if "tuple" in str(field.type):
+        return "a list of numbers"
     return "a number" + " or a schedule" * ("Schedule" in str(field.type))
 
 
@@ -318,3 +365,26 @@ def get_optimizer(name: str) -> type[Optimizer]:
 def summary(cls: type[Optimizer]) -> str:
     """The first line of an optimizer's documentation."""
     return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+# Where the published interface has these, under names it calls deprecated.
+_MOVED = {
+    "SGD": "optax_opts",
+    "SGDM": "optax_opts",
+    "RMSProp": "optax_opts",
+    "Adam": "optax_opts",
+    "PiecewiseLinearAdam": "optax_opts",
+    "piecewise_linear": "optax_opts",
+    "OptaxOptimizer": "optax_optimizer",
+    "OptaxState": "optax_optimizer",
+    "GradientClipOptimizer": "gradient_clip",
+    "GraftedOptimizer": "grafting",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # On demand, because those modules import this one.
+    if name in _MOVED:
+        module = import_module(f"learned_optimization.optimizers.{_MOVED[name]}")
+        return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

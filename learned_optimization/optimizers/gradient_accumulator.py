@@ -100,6 +100,7 @@ class GradientAccumulator(Optimizer):
         is_valid: bool = False,
         key: PRNGKey | None = None,
         loss_fn: LossFn | None = None,
+        **extra: Any,
     ) -> GradientAccumulatorState:
         """The state after one gradient; see `Optimizer.update`."""
         del loss_fn
@@ -117,6 +118,7 @@ class GradientAccumulator(Optimizer):
                 model_state=model_state,
                 is_valid=is_valid,
                 key=key,
+                **extra,
             )
             return inner, jax.tree.map(jnp.zeros_like, sums)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -59,12 +61,14 @@ class GradientClipOptimizer(Optimizer):
         is_valid: bool = False,
         key: PRNGKey | None = None,
         loss_fn: LossFn | None = None,
+        **extra: Any,
     ) -> OptState:
         """The state after one step; see `Optimizer.update`."""
         clipped = jax.tree.map(
             lambda g: jnp.clip(g, -self.grad_clip, self.grad_clip), grad
         )
-        extra = {} if loss_fn is None else {"loss_fn": loss_fn}
+        if loss_fn is not None:
+            extra["loss_fn"] = loss_fn
         return self.opt.update(
             opt_state, clipped, loss, model_state, is_valid, key, **extra
         )

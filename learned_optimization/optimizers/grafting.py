@@ -38,10 +38,10 @@ class GraftedState:
 class GraftedOptimizer(Optimizer):
     """Steps as long as one optimizer's, where another's point (arXiv:2002.11803).
 
-    Both run on the same gradients from the same parameters. Each parameter
-    array then moves along the direction optimizer's step, by the norm of the
-    magnitude optimizer's (layer-wise grafting, Agarwal et al. 2020). An array
-    whose direction is zero stays where it is. What is evaluated is where gradients
+    Both run on the same gradients from the same parameters. The parameters then
+    move along the direction optimizer's step, by the norm of the magnitude
+    optimizer's: norms of all arrays together (global grafting, Agarwal et al. 2020).
+    Where the direction is zero nothing moves. What is evaluated is where gradients
     are taken, also where an optimizer inside averages its iterates.
     """
 
@@ -81,28 +81,29 @@ class GraftedOptimizer(Optimizer):
         is_valid: bool = False,
         key: PRNGKey | None = None,
         loss_fn: LossFn | None = None,
+        **extra: Any,
     ) -> GraftedState:
         """The state after one step; see `Optimizer.update`."""
         before = self.get_params(opt_state)
 
         def advanced(opt: Optimizer, state: Any, key: PRNGKey | None) -> Any:
-            extra = {"loss_fn": loss_fn} if "loss_fn" in opt.needs else {}
-            return opt.update(state, grad, loss, model_state, is_valid, key, **extra)
+            more = {"loss_fn": loss_fn} if "loss_fn" in opt.needs else {}
+            return opt.update(
+                state, grad, loss, model_state, is_valid, key, **more, **extra
+            )
 
         keys = _two_keys(key)
         magnitude = advanced(self.magnitude_opt, opt_state.magnitude, keys[0])
         direction = advanced(self.direction_opt, opt_state.direction, keys[1])
 
-        def graft(p: Any, long: Any, towards: Any) -> Any:
-            wanted, given = _norm(long - p), _norm(towards - p)
-            scale = jnp.where(given > 0, wanted / jnp.where(given > 0, given, 1.0), 0.0)
-            return p + scale * (towards - p)
+        def step(opt: Optimizer, state: Any) -> Params:
+            return jax.tree.map(jnp.subtract, opt.get_params(state), before)
 
+        towards = step(self.direction_opt, direction)
+        wanted, given = _norm(step(self.magnitude_opt, magnitude)), _norm(towards)
+        scale = jnp.where(given > 0, wanted / jnp.where(given > 0, given, 1.0), 0.0)
         params = jax.tree.map(
-            graft,
-            before,
-            self.magnitude_opt.get_params(magnitude),
-            self.direction_opt.get_params(direction),
+            lambda p, s: jnp.asarray(p + scale * s, jnp.result_type(p)), before, towards
         )
         return self.set_params(GraftedState(magnitude, direction), params)
 
@@ -122,8 +123,9 @@ class GraftedOptimizer(Optimizer):
         )
 
 
-def _norm(x: jax.Array) -> jax.Array:
-    return jnp.sqrt(jnp.sum(x * x))
+def _norm(tree: Any) -> jax.Array:
+    squares = [jnp.sum(jnp.square(x)) for x in jax.tree.leaves(tree)]
+    return jnp.sqrt(jnp.asarray(sum(squares)))
 
 
 def _two_keys(key: PRNGKey | None) -> Any:

@@ -2,17 +2,22 @@
 
 A schedule stands wherever an optimizer takes a learning rate. Steps count from
 zero: the first update asks for `schedule(0)`.
+
+`CosineLearningRateSchedule`, `LinearRampupSqrtDecay`, `PiecewiseLinear` and
+`ExponentialDecay` have the names and parameters of the published baselines.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, dataclass_transform
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from learned_optimization.configurable import configurable
+from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import (
     Optimizer,
     Scalar,
@@ -27,14 +32,28 @@ class Schedule:
     """A learning rate that depends on the step.
 
     Subclasses are made by `@schedule` and define `__call__`.
+
+    Attributes:
+      needs_num_steps: whether `__call__` cannot do without `max_steps`. `NAdamW`
+        gives it, optax does not.
     """
+
+    needs_num_steps: ClassVar[bool] = False
 
     # Named like an optimizer: the class, then every setting.
     name = Optimizer.name
 
-    def __call__(self, step: ArrayLike) -> jax.Array:
-        """The learning rate of update `step`, counted from zero."""
+    def __call__(self, step: ArrayLike, max_steps: ArrayLike | None = None) -> Any:
+        """Return the learning rate of an update, a float32 scalar.
+
+        Args:
+          step: number of the update, counted from zero.
+          max_steps: the length of the run, for schedules that plan over it.
+        """
         raise NotImplementedError
+
+
+ScalarSchedule = Schedule
 
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(hparam,))
@@ -53,9 +72,11 @@ class Constant(Schedule):
 
     learning_rate: Scalar = hparam(default=0.01, short="lr")
 
-    def __call__(self, step: ArrayLike) -> jax.Array:
-        """The learning rate of update `step`, counted from zero."""
-        del step
+    def __call__(
+        self, step: ArrayLike, max_steps: ArrayLike | None = None
+    ) -> jax.Array:
+        """Return the learning rate of an update; see `Schedule.__call__`."""
+        del step, max_steps
         return jnp.asarray(self.learning_rate, jnp.float32)
 
 
@@ -63,17 +84,21 @@ class Constant(Schedule):
 class SqrtDecay(Schedule):
     """Linear warm-up, then decay with the inverse square root of the step.
 
-    `learning_rate * min(t / warmup, sqrt(warmup / t))` with `t = step + 1`, the
+    `learning_rate * min(t / warmup, sqrt(warmup / t))` with `t = max(step, 1)`, the
     shape of Vaswani et al. 2017 (arXiv:1706.03762, section 5.3), scaled so that
-    its peak is `learning_rate`.
+    its peak is `learning_rate`. The first two updates have the same rate, as in the
+    published baselines.
     """
 
     learning_rate: Scalar = hparam(default=0.01, short="lr")
     warmup: Scalar = hparam(default=1000.0, short="warmup")
 
-    def __call__(self, step: ArrayLike) -> jax.Array:
-        """The learning rate of update `step`, counted from zero."""
-        t = jnp.asarray(step, jnp.float32) + 1.0
+    def __call__(
+        self, step: ArrayLike, max_steps: ArrayLike | None = None
+    ) -> jax.Array:
+        """Return the learning rate of an update; see `Schedule.__call__`."""
+        del max_steps
+        t = jnp.maximum(jnp.asarray(step, jnp.float32), 1.0)
         return self.learning_rate * jnp.minimum(
             t / self.warmup, jnp.sqrt(self.warmup / t)
         )
@@ -81,15 +106,18 @@ class SqrtDecay(Schedule):
 
 @schedule
 class ExpDecay(Schedule):
-    """Exponential decay: `learning_rate * exp(-rate * t)` with `t = step + 1`."""
+    """Exponential decay: `learning_rate * exp(-rate * step)`."""
 
     learning_rate: Scalar = hparam(default=0.01, short="lr")
     rate: Scalar = hparam(default=7e-5, short="rate")
 
-    def __call__(self, step: ArrayLike) -> jax.Array:
-        """The learning rate of update `step`, counted from zero."""
-        t = jnp.asarray(step, jnp.float32) + 1.0
-        return self.learning_rate * jnp.exp(-self.rate * t)
+    def __call__(
+        self, step: ArrayLike, max_steps: ArrayLike | None = None
+    ) -> jax.Array:
+        """Return the learning rate of an update; see `Schedule.__call__`."""
+        del max_steps
+        step = jnp.asarray(step, jnp.float32)
+        return self.learning_rate * jnp.exp(-self.rate * step)
 
 
 class _WarmUpThenDecay(Schedule):
@@ -104,8 +132,11 @@ class _WarmUpThenDecay(Schedule):
         """What is left of the way down, from 1 at progress 0 to 0 at progress 1."""
         raise NotImplementedError
 
-    def __call__(self, step: ArrayLike) -> jax.Array:
-        """The learning rate of update `step`, counted from zero."""
+    def __call__(
+        self, step: ArrayLike, max_steps: ArrayLike | None = None
+    ) -> jax.Array:
+        """Return the learning rate of an update; see `Schedule.__call__`."""
+        del max_steps
         step = jnp.asarray(step, jnp.float32)
         warm = (step + 1.0) / jnp.maximum(self.warmup_steps, 1.0)
         decay_steps = jnp.maximum(self.num_steps - self.warmup_steps, 1.0)
@@ -148,14 +179,54 @@ class LinearDecay(_WarmUpThenDecay):
 
 
 @schedule
-class WarmupConstantCosine(Schedule):
+class CosineLearningRateSchedule(Schedule):
     """Linear warm-up from zero, a constant stretch, then half a cosine down.
 
-    Both fractions are shares of the run counted from its start, so the rate is
-    constant between them; a warm-up longer than `constant_fraction` ends there.
-    The shape OptList's settings were found with (Metz et al. 2020,
-    arXiv:2002.11887).
+    The schedule OptList's settings were found with (Metz et al. 2020,
+    arXiv:2002.11887). Both fractions are shares of the run counted from its start;
+    the cosine begins at `constant_fraction`. A warm-up, where there is one, ends at
+    the *larger* of the two, as it does in the published program: it reaches the
+    learning rate where the constant stretch was to end.
     """
+
+    learning_rate: Scalar = hparam(default=0.01, short="lr")
+    min_learning_rate_mult: Scalar = hparam(default=0.0, short="final")
+    constant_fraction: Scalar = hparam(default=0.5, short="constant")
+    warmup_fraction: Scalar = hparam(default=0.01, short="warmup")
+
+    needs_num_steps: ClassVar[bool] = True
+
+    def __call__(
+        self, step: ArrayLike, max_steps: ArrayLike | None = None
+    ) -> jax.Array:
+        """Return the learning rate of an update; see `Schedule.__call__`.
+
+        Raises:
+          LoptError: if `max_steps` is left out.
+        """
+        if max_steps is None:
+            raise LoptError(
+                "CosineLearningRateSchedule depends on the length of the run, which "
+                "only NAdamW tells it: use WarmupConstantCosine(num_steps=...), the "
+                "same schedule for a run of that length."
+            )
+        num_steps = jnp.asarray(max_steps, jnp.float32)
+        step = jnp.minimum(jnp.asarray(step, jnp.float32), num_steps)
+        constant = num_steps * self.constant_fraction
+        left = num_steps - constant
+        progress = jnp.maximum(step - constant, 0.0) / jnp.where(left > 0, left, 1.0)
+        down = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
+        least = self.min_learning_rate_mult
+        decayed = least + (1.0 - least) * down
+        warmup = num_steps * jnp.maximum(self.warmup_fraction, self.constant_fraction)
+        warm = step / jnp.maximum(warmup, 1.0)
+        warming = (jnp.asarray(self.warmup_fraction) > 0) & (step < warmup)
+        return self.learning_rate * jnp.where(warming, warm, decayed)
+
+
+@schedule
+class WarmupConstantCosine(Schedule):
+    """`CosineLearningRateSchedule` of a run whose length is known beforehand."""
 
     num_steps: Scalar = hparam(default=10_000.0, short="steps")
     learning_rate: Scalar = hparam(default=0.01, short="lr")
@@ -163,15 +234,101 @@ class WarmupConstantCosine(Schedule):
     constant_fraction: Scalar = hparam(default=0.5, short="constant")
     final_fraction: Scalar = hparam(default=0.0, short="final")
 
-    def __call__(self, step: ArrayLike) -> jax.Array:
-        """The learning rate of update `step`, counted from zero."""
-        num_steps = jnp.asarray(self.num_steps, jnp.float32)
-        step = jnp.minimum(jnp.asarray(step, jnp.float32), num_steps)
-        warmup = num_steps * jnp.minimum(self.warmup_fraction, self.constant_fraction)
-        constant = num_steps * self.constant_fraction
-        left = jnp.maximum(num_steps - constant, 1.0)
-        progress = jnp.maximum(step - constant, 0.0) / left
-        down = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
-        decayed = self.final_fraction + (1.0 - self.final_fraction) * down
-        warm = step / jnp.maximum(warmup, 1.0)
-        return self.learning_rate * jnp.where(step < warmup, warm, decayed)
+    def __call__(
+        self, step: ArrayLike, max_steps: ArrayLike | None = None
+    ) -> jax.Array:
+        """Return the learning rate of an update; see `Schedule.__call__`."""
+        del max_steps
+        schedule = CosineLearningRateSchedule(
+            learning_rate=self.learning_rate,
+            min_learning_rate_mult=self.final_fraction,
+            constant_fraction=self.constant_fraction,
+            warmup_fraction=self.warmup_fraction,
+        )
+        return schedule(step, self.num_steps)
+
+
+@schedule
+class LinearRampupSqrtDecay(Schedule):
+    """`SqrtDecay` under its published name and parameters."""
+
+    peak_lr: Scalar = hparam(default=1e-3, short="lr")
+    warmup_steps: Scalar = hparam(default=1000.0, short="warmup")
+
+    def __call__(
+        self, step: ArrayLike, max_steps: ArrayLike | None = None
+    ) -> jax.Array:
+        """Return the learning rate of an update; see `Schedule.__call__`."""
+        return SqrtDecay(self.peak_lr, self.warmup_steps)(step, max_steps)
+
+
+@schedule
+class ExponentialDecay(Schedule):
+    """Exponential decay: `base_lr * (1 - decay_amount) ** step`."""
+
+    base_lr: Scalar = hparam(default=0.01, short="lr")
+    decay_amount: Scalar = hparam(default=7e-5, short="decay")
+
+    def __call__(
+        self, step: ArrayLike, max_steps: ArrayLike | None = None
+    ) -> jax.Array:
+        """Return the learning rate of an update; see `Schedule.__call__`."""
+        # A float32 of almost one, raised to a power of 300,000, is off by percents.
+        rate = -jnp.log1p(-jnp.asarray(self.decay_amount, jnp.float32))
+        return ExpDecay(self.base_lr, rate)(step, max_steps)
+
+
+@schedule
+class PiecewiseLinear(Schedule):
+    """Straight lines between points; before the first and after the last, level.
+
+    Attributes:
+      times: the steps of the points, increasing.
+      vals: the learning rates there, as many.
+    """
+
+    times: tuple[Scalar, ...] = hparam(default=(10_000.0, 20_000.0), short="times")
+    vals: tuple[Scalar, ...] = hparam(default=(1e-4, 1e-5), short="vals")
+
+    def __post_init__(self) -> None:
+        """Check the points.
+
+        Raises:
+          LoptError: if they are none, or not as many steps as rates.
+        """
+        as_points(self, "times", "vals")
+
+    def __call__(
+        self, step: ArrayLike, max_steps: ArrayLike | None = None
+    ) -> jax.Array:
+        """Return the learning rate of an update; see `Schedule.__call__`."""
+        del max_steps
+        return piecewise_linear(self.times, self.vals)(step)
+
+
+def piecewise_linear(times: Sequence[Scalar], vals: Sequence[Scalar]) -> Any:
+    """Return the function of a step that `PiecewiseLinear` is."""
+    xs, ys = (jnp.asarray(points, jnp.float32) for points in (times, vals))
+    return lambda step: jnp.interp(jnp.asarray(step, jnp.float32), xs, ys)
+
+
+def as_points(owner: Any, times: str, vals: str) -> None:
+    """Make tuples of the two fields of a frozen dataclass that hold points.
+
+    Raises:
+      LoptError: if they are empty, of different lengths, or not sequences.
+    """
+    for name in (times, vals):
+        value = getattr(owner, name)
+        if not isinstance(value, (tuple, list)):
+            raise LoptError(
+                f"{type(owner).__name__}.{name} must be a list of numbers, got "
+                f"{value!r}."
+            )
+        object.__setattr__(owner, name, tuple(value))
+    counts = len(getattr(owner, times)), len(getattr(owner, vals))
+    if counts[0] != counts[1] or not counts[0]:
+        raise LoptError(
+            f"{type(owner).__name__} needs as many {vals} as {times}, and at least "
+            f"one, got {counts[1]} and {counts[0]}."
+        )

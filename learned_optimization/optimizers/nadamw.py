@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.struct
 import jax
@@ -16,6 +16,7 @@ from learned_optimization.optimizers.base import (
     Params,
     PRNGKey,
     Scalar,
+    check_given,
     hparam,
     optimizer,
 )
@@ -32,6 +33,7 @@ class NAdamWState:
       first_moment: running average of the gradients.
       second_moment: running average of their squares.
       iteration: int32 scalar, the number of updates done.
+      num_steps: int32 scalar, the length of the run; 0 where it was not given.
     """
 
     params: Any
@@ -39,6 +41,7 @@ class NAdamWState:
     first_moment: Any
     second_moment: Any
     iteration: jax.Array
+    num_steps: jax.Array
 
 
 @optimizer
@@ -50,9 +53,15 @@ class NAdamW(Optimizer):
     `-learning_rate c ((beta1 m + (1 - beta1) g) / (sqrt(v) + epsilon) + decay p)`;
     without Nesterov momentum the numerator is `m`. So `epsilon` is the one
     Kingma & Ba (2015, section 2) call epsilon hat, and `adamw_weight_decay` is
-    scaled by the correction too. `l2_weight_decay` is added to the gradient, as
-    the term `l2_weight_decay |p|^2 / 2` in the loss would.
+    scaled by the correction too. `l2_weight_decay` times the parameter is
+    *subtracted* from the gradient: the published program does so, and the settings
+    of OptList were found with it. The moments keep the type of the parameters.
     """
+
+    not_supported: ClassVar = {
+        "use_bias_correction": "the published optimizer corrects its bias whatever "
+        "the value is, as this one does; leave it out"
+    }
 
     learning_rate: Scalar | Schedule = hparam(default=1e-4, short="lr")
     beta1: Scalar = hparam(default=0.9, short="b1")
@@ -62,6 +71,16 @@ class NAdamW(Optimizer):
     l2_weight_decay: Scalar = hparam(default=0.0, short="l2")
     use_nesterov: bool | jax.Array = hparam(default=True, short="nesterov")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The length of the run, where the schedule depends on it."""
+        return frozenset({"num_steps"} if self._plans else ())
+
+    @property
+    def _plans(self) -> bool:
+        rate = self.learning_rate
+        return isinstance(rate, Schedule) and rate.needs_num_steps
+
     def init(
         self,
         params: Params,
@@ -70,13 +89,15 @@ class NAdamW(Optimizer):
         key: PRNGKey | None = None,
     ) -> NAdamWState:
         """The state before the first update; see `Optimizer.init`."""
-        del num_steps, key
+        check_given(self, num_steps=num_steps)
+        del key
         return NAdamWState(
             params=params,
             state=model_state,
             first_moment=jax.tree.map(jnp.zeros_like, params),
             second_moment=jax.tree.map(jnp.zeros_like, params),
             iteration=jnp.zeros([], jnp.int32),
+            num_steps=jnp.asarray(0 if num_steps is None else num_steps, jnp.int32),
         )
 
     def update(
@@ -88,20 +109,22 @@ class NAdamW(Optimizer):
         is_valid: bool = False,
         key: PRNGKey | None = None,
         loss_fn: LossFn | None = None,
+        **extra: Any,
     ) -> NAdamWState:
         """The state after one step; see `Optimizer.update`."""
-        del loss, is_valid, key, loss_fn
+        del loss, is_valid, key, loss_fn, extra
         params = opt_state.params
         rate = self.learning_rate
         if isinstance(rate, Schedule):
-            rate = rate(opt_state.iteration)
+            length = (opt_state.num_steps,) if self._plans else ()
+            rate = rate(opt_state.iteration, *length)
         t = opt_state.iteration + 1.0
         rate = rate * jnp.sqrt(1.0 - self.beta2**t) / (1.0 - self.beta1**t)
 
         def average(decay: Scalar, old: Any, new: Any) -> Any:
             return jax.tree.map(lambda o, n: decay * o + (1.0 - decay) * n, old, new)
 
-        grad = jax.tree.map(lambda g, p: g + self.l2_weight_decay * p, grad, params)
+        grad = jax.tree.map(lambda g, p: g - self.l2_weight_decay * p, grad, params)
         squares = jax.tree.map(jnp.square, grad)
         first = average(self.beta1, opt_state.first_moment, grad)
         second = average(self.beta2, opt_state.second_moment, squares)
@@ -112,10 +135,14 @@ class NAdamW(Optimizer):
             direction = m / (jnp.sqrt(v) + self.epsilon) + self.adamw_weight_decay * p
             return jnp.asarray(p - rate * direction, jnp.result_type(p))
 
+        def kept(new: Any, old: Any) -> Any:
+            return jax.tree.map(lambda n, o: jnp.asarray(n, o.dtype), new, old)
+
         return NAdamWState(
             params=jax.tree.map(step, params, first, ahead, second),
             state=model_state,
-            first_moment=first,
-            second_moment=second,
+            first_moment=kept(first, opt_state.first_moment),
+            second_moment=kept(second, opt_state.second_moment),
             iteration=opt_state.iteration + 1,
+            num_steps=opt_state.num_steps,
         )

@@ -7,15 +7,14 @@ It is published, under the Apache licence, as the file this module reads.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
 import numbers
 import os
+from dataclasses import fields
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +32,9 @@ from learned_optimization.optimizers.base import (
     hparam,
     optimizer,
 )
-from learned_optimization.optimizers.learning_rate_schedules import WarmupConstantCosine
+from learned_optimization.optimizers.learning_rate_schedules import (
+    CosineLearningRateSchedule,
+)
 from learned_optimization.optimizers.nadamw import NAdamW, NAdamWState
 from learned_optimization.tasks.datasets.locations import data_dir
 
@@ -136,27 +137,12 @@ def _check(content: bytes, source: str) -> None:
         )
 
 
-@flax.struct.dataclass
-class OptListState:
-    """What `OptList` carries from step to step.
-
-    Attributes:
-      inner: the state of NAdamW.
-      num_steps: int32 scalar, the length of the run.
-    """
-
-    inner: NAdamWState
-    num_steps: jax.Array
-
-
 @optimizer
 class OptList(Optimizer):
     """NAdamW under the setting `idx` of a published list (arXiv:2002.11887).
 
     The learning rate rises over a share of the run, stays, and falls by half a
-    cosine: the length of the run is needed. The list was found by programs that
-    subtracted `l2_weight_decay` times the parameter from the gradient, and its
-    settings mean that: they are good with it.
+    cosine: the length of the run is needed.
     """
 
     idx: int | jax.Array = hparam(default=0)
@@ -178,25 +164,14 @@ class OptList(Optimizer):
                 f"{NUM_SETTINGS - 1}, got {self.idx}."
             )
 
-    def setting(self, num_steps: int | jax.Array) -> NAdamW:
-        """The optimizer this is, in a run of `num_steps`."""
+    def setting(self) -> NAdamW:
+        """Return the optimizer this is."""
         table = jax.tree.map(jnp.asarray, load_opt_list())
         h: dict[str, Any] = {key: values[self.idx] for key, values in table.items()}
-        return NAdamW(
-            learning_rate=WarmupConstantCosine(
-                num_steps=num_steps,
-                learning_rate=h["learning_rate"],
-                warmup_fraction=h["warmup_fraction"],
-                constant_fraction=h["constant_fraction"],
-                final_fraction=h["min_learning_rate_mult"],
-            ),
-            beta1=h["beta1"],
-            beta2=h["beta2"],
-            epsilon=h["epsilon"],
-            adamw_weight_decay=h["adamw_weight_decay"],
-            l2_weight_decay=-h["l2_weight_decay"],
-            use_nesterov=h["use_nesterov"],
+        schedule = CosineLearningRateSchedule(
+            **{f.name: h.pop(f.name) for f in fields(CosineLearningRateSchedule)}
         )
+        return NAdamW(learning_rate=schedule, **h)
 
     def init(
         self,
@@ -204,38 +179,22 @@ class OptList(Optimizer):
         model_state: ModelState | None = None,
         num_steps: int | None = None,
         key: PRNGKey | None = None,
-    ) -> OptListState:
+    ) -> NAdamWState:
         """The state before the first update; see `Optimizer.init`."""
-        del key
         check_given(self, num_steps=num_steps)
-        steps = jnp.asarray(num_steps, jnp.int32)
-        return OptListState(self.setting(steps).init(params, model_state), steps)
+        return self.setting().init(params, model_state, num_steps, key)
 
     def update(
         self,
-        opt_state: OptListState,
+        opt_state: NAdamWState,
         grad: Gradient,
         loss: jax.Array | None = None,
         model_state: ModelState | None = None,
         is_valid: bool = False,
         key: PRNGKey | None = None,
         loss_fn: LossFn | None = None,
-    ) -> OptListState:
+        **extra: Any,
+    ) -> NAdamWState:
         """The state after one step; see `Optimizer.update`."""
-        del loss, is_valid, key, loss_fn
-        nadamw = self.setting(opt_state.num_steps)
-        inner = nadamw.update(opt_state.inner, grad, model_state=model_state)
-        return OptListState(inner, opt_state.num_steps)
-
-    def get_params(self, opt_state: OptListState) -> Params:
-        """The parameters held by a state."""
-        return opt_state.inner.params
-
-    def get_state(self, opt_state: OptListState) -> ModelState:
-        """The model state held by a state."""
-        return opt_state.inner.state
-
-    def set_params(self, opt_state: OptListState, params: Params) -> OptListState:
-        """The same state with other parameters."""
-        inner = dataclasses.replace(opt_state.inner, params=params)
-        return OptListState(inner, opt_state.num_steps)
+        del loss, is_valid, key, loss_fn, extra
+        return self.setting().update(opt_state, grad, model_state=model_state)

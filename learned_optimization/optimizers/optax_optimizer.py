@@ -8,7 +8,8 @@ optimizer, here or in a file of your own:
         \"\"\"Lion (Chen et al. 2023, arXiv:2302.06675).\"\"\"
         return optax.lion(learning_rate, b1=beta1, b2=beta2)
 
-An optimizer that does more than that is a subclass of `OptaxOptimizer`.
+An optimizer that does more than that is a subclass of `OptaxOptimizer`. Where no
+hyper-parameters are to be varied, `OptaxOptimizer(optax.adam(1e-3))` is one as well.
 """
 
 from __future__ import annotations
@@ -76,16 +77,30 @@ class OptaxState:
 
 
 class OptaxOptimizer(Optimizer):
-    """An optimizer whose update is an optax gradient transformation."""
+    """An optimizer whose update is an optax gradient transformation.
+
+    Args:
+      opt: the transformation. What it holds is no hyper-parameter: each such
+        optimizer has a program of its own. Its `name` ends with the transformation's
+        `fingerprint`.
+    """
+
+    def __init__(self, opt: optax.GradientTransformation):
+        if not isinstance(opt, optax.GradientTransformation):
+            raise LoptError(
+                "OptaxOptimizer takes an optax.GradientTransformation, e.g. "
+                f"optax.adam(1e-3), got {opt!r}."
+            )
+        self.opt = opt
 
     def transformation(self) -> optax.GradientTransformation:
-        """The transformation these hyper-parameters make.
+        """Return the transformation given, or that these hyper-parameters make.
 
         Its update is given `value` (the loss) and `grad` if the optimizer needs
         the loss, `value_fn` if it needs the loss function, and `key` if it needs
         random numbers: the names optax's own transformations use.
         """
-        raise NotImplementedError
+        return self.opt
 
     def init(
         self,
@@ -113,20 +128,21 @@ class OptaxOptimizer(Optimizer):
         is_valid: bool = False,
         key: PRNGKey | None = None,
         loss_fn: LossFn | None = None,
+        **extra: Any,
     ) -> OptaxState:
         """The state after one step; see `Optimizer.update`."""
-        del is_valid
+        del is_valid, extra
         check_given(self, loss=loss, key=key, loss_fn=loss_fn)
-        extra: dict[str, Any] = {}
+        known: dict[str, Any] = {}
         if "loss" in self.needs:
-            extra |= {"value": loss, "grad": grad}
+            known |= {"value": loss, "grad": grad}
         if "loss_fn" in self.needs:
-            extra["value_fn"] = loss_fn
+            known["value_fn"] = loss_fn
         if "key" in self.needs:
-            extra["key"] = key
+            known["key"] = key
         transformation = optax.with_extra_args_support(self.transformation())
         updates, optax_opt_state = transformation.update(
-            grad, opt_state.optax_opt_state, opt_state.params, **extra
+            grad, opt_state.optax_opt_state, opt_state.params, **known
         )
         return OptaxState(
             params=optax.apply_updates(opt_state.params, updates),

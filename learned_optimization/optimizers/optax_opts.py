@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +17,10 @@ from learned_optimization.optimizers.base import (
     static_field,
 )
 from learned_optimization.optimizers.learning_rate_schedules import (
-    ExpDecay,
-    Schedule,
-    SqrtDecay,
+    as_points,
+)
+from learned_optimization.optimizers.learning_rate_schedules import (
+    piecewise_linear as piecewise_linear,
 )
 from learned_optimization.optimizers.optax_optimizer import (
     OptaxOptimizer as OptaxOptimizer,
@@ -31,15 +32,34 @@ from learned_optimization.optimizers.optax_optimizer import (
     ScalarOrSchedule,
 )
 
+# The state that published code names so.
+SM3OptState = OptaxState
 
-def _moments(opt: Any) -> dict[str, Any]:
-    """What every optimizer with Adam's two moments gives optax."""
+_MASK = (
+    "a mask is a function of the parameters' names, which a setting cannot hold; write "
+    "an optimizer of your own with @optax_optimizer"
+)
+_CALLED_B = {
+    "beta1": "it is called b1",
+    "beta2": "it is called b2",
+    "epsilon": "it is called eps",
+    "epsilon_root": "it is called eps_root",
+}
+
+
+def adam_moments(opt: Any) -> dict[str, Any]:
+    """Return what Adam's relatives with Adam's parameter names give optax."""
     return {
         "b1": opt.beta1,
         "b2": opt.beta2,
         "eps": opt.epsilon,
         "eps_root": opt.epsilon_root,
     }
+
+
+def _moments(opt: Any) -> dict[str, Any]:
+    names = ("b1", "b2", "eps", "eps_root")
+    return {name: getattr(opt, name) for name in names}
 
 
 @optimizer
@@ -77,67 +97,52 @@ class Adam(OptaxOptimizer):
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
-        return optax.adam(self.learning_rate, **_moments(self))
+        return optax.adam(self.learning_rate, **adam_moments(self))
 
 
-class _ScheduledAdam(OptaxOptimizer):
-    def schedule(self) -> Schedule:
-        """The learning rate of each step."""
-        raise NotImplementedError
+@optimizer
+class PiecewiseLinearAdam(OptaxOptimizer):
+    """Adam, learning rates between points on straight lines (Kingma & Ba 2015).
+
+    Attributes:
+      times: the steps of the points, increasing.
+      lrs: the learning rates there, as many; level before the first and after the
+        last point.
+    """
+
+    times: tuple[Scalar, ...] = hparam(default=(10_000, 20_000), short="times")
+    lrs: tuple[Scalar, ...] = hparam(default=(1e-4, 1e-5), short="lrs")
+    beta1: Scalar = hparam(default=0.9, short="b1")
+    beta2: Scalar = hparam(default=0.999, short="b2")
+    epsilon: Scalar = hparam(default=1e-8, short="eps")
+    epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
+
+    def __post_init__(self) -> None:
+        """Check the points.
+
+        Raises:
+          LoptError: if they are none, or not as many steps as rates.
+        """
+        as_points(self, "times", "lrs")
 
     def transformation(self) -> optax.GradientTransformation:
-        """Adam under the schedule."""
-        return optax.adam(self.schedule(), **_moments(self))
-
-
-@optimizer
-class AdamSqrtDecayLR(_ScheduledAdam):
-    """Adam, learning rate warmed up for 1,000 steps, then `~ 1 / sqrt(step)`.
-
-    At update `t >= 1` it is `learning_rate * min(t / 1000, sqrt(1000 / t))`.
-    """
-
-    learning_rate: Scalar = hparam(default=0.01, short="lr")
-    beta1: Scalar = hparam(default=0.9, short="b1")
-    beta2: Scalar = hparam(default=0.999, short="b2")
-    epsilon: Scalar = hparam(default=1e-8, short="eps")
-    epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
-
-    def schedule(self) -> Schedule:
-        """The learning rate of each step."""
-        return SqrtDecay(learning_rate=self.learning_rate, warmup=1000.0)
-
-
-@optimizer
-class AdamExpDecayLR(_ScheduledAdam):
-    """Adam with an exponentially decaying learning rate.
-
-    At update `t >= 1` it is `learning_rate * exp(-7e-5 t)`.
-    """
-
-    learning_rate: Scalar = hparam(default=0.01, short="lr")
-    beta1: Scalar = hparam(default=0.9, short="b1")
-    beta2: Scalar = hparam(default=0.999, short="b2")
-    epsilon: Scalar = hparam(default=1e-8, short="eps")
-    epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
-
-    def schedule(self) -> Schedule:
-        """The learning rate of each step."""
-        return ExpDecay(learning_rate=self.learning_rate, rate=7e-5)
+        """The optax transformation of these hyper-parameters."""
+        return optax.adam(piecewise_linear(self.times, self.lrs), **adam_moments(self))
 
 
 @optimizer
 class RMSProp(OptaxOptimizer):
     """RMSProp (Tieleman & Hinton 2012), with momentum where it is given.
 
-    The update is divided by `sqrt(nu + epsilon)`. `momentum=None` leaves the
-    momentum buffer out.
+    The update is divided by `sqrt(nu + epsilon)`. `momentum=None` steps as 0 does,
+    without a buffer for it.
     """
 
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
     decay: Scalar = hparam(default=0.9, short="d")
     epsilon: Scalar = hparam(default=1e-8, short="eps")
-    momentum: Scalar | None = hparam(default=None, short="m")
+    momentum: Scalar | None = hparam(default=0.0, short="m")
+    nesterov: bool = static_field(default=False, short="nesterov")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -146,6 +151,7 @@ class RMSProp(OptaxOptimizer):
             decay=self.decay,
             eps=self.epsilon,
             momentum=self.momentum,
+            nesterov=self.nesterov,
         )
 
 
@@ -153,11 +159,13 @@ class RMSProp(OptaxOptimizer):
 class AdaBelief(OptaxOptimizer):
     """AdaBelief (Zhuang et al. 2020, arXiv:2010.07468)."""
 
+    not_supported: ClassVar = _CALLED_B
+
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    beta1: Scalar = hparam(default=0.9, short="b1")
-    beta2: Scalar = hparam(default=0.999, short="b2")
-    epsilon: Scalar = hparam(default=1e-16, short="eps")
-    epsilon_root: Scalar = hparam(default=1e-16, short="epsroot")
+    b1: Scalar = hparam(default=0.9, short="b1")
+    b2: Scalar = hparam(default=0.999, short="b2")
+    eps: Scalar = hparam(default=1e-16, short="eps")
+    eps_root: Scalar = hparam(default=1e-16, short="epsroot")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -168,11 +176,17 @@ class AdaBelief(OptaxOptimizer):
 class AdamW(OptaxOptimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
 
+    not_supported: ClassVar = {
+        **_CALLED_B,
+        "mask": _MASK,
+        "mu_dtype": "moments have the parameters' type",
+    }
+
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    beta1: Scalar = hparam(default=0.9, short="b1")
-    beta2: Scalar = hparam(default=0.999, short="b2")
-    epsilon: Scalar = hparam(default=1e-8, short="eps")
-    epsilon_root: Scalar = hparam(default=0.0, short="epsroot")
+    b1: Scalar = hparam(default=0.9, short="b1")
+    b2: Scalar = hparam(default=0.999, short="b2")
+    eps: Scalar = hparam(default=1e-8, short="eps")
+    eps_root: Scalar = hparam(default=0.0, short="epsroot")
     weight_decay: Scalar = hparam(default=1e-4, short="wd")
 
     def transformation(self) -> optax.GradientTransformation:
@@ -190,6 +204,12 @@ class Adafactor(OptaxOptimizer):
     that part out.
     """
 
+    not_supported: ClassVar = {
+        "epsilon": "it is called eps",
+        "dtype_momentum": "momentum is float32, the published default",
+        "weight_decay_mask": _MASK,
+    }
+
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
     min_dim_size_to_factor: int = static_field(default=128, short="mindim")
     decay_rate: Scalar = hparam(default=0.8, short="d")
@@ -198,7 +218,7 @@ class Adafactor(OptaxOptimizer):
     clipping_threshold: Scalar | None = hparam(default=1.0, short="clip")
     momentum: Scalar | None = hparam(default=None, short="m")
     weight_decay_rate: Scalar | None = hparam(default=None, short="wd")
-    epsilon: Scalar = hparam(default=1e-30, short="eps")
+    eps: Scalar = hparam(default=1e-30, short="eps")
     factored: bool = static_field(default=True, short="fact")
 
     def transformation(self) -> optax.GradientTransformation:
@@ -212,7 +232,7 @@ class Adafactor(OptaxOptimizer):
             clipping_threshold=self.clipping_threshold,
             momentum=self.momentum,
             weight_decay_rate=self.weight_decay_rate,
-            eps=self.epsilon,
+            eps=self.eps,
             factored=self.factored,
         )
 
@@ -221,16 +241,18 @@ class Adafactor(OptaxOptimizer):
 class AdaGrad(OptaxOptimizer):
     """AdaGrad (Duchi et al. 2011, JMLR 12:2121-2159)."""
 
+    not_supported: ClassVar = {"epsilon": "it is called eps"}
+
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
     initial_accumulator_value: Scalar = hparam(default=0.1, short="acc")
-    epsilon: Scalar = hparam(default=1e-7, short="eps")
+    eps: Scalar = hparam(default=1e-7, short="eps")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
         return optax.adagrad(
             self.learning_rate,
             initial_accumulator_value=self.initial_accumulator_value,
-            eps=self.epsilon,
+            eps=self.eps,
         )
 
 
@@ -250,11 +272,13 @@ class Fromage(OptaxOptimizer):
 class Lamb(OptaxOptimizer):
     """LAMB (You et al. 2020, arXiv:1904.00962)."""
 
+    not_supported: ClassVar = {**_CALLED_B, "mask": _MASK}
+
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    beta1: Scalar = hparam(default=0.9, short="b1")
-    beta2: Scalar = hparam(default=0.999, short="b2")
-    epsilon: Scalar = hparam(default=1e-6, short="eps")
-    epsilon_root: Scalar = hparam(default=0.0, short="epsroot")
+    b1: Scalar = hparam(default=0.9, short="b1")
+    b2: Scalar = hparam(default=0.999, short="b2")
+    eps: Scalar = hparam(default=1e-6, short="eps")
+    eps_root: Scalar = hparam(default=0.0, short="epsroot")
     weight_decay: Scalar = hparam(default=0.0, short="wd")
 
     def transformation(self) -> optax.GradientTransformation:
@@ -268,11 +292,19 @@ class Lamb(OptaxOptimizer):
 class Lars(OptaxOptimizer):
     """LARS (You et al. 2017, arXiv:1708.03888)."""
 
+    not_supported: ClassVar = {
+        "epsilon": "it is called eps",
+        "weight_decay_mask": _MASK,
+        "trust_ratio_mask": _MASK,
+        "min_norm": "the published optimizer never uses it; leave it out",
+    }
+
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
     weight_decay: Scalar = hparam(default=0.0, short="wd")
     trust_coefficient: Scalar = hparam(default=0.001, short="trust")
-    epsilon: Scalar = hparam(default=0.0, short="eps")
+    eps: Scalar = hparam(default=0.0, short="eps")
     momentum: Scalar = hparam(default=0.9, short="m")
+    nesterov: bool = static_field(default=False, short="nesterov")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
@@ -280,8 +312,9 @@ class Lars(OptaxOptimizer):
             self.learning_rate,
             weight_decay=self.weight_decay,
             trust_coefficient=self.trust_coefficient,
-            eps=self.epsilon,
+            eps=self.eps,
             momentum=self.momentum,
+            nesterov=self.nesterov,
         )
 
 
@@ -289,11 +322,13 @@ class Lars(OptaxOptimizer):
 class RAdam(OptaxOptimizer):
     """Rectified Adam (Liu et al. 2020, arXiv:1908.03265)."""
 
+    not_supported: ClassVar = _CALLED_B
+
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    beta1: Scalar = hparam(default=0.9, short="b1")
-    beta2: Scalar = hparam(default=0.999, short="b2")
-    epsilon: Scalar = hparam(default=1e-8, short="eps")
-    epsilon_root: Scalar = hparam(default=0.0, short="epsroot")
+    b1: Scalar = hparam(default=0.9, short="b1")
+    b2: Scalar = hparam(default=0.999, short="b2")
+    eps: Scalar = hparam(default=1e-8, short="eps")
+    eps_root: Scalar = hparam(default=0.0, short="epsroot")
     threshold: Scalar = hparam(default=5.0, short="threshold")
 
     def transformation(self) -> optax.GradientTransformation:
@@ -330,18 +365,23 @@ def _scalars_as_vectors(
 class SM3(OptaxOptimizer):
     """SM3 (Anil et al. 2019, arXiv:1901.11150).
 
-    `beta2 = 1` accumulates squared gradients as the paper does; below 1 they
+    `b2 = 1` accumulates squared gradients as the paper does; below 1 they
     are averaged. It decides the form of the program, so it cannot be traced.
     """
 
+    not_supported: ClassVar = {
+        "beta2": "it is called b2",
+        "epsilon": "it is called eps",
+    }
+
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
     momentum: Scalar = hparam(default=0.9, short="m")
-    beta2: float = static_field(default=1.0, short="b2")
-    epsilon: Scalar = hparam(default=1e-8, short="eps")
+    b2: float = static_field(default=1.0, short="b2")
+    eps: Scalar = hparam(default=1e-8, short="eps")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
-        sm3 = optax.scale_by_sm3(b1=self.momentum, b2=self.beta2, eps=self.epsilon)
+        sm3 = optax.scale_by_sm3(b1=self.momentum, b2=self.b2, eps=self.eps)
         return optax.chain(
             _scalars_as_vectors(sm3), optax.scale_by_learning_rate(self.learning_rate)
         )
@@ -351,13 +391,13 @@ class SM3(OptaxOptimizer):
 class Yogi(OptaxOptimizer):
     """Yogi (Zaheer et al. 2018, NeurIPS)."""
 
+    not_supported: ClassVar = _CALLED_B
+
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    beta1: Scalar = hparam(default=0.9, short="b1")
-    beta2: Scalar = hparam(default=0.999, short="b2")
-    epsilon: Scalar = hparam(default=1e-3, short="eps")
+    b1: Scalar = hparam(default=0.9, short="b1")
+    b2: Scalar = hparam(default=0.999, short="b2")
+    eps: Scalar = hparam(default=1e-3, short="eps")
 
     def transformation(self) -> optax.GradientTransformation:
         """The optax transformation of these hyper-parameters."""
-        return optax.yogi(
-            self.learning_rate, b1=self.beta1, b2=self.beta2, eps=self.epsilon
-        )
+        return optax.yogi(self.learning_rate, b1=self.b1, b2=self.b2, eps=self.eps)

@@ -27,5 +27,14 @@ def configurable(module: str) -> Callable[[_T], _T]:
 
 
 def configurable_names() -> list[str]:
-    """The name of everything made configurable so far, sorted."""
+    """Return the name of everything `configurable` has made so, sorted."""
     return sorted(set(_NAMES))
+
+
+def is_configurable(name: str) -> bool:
+    """Return whether gin knows a name, whoever made it known."""
+    try:
+        gin.get_configurable(name)
+    except ValueError:
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 gin keeps one global configuration. `load` replaces it; `bound` adds bindings
 for a while and puts back what was there. An unknown configurable or parameter
-is always an error, with the nearest names.
+is an error, with the nearest names, unless `load` is told to skip it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -34,19 +36,56 @@ def register_all() -> None:
     all_fixed_tasks()
     for module in (
         "tasks.quadratics",
+        "tasks.task_augmentation",
+        "tasks.es_wrapper",
+        "tasks.datasets.image",
+        "tasks.datasets.text",
         "baselines.run_trainer",
         "baselines.run_archive",
+        "baselines.run_time_task",
         "baselines.user_sets",
     ):
         import_module(f"learned_optimization.{module}")
 
 
-def load(files: Sequence[str] = (), bindings: Sequence[str] = ()) -> None:
-    """Replaces the global configuration.
+def import_modules(names: Sequence[str]) -> None:
+    """Import modules for the configurables they define.
+
+    The working directory is searched as well.
+
+    Args:
+      names: modules, e.g. `my_package.my_tasks`.
+
+    Raises:
+      LoptError: naming a module that cannot be imported, and why.
+    """
+    sys.path.insert(0, os.getcwd())
+    try:
+        for name in names:
+            try:
+                import_module(name)
+            except ImportError as error:
+                raise LoptError(
+                    f"cannot import {name}: {error}. A module is named as Python "
+                    "imports it, e.g. my_package.my_tasks."
+                ) from error
+    finally:
+        sys.path.remove(os.getcwd())
+
+
+def load(
+    files: Sequence[str] = (),
+    bindings: Sequence[str] = (),
+    skip_unknown: bool = False,
+) -> None:
+    """Replace the global configuration.
 
     Args:
       files: gin files, later ones override.
-      bindings: lines such as `Adam.learning_rate = 0.001`, override files.
+      bindings: lines such as `Adam.learning_rate = 0.001`, override files. A
+        reference may be in quotes, `inner_train_task.opt = "@Adam()"`.
+      skip_unknown: leave out bindings of unknown configurables and parameters, and
+        imports of unknown modules, with a warning that names them.
 
     Raises:
       LoptError: if a file is missing, a line cannot be read, or a configurable
@@ -57,10 +96,83 @@ def load(files: Sequence[str] = (), bindings: Sequence[str] = ()) -> None:
             raise LoptError(f"no such gin file: {file}")
     register_all()
     gin.clear_config()
+    bindings = [_QUOTED_REFERENCE.sub(r"= \2", line) for line in bindings]
     with _helpful_errors():
-        gin.parse_config_files_and_bindings(
-            list(files), list(bindings), finalize_config=False
+        if skip_unknown:
+            _load_what_is_known(files, "\n".join(bindings))
+        else:
+            gin.parse_config_files_and_bindings(
+                list(files), bindings, finalize_config=False
+            )
+
+
+# Shells and job files of the published system carry them so.
+_QUOTED_REFERENCE = re.compile(r"""=\s*(["'])(@[^"']*)\1\s*$""", re.MULTILINE)
+
+
+def _load_what_is_known(files: Sequence[str], bindings: str) -> None:
+    """Binds what is known; gin itself would refuse parameters that are not."""
+    skipped: list[str] = []
+    for file in files:
+        with open(file, encoding="utf-8") as opened:
+            _bind_known(opened.read(), skipped)
+    _bind_known(bindings, skipped)
+    if skipped:
+        warnings.warn(
+            f"{len(skipped)} unknown in the gin configuration, skipped: "
+            f"{', '.join(skipped)}",
+            stacklevel=3,
         )
+
+
+def _bind_known(text: str, skipped: list[str]) -> None:
+    delegate = gin.config.ParserDelegate(skip_unknown=True)
+    for statement in gin.config_parser.ConfigParser(text, delegate):
+        if isinstance(statement, gin.config_parser.ImportStatement):
+            try:
+                gin.parse_config(statement.format())
+            except ImportError:
+                skipped.append(statement.format())
+        elif isinstance(statement, gin.config_parser.IncludeStatement):
+            with open(statement.filename, encoding="utf-8") as file:
+                _bind_known(file.read(), skipped)
+        elif isinstance(statement, gin.config_parser.BindingStatement):
+            scope, selector, parameter, value, _ = statement
+            key = (scope, selector, parameter)
+            if not parameter:
+                macro = f"{scope}/{selector}" if scope else selector
+                key = (macro, "gin.macro", "value")
+            try:
+                gin.bind_parameter(key, value)
+            except ValueError as error:
+                if not _UNKNOWN.match(str(error)):
+                    raise
+                skipped.append(f"{selector}.{parameter}")
+
+
+_UNKNOWN_CONFIGURABLE = r"No configurable matching (?:reference )?'@?([^'()]+)"
+_UNKNOWN_PARAMETER = r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'"
+_UNKNOWN = re.compile(rf"{_UNKNOWN_CONFIGURABLE}|{_UNKNOWN_PARAMETER}")
+
+
+def reference_name(parameter: str) -> str | None:
+    """Return the name of the configurable that a parameter is bound to.
+
+    Args:
+      parameter: e.g. `inner_train_task.task`.
+
+    Returns:
+      `make_quad` where it is bound to `@make_quad()`, `@some_scope/make_quad()` or
+      a macro of one; None if it is bound to anything else, or to nothing.
+    """
+    try:
+        value = gin.query_parameter(parameter)
+        while getattr(value, "selector", "").rpartition(".")[2] == "macro":
+            value = gin.query_parameter(f"{value.scoped_selector}.value")
+    except ValueError:
+        return None
+    selector = getattr(value, "selector", None)
+    return None if selector is None else selector.rpartition(".")[2]
 
 
 @contextmanager
@@ -115,10 +227,9 @@ def _helpful_errors() -> Iterator[None]:
 def _explain(error: Exception) -> str:
     text = str(error).strip()
     first = text.partition("\n")[0]
-    if match := re.match(r"No configurable matching (?:reference )?'@?([^'()]+)", text):
+    if match := re.match(_UNKNOWN_CONFIGURABLE, text):
         return _unknown("gin configurable", match[1], configurable_names())
-    pattern = r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'"
-    if match := re.match(pattern, text):
+    if match := re.match(_UNKNOWN_PARAMETER, text):
         parameters = _parameters_of(match[1])
         return _unknown(f"gin parameter of {match[1]}", match[2], parameters)
     return f"gin configuration: {first} (a binding looks like Adam.learning_rate=0.001)"
@@ -146,7 +257,8 @@ def call_bound(function: Callable[..., _R]) -> _R:
         `function`.
     """
     name = function.__name__
-    have = gin.get_bindings(function)
+    # By name: what gin knows may be wrapped once more.
+    have = gin.get_bindings(name, resolve_references=False)
     missing = [
         f"{name}.{p.name}"
         for p in inspect.signature(function).parameters.values()
@@ -161,6 +273,11 @@ def call_bound(function: Callable[..., _R]) -> _R:
         return function()
     except LoptError as error:
         raise LoptError(reason(error)) from error
+    except ValueError as error:
+        if not _UNKNOWN.match(str(error)):
+            raise
+        # A reference to what `load` was told to skip, found where it is used.
+        raise LoptError(_explain(error)) from error
 
 
 def reason(error: Exception) -> str:

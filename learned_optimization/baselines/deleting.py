@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.folder_names import present_folder
 from learned_optimization.baselines.hparam_set import HParamSet
 from learned_optimization.baselines.index import trial_entries
 from learned_optimization.baselines.repetitions import scan
@@ -93,7 +94,9 @@ def _archives(task: str, hparam_sets: Sequence[HParamSet]) -> set[str]:
 def _hidden(
     task: str, hparam_sets: Sequence[HParamSet], kinds: Sequence[str]
 ) -> set[str]:
-    folders = {folder for s in hparam_sets for folder, _ in s.save_dirs(task)}
+    folders = {
+        present_folder(folder) for s in hparam_sets for folder, _ in s.save_dirs(task)
+    }
     found = set()
     for root in (get_root_baseline_dir(), get_baseline_archive_rootdir()):
         below = filesystem.join(root, task)
@@ -107,6 +110,6 @@ def _hidden(
                     continue
             else:
                 continue
-            if kind in kinds and (not hparam_sets or folder in folders):
+            if kind in kinds and (not hparam_sets or present_folder(folder) in folders):
                 found.add(file.path)
     return found

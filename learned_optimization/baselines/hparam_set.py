@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from learned_optimization.baselines.folder_names import value_text
 from learned_optimization.baselines.utils import get_save_dir
 
 Configuration = dict[str, Any]
@@ -16,6 +17,9 @@ LEARNING_RATES = (
     3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0
 )  # fmt: skip
 """Half-decade learning rates, 3e-7 to 1."""
+
+PUBLISHED_ONLY_RATE = 1e-7
+"""What published sets over learning rates have before the others."""
 
 
 def gin_key(optimizer: str, parameter: str) -> str:
@@ -61,33 +65,35 @@ class HParamSet:
     def __call__(
         self, task_name: str
     ) -> tuple[list[Configuration], list[tuple[str, int]]]:
-        """The trials of the set on one task.
+        """Return the trials of the set on one task.
 
         Args:
           task_name: name of a fixed task.
 
         Returns:
-          One gin configuration a trial (those of a setting follow one another,
-          with seeds 0, 1, ...), and for each setting the folder of its results
-          and the number of repetitions.
+          The gin configuration of each setting, all of them once with seed 0, then
+          once with seed 1, and so on; and for each setting the folder of its
+          results and the number of repetitions.
         """
-        configurations: list[Configuration] = []
-        for opt_name, hparams in zip(self.opt_names, self.hparams, strict=True):
-            configurations += [
-                {
-                    "inner_train_task.task": f"@{task_name}()",
-                    "inner_train_task.task_name": task_name,
-                    "inner_train_task.opt": f"@{self.optimizer}()",
-                    "inner_train_task.opt_name": opt_name,
-                    "inner_train_task.num_steps": self.num_steps,
-                    "inner_train_task.eval_every": self.eval_every,
-                    "inner_train_task.eval_batches": self.eval_batches,
-                    "inner_train_task.last_eval_batches": self.last_eval_batches,
-                    "inner_train_task.seed": seed,
-                    **{gin_key(self.optimizer, k): v for k, v in hparams.items()},
-                }
-                for seed in range(self.repetitions)
-            ]
+        settings = [
+            {
+                "inner_train_task.task": f"@{task_name}()",
+                "inner_train_task.task_name": task_name,
+                "inner_train_task.opt": f"@{self.optimizer}()",
+                "inner_train_task.opt_name": opt_name,
+                "inner_train_task.num_steps": self.num_steps,
+                "inner_train_task.eval_every": self.eval_every,
+                "inner_train_task.eval_batches": self.eval_batches,
+                "inner_train_task.last_eval_batches": self.last_eval_batches,
+                **{gin_key(self.optimizer, k): v for k, v in hparams.items()},
+            }
+            for opt_name, hparams in zip(self.opt_names, self.hparams, strict=True)
+        ]
+        configurations = [
+            {**setting, "inner_train_task.seed": seed}
+            for seed in range(self.repetitions)
+            for setting in settings
+        ]
         return configurations, self.save_dirs(task_name)
 
     def save_dirs(self, task_name: str) -> list[tuple[str, int]]:
@@ -106,6 +112,27 @@ class HParamSet:
             )
             for opt_name in self.opt_names
         ]
+
+    def with_published_rate(self) -> HParamSet:
+        """Return the set as it was published: with the learning rate 1e-7 too.
+
+        A configuration of that rate precedes each one of the lowest rate of
+        `LEARNING_RATES`. Sets over other things, such as `OptList`, are returned as
+        they are.
+        """
+        lowest, added = LEARNING_RATES[0], PUBLISHED_ONLY_RATE
+        names: list[str] = []
+        hparams: list[Mapping[str, Any]] = []
+        for name, setting in zip(self.opt_names, self.hparams, strict=True):
+            stem = name.removesuffix(f"_lr{value_text(lowest)}")
+            if stem != name:
+                names.append(f"{stem}_lr{value_text(added)}")
+                hparams.append(
+                    {k: added if v == lowest else v for k, v in setting.items()}
+                )
+            names.append(name)
+            hparams.append(setting)
+        return replace(self, opt_names=tuple(names), hparams=tuple(hparams))
 
 
 def sets(
@@ -146,7 +173,8 @@ def one_parameter(
       **fixed: further hyper-parameters, the same in every setting.
     """
     return {
-        f"{opt_name}_{short}{value}": {parameter: value, **fixed} for value in values
+        f"{opt_name}_{short}{value_text(value)}": {parameter: value, **fixed}
+        for value in values
     }
 
 

@@ -6,10 +6,12 @@ configurations of its trials, and the folders their results go to:
     configurations, save_dirs = hparam_sets.AdamLR_10000_R5("ImageMLP_...")
 
 `AdamLR_10000_R5` reads: learning rates of Adam, 10,000 steps, 5 repetitions,
-each with a seed of its own.
+each with a seed of its own. In gin text, `@AdamLR_10000_R5` is that function.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from learned_optimization.baselines.hparam_set import (
     LEARNING_RATES as LEARNING_RATES,
@@ -22,6 +24,7 @@ from learned_optimization.baselines.hparam_set import (
     schedules,
     sets,
 )
+from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, UnknownNameError
 
 # 1,000 steps serve a first look (`lopt quickstart`), 10,000 the published
@@ -71,7 +74,7 @@ _SETS = [
     *learning_rates("AdaBeliefLR", "AdaBelief", _SHORT),
     *learning_rates("SM3LR", "SM3", _SHORT),
     *learning_rates(
-        "SM3beta2_999_LR", "SM3", _SHORT, opt_name="SM3beta2_999", beta2=0.999
+        "SM3beta2_999_LR", "SM3", _SHORT, opt_name="SM3beta2_999", b2=0.999
     ),
     *learning_rates("YogiLR", "Yogi", _SHORT),
     *learning_rates("LambLR", "Lamb", _SHORT),
@@ -160,6 +163,32 @@ _BY_NAME = {s.name: s for s in _SETS}
 PACKAGED_SET_NAMES = tuple(_BY_NAME)
 """Names of the sets that come with the package, in the order of their table."""
 
+_GRAFTS = ("Sgd", "Adagrad", "Rmsprop", "RmspropNormalized", "SqrtN")
+
+PUBLISHED_SET_NAMES = (
+    *(f"AdamLR_{n}" for n in ("1000_R5", "2000_R5", "10000_R5", "10000_R1")),
+    *(f"{opt}LR_2000_R5" for opt in ("SGD", "SGDM")),
+    *(
+        f"{opt}LR_10000_R5"
+        for opt in (
+            *("SGD", "SGDM", "RMSProp", "RMSPropMom", "AdaBelief", "SM3", "Yogi"),
+            *("RAdam", "Lamb", "Lars", "Fromage", "AdamW", "Adafactor", "AdaGrad"),
+            *(f"Shampoo128{graft}" for graft in (*_GRAFTS, "AdagradNormalized")),
+        )
+    ),
+    *(
+        f"{opt}LR_{num_steps}_R5"
+        for opt in ("Adam", "RAdam", "AdamSqrtDecay", "AdamExpDecay")
+        for num_steps in (100_000, 300_000)
+    ),
+    "SM3beta2_999_LR_10000_R5",
+    "Grad10AdamLR_100000_R5",
+    "OptList1k_10000_R5",
+    *(f"AdamLR_GradAccum_16384_R{r}" for r in (3, 5, 32)),
+    *(f"{opt}LR_GradAccum_16384_R5" for opt in ("SGD", "SGDM")),
+)
+"""Names of the sets of the published comparison."""
+
 
 def all_hparam_sets() -> dict[str, HParamSet]:
     """Every set by name, in alphabetical order."""
@@ -189,7 +218,9 @@ def add_hparam_set(hparam_set: HParamSet) -> HParamSet:
       LoptError: if another set has the name.
     """
     other = _BY_NAME.setdefault(hparam_set.name, hparam_set)
-    if other != hparam_set:
+    if other == hparam_set:
+        _make_configurable(hparam_set.name)
+    else:
         raise LoptError(
             f"there is a set {hparam_set.name} already: {other.num_configs} "
             f"configurations of {other.optimizer}, {other.num_steps} steps, "
@@ -198,6 +229,39 @@ def add_hparam_set(hparam_set: HParamSet) -> HParamSet:
             f"{hparam_set.repetitions} seeds) another name."
         )
     return hparam_set
+
+
+def as_published(hparam_set: HParamSet) -> HParamSet:
+    """Return a set with all the configurations it was published with.
+
+    Raises:
+      LoptError: if it is no set of the published comparison.
+    """
+    if hparam_set.name not in PUBLISHED_SET_NAMES:
+        raise LoptError(
+            f"{hparam_set.name} was never published: there is no other form of it. "
+            "Leave out --as-published."
+        )
+    return hparam_set.with_published_rate()
+
+
+def _make_configurable(name: str) -> None:
+    """Makes gin know a set by its name, as the function it is."""
+    if name in _CONFIGURABLE or not name.isidentifier():
+        return
+
+    def of_task(task_name: str) -> Any:
+        return get_hparam_set(name)(task_name)
+
+    of_task.__name__ = of_task.__qualname__ = name
+    configurable("learned_optimization.baselines.hparam_sets")(of_task)
+    _CONFIGURABLE.add(name)
+
+
+# gin keeps what it knows: a set that is defined again is the same function.
+_CONFIGURABLE: set[str] = set()
+for _name in _BY_NAME:
+    _make_configurable(_name)
 
 
 def __getattr__(name: str) -> HParamSet:

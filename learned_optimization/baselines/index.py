@@ -18,6 +18,11 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.folder_names import (
+    folder_of,
+    may_be_another,
+    name_here,
+)
 from learned_optimization.baselines.result_format import (
     Result,
     diverged_from,
@@ -46,6 +51,8 @@ class TrialEntry:
       opt_config: the optimizer's setting; empty if the file does not say.
       synthetic: it was trained on made-up data.
       problem: why it cannot be read; empty if it can.
+      moved_to: name of its setting, where it lies in the folder of another; see
+        `folder_names.name_here`.
     """
 
     path: str
@@ -57,6 +64,12 @@ class TrialEntry:
     opt_config: str = ""
     synthetic: bool = False
     problem: str = ""
+    moved_to: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Folder of the setting it belongs to, under the present name."""
+        return folder_of(self.path, self.moved_to)
 
 
 _COLUMNS = (
@@ -70,11 +83,14 @@ _COLUMNS = (
     "opt_config",
     "synthetic",
     "problem",
+    "moved_to",
 )
+_VERSION = 2
 _SCHEMA = f"""
+drop table if exists trials;
 create table if not exists trials ({", ".join(_COLUMNS)}, primary key (path));
 create table if not exists summaries (path, stamp, summary, primary key (path));
-pragma user_version = 1;
+pragma user_version = {_VERSION};
 """
 
 
@@ -136,6 +152,9 @@ def open_entry(info: FileInfo, whole: bool = False) -> TrialEntry:
         result = read_result(info.path, None if whole else _KEYS, missing_ok=not whole)
         if "status" not in result or "diverged_from" not in result:
             result |= read_result(info.path, ["train/loss"], missing_ok=True)
+        if "opt_config" not in result and may_be_another(info.path):
+            key = "gin_operative_config"
+            result |= read_result(info.path, [key], missing_ok=True)
     except DamagedFileError as error:
         return bad_entry(info, error)
     return _entry_of(info, result)
@@ -163,7 +182,15 @@ def _entry_of(info: FileInfo, result: Result) -> TrialEntry:
         diverged_from=step,
         opt_config=str(result.get("opt_config", "")),
         synthetic=bool(result.get("synthetic_data", False)),
+        moved_to=_moved_to(info.path, result),
     )
+
+
+def _moved_to(path: str, result: Result) -> str:
+    # Those that record their setting are ours, and lie where it belongs.
+    if "opt_config" in result:
+        return ""
+    return name_here(path, str(result.get("gin_operative_config", "")))
 
 
 def remember(info: FileInfo, entry: TrialEntry) -> None:
@@ -205,10 +232,8 @@ def _key(path: str) -> str:
 
 
 def _entry(path: str, row: tuple[Any, ...]) -> TrialEntry:
-    _, _, size, modified, seed, status, step, config, synthetic, problem = row
-    return TrialEntry(
-        path, size, modified, seed, status, step, config, bool(synthetic), problem
-    )
+    _, _, *values, synthetic, problem, moved_to = row
+    return TrialEntry(path, *values, bool(synthetic), problem, moved_to)
 
 
 def _remember(
@@ -258,7 +283,7 @@ def _connect(path: str) -> sqlite3.Connection:
     try:
         # What a power failure takes is read again.
         db.execute("pragma synchronous = off")
-        if not db.execute("pragma user_version").fetchone()[0]:
+        if db.execute("pragma user_version").fetchone()[0] != _VERSION:
             db.executescript(_SCHEMA)
     except BaseException:
         db.close()

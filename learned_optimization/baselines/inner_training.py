@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import gin
 import jax
 
-from learned_optimization import filesystem
+from learned_optimization import configuration, filesystem
 from learned_optimization.baselines.checkpoints import grid_name
 from learned_optimization.baselines.endings import noted
+from learned_optimization.baselines.folder_names import present_name
 from learned_optimization.baselines.result_format import Result
 from learned_optimization.baselines.trials import Trial, TrialGrid
 from learned_optimization.baselines.utils import (
@@ -32,7 +35,29 @@ _NUM_SEEDS = 1 << 32
 
 _COLLECTED: ContextVar[list[Trial] | None] = ContextVar("collected", default=None)
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
+# The arguments that the caller of `inner_train_task` gives, apart from gin's.
+_GIVEN: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
+
+
+def _noting_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        given = signature.bind_partial(*args, **kwargs).arguments
+        token = _GIVEN.set(frozenset(given))
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _GIVEN.reset(token)
+
+    return call
+
+
+@_noting_arguments
 @configurable("learned_optimization.baselines.run_trainer")
 def inner_train_task(
     task: Task | str,
@@ -57,9 +82,11 @@ def inner_train_task(
       eval_every: updates between evaluations.
       eval_batches: batches of each split in an evaluation.
       last_eval_batches: the same, at `num_steps`.
-      eval_task: the task evaluated; `task` if None.
-      task_name: name to store under; the task's own if None.
-      eval_task_name: name to record; the evaluated task's own if None.
+      eval_task: the task evaluated; `task` if None. Results of another one are
+        stored under `<task_name>___<eval_task_name>`.
+      task_name: name to store under; if None, that of the function gin calls for
+        `task`, whatever its scope; the task's own where gin has no part in it.
+      eval_task_name: name to record; the same of `eval_task` if None.
       opt_name: name to store under; the optimizer's own if None.
       device: a jax device, or text such as `"cpu:0"`; jax's choice if None.
       seed: decides initial parameters, data order and all other random numbers.
@@ -72,7 +99,16 @@ def inner_train_task(
         result directory cannot be written; nothing is written then.
     """
     task = _as_task("task", task)
-    eval_task = task if eval_task is None else _as_task("eval_task", eval_task)
+    task_name = _as_folder("task_name", task_name, _name_of("task", task))
+    if eval_task is None:
+        eval_task, default = task, task_name
+    else:
+        eval_task = _as_task("eval_task", eval_task)
+        default = _name_of("eval_task", eval_task)
+    eval_task_name = _as_folder("eval_task_name", eval_task_name, default)
+    if eval_task is not task:
+        folder = f"{task_name}___{eval_task_name}"
+        task_name = _as_folder("task_name", folder, folder)
     opt = _as_optimizer(opt)
     check_at_least("seed", seed, 0)
     if seed >= _NUM_SEEDS:
@@ -80,10 +116,10 @@ def inner_train_task(
     trial = Trial(
         task=task,
         eval_task=eval_task,
-        task_name=_as_folder("task_name", task_name, task.name),
-        eval_task_name=_as_folder("eval_task_name", eval_task_name, eval_task.name),
+        task_name=task_name,
+        eval_task_name=eval_task_name,
         opt=opt,
-        opt_name=_as_folder("opt_name", opt_name, opt.name),
+        opt_name=_as_folder("opt_name", opt_name, present_name(opt.name)),
         plan=RunPlan(num_steps, eval_every, eval_batches, last_eval_batches),
         seed=seed,
         device=find_device(device),
@@ -111,6 +147,14 @@ def _as_task(argument: str, value: Any) -> Task:
             f"or the name of one, got {value!r}."
         )
     return value
+
+
+def _name_of(argument: str, task: Task) -> str:
+    """Name of a task: that of the function gin makes it with, or its own."""
+    name = None
+    if argument not in _GIVEN.get():
+        name = configuration.reference_name(f"inner_train_task.{argument}")
+    return name or task.name
 
 
 def _as_optimizer(value: Any) -> Optimizer:

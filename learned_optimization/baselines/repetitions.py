@@ -6,8 +6,15 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from learned_optimization.baselines.folder_names import (
+    folders_to_search,
+    present_folder,
+)
 from learned_optimization.baselines.index import TrialEntry, trial_entries
 from learned_optimization.errors import ResultError
+
+# One walk through a task's folder costs less than one for each of so many.
+_FEW = 20
 
 
 def scan(save_dirs: Iterable[str]) -> dict[str, list[TrialEntry]]:
@@ -17,22 +24,27 @@ def scan(save_dirs: Iterable[str]) -> dict[str, list[TrialEntry]]:
       save_dirs: folders as of `get_save_dir`.
 
     Returns:
-      Folder to its result files in the order of their names, bad ones too; folders
+      Folder to its result files, bad ones too: those that lie in it in the order of
+      their names, then those that lie under another name (`folder_names`). Folders
       that are empty or missing have an empty list.
     """
-    wanted: dict[str, list[TrialEntry]] = {folder: [] for folder in save_dirs}
+    found: dict[str, list[TrialEntry]] = {folder: [] for folder in save_dirs}
+    wanted = {present_folder(folder): folder for folder in found}
     by_task: dict[str, list[str]] = defaultdict(list)
-    for folder in wanted:
+    for folder in found:
         by_task[posixpath.dirname(posixpath.dirname(folder))].append(folder)
     for task_folder, folders in by_task.items():
-        # One walk through a task's folder costs less than one for each of many.
-        roots = folders if len(folders) < 20 else [task_folder]
+        roots = [task_folder]
+        if len(folders) < _FEW:
+            searched = (root for f in folders for root in folders_to_search(f))
+            roots = list(dict.fromkeys(searched))
         for root in roots:
             for entry in trial_entries(root):
-                folder = posixpath.dirname(entry.path)
-                if folder in wanted:
-                    wanted[folder].append(entry)
-    return wanted
+                if entry.folder in wanted:
+                    found[wanted[entry.folder]].append(entry)
+    for folder, entries in found.items():
+        entries.sort(key=lambda entry: posixpath.dirname(entry.path) != folder)
+    return found
 
 
 def fill(

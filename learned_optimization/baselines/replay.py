@@ -8,6 +8,7 @@ import numpy as np
 
 from learned_optimization import configuration
 from learned_optimization.baselines.comparing import Difference, differences
+from learned_optimization.baselines.folder_names import present_name
 from learned_optimization.baselines.inner_training import (
     collecting_trials,
     inner_train_task,
@@ -96,7 +97,7 @@ def _identity_of(trial: Trial) -> dict[str, str]:
     plan = trial.plan
     return {
         "task_name": trial.task_name,
-        "opt_name": trial.opt_name,
+        "opt_name": present_name(trial.opt_name),
         "opt_config": trial.opt.name,
         "seed": str(trial.seed),
         "num_steps": str(plan.num_steps),
@@ -109,7 +110,8 @@ def _identity_of(trial: Trial) -> dict[str, str]:
 def _identity_in(stored: Result) -> dict[str, str]:
     keys = ("task_name", "opt_name", "opt_config", "seed", "num_steps", "eval_every")
     keys += ("eval_batches", "last_eval_batches")
-    return {key: str(stored[key]) for key in keys if key in stored}
+    found = {key: str(stored[key]) for key in keys if key in stored}
+    return found | {"opt_name": present_name(found["opt_name"])}
 
 
 def replay(path: str) -> Replay:

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from learned_optimization import configuration
+from learned_optimization.baselines.folder_names import value_text
 from learned_optimization.baselines.hparam_set import gin_key
 from learned_optimization.baselines.search_space import Config, Value, as_value
 from learned_optimization.errors import LoptError, UnknownNameError
@@ -158,7 +159,7 @@ def setting_name(optimizer: str, setting: Config) -> str:
     `Adam_lr0.001_b10.95`, say: the hyper-parameters in the order of the
     optimizer's fields, those of a schedule or an optimizer inside in
     parentheses, `Adam_lr(CosineDecay_lr0.001)`, as `Optimizer.name` has them.
-    Values read back as the same number.
+    Values read back as the same number; whole ones are written `1`, not `1.0`.
 
     Args:
       optimizer: gin name of the optimizer.
@@ -203,7 +204,7 @@ def _describe(selector: str, left: dict[str, Value]) -> str:
 
 
 def _text(value: Value) -> str:
-    return str(value).removeprefix("@")
+    return value_text(value).removeprefix("@")
 
 
 def _parameters(selector: str) -> dict[str, dataclasses.Field | None]:

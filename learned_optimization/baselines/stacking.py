@@ -7,7 +7,7 @@ memory at a time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import IO
 
 import numpy as np
@@ -28,53 +28,71 @@ _LEVEL_OF_KIND = {"f": 0}
 _LEVEL = 1
 
 
-def stack(paths: Paths) -> Result:
+def stack(paths: Paths, names: Mapping[str, Sequence[str]] | None = None) -> Result:
     """Reads results and stacks them into arrays with two leading axes.
 
     Keys that not every result has are left out.
 
     Args:
       paths: the result files `[configs][seeds]`.
+      names: keys of text, such as `opt_name`, that configurations have here whatever
+        their files say, each to one text per configuration.
 
     Raises:
       ResultError: if the same key has different shapes, or a file cannot be read.
     """
+    names = names or {}
     rows = [[read_result(path) for path in row] for row in paths]
     everything = [result for row in rows for result in row]
-    keys = [k for k in everything[0] if all(k in r for r in everything)]
+    keys = [
+        k for k in everything[0] if k not in names and all(k in r for r in everything)
+    ]
     for key in keys:
         _check_shapes(key, {result[key].shape for result in everything})
-    return {
+    stacked = {
         key: np.stack([np.stack([r[key] for r in row]) for row in rows]) for key in keys
     }
+    return stacked | _stack_names(names, len(rows[0]))
 
 
-def write_stacked(path: str, paths: Paths) -> None:
+def _stack_names(
+    names: Mapping[str, Sequence[str]], num_seeds: int
+) -> dict[str, np.ndarray]:
+    return {key: np.asarray([[n] * num_seeds for n in of]) for key, of in names.items()}
+
+
+def write_stacked(
+    path: str, paths: Paths, names: Mapping[str, Sequence[str]] | None = None
+) -> None:
     """Writes the archive that `stack` would make, without holding it in memory.
 
     Args:
       path: the archive.
       paths: the result files `[configs][seeds]`.
+      names: as in `stack`.
 
     Raises:
       ResultError: as `stack`; nothing is written then.
     """
+    names = names or {}
     axes = (len(paths), len(paths[0]))
     files = [file for row in paths for file in row]
 
     def write(file: IO[bytes]) -> None:
         with NpzWriter(file) as writer:
-            for keys in _batches(files):
+            for keys in _batches(files, names):
                 if len(keys) == 1:
                     _stream(writer, keys[0], files, axes)
                 else:
                     _add_together(writer, keys, files, axes)
+            for key, array in _stack_names(names, axes[1]).items():
+                writer.add(key, array, compress_level=_LEVEL)
 
     filesystem.write_whole(path, write)
 
 
-def _batches(files: Sequence[str]) -> Iterator[list[str]]:
-    """The keys all files have, in groups that are read together."""
+def _batches(files: Sequence[str], without: Container[str]) -> Iterator[list[str]]:
+    """The keys all files have, but for some, in groups that are read together."""
     sizes: dict[str, int] = defaultdict(int)
     count: dict[str, int] = defaultdict(int)
     for path in files:
@@ -83,7 +101,7 @@ def _batches(files: Sequence[str]) -> Iterator[list[str]]:
                 sizes[key] += npz.size_of(key)
                 count[key] += 1
     batch: list[str] = []
-    for key in (key for key in sizes if count[key] == len(files)):
+    for key in (k for k in sizes if k not in without and count[k] == len(files)):
         if batch and sum(sizes[k] for k in [*batch, key]) > _BYTES_AT_ONCE:
             yield batch
             batch = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 from learned_optimization import filesystem
 from learned_optimization.baselines import endings
 from learned_optimization.baselines.endings import Ending
+from learned_optimization.baselines.folder_names import present_folder
 from learned_optimization.baselines.hparam_set import HParamSet
 from learned_optimization.baselines.index import (
     TrialEntry,
@@ -123,7 +123,7 @@ def status(
         entries = _checked(entries, on_read)
     by_task: dict[str, dict[str, list[TrialEntry]]] = defaultdict(dict)
     for entry in entries:
-        folder = posixpath.dirname(entry.path)
+        folder = entry.folder
         by_task[_task_of(folder, root)].setdefault(folder, []).append(entry)
     notes = {
         (f"{root}/{folder}", seed): ending
@@ -169,7 +169,7 @@ def _row(
 ) -> SetStatus:
     row = SetStatus(task, hparam_set.name, hparam_set.num_trials)
     for folder, repetitions in hparam_set.save_dirs(task):
-        entries = folders.get(folder, [])
+        entries = folders.get(present_folder(folder), [])
         filled = fill(entries, range(repetitions), synthetic=True)
         for seed in range(repetitions):
             entry, note = filled.get(seed), notes.get((folder, seed))
@@ -204,6 +204,7 @@ def _others(
     repetitions: dict[str, int] = defaultdict(int)
     for hparam_set in known_sets:
         for folder, count in hparam_set.save_dirs(task):
+            folder = present_folder(folder)
             repetitions[folder] = max(repetitions[folder], count)
     row = SetStatus(task, OTHER)
     for folder, entries in folders.items():

@@ -19,13 +19,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.folder_names import (
+    folder_of,
+    folders_to_search,
+    name_here,
+    present_folder,
+)
 from learned_optimization.baselines.result_format import (
     Result,
     read_archive,
     read_result,
 )
-from learned_optimization.errors import DamagedFileError, ResultError
-from learned_optimization.npz import read_npz, write_npz
+from learned_optimization.errors import DamagedFileError, LoptError, ResultError
+from learned_optimization.npz import read_npz
+from learned_optimization.npz import write_npz as _write_npz
 
 __all__ = [
     "Result",
@@ -46,6 +53,9 @@ __all__ = [
     "write_baseline_result",
     "write_npz",
 ]
+
+CURVES = "curves"
+"""Ending of result files, and the `output_type` of what is in them."""
 
 QUARANTINE = ".quarantine"
 """Folder of damaged files, in the folder they were in."""
@@ -82,27 +92,50 @@ def get_save_dir(
     eval_every: int,
     eval_batches: int,
     last_eval_batches: int,
+    save_dir_suffix: str = "",
 ) -> str:
-    """Folder of the result files of one configuration."""
+    """Return the folder of the result files of one configuration.
+
+    Args:
+      task_name: name of the task.
+      opt_name: name of the optimizer's setting.
+      num_steps: number of the last update.
+      eval_every: updates between evaluations.
+      eval_batches: batches of each split in an evaluation.
+      last_eval_batches: the same, at `num_steps`.
+      save_dir_suffix: what is appended to the root of the result files.
+    """
+    root = get_root_baseline_dir().rstrip("/") + save_dir_suffix
     settings = f"{num_steps}_{eval_every}_{eval_batches}_{last_eval_batches}"
-    return filesystem.join(get_root_baseline_dir(), task_name, opt_name, settings)
+    return filesystem.join(root, task_name, opt_name, settings)
 
 
-def write_archive(
-    task_name: str, hparam_set_name: str, arrays: Mapping[str, Any]
-) -> str:
-    """Writes the archive of one task and set.
+def write_npz(path: str, data: Mapping[str, Any]) -> None:
+    """Write arrays as a compressed npz, whole or not at all.
+
+    Args:
+      path: local path or URL.
+      data: key to array, number or text.
+
+    Raises:
+      ResultError: if a value would need a pickle, or the file cannot be written.
+    """
+    _write_npz(path, data)
+
+
+def write_archive(task_name: str, hparam_set_name: str, data: Mapping[str, Any]) -> str:
+    """Write the archive of one task and set.
 
     Args:
       task_name: the task's name.
       hparam_set_name: the set's name.
-      arrays: result key to array `[num_configs, num_seeds, ...]`.
+      data: result key to array `[num_configs, num_seeds, ...]`.
 
     Returns:
       The path written.
     """
     path = get_baseline_archive_path(task_name, hparam_set_name)
-    write_npz(path, arrays)
+    write_npz(path, data)
     return path
 
 
@@ -152,24 +185,46 @@ def list_hparam_sets_for_task(task_name: str) -> list[str]:
 
 def delete_saved_task_data(
     task_name: str,
-    opt_name: str,
-    num_steps: int,
-    eval_every: int,
-    eval_batches: int,
-    last_eval_batches: int,
+    opt_name: str | None = None,
+    num_steps: int | None = None,
+    eval_every: int = 10,
+    eval_batches: int = 5,
+    last_eval_batches: int = 10,
 ) -> list[str]:
-    """Deletes the result files of one configuration.
+    """Delete the results of a task, or those of one configuration.
+
+    Args:
+      task_name: the task. Alone, all its results and archives are deleted.
+      opt_name: name of the optimizer's setting.
+      num_steps: number of the last update; needed with `opt_name`.
+      eval_every: as `get_save_dir`, and so are those that follow.
+      eval_batches: of an evaluation.
+      last_eval_batches: of the last evaluation.
 
     Returns:
       The paths deleted.
+
+    Raises:
+      LoptError: if one of `opt_name` and `num_steps` is given without the other.
     """
-    folder = get_save_dir(
-        task_name, opt_name, num_steps, eval_every, eval_batches, last_eval_batches
-    )
-    paths = filesystem.list_files(folder, ".curves")
-    for path in paths:
+    if (opt_name is None) != (num_steps is None):
+        raise LoptError(
+            "delete_saved_task_data deletes everything of a task, or the results of "
+            "one configuration: give both opt_name and num_steps, or neither."
+        )
+    if opt_name is None or num_steps is None:
+        results = filesystem.join(get_root_baseline_dir(), task_name)
+        archives = filesystem.join(get_baseline_archive_rootdir(), task_name)
+        paths = [file.path for file in filesystem.walk_files(results, f".{CURVES}")]
+        paths += [file.path for file in filesystem.walk_files(archives, ".npz")]
+    else:
+        folder = get_save_dir(
+            task_name, opt_name, num_steps, eval_every, eval_batches, last_eval_batches
+        )
+        paths = filesystem.list_files(folder, f".{CURVES}")
+    for path in sorted(paths):
         filesystem.remove_file(path)
-    return paths
+    return sorted(paths)
 
 
 def delete_archive(task_name: str, hparam_set_name: str) -> str:
@@ -185,41 +240,73 @@ def delete_archive(task_name: str, hparam_set_name: str) -> str:
     return path
 
 
-def write_baseline_result(result: Mapping[str, Any]) -> str:
-    """Writes the result of one trial where its own settings say.
+def write_baseline_result(
+    data: Mapping[str, Any],
+    task_name: str | None = None,
+    opt_name: str | None = None,
+    num_steps: int | None = None,
+    eval_every: int | None = None,
+    eval_batches: int | None = None,
+    last_eval_batches: int | None = None,
+    output_type: str = CURVES,
+    save_dir_suffix: str = "",
+) -> str:
+    """Write the result of one trial.
 
     Args:
-      result: result key to array; `task_name`, `opt_name`, `num_steps`,
-        `eval_every`, `eval_batches` and `last_eval_batches` decide the folder.
+      data: result key to array, number or text. What of the following is None is
+        what `data` holds under the same key.
+      task_name: as `get_save_dir`, which the first six decide together.
+      opt_name: name of the optimizer's setting.
+      num_steps: number of the last update.
+      eval_every: updates between evaluations.
+      eval_batches: batches of each split in an evaluation.
+      last_eval_batches: the same, at `num_steps`.
+      output_type: ending of the file: what kind of content it has.
+      save_dir_suffix: what is appended to the root of the result files.
 
     Returns:
       The path written.
+
+    Raises:
+      ResultError: if `data` says neither, or cannot be written.
     """
+
+    def known(key: str, given: Any) -> Any:
+        if given is None and key not in data:
+            raise ResultError(
+                f"where does this result go? It has no key {key!r}, and "
+                f"write_baseline_result was given no {key}."
+            )
+        return data[key] if given is None else given
+
     folder = get_save_dir(
-        str(result["task_name"]),
-        str(result["opt_name"]),
-        *(
-            int(result[key])
-            for key in ("num_steps", "eval_every", "eval_batches", "last_eval_batches")
-        ),
+        str(known("task_name", task_name)),
+        str(known("opt_name", opt_name)),
+        int(known("num_steps", num_steps)),
+        int(known("eval_every", eval_every)),
+        int(known("eval_batches", eval_batches)),
+        int(known("last_eval_batches", last_eval_batches)),
+        save_dir_suffix,
     )
     now = datetime.now().strftime("%Y%m%d_%H%M%S")
-    path = filesystem.join(folder, f"{now}_{str(uuid.uuid4())[:10]}.curves")
-    write_npz(path, result)
+    path = filesystem.join(folder, f"{now}_{str(uuid.uuid4())[:10]}.{output_type}")
+    write_npz(path, data)
     return path
 
 
 def load_baseline_results_from_dir(
     save_dir: str,
-    output_type: str = "curves",
+    output_type: str = CURVES,
     threads: int = 0,
     clear_bad_files: bool = False,
 ) -> list[Result]:
-    """Loads every result file of one folder.
+    """Load every result file of one folder.
 
     Args:
       save_dir: the folder, as of `get_save_dir`.
-      output_type: the files' ending.
+      output_type: the files' ending. Those of another than `curves` may hold
+        anything.
       threads: files read at once; 0 reads one after the other.
       clear_bad_files: move damaged files to `.quarantine` in that folder, each
         with a note of what is wrong with it, and return the others.
@@ -235,7 +322,7 @@ def load_baseline_results_from_dir(
 
     def read(path: str) -> Result | ResultError:
         try:
-            return read_result(path)
+            return read_result(path) if output_type == CURVES else read_npz(path)
         except ResultError as error:
             return error
 
@@ -293,17 +380,33 @@ def load_baseline_results(
     eval_every: int = 10,
     eval_batches: int = 5,
     last_eval_batches: int = 10,
-    output_type: str = "curves",
+    output_type: str = CURVES,
     threads: int = 0,
     clear_bad_files: bool = False,
 ) -> list[Result]:
-    """Loads every result file of one configuration.
+    """Load every result file of one configuration, under its old names too.
 
-    Arguments are those of `get_save_dir` and `load_baseline_results_from_dir`.
+    Arguments are those of `get_save_dir` and `load_baseline_results_from_dir`; see
+    `folder_names` for what is read beside the configuration's folder.
     """
     folder = get_save_dir(
         task_name, opt_name, num_steps, eval_every, eval_batches, last_eval_batches
     )
-    return load_baseline_results_from_dir(
-        folder, output_type, threads=threads, clear_bad_files=clear_bad_files
-    )
+    wanted = present_folder(folder)
+    found = []
+    for searched in folders_to_search(folder):
+        results = load_baseline_results_from_dir(
+            searched, output_type, threads=threads, clear_bad_files=clear_bad_files
+        )
+        if searched == folder:
+            found += results
+        else:
+            found += [r for r in results if _folder_of(searched, r) == wanted]
+    return found
+
+
+def _folder_of(folder: str, result: Result) -> str:
+    path, moved_to = f"{folder}/", ""
+    if "opt_config" not in result:
+        moved_to = name_here(path, str(result.get("gin_operative_config", "")))
+    return folder_of(path, moved_to)

@@ -3,24 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 
+from learned_optimization.baselines import best_of_set as _best_of_set
 from learned_optimization.baselines.best_of_set import (
     BestOfSet,
     Curves,
     best_of_set,
     check_eval_split,
-    load_curves,
 )
 from learned_optimization.baselines.set_styles import styles
 from learned_optimization.baselines.smoothing import mean_and_error, smooth
 from learned_optimization.errors import LoptError
 
 __all__ = ["Curves", "load_curves", "plot_tasks_and_sets", "smooth"]
+
+BestCurve = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]
+"""Steps, and the mean over seeds, then the least and the greatest, of the losses."""
+
+
+@overload
+def load_curves(task: str, sets: str) -> Curves: ...
+
+
+@overload
+def load_curves(task: str, sets: Sequence[str]) -> list[BestCurve]: ...
+
+
+def load_curves(task: str, sets: str | Sequence[str]) -> Curves | list[BestCurve]:
+    """Load the evaluation curves of one set, or the best curve of each of several.
+
+    Args:
+      task: the task's name.
+      sets: name of an archived set, or several names.
+
+    Returns:
+      Of one set, the curves of all its trials. Of several, for each the steps int64
+      `[num_evals]` and the training loss of its best configuration, float
+      `[num_evals]`: mean over seeds, and (least, greatest). The best has the lowest
+      mean of the last training loss; NaN is the worst.
+
+    Raises:
+      ResultError: if a set is not archived for the task.
+    """
+    if isinstance(sets, str):
+        return _best_of_set.load_curves(task, sets)
+    return [_best_curve(_best_of_set.load_curves(task, name)) for name in sets]
+
+
+def _best_curve(curves: Curves) -> BestCurve:
+    losses = curves.losses["train"]
+    last = losses[:, :, -1].mean(axis=1)
+    best = losses[np.where(np.isnan(last), np.inf, last).argmin()]
+    return curves.xs, best.mean(axis=0), (best.min(axis=0), best.max(axis=0))
 
 
 def plot_tasks_and_sets(
@@ -48,9 +88,9 @@ def plot_tasks_and_sets(
       task: the task's name.
       opt_sets: names of archived sets.
       ax: axes to draw on; new ones if None.
-      alpha_on_confidence: opacity of the band around each curve; 0 leaves the
-        bands out.
-      confidence_alpha: half-width of the band, in standard errors over seeds.
+      alpha_on_confidence: opacity of the band around each curve, one standard error
+        over seeds to each side; 0 leaves the bands out.
+      confidence_alpha: opacity of the thin lines at the edges of the bands.
       ema: smoothing per evaluation, in [0, 1).
       initial_shift: updates at the start that do not decide the range of the
         loss axis (a tenth of the run, if that is less).
@@ -73,7 +113,7 @@ def plot_tasks_and_sets(
     check_eval_split(select)
     if not opt_sets:
         raise LoptError("plotting needs at least one set, got none.")
-    loaded = {name: load_curves(task, name) for name in opt_sets}
+    loaded = {name: _best_of_set.load_curves(task, name) for name in opt_sets}
     if ax is None:
         _, ax = plt.subplots(figsize=(8.0, 5.0), layout="constrained")
 
@@ -91,14 +131,13 @@ def plot_tasks_and_sets(
         label = _pick(labels, name, i, _label(name, best))
         [line] = ax.plot(curves.xs, mean, label=label, linewidth=1.6, **style)
         if alpha_on_confidence > 0:
-            half = confidence_alpha * error
             ax.fill_between(
                 curves.xs,
-                mean - half,
-                mean + half,
-                color=style["color"],
-                alpha=alpha_on_confidence,
-                linewidth=0,
+                mean - error,
+                mean + error,
+                facecolor=to_rgba(style["color"], alpha_on_confidence),
+                edgecolor=to_rgba(style["color"], confidence_alpha),
+                linewidth=0.3,
             )
         drawn.append((curves.xs, mean))
         handles.append((mean[-1] if np.isfinite(mean[-1]) else np.inf, line))

@@ -26,21 +26,34 @@ def archive(
     poll_seconds: Annotated[
         float, typer.Option(min=0.01, help="With --wait: seconds between two looks.")
     ] = 60.0,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--as-published",
+            help="With all the learning rates a set was published with: 1e-7 too.",
+        ),
+    ] = False,
 ) -> None:
     """Archive complete sets; names what is missing and exits with code 1 if any is."""
     from learned_optimization import filesystem
     from learned_optimization.baselines import archiving, utils
+    from learned_optimization.baselines.hparam_sets import as_published
     from learned_optimization.errors import ResultError
     from learned_optimization.tasks import registry
 
     hparam_sets = chosen_sets(sets, set_files, imports)
+    if published:
+        hparam_sets = [as_published(s) for s in hparam_sets]
     registry.get(task)
     filesystem.check_writable(utils.get_baseline_archive_rootdir())
     incomplete = False
     for hparam_set in hparam_sets:
         if wait:
             archiving.wait_until_ready_then_archive_task(
-                task, hparam_set.name, poll_seconds=poll_seconds
+                task,
+                hparam_set.name,
+                poll_seconds=poll_seconds,
+                as_published=published,
             )
             typer.echo(f"archived {hparam_set.name}")
             continue

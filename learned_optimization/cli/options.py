@@ -43,6 +43,23 @@ GinFiles = Annotated[
     list[str] | None,
     typer.Option("--gin_file", "--gin-file", help="A gin file; repeatable."),
 ]
+GinImports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gin_import",
+        "--gin-import",
+        metavar="MODULE",
+        help="A module whose gin configurables are needed; repeatable.",
+    ),
+]
+SkipUnknown = Annotated[
+    bool,
+    typer.Option(
+        "--skip_unknown",
+        "--skip-unknown",
+        help="Leave out bindings of what is not known, as in files of other versions.",
+    ),
+]
 GinBindings = Annotated[
     list[str] | None,
     typer.Option(
@@ -149,8 +166,14 @@ def fixed_tasks() -> set[str]:
     return set(registry.all_fixed_tasks())
 
 
-def load_gin(files: list[str] | None, bindings: list[str] | None) -> None:
+def load_gin(
+    files: list[str] | None,
+    bindings: list[str] | None,
+    modules: list[str] | None = None,
+    skip_unknown: bool = False,
+) -> None:
     """Replaces the gin configuration by that of the command line."""
     from learned_optimization import configuration
 
-    configuration.load(files or [], bindings or [])
+    configuration.import_modules(modules or [])
+    configuration.load(files or [], bindings or [], skip_unknown)

@@ -165,13 +165,15 @@ def test_plot_options():
         ["A_1_R3", "B_1_R3"],
         ax=ax,
         alpha_on_confidence=0.3,
-        confidence_alpha=2.0,
+        confidence_alpha=0.5,
         labels={"B_1_R3": "mine"},
         colors=["red", "#00ff00"],
         split="train",
     )
     assert got is ax
     assert len(ax.collections) == 2
+    assert ax.collections[0].get_facecolor()[0, 3] == 0.3
+    assert ax.collections[0].get_edgecolor()[0, 3] == 0.5
     assert [line.get_color() for line in ax.lines] == ["red", "#00ff00"]
     assert {line.get_label() for line in ax.lines} >= {"mine"}
     assert ax.get_legend() is not None
@@ -179,12 +181,12 @@ def test_plot_options():
     assert bare.get_legend() is None
 
 
-def test_band_is_standard_errors_over_seeds():
+def test_band_is_one_standard_error_over_seeds():
     curves = make_curves()
     write("A_1_R3", curves)
-    ax = vis.plot_tasks_and_sets("T", ["A_1_R3"], ema=0.0, confidence_alpha=2.0)
+    ax = vis.plot_tasks_and_sets("T", ["A_1_R3"], ema=0.0)
     values = curves.losses["test"][best_of_set(curves).index]
-    half = 2.0 * values.std(0, ddof=1) / np.sqrt(3)
+    half = values.std(0, ddof=1) / np.sqrt(3)
     vertices = ax.collections[0].get_paths()[0].vertices
     top = np.array([vertices[vertices[:, 0] == x, 1].max() for x in curves.xs])
     np.testing.assert_allclose(top, values.mean(0) + half, rtol=1e-9)

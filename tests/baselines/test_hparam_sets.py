@@ -2,12 +2,13 @@
 
 import dataclasses
 
+import gin
 import pytest
 
-from learned_optimization.baselines import hparam_sets
+from learned_optimization.baselines import hparam_sets, run_archive, utils
 from learned_optimization.baselines.hparam_sets import all_hparam_sets, get_hparam_set
 from learned_optimization.baselines.sweep import set_trials
-from learned_optimization.errors import UnknownNameError
+from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.optimizers.base import all_optimizers
 
 TASK = "ImageMLP_FashionMnist8_Relu32"
@@ -82,14 +83,16 @@ def test_shape_of_every_set(name):
     assert len(save_dirs) == s.num_configs
     assert len({folder for folder, _ in save_dirs}) == s.num_configs
     assert {repetitions for _, repetitions in save_dirs} == {s.repetitions}
-    seeds = [c["inner_train_task.seed"] for c in configurations]
-    assert seeds == list(range(s.repetitions)) * s.num_configs
+    for i, configuration in enumerate(configurations):
+        seed, config = divmod(i, s.num_configs)
+        assert configuration["inner_train_task.seed"] == seed
+        assert configuration["inner_train_task.opt_name"] == s.opt_names[config]
 
 
 def test_configurations_of_adam():
     configurations, save_dirs = get_hparam_set("AdamLR_10000_R5")(TASK)
     assert len(configurations) == 70
-    assert configurations[36] == {
+    assert configurations[21] == {
         "inner_train_task.task": f"@{TASK}()",
         "inner_train_task.task_name": TASK,
         "inner_train_task.opt": "@Adam()",
@@ -104,6 +107,162 @@ def test_configurations_of_adam():
     folder, repetitions = save_dirs[0]
     assert folder.endswith(f"/{TASK}/Adam_lr3e-07/10000_10_5_10")
     assert repetitions == 5
+
+
+# The published sets and what they bind, transcribed by hand: name before the number
+# of steps, gin name of the optimizer, name of the results, what else is bound.
+TEXT_OF_RATES = [
+    "1e-07", "3e-07", "1e-06", "3e-06", "1e-05", "3e-05", "0.0001", "0.0003", "0.001",
+    "0.003", "0.01", "0.03", "0.1", "0.3", "1",
+]  # fmt: skip
+PLAIN = [
+    *("AdaBelief", "SM3", "Yogi", "RAdam", "Lamb", "Lars", "Fromage", "AdamW"),
+    *("Adafactor", "AdaGrad", "SGD", "SGDM", "Adam", "RMSProp"),
+]
+GRAFTS = {
+    "Sgd": "SGD",
+    "Adagrad": "ADAGRAD",
+    "Rmsprop": "RMSPROP",
+    "RmspropNormalized": "RMSPROP_NORMALIZED",
+    "SqrtN": "SQRT_N",
+    "AdagradNormalized": "ADAGRAD_NORMALIZED",
+}
+PUBLISHED = {
+    **{f"{o}LR_10000_R5": (o, o, {}) for o in PLAIN},
+    "AdamLR_10000_R1": ("Adam", "Adam", {}),
+    "AdamLR_1000_R5": ("Adam", "Adam", {}),
+    **{f"{o}LR_2000_R5": (o, o, {}) for o in ("Adam", "SGD", "SGDM")},
+    **{
+        f"{o}LR_{n}_R5": (o, o, {})
+        for o in ("Adam", "RAdam")
+        for n in (10**5, 3 * 10**5)
+    },
+    **{
+        f"{o}_{n}_R5": (o, o, {})
+        for o in ("AdamSqrtDecayLR", "AdamExpDecayLR")
+        for n in (10**5, 3 * 10**5)
+    },
+    # Published under RMSProp's name, which is taken.
+    "RMSPropMomLR_10000_R5": ("RMSProp", "RMSPropMom", {"RMSProp.momentum": 0.9}),
+    "SM3beta2_999_LR_10000_R5": ("SM3", "SM3beta2_999", {"SM3.b2": 0.999}),
+    **{
+        f"Shampoo128{name}LR_10000_R5": (
+            "Shampoo",
+            f"Shampoo128{name}",
+            {"Shampoo.graft_type": graft, "Shampoo.block_size": 128},
+        )
+        for name, graft in GRAFTS.items()
+    },
+}
+
+
+def published_configurations(name):
+    """What the published function of that name gives, but for the folders' root."""
+    steps, repetitions = name.rsplit("_", 2)[1:]
+    if name == "OptList1k_10000_R5":
+        settings = [
+            (f"OptList{i}", {"inner_train_task.opt": "@OptList()", "OptList.idx": i})
+            for i in range(1000)
+        ]
+    elif name == "Grad10AdamLR_100000_R5" or "GradAccum" in name:
+        inner = "Adam" if name.startswith("Grad10") else name.partition("LR")[0]
+        counts = [10] if name.startswith("Grad10") else [2**i for i in range(12)]
+        settings = [
+            (
+                f"Grad10Adam_lr{lr}" if n == 10 else f"GradAccum{n}_{inner}_lr{lr}",
+                {
+                    "inner_train_task.opt": "@GradientAccumulator()",
+                    "GradientAccumulator.opt": f"@{inner}()",
+                    "GradientAccumulator.num_average": n,
+                    f"{inner}.learning_rate": float(lr),
+                },
+            )
+            for n in counts
+            for lr in TEXT_OF_RATES
+        ]
+    else:
+        opt, opt_name, more = PUBLISHED[name]
+        settings = [
+            (
+                f"{opt_name}_lr{lr}",
+                {
+                    "inner_train_task.opt": f"@{opt}()",
+                    f"{opt}.learning_rate": float(lr),
+                    **more,
+                },
+            )
+            for lr in TEXT_OF_RATES
+        ]
+    configurations = [
+        {
+            "inner_train_task.task": f"@{TASK}()",
+            "inner_train_task.task_name": TASK,
+            "inner_train_task.opt_name": opt_name,
+            "inner_train_task.num_steps": int(steps),
+            "inner_train_task.eval_every": 10,
+            "inner_train_task.eval_batches": 5,
+            "inner_train_task.last_eval_batches": 10,
+            **bindings,
+        }
+        for opt_name, bindings in settings
+    ]
+    folders = [
+        (f"/{TASK}/{opt_name}/{steps}_10_5_10", int(repetitions[1:]))
+        for opt_name, _ in settings
+    ]
+    return configurations * int(repetitions[1:]), folders
+
+
+ACCUMULATED = [
+    "Grad10AdamLR_100000_R5",
+    *(f"AdamLR_GradAccum_16384_R{r}" for r in (3, 5, 32)),
+    *("SGDLR_GradAccum_16384_R5", "SGDMLR_GradAccum_16384_R5"),
+]
+
+
+def test_published_names():
+    names = [*PUBLISHED, *ACCUMULATED, "OptList1k_10000_R5"]
+    assert set(hparam_sets.PUBLISHED_SET_NAMES) == set(names)
+    assert len(hparam_sets.PUBLISHED_SET_NAMES) == len(names) == 42
+
+
+@pytest.mark.parametrize("name", hparam_sets.PUBLISHED_SET_NAMES)
+def test_configurations_and_folders_are_the_published_ones(name):
+    want, want_folders = published_configurations(name)
+    # As gin text finds it, and as published: with all rates.
+    got, folders = hparam_sets.as_published(get_hparam_set(name))(TASK)
+    root = utils.get_root_baseline_dir()
+    assert [(f.removeprefix(root), n) for f, n in folders] == want_folders
+    seedless = [
+        {k: v for k, v in c.items() if k != "inner_train_task.seed"} for c in got
+    ]
+    assert seedless == want
+    # Ours lacks the lowest rate and nothing else, and is what gin knows.
+    ours, our_folders = gin.get_configurable(name)(TASK)
+    assert our_folders == [f for f in folders if "_lr1e-07/" not in f[0]]
+    kept = [c for c in got if not c["inner_train_task.opt_name"].endswith("_lr1e-07")]
+    assert ours == kept
+
+
+def test_only_published_sets_have_a_published_form():
+    with pytest.raises(LoptError, match="LionLR_10000_R5 was never published"):
+        hparam_sets.as_published(get_hparam_set("LionLR_10000_R5"))
+
+
+def test_gin_text_refers_to_sets():
+    gin.parse_config(
+        [
+            "AdamLR_10000_R5.task_name = 'T'",
+            "maybe_get_hparam_set.hparam_set_fn = @AdamLR_10000_R5",
+            "maybe_get_hparam_set.task_name = 'T'",
+            "maybe_get_hparam_set.hparam_set_name = 'x'",
+        ]
+    )
+    assert gin.get_configurable("AdamLR_10000_R5")() == get_hparam_set(
+        "AdamLR_10000_R5"
+    )("T")
+    # No results: looked for in the set's folders, and none found.
+    assert run_archive.maybe_get_hparam_set() is None
 
 
 # Sets of the same settings, but for the length and the number of seeds.
@@ -177,12 +336,12 @@ def test_opt_list_sets():
 
 
 def test_schedules_end_with_the_run():
-    trial = set_trials(TASK, get_hparam_set("AdamWCosineLR_1000_R5"))[7 * 5]
+    trial = set_trials(TASK, get_hparam_set("AdamWCosineLR_1000_R5"))[7]
     schedule = trial.opt.learning_rate
     assert trial.opt_name == "AdamWCosine_lr0.001"
     rates = [float(schedule(step)) for step in (0, 49, 50, 525, 1_000)]
     assert rates == pytest.approx([2e-5, 1e-3, 1e-3, 5e-4, 0.0], abs=1e-9)
-    linear = set_trials(TASK, get_hparam_set("SGDMLinearLR_1000_R5"))[7 * 5]
+    linear = set_trials(TASK, get_hparam_set("SGDMLinearLR_1000_R5"))[7]
     assert float(linear.opt.learning_rate(525)) == pytest.approx(5e-4)
 
 
@@ -190,9 +349,9 @@ def test_schedules_end_with_the_run():
     ("name", "opt_name", "fields"),
     [
         ("RMSPropMomLR_10000_R5", "RMSPropMom_lr0.001", {"momentum": 0.9}),
-        ("RMSPropLR_10000_R5", "RMSProp_lr0.001", {"momentum": None}),
-        ("SM3beta2_999_LR_10000_R5", "SM3beta2_999_lr0.001", {"beta2": 0.999}),
-        ("SM3LR_10000_R5", "SM3_lr0.001", {"beta2": 1.0}),
+        ("RMSPropLR_10000_R5", "RMSProp_lr0.001", {"momentum": 0.0}),
+        ("SM3beta2_999_LR_10000_R5", "SM3beta2_999_lr0.001", {"b2": 0.999}),
+        ("SM3LR_10000_R5", "SM3_lr0.001", {"b2": 1.0}),
         ("MuonRMSLR_10000_R5", "MuonRMS_lr0.001", {"consistent_rms": 0.2}),
         (
             "Shampoo128SqrtNLR_10000_R5",
@@ -202,7 +361,7 @@ def test_schedules_end_with_the_run():
     ],
 )
 def test_variants_have_names_of_their_own(name, opt_name, fields):
-    trial = set_trials(TASK, get_hparam_set(name))[7 * 5]
+    trial = set_trials(TASK, get_hparam_set(name))[7]
     assert trial.opt_name == opt_name
     for field, value in fields.items():
         assert getattr(trial.opt, field) == value

@@ -74,7 +74,7 @@ def test_a_set_has_what_is_given_and_is_known_by_its_name():
     # Fields in the optimizer's order, whatever was given first.
     assert made.opt_names[:2] == (
         "Adam_lr0.001_b10.5_eps1e-06",
-        "Adam_lr0.001_b10.0_eps1e-06",
+        "Adam_lr0.001_b10_eps1e-06",
     )
     trials = set_trials(TASK, made)
     assert [t.seed for t in trials] == [0, 1] * 6
@@ -126,7 +126,7 @@ def test_schedules_and_optimizers_inside():
         fixed={"learning_rate": "@CosineDecay()", "CosineDecay.num_steps": 20},
         space={"CosineDecay.learning_rate": [0.1, 1], "beta1": [0.5]},
     )
-    assert made.opt_names[1] == "Adam_lr(CosineDecay_steps20.0_lr1.0)_b10.5"
+    assert made.opt_names[1] == "Adam_lr(CosineDecay_steps20_lr1)_b10.5"
     opt = set_trials(TASK, made)[-1].opt
     assert opt.name.startswith(
         "Adam_lr(CosineDecay_steps20.0_lr1.0_warmup0.0_final0.0)_b10.5"
@@ -565,6 +565,7 @@ def test_results_of_another_setting_are_refused_before_training(monkeypatch):
 def test_what_is_missing_is_to_be_made_from_the_file(tmp_path):
     path = write(tmp_path, "set.yaml", YAML)
     [made] = load_user_file(path)
-    assert f"run `lopt sweep {TASK} --set {path}`" in describe_missing(TASK, made, [])
-    other = adam(name="Z")
-    assert f"run `lopt sweep {TASK} Z`" in describe_missing(TASK, other, [])
+    text = describe_missing(TASK, made.name, [], made.num_trials)
+    assert f"run `lopt sweep {TASK} --set {path}`" in text
+    adam(name="Z")
+    assert f"run `lopt sweep {TASK} Z`" in describe_missing(TASK, "Z", [], 3)

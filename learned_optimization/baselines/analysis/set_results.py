@@ -223,17 +223,17 @@ def learning_rates_of(opt_names: tuple[str, ...]) -> np.ndarray | None:
     """The learning rates of configurations that differ in nothing else.
 
     Args:
-      opt_names: their names, such as `Adam_lr0.1`.
+      opt_names: their names, such as `Adam_lr0.1`, or `Adam_lr0.1_b10.9` where
+        others than this package have named them.
 
     Returns:
       Float64 `[num_configs]`; None if the names are not of this form, or one rate
       is there twice.
     """
-    found = [
-        re.fullmatch(r"(.*)_lr(\d[\d.]*(?:e[+-]?\d+)?)", name) for name in opt_names
-    ]
-    matches = [match for match in found if match]
-    if len(matches) < len(opt_names) or len({match[1] for match in matches}) != 1:
+    pattern = r"(.*)_lr(\d[\d.]*(?:e[+-]?\d+)?)(_.*)?"
+    matches = [m for m in (re.fullmatch(pattern, name) for name in opt_names) if m]
+    differ_otherwise = len({(m[1], m[3]) for m in matches}) != 1
+    if len(matches) < len(opt_names) or differ_otherwise:
         return None
     rates = np.asarray([float(match[2]) for match in matches])
     return rates if len(np.unique(rates)) == len(rates) > 1 else None

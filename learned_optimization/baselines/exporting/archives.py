@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from learned_optimization.baselines.folder_names import present_name
 from learned_optimization.baselines.hparam_sets import all_hparam_sets
 from learned_optimization.baselines.result_format import Result, read_archive
 from learned_optimization.baselines.utils import find_archive
@@ -37,6 +38,10 @@ class Archive:
     keys: tuple[str, ...]
     optimizer: str | None
     hparams: Mapping[str, Mapping[str, Any]]
+
+    def hparams_of(self, opt_name: str) -> Mapping[str, Any]:
+        """Return the hyper-parameters of a configuration, as far as they are known."""
+        return self.hparams.get(present_name(opt_name), {})
 
     def read(self, *keys: str, optional: Iterable[str] = ()) -> Result:
         """Reads keys, and those of the optional ones that it holds.
@@ -86,8 +91,11 @@ def _find(task: str, set_name: str) -> Archive:
     known = all_hparam_sets().get(set_name)
     if known is None:
         return Archive(task, set_name, path, keys, None, {})
+    known = known.with_published_rate()
     settings = zip(known.opt_names, known.hparams, strict=True)
-    hparams = {name: _plain(known.optimizer, values) for name, values in settings}
+    hparams = {
+        present_name(name): _plain(known.optimizer, values) for name, values in settings
+    }
     return Archive(task, set_name, path, keys, known.optimizer, hparams)
 
 

@@ -78,7 +78,7 @@ def _which(archive: Archive, types: Mapping[str, pa.DataType]) -> dict[str, pa.A
     shape = data["opt_name"].shape
     count = data["opt_name"].size
     opt_names = [str(name) for name in data["opt_name"].reshape(-1)]
-    hparams = [archive.hparams.get(name, {}) for name in opt_names]
+    hparams = [archive.hparams_of(name) for name in opt_names]
     return {
         "task": pa.array([archive.task] * count, pa.string()),
         "set": pa.array([archive.set_name] * count, pa.string()),

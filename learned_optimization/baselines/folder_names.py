@@ -1,0 +1,94 @@
+"""Names of the folders results lie in: those of today, of before, and of others.
+
+Results of one setting are looked for under its name of today. Earlier versions of
+this package wrote whole numbers as `Adam_lr1.0`, and the published system stores
+RMSProp with momentum under RMSProp's name: what lies there is found too.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import Any
+
+from learned_optimization import filesystem
+
+_WHOLE_NUMBER = re.compile(r"(?<=\d)\.0(?=[_)]|$)")
+
+# The one folder that two published sets share. What tells their results apart is
+# the momentum in the gin configuration that they record.
+_SHARED, _MOVED = "RMSProp_", "RMSPropMom_"
+_MOMENTUM = re.compile(r"^(?:\S*[./])?RMSProp\.momentum\s*=\s*0\.9\s*$", re.MULTILINE)
+
+
+def value_text(value: Any) -> str:
+    """Return a value as names show it: `1.0` is written `1`."""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def present_name(opt_name: str) -> str:
+    """Return the name that is given today to what `opt_name` was given to before."""
+    return _WHOLE_NUMBER.sub("", opt_name)
+
+
+def present_folder(save_dir: str) -> str:
+    """Return a folder as of `get_save_dir`, under the present name of its setting."""
+    task_folder, opt_name, plan = _parts(save_dir)
+    return f"{task_folder}/{present_name(opt_name)}/{plan}"
+
+
+def folder_of(path: str, moved_to: str = "") -> str:
+    """Return the folder a result file belongs to, wherever it lies.
+
+    Args:
+      path: the file.
+      moved_to: what `name_here` says of it.
+    """
+    task_folder, opt_name, plan = _parts(posixpath.dirname(path))
+    return f"{task_folder}/{moved_to or present_name(opt_name)}/{plan}"
+
+
+def name_here(path: str, gin_config: str) -> str:
+    """Return the name of a published result here, where it is not its folder's.
+
+    Args:
+      path: the result file.
+      gin_config: the gin configuration it records.
+
+    Returns:
+      The name; empty if the folder's own is right.
+    """
+    _, opt_name, _ = _parts(posixpath.dirname(path))
+    if not may_be_another(path) or not _MOMENTUM.search(gin_config):
+        return ""
+    return present_name(_MOVED + opt_name.removeprefix(_SHARED))
+
+
+def may_be_another(path: str) -> bool:
+    """Return whether a result's folder is one that published settings share."""
+    return _parts(posixpath.dirname(path))[1].startswith(_SHARED)
+
+
+def folders_to_search(save_dir: str) -> list[str]:
+    """Return the folders in which results of a setting may lie, its own first.
+
+    Args:
+      save_dir: the setting's folder, as of `get_save_dir`.
+
+    Raises:
+      ResultError: if the task's folder cannot be reached.
+    """
+    task_folder, opt_name, plan = _parts(save_dir)
+    wanted = {present_name(opt_name)}
+    if opt_name.startswith(_MOVED):
+        wanted.add(present_name(_SHARED + opt_name.removeprefix(_MOVED)))
+    names = filesystem.list_folders(task_folder)
+    others = [n for n in names if n != opt_name and present_name(n) in wanted]
+    return [save_dir, *(f"{task_folder}/{name}/{plan}" for name in others)]
+
+
+def _parts(save_dir: str) -> tuple[str, str, str]:
+    """The task's folder, the setting's name, and the numbers of steps."""
+    rest, plan = posixpath.split(save_dir.rstrip("/"))
+    task_folder, opt_name = posixpath.split(rest)
+    return task_folder, opt_name, plan

@@ -60,6 +60,11 @@ class TextDataset:
       formats: as of `ImageDataset`.
       examples: `"documents"` where an example is the beginning of a document,
         `"windows"` where documents are cut into examples from end to end.
+      splits: `"hundredths"` where one hundredth of the training part each is
+        `inner_valid`, `outer_valid` and, where there is no test part, `test`;
+        `"tenths"` where it is one tenth.
+      shuffle: whether the documents of the training part are put in an order
+        drawn once, because a hundredth of them as they lie would be of a kind.
       hugging_face: the repository of Hugging Face that holds it as parquet.
       known_folders: folders that other packages put the original files in.
       embedded: whether its bytes are part of the package.
@@ -70,6 +75,8 @@ class TextDataset:
     how_to_get: str
     formats: tuple[str, ...]
     examples: Literal["documents", "windows"] = "documents"
+    splits: Literal["hundredths", "tenths"] = "hundredths"
+    shuffle: bool = False
     hugging_face: str | None = None
     known_folders: tuple[Path, ...] = ()
     embedded: bool = False
@@ -202,6 +209,9 @@ TEXT_DATASETS: dict[str, TextDataset] = {
             ),
             formats=("text_files",),
             examples="windows",
+            # One hundredth of so small a text would be eleven chapters: too few to
+            # choose a configuration by.
+            splits="tenths",
             embedded=True,
         ),
         TextDataset(
@@ -223,6 +233,8 @@ TEXT_DATASETS: dict[str, TextDataset] = {
                 "text files, one document a line,"
             ),
             formats=("parquet", "text_files"),
+            # They lie by age.
+            shuffle=True,
             hugging_face="wikimedia/wikipedia",
         ),
     )

@@ -65,7 +65,7 @@ def prepare_text(
         "tokenizer": tokenizer.name,
         "vocab_size": tokenizer.vocab_size,
     }
-    settings = [row.name, vocabulary]
+    settings = [row.name, vocabulary, f"{tokenizer.vocab_size} tokens"]
     if isinstance(tokenizer, SentencePieceTokenizer):
         info["sha256 of model"] = tokenizer.sha256
         settings.append(tokenizer.sha256)

@@ -27,11 +27,17 @@ from learned_optimization.tasks.datasets.base import (
     split_ranges,
 )
 from learned_optimization.tasks.datasets.catalog import TextDataset, get_text_dataset
+from learned_optimization.tasks.datasets.text_splits import (
+    shuffled_order,
+    text_splits,
+)
 from learned_optimization.tasks.datasets.token_rows import (
     count_rows,
     rows_of_documents,
 )
 from learned_optimization.tasks.datasets.tokenizers import (
+    FIRST_BYTE,
+    TOKEN_DTYPES,
     VOCAB_SIZES,
     ByteTokenizer,
     Vocabulary,
@@ -68,7 +74,7 @@ class TextDatasets(Datasets):
       dataset: a name of `TEXT_DATASETS`.
       batch_size: examples a batch.
       sequence_length: targets an example.
-      vocabulary: `"bytes"` (256 tokens) or `"32k"` (32,000 pieces).
+      vocabulary: `"bytes"` (259 tokens) or `"32k"` (32,100 tokens).
     """
 
     dataset: str
@@ -204,17 +210,22 @@ def _load_prepared(
     del changed  # a data set prepared anew is another one
     found = prepared.read(folder)
     tokens, lengths = found.arrays.get("token"), found.arrays.get("length")
-    wanted = VOCAB_SIZES[vocabulary]
+    prepare_again = f"Run `{locations.prepare_command(row.name, vocabulary)}` again."
+    wanted, got = VOCAB_SIZES[vocabulary], found.info.get("vocab_size")
+    if got != wanted:
+        raise DatasetShapeError(
+            f"{folder}: its tokens are of a vocabulary of {got}, expected {wanted} "
+            f"({vocabulary}), as of this version. {prepare_again}"
+        )
     if (
         tokens is None
         or lengths is None
-        or found.info.get("vocab_size") != wanted
+        or tokens.dtype != TOKEN_DTYPES[vocabulary]
         or int(lengths.sum(dtype=np.int64)) != len(tokens)
     ):
         raise DatasetShapeError(
-            f"{folder}: does not hold documents of {row.name} in a vocabulary of "
-            f"{wanted} tokens. Run "
-            f"`{locations.prepare_command(row.name, vocabulary)}` again."
+            f"{folder}: does not hold documents of {row.name} as {vocabulary}: their "
+            f"lengths, and as many tokens. {prepare_again}"
         )
     return _as_token_data(
         row, tokens, lengths, found.num_train, sequence_length, str(folder)
@@ -236,10 +247,11 @@ def _load_synthetic(vocabulary: Vocabulary, sequence_length: int) -> TokenData:
         tokens[:, i] = np.where(is_noise[:, i], noise[:, i], followers)
     # A fifth of the rows end early; none has fewer than two tokens.
     lengths = np.where(rng.random(num) < 0.2, rng.integers(2, width + 1, num), width)
-    tokens = np.where(np.arange(width) < lengths[:, None], tokens + 1, 0)
-    dtype = np.uint8 if vocabulary == "bytes" else np.uint16
+    inside = np.arange(width) < lengths[:, None]
+    tokens = np.where(inside, tokens + FIRST_BYTE, 0)
     return TokenData(
-        {"tokens": tokens.astype(dtype)}, split_ranges(num_train, num_test)
+        {"tokens": tokens.astype(TOKEN_DTYPES[vocabulary])},
+        split_ranges(num_train, num_test),
     )
 
 
@@ -255,11 +267,9 @@ def _as_token_data(
     rows = rows_of_documents(tokens, lengths, width, row.examples)
     num_train = count_rows(lengths[:num_train_documents], width, row.examples)
     num_test = len(rows) - num_train
-    if not num_test:
-        # Published in one part: its end is the test part.
-        num_test = len(rows) // 10
-        num_train = len(rows) - num_test
-    splits = split_ranges(num_train, num_test)
+    if row.shuffle:
+        rows = rows.in_order(shuffled_order(num_train, num_test))
+    splits = text_splits(row, num_train, num_test)
     for split, (start, stop) in splits.items():
         if start == stop:
             raise DatasetShapeError(

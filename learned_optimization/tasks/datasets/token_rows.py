@@ -84,6 +84,15 @@ class TokenRows:
         rows[~inside] = 0
         return rows
 
+    def in_order(self, order: np.ndarray) -> TokenRows:
+        """Return the rows in another order, without reading them.
+
+        Args:
+          order: integers `[num_rows]`: which row comes at each place.
+        """
+        starts, lengths = self._starts[order], self._lengths[order]
+        return TokenRows(self._tokens, starts, lengths, self._width)
+
     def to_array(self) -> np.ndarray:
         """All rows as an array in memory, `[num_rows, width]`."""
         rows = np.empty(self.shape, self.dtype)

@@ -1,8 +1,10 @@
 """Vocabularies: how text becomes integers.
 
-Token 0 pads everywhere: no loss is taken on it. Bytes are used as they are;
-pieces are those of a sentencepiece model (Kudo and Richardson 2018,
-arXiv:1808.06226), given or trained on the corpus itself.
+Token 0 pads everywhere: no loss is taken on it. Tokens 1 (end) and 2 (unknown) are
+set aside, as in T5's vocabularies (Raffel et al. 2020, arXiv:1910.10683); byte `b` is
+token `b + 3`. Pieces are those of a sentencepiece model (Kudo and Richardson 2018,
+arXiv:1808.06226), given or trained on the corpus itself; behind its 32,000 pieces
+are 100 extra ids that no text uses. No end is appended to a document.
 """
 
 from __future__ import annotations
@@ -20,7 +22,19 @@ from learned_optimization.errors import LoptError
 
 Vocabulary = Literal["bytes", "32k"]
 
-VOCAB_SIZES: dict[Vocabulary, int] = {"bytes": 256, "32k": 32_000}
+FIRST_BYTE = 3
+NUM_PIECES = 32_000
+VOCAB_SIZES: dict[Vocabulary, int] = {
+    "bytes": FIRST_BYTE + 256,
+    "32k": NUM_PIECES + 100,
+}
+# UTF-8 has no byte above 0xF4, which is token 247: one byte holds every token that a
+# text has, though not every token of the vocabulary. Two would double the memory of
+# the largest data sets for tokens that never occur.
+TOKEN_DTYPES: dict[Vocabulary, np.dtype] = {
+    "bytes": np.dtype(np.uint8),
+    "32k": np.dtype(np.uint16),
+}
 MODEL_VARIABLE = "LOPT_SENTENCEPIECE_MODEL"
 
 _MAX_DOCUMENTS = 1_000_000
@@ -58,31 +72,36 @@ class Tokenizer(Protocol):
 
 
 class ByteTokenizer:
-    """The bytes of a text's UTF-8, as they are; NUL is left out, byte 0 pads."""
+    """The bytes of a text's UTF-8: byte `b` is token `b + 3`, NUL is token 3."""
 
     name = "bytes"
     vocab_size = VOCAB_SIZES["bytes"]
-    dtype = np.dtype(np.uint8)
+    dtype = TOKEN_DTYPES["bytes"]
 
     def encode_batch(self, documents: list[str]) -> list[np.ndarray]:
-        """The bytes of each document, uint8."""
+        """Return the tokens of each document, uint8."""
         return [
-            np.frombuffer(document.replace("\0", "").encode(), np.uint8)
+            np.frombuffer(document.encode(), np.uint8) + np.uint8(FIRST_BYTE)
             for document in documents
         ]
 
     def decode(self, tokens: np.ndarray) -> str:
-        """The text of one document's bytes; what cropping cut apart becomes �."""
-        kept = np.asarray(tokens, np.uint8)
-        return kept[kept != 0].tobytes().decode(errors="replace")
+        """Return the text of one document's tokens.
+
+        What cropping cut apart becomes �; padding, end and unknown are left out.
+        """
+        kept = np.asarray(tokens)
+        kept = kept[kept >= FIRST_BYTE] - FIRST_BYTE
+        return kept.astype(np.uint8).tobytes().decode(errors="replace")
 
 
 class SentencePieceTokenizer:
     """The pieces of a sentencepiece model of at most 32,000 pieces.
 
-    Tasks see a vocabulary of 32,000 whatever the model holds. Token 0 pads: a
-    model should have `<pad>` as piece 0. Sentencepiece's own default is `<unk>`;
-    with such a model, unknown characters count as padding.
+    Tasks see a vocabulary of 32,100, whatever the model holds: 32,000 pieces and
+    100 extra ids that no text uses. Token 0 pads: a model should have `<pad>` as
+    piece 0. Sentencepiece's own default is `<unk>`; with such a model, unknown
+    characters count as padding.
 
     Args:
       model_path: the `.model` file.
@@ -93,7 +112,8 @@ class SentencePieceTokenizer:
     """
 
     vocab_size = VOCAB_SIZES["32k"]
-    dtype = np.dtype(np.uint16)
+    max_pieces = NUM_PIECES
+    dtype = TOKEN_DTYPES["32k"]
 
     def __init__(self, model_path: Path, name: str | None = None):
         self.model = _read_model(model_path)
@@ -108,11 +128,13 @@ class SentencePieceTokenizer:
                 "file that sentencepiece wrote."
             ) from error
         pieces = self._processor.get_piece_size()
-        if pieces > self.vocab_size:
+        if pieces > self.max_pieces:
             raise LoptError(
                 f"{model_path}: the model has {pieces:,} pieces; the tasks' vocabulary "
-                f"has room for {self.vocab_size:,}. Train one with "
-                f"--vocab_size={self.vocab_size}, or unset {MODEL_VARIABLE} to have "
+                f"has room for {self.max_pieces:,} (the other "
+                f"{self.vocab_size - NUM_PIECES} of its {self.vocab_size:,} ids are "
+                "set aside). Train one with "
+                f"--vocab_size={self.max_pieces}, or unset {MODEL_VARIABLE} to have "
                 "one trained on the corpus."
             )
 
@@ -193,7 +215,7 @@ def train_sentencepiece(
             sentence_iterator=_sample(documents, max_documents, max_bytes),
             model_writer=model,
             model_type=model_type,
-            vocab_size=VOCAB_SIZES["32k"],
+            vocab_size=NUM_PIECES,
             hard_vocab_limit=False,
             byte_fallback=True,
             pad_id=0,

@@ -10,7 +10,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from learned_optimization.tasks.models.init import linear, truncated_fan_in
+from learned_optimization.tasks.models.init import (
+    corrected_fan_in,
+    linear,
+    truncated_fan_in,
+    truncated_unit,
+)
 from learned_optimization.tasks.models.products import product
 
 CellName = Literal["VanillaRNN", "IRNN", "LSTM", "GRU"]
@@ -43,7 +48,7 @@ class RNNLanguageModel(nn.Module):
         The logits at a position are those of the token behind it.
         """
         table = self.param(
-            "embedding", truncated_fan_in, (self.vocab_size, self.embedding)
+            "embedding", truncated_unit, (self.vocab_size, self.embedding)
         )
         make_cell, num_leaves = CELLS[self.cell]
         projected, step = make_cell(self, table[tokens])
@@ -114,8 +119,8 @@ def _gru(model: RNNLanguageModel, x: jax.Array) -> tuple[jax.Array, Step]:
     The reset gate multiplies the state before the matrix of the candidate does.
     """
     n = model.hidden
-    w, bias = model.affine("input", x.shape[-1], 3 * n)
-    u = model.param("hidden_kernel", truncated_fan_in, (n, 3 * n))
+    w, bias = model.affine("input", x.shape[-1], 3 * n, corrected_fan_in)
+    u = model.param("hidden_kernel", corrected_fan_in, (n, 3 * n))
 
     def step(state: State, wx: jax.Array) -> State:
         (h,) = state

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from learned_optimization.tasks.models.init import linear, truncated_fan_in
+from learned_optimization.tasks.models.init import linear, truncated_unit
 from learned_optimization.tasks.models.language import PADDING
 from learned_optimization.tasks.models.norm import normalize
 from learned_optimization.tasks.models.products import dense
@@ -45,9 +45,8 @@ class TransformerLanguageModel(nn.Module):
         length = tokens.shape[1]
         causal = jnp.tril(jnp.ones((length, length), bool))
         mask = causal & (tokens != PADDING)[:, None, :]
-        x = self.param("embedding", truncated_fan_in, (self.vocab_size, self.d_model))[
-            tokens
-        ]
+        table = self.param("embedding", truncated_unit, (self.vocab_size, self.d_model))
+        x = table[tokens]
         for _ in range(self.num_layers):
             x += self._drop(self._attend(normalize("layer", x), mask))
             x += self._drop(self._mlp(normalize("layer", x)))

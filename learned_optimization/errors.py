@@ -41,6 +41,20 @@ class UnknownNameError(LoptError):
         )
 
 
+class AbsentError(LoptError, ImportError):
+    """Something of the published system that is not here.
+
+    Args:
+      what: its full name.
+      why: what it does, and what to use instead, as the end of a sentence.
+    """
+
+    # An ImportError, so that `from module import name` says this and no less.
+
+    def __init__(self, what: str, why: str):
+        super().__init__(f"{what} is not part of this package: it {why}.")
+
+
 class DataNotFoundError(LoptError):
     """A data set's files are nowhere they are looked for."""
 

@@ -8,14 +8,17 @@ state (batch-norm statistics, say) overrides `init_with_state` and
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from learned_optimization.configurable import configurable
+from learned_optimization.errors import LoptError
 from learned_optimization.tasks.datasets.base import Datasets
+
+_configurable = configurable(__name__)
 
 Params = Any
 ModelState = Any
@@ -137,24 +140,44 @@ class TaskFamily:
         """The task of one configuration; traceable in `cfg`."""
         raise NotImplementedError(f"{type(self).__name__} must define task_fn(cfg).")
 
+    def eval_task_fn(self, cfg: Any) -> Task:
+        """Return the task evaluated where `task_fn(cfg)` is trained.
+
+        The same one unless overridden.
+        """
+        return self.task_fn(cfg)
+
     def sample_task(self, key: PRNGKey) -> Task:
         """Draws a configuration and makes its task."""
         return self.task_fn(self.sample(key))
 
 
+class SampledTaskFamily(TaskFamily):
+    """A family that was drawn itself, from a distribution over families.
+
+    Attributes:
+      static_cfg: what decides shapes and programs: the same for all of its tasks.
+      sampled_cfg: what was drawn for it besides, a pytree of arrays.
+    """
+
+    static_cfg: Any
+    sampled_cfg: Any
+
+
 class SingleTaskFamily(TaskFamily):
     """The family that holds one task only."""
 
-    def __init__(self, task: Task, eval_task: Task | None = None):
-        self.task = task
+    def __init__(
+        self, task: Task, name: str | None = None, eval_task: Task | None = None
+    ):
+        self.task, self.eval_task = task, eval_task or task
         self.datasets = task.datasets
-        self._eval_datasets = (eval_task or task).datasets
-        self._name = task.name
+        self._name = name or task.name
 
     @property
     def eval_datasets(self) -> Datasets | None:
         """Data of the evaluation task."""
-        return self._eval_datasets
+        return self.eval_task.datasets
 
     def sample(self, key: PRNGKey) -> Any:
         """A constant: there is nothing to draw."""
@@ -166,16 +189,63 @@ class SingleTaskFamily(TaskFamily):
         del cfg
         return self.task
 
+    def eval_task_fn(self, cfg: Any) -> Task:
+        """Return the evaluation task, whatever `cfg` is."""
+        del cfg
+        return self.eval_task
 
-@configurable(module="learned_optimization")
-def single_task_to_family(task: Task, eval_task: Task | None = None) -> TaskFamily:
+
+@_configurable
+def single_task_to_family(
+    task: Task, name: str | None = None, eval_task: Task | None = None
+) -> TaskFamily:
     """Wraps one task as a family.
 
     Args:
       task: the task every draw returns.
-      eval_task: task whose data sets are used in evaluation; `task` if None.
+      name: the family's name; the task's if None.
+      eval_task: the task evaluated, and whose data sets are used there; `task` if
+        None.
     """
-    return SingleTaskFamily(task, eval_task)
+    return SingleTaskFamily(task, name, eval_task)
+
+
+@_configurable
+def sample_single_task_family(key: PRNGKey, task_family: TaskFamily) -> TaskFamily:
+    """Return a given family, whatever the key: a distribution over one family.
+
+    Raises:
+      LoptError: if `task_family` is no task family.
+    """
+    del key
+    if not isinstance(task_family, TaskFamily):
+        raise LoptError(
+            f"task_family must be a TaskFamily, got {task_family!r}: make one of a "
+            "task with single_task_to_family(task)."
+        )
+    return task_family
+
+
+@_configurable
+def sample_task_family_from_task_fns(
+    key: PRNGKey, task_fns: Sequence[Callable[[], Task | TaskFamily]]
+) -> TaskFamily:
+    """Draw one of several functions, and return the family it makes.
+
+    Args:
+      key: PRNG key that decides which, with equal chances; not traced.
+      task_fns: functions without arguments that make a task, which becomes a family
+        of its own, or a family.
+
+    Raises:
+      LoptError: if there are no functions, or one makes neither.
+    """
+    if len(task_fns) == 0:
+        raise LoptError("task_fns must hold at least one function, got none.")
+    made = task_fns[int(jax.random.randint(key, (), 0, len(task_fns)))]()
+    if isinstance(made, Task):
+        made = single_task_to_family(made)
+    return sample_single_task_family(key, made)
 
 
 class _SampledTask(Task):
@@ -198,26 +268,51 @@ class _SampledTask(Task):
             setattr(self, method, getattr(task, method))
 
 
-@configurable(module="learned_optimization")
+@_configurable
 def get_task(
-    task_family: TaskFamily, key: PRNGKey | None = None, sample_seed: int = 0
+    task_family: TaskFamily | None = None,
+    task_family_seed: int | None = None,
+    sample_task_family_fn: Callable[[PRNGKey], TaskFamily] | None = None,
+    sample_task_family_fn_seed: int | None = None,
+    *,
+    key: PRNGKey | None = None,
 ) -> Task:
-    """Draws one task of a family, the same one for the same key or seed.
+    """Draws one task of a family, the same one for the same seeds.
 
     Args:
       task_family: the family to draw from.
-      key: PRNG key; made from `sample_seed` if None.
-      sample_seed: seed used where no key is given.
+      task_family_seed: decides the task drawn; 0 if None.
+      sample_task_family_fn: draws the family, where none is given.
+      sample_task_family_fn_seed: decides the family drawn; 0 if None.
+      key: PRNG key that decides the task instead of `task_family_seed`.
 
     Returns:
-      The task, named `<family>_seed<sample_seed>` when drawn by seed.
+      The task, named `<family>_seed<task_family_seed>` when drawn by seed.
+
+    Raises:
+      LoptError: unless one of `task_family` and `sample_task_family_fn` is given,
+        and at most one of `key` and `task_family_seed`.
     """
+    if (task_family is None) == (sample_task_family_fn is None):
+        raise LoptError(
+            "get_task needs either task_family or sample_task_family_fn, got "
+            f"{task_family!r} and {sample_task_family_fn!r}."
+        )
+    if key is not None and task_family_seed is not None:
+        raise LoptError(
+            "get_task draws by key or by task_family_seed, got both: leave one out."
+        )
+    if task_family is None:
+        assert sample_task_family_fn is not None
+        family_seed = sample_task_family_fn_seed or 0
+        task_family = sample_task_family_fn(jax.random.PRNGKey(family_seed))
     if key is not None:
         return task_family.sample_task(key)
-    task = task_family.sample_task(jax.random.PRNGKey(sample_seed))
+    seed = task_family_seed or 0
+    task = task_family.sample_task(jax.random.PRNGKey(seed))
     if isinstance(task_family, SingleTaskFamily):
         return task
-    return _SampledTask(task, f"{task_family.name}_seed{sample_seed}")
+    return _SampledTask(task, f"{task_family.name}_seed{seed}")
 
 
 def get_task_from_name(name: str) -> Task:

@@ -67,7 +67,7 @@ def num_params(task: Task) -> int:
 def _traced(task: Task, function: Callable[..., Any]) -> Any:
     key = jax.random.PRNGKey(0)
     params, state = jax.eval_shape(task.init_with_state, key)
-    batch = None if task.datasets is None else dict(task.datasets.abstract_batch)
+    batch = None if task.datasets is None else task.datasets.abstract_batch
     return jax.make_jaxpr(function)(params, state, key, batch).jaxpr
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from learned_optimization.configurable import configurable
-from learned_optimization.errors import check_at_least
+from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.tasks.base import Batch, ModelState, Params, PRNGKey
 from learned_optimization.tasks.wrapped_task import (
     CustomGradientTask,
@@ -20,70 +20,119 @@ from learned_optimization.tasks.wrapped_task import (
     normal_like,
 )
 
-_configurable = configurable("learned_optimization.tasks")
+_configurable = configurable(__name__)
+
+# What the perturbations' key is folded with: the loss has the call's key itself.
+_PERTURBATIONS = 1
 
 
 def antithetic_es_value_and_grad(
-    fun: Callable[..., Any],
+    loss_fn: Callable[..., Any],
     has_aux: bool = False,
     std: float = 0.01,
-    num_pairs: int = 1,
+    vec_aux: bool = False,
+    vmap: bool = True,
 ) -> Callable[..., Any]:
-    """Estimates value and gradient of a function from perturbed evaluations.
+    """Estimate value and gradient of a function from one pair of evaluations.
 
-    One pair evaluates `L(x + e)` and `L(x - e)` for `e ~ N(0, std^2 I)` and
+    The pair evaluates `L(x + e)` and `L(x - e)` for `e ~ N(0, std^2 I)` and
     estimates the gradient as `e (L(x + e) - L(x - e)) / (2 std^2)`. That is unbiased
     for the gradient of `L` smoothed by the same normal (Nesterov and Spokoiny 2017,
     doi:10.1007/s10208-015-9296-2), so for `L` itself where it is quadratic.
 
-    All pairs are evaluated at once, by `vmap`: memory grows with `num_pairs`.
-
     Args:
-      fun: `fun(x, *args)` returning a scalar, or a scalar and a pytree; `x` is a
-        pytree of float arrays.
-      has_aux: whether `fun` returns the pytree.
+      loss_fn: `loss_fn(x, *args, **kwargs)` returning a scalar, or a scalar and a
+        pytree; `x` is a pytree of float arrays.
+      has_aux: whether `loss_fn` returns the pytree.
       std: standard deviation of the perturbation.
-      num_pairs: pairs evaluated; their gradients are averaged.
+      vec_aux: whether the pytree of both evaluations is returned, that of
+        `L(x + e)` first, rather than that of `L(x + e)` alone.
+      vmap: whether both evaluations are computed side by side, or one after the
+        other.
 
     Returns:
-      `estimate(x, *args, key)`, which returns `(value, grad)`, or
-      `((value, aux), grad)` with `has_aux`. The value is the mean of all
-      `2 num_pairs` evaluations; `grad` is like `x`. Float arrays of `aux` are means
-      over all evaluations, others those of the first one.
+      `estimate(x, *args, es_key=key, **kwargs)`, which returns `(value, grad)`, or
+      `((value, aux), grad)` with `has_aux`. The value is the mean of the two
+      evaluations; `grad` is like `x`; with `vec_aux`, arrays of `aux` are `[2, ...]`.
 
     Raises:
-      LoptError: if `std` is not above 0 or `num_pairs` below 1.
+      LoptError: if `std` is not above 0, or `estimate` is called without `es_key`.
     """
     check_positive("std", std)
-    check_at_least("num_pairs", num_pairs, 1)
 
-    def one_pair(key: PRNGKey, x: Any, args: tuple[Any, ...]) -> tuple[Any, Any, Any]:
-        noise = jax.tree.map(lambda z: std * z, normal_like(key, x))
+    def estimate(
+        x: Any, *args: Any, es_key: PRNGKey | None = None, **kwargs: Any
+    ) -> tuple[Any, Any]:
+        noise = jax.tree.map(lambda z: std * z, normal_like(_required(es_key), x))
 
-        def evaluate(sign):
+        def evaluate(sign: jax.Array) -> tuple[jax.Array, Any]:
             point = jax.tree.map(lambda a, e: a + sign.astype(a.dtype) * e, x, noise)
-            out = fun(point, *args)
+            out = loss_fn(point, *args, **kwargs)
             return out if has_aux else (out, None)
 
-        losses, aux = jax.vmap(evaluate)(jnp.array([1.0, -1.0]))
+        over_signs = jax.vmap(evaluate) if vmap else lambda s: jax.lax.map(evaluate, s)
+        losses, aux = over_signs(jnp.array([1.0, -1.0]))
         weight = (losses[0] - losses[1]) / (2 * std**2)
-        return losses, aux, jax.tree.map(lambda e: weight * e, noise)
-
-    def estimate(x: Any, *args: Any, key: PRNGKey) -> tuple[Any, Any]:
-        keys = jax.random.split(key, num_pairs)
-        losses, aux, grads = jax.vmap(one_pair, in_axes=(0, None, None))(keys, x, args)
-        grad = jax.tree.map(lambda g, a: g.mean(0).astype(a.dtype), grads, x)
-        value = losses.mean()
-        return ((value, jax.tree.map(_merge, aux)) if has_aux else value), grad
+        grad = jax.tree.map(lambda e, a: (weight * e).astype(a.dtype), noise, x)
+        if not vec_aux:
+            aux = jax.tree.map(lambda v: v[0], aux)
+        return ((losses.mean(), aux) if has_aux else losses.mean()), grad
 
     return estimate
 
 
-def _merge(x: jax.Array) -> jax.Array:
-    """One array for those of all evaluations, `[num_pairs, 2, ...]`."""
-    # A count of steps, say, must stay a whole number.
-    is_float = jnp.issubdtype(x.dtype, jnp.floating)
-    return x.mean((0, 1)) if is_float else x[0, 0]
+def multi_antithetic_es_value_and_grad(
+    loss_fn: Callable[..., Any],
+    has_aux: bool = False,
+    std: float = 0.01,
+    n_pairs: int = 2,
+    vmap: bool = True,
+) -> Callable[..., Any]:
+    """Estimate value and gradient of a function from several antithetic pairs.
+
+    Args:
+      loss_fn: as in `antithetic_es_value_and_grad`.
+      has_aux: as there.
+      std: as there.
+      n_pairs: pairs evaluated; their values and gradients are averaged.
+      vmap: whether all evaluations are computed side by side, which takes memory
+        for each of them, or one after the other.
+
+    Returns:
+      A function as there. The auxiliary values are those of the first evaluation
+      of the first pair.
+
+    Raises:
+      LoptError: as there, and if `n_pairs` is below 1.
+    """
+    check_at_least("n_pairs", n_pairs, 1)
+    one_pair = antithetic_es_value_and_grad(loss_fn, has_aux, std, vmap=vmap)
+
+    def estimate(
+        x: Any, *args: Any, es_key: PRNGKey | None = None, **kwargs: Any
+    ) -> tuple[Any, Any]:
+        def one(key: PRNGKey) -> tuple[Any, Any]:
+            value, grad = one_pair(x, *args, es_key=key, **kwargs)
+            return (value if has_aux else (value, None)), grad
+
+        keys = jax.random.split(_required(es_key), n_pairs)
+        over_keys = jax.vmap(one) if vmap else lambda k: jax.lax.map(one, k)
+        (values, aux), grads = over_keys(keys)
+        grad = jax.tree.map(lambda g: g.mean(0), grads)
+        value = values.mean()
+        first = jax.tree.map(lambda v: v[0], aux)
+        return ((value, first) if has_aux else value), grad
+
+    return estimate
+
+
+def _required(es_key: PRNGKey | None) -> PRNGKey:
+    if es_key is None:
+        raise LoptError(
+            "an estimate by evolution strategies draws: call it with es_key=, "
+            "e.g. es_key=jax.random.PRNGKey(0)."
+        )
+    return es_key
 
 
 @_configurable
@@ -91,46 +140,36 @@ def _merge(x: jax.Array) -> jax.Array:
 class ESTask(CustomGradientTask):
     """A task whose gradient is estimated by antithetic evolution strategies.
 
-    The loss is the mean of the task's loss at `2 num_pairs` perturbed parameters,
-    in training and in evaluation alike, and so are the auxiliary values. All
-    evaluations of a call share its batch, its model state and the random numbers
-    of the loss: the call's key is split in two, the first half for the task, the
-    second for the perturbations.
-
-    The model state after a call is the mean over the evaluations where it is float
-    (batch statistics), that of the first evaluation elsewhere (counters).
+    The loss, the auxiliary values and the model state are those of the task at the
+    parameters themselves, in training and in evaluation alike: the gradient alone is
+    an estimate, and only a call that needs it evaluates perturbed parameters. All
+    evaluations of a call share its batch, its model state and the random numbers of
+    the loss, which has the call's key.
 
     Attributes:
       std: standard deviation of the perturbation.
-      num_pairs: antithetic pairs a call.
+      n_pairs: antithetic pairs a gradient.
     """
 
     std: float = 0.01
-    num_pairs: int = 1
+    n_pairs: int = 8
 
     def __post_init__(self) -> None:
         check_positive("std", self.std)
-        check_at_least("num_pairs", self.num_pairs, 1)
+        check_at_least("n_pairs", self.n_pairs, 1)
 
-    def value_and_grad(
+    def gradient(
         self, params: Params, state: ModelState, key: PRNGKey, data: Batch
-    ) -> tuple[tuple[jax.Array, ModelState, Any], Params]:
-        """The mean of the evaluations, and the estimate of the gradient."""
-        loss_key, noise_key = jax.random.split(key)
+    ) -> Params:
+        """Return the estimate of the gradient."""
 
-        def loss_of(params):
-            loss, after, aux = self.task.loss_with_state_and_aux(
-                params, state, loss_key, data
-            )
-            # As floats, so that they are averaged whatever they are.
-            aux = jax.tree.map(lambda v: jnp.asarray(v, jnp.float32), aux)
-            return loss, (after, aux)
+        def loss_of(params: Params) -> jax.Array:
+            return self.task.loss_with_state(params, state, key, data)[0]
 
-        estimate = antithetic_es_value_and_grad(
-            loss_of, has_aux=True, std=self.std, num_pairs=self.num_pairs
+        estimate = multi_antithetic_es_value_and_grad(
+            loss_of, std=self.std, n_pairs=self.n_pairs
         )
-        (loss, (state, aux)), grad = estimate(params, key=noise_key)
-        return (loss, state, aux), grad
+        return estimate(params, es_key=jax.random.fold_in(key, _PERTURBATIONS))[1]
 
 
 @_configurable
@@ -139,5 +178,5 @@ class ESTaskFamily(WrappedTaskFamily):
     """`ESTask` of every task of a family."""
 
     std: float = 0.01
-    num_pairs: int = 1
+    n_pairs: int = 8
     _wrapper: ClassVar[type[WrappedTask]] = ESTask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -21,40 +22,74 @@ from learned_optimization.tasks.wrapped_task import (
     CustomGradientTask,
     WrappedTask,
     WrappedTaskFamily,
+    gradient,
     normal_like,
-    value_and_grad,
     with_float_dtype,
 )
 
-_configurable = configurable("learned_optimization.tasks")
+# Documented and imported from `task_augmentation`, by which gin knows them too.
+_configurable = configurable("learned_optimization.tasks.task_augmentation")
+
+
+# What the key of a change is folded with: the loss has the call's key itself.
+_CHANGE = 1
+
+
+@dataclass(frozen=True, eq=False)
+class ChangedGradientTask(CustomGradientTask):
+    """The same loss, its gradient passed through a function of itself."""
+
+    def change(self, grad: Params, key: PRNGKey) -> Params:
+        """Return the gradient instead of `grad`; subclasses override this."""
+        raise NotImplementedError
+
+    def gradient(
+        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
+    ) -> Params:
+        """Return the changed gradient."""
+        grad = super().gradient(params, state, key, data)
+        changed = self.change(with_float_dtype(grad), jax.random.fold_in(key, _CHANGE))
+        return jax.tree.map(lambda c, g: c.astype(g.dtype), changed, grad)
 
 
 @_configurable
 @dataclass(frozen=True, eq=False)
-class NormalizeTaskGradient(CustomGradientTask):
+class ModifyTaskGradient(ChangedGradientTask):
+    """The same loss, its gradient passed through any function.
+
+    Attributes:
+      fn: `fn(grad, key)` returns a tree like `grad`, whose arrays are float32. Its
+        name is part of the task's name: give functions that differ names that do.
+    """
+
+    fn: Callable[[Params, PRNGKey], Params]
+
+    def change(self, grad: Params, key: PRNGKey) -> Params:
+        """Return `fn(grad, key)`."""
+        return self.fn(grad, key)
+
+
+@_configurable
+@dataclass(frozen=True, eq=False)
+class NormalizeTaskGradient(ChangedGradientTask):
     """The same loss, its gradient divided by its norm over all parameters.
 
     A gradient of zero stays zero.
     """
 
-    def value_and_grad(
-        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
-    ) -> tuple[tuple[jax.Array, ModelState, Any], Params]:
-        """The loss, and the gradient of the task scaled to norm 1."""
-        value, grad = value_and_grad(self.task, params, state, key, data)
-        wide = with_float_dtype(grad)
+    def change(self, grad: Params, key: PRNGKey) -> Params:
+        """Return the gradient scaled to norm 1."""
         # Divided by the largest entry first: squares must not leave float32.
-        tops = [jnp.max(jnp.abs(g), initial=0.0) for g in jax.tree.leaves(wide)]
+        tops = [jnp.max(jnp.abs(g), initial=0.0) for g in jax.tree.leaves(grad)]
         top = jnp.max(jnp.stack(tops))
-        wide = jax.tree.map(lambda g: g / jnp.where(top == 0, 1.0, top), wide)
-        norm = jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(wide)))
-        norm = jnp.where(norm == 0, 1.0, norm)
-        return value, jax.tree.map(lambda w, g: (w / norm).astype(g.dtype), wide, grad)
+        grad = jax.tree.map(lambda g: g / jnp.where(top == 0, 1.0, top), grad)
+        norm = _norm(grad)
+        return jax.tree.map(lambda g: g / jnp.where(norm == 0, 1.0, norm), grad)
 
 
 @_configurable
 @dataclass(frozen=True)
-class NormalizeTaskGradientFamily(WrappedTaskFamily):
+class NormalizeTaskGradientTaskFamily(WrappedTaskFamily):
     """`NormalizeTaskGradient` of every task of a family."""
 
     _wrapper: ClassVar[type[WrappedTask]] = NormalizeTaskGradient
@@ -62,56 +97,53 @@ class NormalizeTaskGradientFamily(WrappedTaskFamily):
 
 @_configurable
 @dataclass(frozen=True, eq=False)
-class SubsampleDirections(CustomGradientTask):
+class SubsampleDirectionsTaskGradient(ChangedGradientTask):
     """The same loss, its gradient seen along a few random directions only.
 
-    The gradient is the mean of `(d.g) d` over directions `d ~ N(0, I)` drawn at
-    every call, where `g` is the gradient of the task: right on average. The call's
-    key is split in two, the first half for the task, the second for the directions.
+    The gradient is the sum of `(d.g) d` over directions `d` drawn at every call,
+    uniformly from the sphere of norm 1 over all parameters, where `g` is the gradient
+    of the task. With `n` parameters that is on average `directions / n` times `g`.
 
     Attributes:
       directions: number of directions.
-      sign_direction: takes `sign(d.g) d` instead: on average
-        `sqrt(2 / pi) g / norm(g)`.
+      sign_direction: takes `sign(d.g) d` instead: on average `directions
+        gamma(n / 2) / (sqrt(pi) gamma((n + 1) / 2))` times `g / norm(g)`.
     """
 
-    directions: int
+    directions: int = 1
     sign_direction: bool = False
 
     def __post_init__(self) -> None:
         check_at_least("directions", self.directions, 1)
 
-    def value_and_grad(
-        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
-    ) -> tuple[tuple[jax.Array, ModelState, Any], Params]:
-        """The loss, and the gradient projected on random directions."""
-        loss_key, key = jax.random.split(key)
-        value, grad = value_and_grad(self.task, params, state, loss_key, data)
-        wide = with_float_dtype(grad)
+    def change(self, grad: Params, key: PRNGKey) -> Params:
+        """Return the gradient projected on random directions."""
 
-        def add(i, total):
-            d = normal_like(jax.random.fold_in(key, i), wide)
-            slope = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, d, wide)))
+        def add(i: jax.Array, total: Params) -> Params:
+            d = normal_like(jax.random.fold_in(key, i), grad)
+            norm = _norm(d)
+            d = jax.tree.map(lambda x: x / norm, d)
+            slope = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, d, grad)))
             slope = jnp.sign(slope) if self.sign_direction else slope
             return jax.tree.map(lambda t, x: t + slope * x, total, d)
 
         # One by one: all directions at once would be as many copies of the model.
-        zeros = jax.tree.map(jnp.zeros_like, wide)
-        total = lax.fori_loop(0, self.directions, add, zeros)
-        mean = jax.tree.map(
-            lambda t, g: (t / self.directions).astype(g.dtype), total, grad
-        )
-        return value, mean
+        zeros = jax.tree.map(jnp.zeros_like, grad)
+        return lax.fori_loop(0, self.directions, add, zeros)
 
 
 @_configurable
 @dataclass(frozen=True)
-class SubsampleDirectionsFamily(WrappedTaskFamily):
-    """`SubsampleDirections` of every task of a family."""
+class SubsampleDirectionsTaskGradientTaskFamily(WrappedTaskFamily):
+    """`SubsampleDirectionsTaskGradient` of every task of a family."""
 
-    directions: int
+    directions: int = 1
     sign_direction: bool = False
-    _wrapper: ClassVar[type[WrappedTask]] = SubsampleDirections
+    _wrapper: ClassVar[type[WrappedTask]] = SubsampleDirectionsTaskGradient
+
+
+def _norm(tree: Params) -> jax.Array:
+    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)))
 
 
 class DelayedState(NamedTuple):
@@ -145,7 +177,7 @@ class AsyncDelayedGradients(CustomGradientTask):
       delay_steps: age of the gradient in calls; 0 is the task itself.
     """
 
-    delay_steps: int
+    delay_steps: int = 2
 
     def __post_init__(self) -> None:
         check_at_least("delay_steps", self.delay_steps, 0)
@@ -157,29 +189,40 @@ class AsyncDelayedGradients(CustomGradientTask):
         past = jax.tree.map(lambda p: jnp.broadcast_to(p, (rows, *p.shape)), params)
         return params, DelayedState(inner, jnp.zeros((), jnp.int32), past)
 
-    def value_and_grad(
+    def value(
         self, params: Params, state: DelayedState, key: PRNGKey, data: Batch
-    ) -> tuple[tuple[jax.Array, DelayedState, Any], Params]:
-        """The loss at `params`, and the gradient at older parameters."""
+    ) -> tuple[jax.Array, DelayedState, Any]:
+        """Return the loss at `params`, and the state that remembers them."""
+        row, past = self._remembering(params, state)
+        loss, inner, aux = self.task.loss_with_state_and_aux(
+            params, state.inner, key, data
+        )
+        return loss, DelayedState(inner, row, past), aux
+
+    def gradient(
+        self, params: Params, state: DelayedState, key: PRNGKey, data: Batch
+    ) -> Params:
+        """Return the gradient at older parameters."""
+        row, past = self._remembering(params, state)
+        oldest = jax.tree.map(lambda b: b[row], past)
+        return gradient(self.task, oldest, state.inner, key, data)
+
+    def _remembering(
+        self, params: Params, state: DelayedState
+    ) -> tuple[jax.Array, Params]:
+        """Return the next row, which is the oldest, and the rows with `params`."""
         if not isinstance(state, DelayedState):
             raise TypeError(
                 f"task {self.name} has model state: pass the one init_with_state made."
             )
-        rows = self.delay_steps + 1
-        next_row = (state.row + 1) % rows
         past = jax.tree.map(lambda b, p: b.at[state.row].set(p), state.past, params)
-        old = jax.tree.map(lambda b: b[next_row], past)
-        loss, inner, aux = self.task.loss_with_state_and_aux(
-            params, state.inner, key, data
-        )
-        _, grad = value_and_grad(self.task, old, state.inner, key, data)
-        return (loss, DelayedState(inner, next_row, past), aux), grad
+        return (state.row + 1) % (self.delay_steps + 1), past
 
 
 @_configurable
 @dataclass(frozen=True)
-class AsyncDelayedGradientsFamily(WrappedTaskFamily):
+class AsyncDelayedGradientsTaskFamily(WrappedTaskFamily):
     """`AsyncDelayedGradients` of every task of a family."""
 
-    delay_steps: int
+    delay_steps: int = 1
     _wrapper: ClassVar[type[WrappedTask]] = AsyncDelayedGradients

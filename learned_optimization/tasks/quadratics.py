@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,16 @@ import numpy as np
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import check_at_least
 from learned_optimization.tasks.base import Batch, Params, PRNGKey, Task, TaskFamily
-from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges
+from learned_optimization.tasks.datasets.base import (
+    SPLITS,
+    ArrayData,
+    Datasets,
+    dataset_lru_cache,
+    split_ranges,
+)
 from learned_optimization.tasks.models.moved_task import MovedTask
 
-_configurable = configurable("learned_optimization.tasks")
+_configurable = configurable(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,30 @@ def _gaussian_offsets(dim: int) -> ArrayData:
     splits = split_ranges(num_train=1000, num_test=200)
     points = np.random.default_rng(0).standard_normal((1200, dim), np.float32)
     return ArrayData(arrays={"offset": points}, splits=splits, divisors={})
+
+
+@dataset_lru_cache
+def batch_datasets() -> Datasets:
+    """Make data of batches float32 `[4, 2]`, each entry a draw of a standard normal."""
+    return _normal_draws((4, 2))
+
+
+@dataset_lru_cache
+def noise_datasets() -> Datasets:
+    """Make data of batches float32 `[]`, each a draw of a standard normal."""
+    return _normal_draws(())
+
+
+def _normal_draws(shape: tuple[int, ...]) -> Datasets:
+    def draws(split: int, seed: int) -> Iterator[np.ndarray]:
+        rng = np.random.default_rng([split, seed])
+        while True:
+            yield np.asarray(rng.standard_normal(shape, np.float32))
+
+    return Datasets(
+        *(partial(draws, split) for split in range(len(SPLITS))),
+        abstract_batch=jax.ShapeDtypeStruct(shape, np.float32),
+    )
 
 
 def _square_norm(x: jax.Array) -> jax.Array:

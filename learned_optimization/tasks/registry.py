@@ -64,7 +64,7 @@ def _register(function: Callable[[], Task], is_published: bool) -> Callable[[], 
         object.__setattr__(task, "_name", name)
         return task
 
-    registered = configurable("learned_optimization.tasks.fixed")(make)
+    registered = configurable(function.__module__)(make)
     summary = (inspect.getdoc(function) or "").partition("\n")[0]
     _REGISTRY[name] = FixedTask(
         name, registered, function.__module__, summary, is_published

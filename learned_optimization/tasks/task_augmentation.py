@@ -1,14 +1,16 @@
 """Tasks made harder, or merely different, on purpose: wrappers of other tasks.
 
-`ReparamWeights`, `ReducedBatchsize` and `ConvertFloatDType` change what is
-computed; `NormalizeTaskGradient`, `SubsampleDirections` and
-`AsyncDelayedGradients` keep the loss and change its gradient only. Wrappers nest,
-and take tasks with and without model state. Each has a family, which wraps every
-task of another family.
+`ReparamWeights`, `ReducedBatchsizeTask` and `ConvertFloatDType` change what is
+computed; `ModifyTaskGradient`, `NormalizeTaskGradient`,
+`SubsampleDirectionsTaskGradient` and `AsyncDelayedGradients` keep the loss and change
+its gradient only. Wrappers nest, and take tasks with and without model state. Most
+have a family, which wraps every task of another family;
+`WrappedTaskFamilyWithTaskWrapper` makes one of any wrapper.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,37 +30,41 @@ from learned_optimization.tasks.base import (
 )
 from learned_optimization.tasks.gradient_augmentation import (
     AsyncDelayedGradients,
-    AsyncDelayedGradientsFamily,
+    AsyncDelayedGradientsTaskFamily,
     DelayedState,
+    ModifyTaskGradient,
     NormalizeTaskGradient,
-    NormalizeTaskGradientFamily,
-    SubsampleDirections,
-    SubsampleDirectionsFamily,
+    NormalizeTaskGradientTaskFamily,
+    SubsampleDirectionsTaskGradient,
+    SubsampleDirectionsTaskGradientTaskFamily,
 )
 from learned_optimization.tasks.wrapped_task import (
     ARRAYS,
     WrappedTask,
     WrappedTaskFamily,
+    WrappedTaskFamilyWithTaskWrapper,
     check_positive,
     with_float_dtype,
 )
 
-_configurable = configurable("learned_optimization.tasks")
+_configurable = configurable(__name__)
 
 __all__ = [
     "AsyncDelayedGradients",
-    "AsyncDelayedGradientsFamily",
+    "AsyncDelayedGradientsTaskFamily",
     "ConvertFloatDType",
-    "ConvertFloatDTypeFamily",
+    "ConvertFloatDTypeTaskFamily",
     "DelayedState",
+    "ModifyTaskGradient",
     "NormalizeTaskGradient",
-    "NormalizeTaskGradientFamily",
-    "ReducedBatchsize",
+    "NormalizeTaskGradientTaskFamily",
     "ReducedBatchsizeFamily",
+    "ReducedBatchsizeTask",
     "ReparamWeights",
     "ReparamWeightsFamily",
-    "SubsampleDirections",
-    "SubsampleDirectionsFamily",
+    "SubsampleDirectionsTaskGradient",
+    "SubsampleDirectionsTaskGradientTaskFamily",
+    "WrappedTaskFamilyWithTaskWrapper",
 ]
 
 _FLOAT_DTYPES = ("bfloat16", "float16", "float32", "float64")
@@ -159,39 +165,37 @@ class ReparamWeightsFamily(WrappedTaskFamily):
         scales = [draw(k, shape) for k, shape in zip(keys, shapes, strict=False)]
         return {"inner": inner, "param_scale": jax.tree.unflatten(treedef, scales)}
 
-    def task_fn(self, cfg: dict[str, Any]) -> Task:
-        """The inner task with the drawn scales; traceable in `cfg`."""
-        return ReparamWeights(
-            self.task_family.task_fn(cfg["inner"]), cfg["param_scale"]
-        )
+    def _wrapped(self, task_fn: Callable[[Any], Task], cfg: dict[str, Any]) -> Task:
+        return ReparamWeights(task_fn(cfg["inner"]), cfg["param_scale"])
 
 
 @_configurable
 @dataclass(frozen=True, eq=False)
-class ReducedBatchsize(WrappedTask):
-    """The loss of the first `m = round(n fraction)` of a batch's `n` examples.
+class ReducedBatchsizeTask(WrappedTask):
+    """The loss of the first examples of each batch only.
 
-    `m` is at least 1. Examples are along the first axis of every array of the
-    batch; scalars stay as they are.
+    Of `n` examples these are the first `m = floor(n fraction_of_batchsize)`, at least
+    1. Examples are along the first axis of every array of the batch; scalars stay as
+    they are.
 
-    Where `fraction` is traced, shapes cannot follow it: example `i` is replaced by
+    Where the fraction is traced, shapes cannot follow it: example `i` is replaced by
     example `i mod m`, which keeps all `n` rows. If `m` divides `n` and the loss is a
     mean over examples, that is the loss of the first `m` up to rounding; otherwise
     the first `n mod m` examples weigh more. A loss that draws (dropout, noise)
     draws for each of the `n` rows.
 
     Attributes:
-      fraction: above 0 and at most 1; may be a traced scalar.
+      fraction_of_batchsize: above 0 and at most 1; may be a traced scalar.
     """
 
-    fraction: float | jax.Array
+    fraction_of_batchsize: float | jax.Array
 
     def __post_init__(self) -> None:
-        if not isinstance(self.fraction, Tracer):
-            value = self.fraction
+        value = self.fraction_of_batchsize
+        if not isinstance(value, Tracer):
             if isinstance(value, ARRAYS) and value.ndim == 0:
                 value = value.item()
-            check_positive("fraction", value, maximum=1.0)
+            check_positive("fraction_of_batchsize", value, maximum=1.0)
 
     def loss_with_state_and_aux(
         self, params: Params, state: ModelState, key: PRNGKey, data: Batch
@@ -203,51 +207,52 @@ class ReducedBatchsize(WrappedTask):
     def _reduce(self, x: jax.Array) -> jax.Array:
         if jnp.ndim(x) == 0:
             return x
-        n = x.shape[0]
-        if isinstance(self.fraction, ARRAYS):
-            m = jnp.clip(jnp.round(n * self.fraction), 1, n).astype(jnp.int32)
+        n, fraction = x.shape[0], self.fraction_of_batchsize
+        if isinstance(fraction, ARRAYS):
+            m = jnp.clip(jnp.floor(n * fraction), 1, n).astype(jnp.int32)
             return jnp.asarray(x)[jnp.arange(n) % m]
-        return x[: max(1, round(n * self.fraction))]
+        return x[: max(1, int(n * fraction))]
 
 
 @_configurable
 @dataclass(frozen=True)
 class ReducedBatchsizeFamily(WrappedTaskFamily):
-    """`ReducedBatchsize` with one fraction, or one of several drawn uniformly.
+    """`ReducedBatchsizeTask` with one fraction, or one of several drawn uniformly.
 
     Attributes:
-      fractions: a number, which really shrinks the batch; or a sequence of numbers
-        to draw from, where the reduced batch is repeated to keep its shape.
+      fraction_of_batchsize: a number, which really shrinks the batch; or a sequence
+        of numbers to draw from, where the reduced batch is repeated to keep its
+        shape.
     """
 
-    fractions: Any = (0.125, 0.25, 0.5, 1.0)
-    _wrapper: ClassVar[type[WrappedTask]] = ReducedBatchsize
+    fraction_of_batchsize: Any = (0.125, 0.25, 0.5, 1.0)
+    _wrapper: ClassVar[type[WrappedTask]] = ReducedBatchsizeTask
 
     def __post_init__(self) -> None:
-        fractions = self.fractions
+        fractions = self.fraction_of_batchsize
         if isinstance(fractions, (tuple, list)):
-            object.__setattr__(self, "fractions", tuple(fractions))
+            object.__setattr__(self, "fraction_of_batchsize", tuple(fractions))
             if not fractions:
-                raise LoptError("fractions must hold at least one number, got none.")
+                raise LoptError(
+                    "fraction_of_batchsize must be a number or at least one to draw "
+                    "from, got none."
+                )
         else:
             fractions = (fractions,)
         for fraction in fractions:
-            check_positive("every one of fractions", fraction, maximum=1.0)
+            check_positive("fraction_of_batchsize", fraction, maximum=1.0)
 
     def sample(self, key: PRNGKey) -> dict[str, Any]:
         """`{"inner": the inner configuration, "fraction": float32 scalar}`."""
         inner_key, key = jax.random.split(key)
-        fractions = jnp.atleast_1d(jnp.asarray(self.fractions, jnp.float32))
-        fraction = jax.random.choice(key, fractions)
+        fractions = jnp.asarray(self.fraction_of_batchsize, jnp.float32)
+        fraction = jax.random.choice(key, jnp.atleast_1d(fractions))
         return {"inner": self.task_family.sample(inner_key), "fraction": fraction}
 
-    def task_fn(self, cfg: dict[str, Any]) -> Task:
-        """The inner task with the drawn fraction; traceable in `cfg`."""
-        several = isinstance(self.fractions, tuple)
-        return ReducedBatchsize(
-            self.task_family.task_fn(cfg["inner"]),
-            fraction=cfg["fraction"] if several else self.fractions,
-        )
+    def _wrapped(self, task_fn: Callable[[Any], Task], cfg: dict[str, Any]) -> Task:
+        several = isinstance(self.fraction_of_batchsize, tuple)
+        fraction = cfg["fraction"] if several else self.fraction_of_batchsize
+        return ReducedBatchsizeTask(task_fn(cfg["inner"]), fraction)
 
 
 @_configurable
@@ -299,7 +304,7 @@ class ConvertFloatDType(WrappedTask):
 
 @_configurable
 @dataclass(frozen=True)
-class ConvertFloatDTypeFamily(WrappedTaskFamily):
+class ConvertFloatDTypeTaskFamily(WrappedTaskFamily):
     """`ConvertFloatDType` of every task of a family."""
 
     dtype: Any = "bfloat16"

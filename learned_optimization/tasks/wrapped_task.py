@@ -6,13 +6,15 @@ import dataclasses
 import math
 import numbers
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import core, lax
 from jax.core import Tracer
 
 from learned_optimization.errors import LoptError
@@ -65,6 +67,9 @@ def _settings(wrapper: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
+    if callable(value):
+        # The text of a function holds its address, which no other process repeats.
+        return getattr(value, "__name__", type(value).__name__)
     leaves = jax.tree.leaves(value)
     if not any(isinstance(leaf, ARRAYS) for leaf in leaves):
         return str(value).replace(" ", "")
@@ -191,21 +196,111 @@ class WrappedTaskFamily(TaskFamily):
         return self.task_family.sample(key)
 
     def task_fn(self, cfg: Any) -> Task:
-        """The wrapped task of one configuration; traceable in `cfg`."""
-        return self._wrapper(self.task_family.task_fn(cfg), **_settings(self))
+        """Return the wrapped task of one configuration; traceable in `cfg`."""
+        return self._wrapped(self.task_family.task_fn, cfg)
+
+    def eval_task_fn(self, cfg: Any) -> Task:
+        """Return the wrapped evaluation task of one configuration."""
+        return self._wrapped(self.task_family.eval_task_fn, cfg)
+
+    def _wrapped(self, task_fn: Callable[[Any], Task], cfg: Any) -> Task:
+        return self._wrapper(task_fn(cfg), **_settings(self))
 
 
-@jax.custom_vjp
-def _with_gradient(params: Params, loss: jax.Array, grad: Params) -> jax.Array:
-    """`loss`, whose gradient with respect to `params` is said to be `grad`."""
+class WrappedTaskFamilyWithTaskWrapper(TaskFamily):
+    """Wraps every task of another family with any function of a task.
+
+    Args:
+      task_family: the family whose tasks are wrapped.
+      task_wrapper: gives the wrapped task of a task, e.g. `NormalizeTaskGradient`, or
+        `functools.partial(ReparamWeights, param_scale=2.0)`.
+      name: the name of the family; the class name if None.
+    """
+
+    def __init__(
+        self,
+        task_family: TaskFamily,
+        task_wrapper: Callable[[Task], Task],
+        name: str | None = None,
+    ):
+        self.task_family, self.task_wrapper = task_family, task_wrapper
+        self.datasets = task_family.datasets
+        self._name = name
+
+    @property
+    def eval_datasets(self) -> Datasets | None:
+        """The evaluation data of the wrapped family."""
+        return self.task_family.eval_datasets
+
+    def sample(self, key: PRNGKey) -> Any:
+        """Draw a configuration of the wrapped family."""
+        return self.task_family.sample(key)
+
+    def task_fn(self, cfg: Any) -> Task:
+        """Return the wrapped task of one configuration."""
+        return self.task_wrapper(self.task_family.task_fn(cfg))
+
+    def eval_task_fn(self, cfg: Any) -> Task:
+        """Return the wrapped evaluation task of one configuration."""
+        return self.task_wrapper(self.task_family.eval_task_fn(cfg))
+
+
+@dataclass(frozen=True, eq=False)
+class CustomGradientTask(WrappedTask):
+    """A task with the loss of another one, but a gradient of its own.
+
+    `jax.grad` and `jax.vjp` of any of its losses see `gradient` as the gradient with
+    respect to the parameters, and as a constant: second derivatives are zero, and
+    forward mode is refused. Where no gradient is asked for, `value` alone is computed.
+    """
+
+    def value(
+        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
+    ) -> tuple[jax.Array, ModelState, Any]:
+        """Return the loss, the model state and further scalars.
+
+        Those of the wrapped task unless overridden.
+        """
+        return self.task.loss_with_state_and_aux(params, state, key, data)
+
+    def gradient(
+        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
+    ) -> Params:
+        """Return the gradient, a tree like `params`.
+
+        That of the wrapped task unless overridden.
+        """
+        return gradient(self.task, params, state, key, data)
+
+    def loss_with_state_and_aux(
+        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
+    ) -> tuple[jax.Array, ModelState, Any]:
+        """Return the loss with the gradient of `gradient`, the state and scalars."""
+        loss, after, aux = self.value(lax.stop_gradient(params), state, key, data)
+        inputs = (state, key, data)
+        function, captured = _without_closure(self.gradient, params, *inputs)
+        loss = _with_gradient(function, params, loss, (captured, inputs))
+        return loss, after, aux
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _with_gradient(
+    function: Callable[..., Params], params: Params, loss: jax.Array, inputs: Any
+) -> jax.Array:
+    """Return `loss`; its gradient with respect to `params` is said by a function."""
     return loss
 
 
-def _forward(params, loss, grad):
-    return loss, grad
+def _forward(
+    function: Callable[..., Params], params: Params, loss: jax.Array, inputs: Any
+) -> tuple[jax.Array, Params]:
+    captured, inputs = inputs
+    return loss, lax.stop_gradient(function(captured, params, *inputs))
 
 
-def _backward(grad, cotangent):
+def _backward(
+    function: Callable[..., Params], grad: Params, cotangent: jax.Array
+) -> tuple[Params, jax.Array, None]:
     scaled = jax.tree.map(lambda g: (cotangent * g).astype(g.dtype), grad)
     return scaled, cotangent, None
 
@@ -213,43 +308,27 @@ def _backward(grad, cotangent):
 _with_gradient.defvjp(_forward, _backward)
 
 
-@dataclass(frozen=True, eq=False)
-class CustomGradientTask(WrappedTask):
-    """A wrapper whose gradient is computed by `value_and_grad`, not derived.
+def _without_closure(
+    function: Callable[..., Any], *args: Any
+) -> tuple[Callable[..., Any], list[Any]]:
+    """Return a function that takes what it would capture, and what that is.
 
-    `jax.grad` and `jax.vjp` of any of its losses see that gradient with respect to
-    the parameters, as a constant: second derivatives are zero, and forward mode is
-    refused. Where no gradient is asked for, XLA drops its computation.
+    `jax.custom_vjp` cannot capture traced arrays, and the configuration of a sampled
+    task is one.
     """
+    jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
+    treedef = jax.tree.structure(shapes)
 
-    def value_and_grad(
-        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
-    ) -> tuple[tuple[jax.Array, ModelState, Any], Params]:
-        """What `loss_with_state_and_aux` returns, and the gradient.
+    def explicit(captured: list[Any], *args: Any) -> Any:
+        leaves = jax.tree.leaves(args)
+        outputs = core.eval_jaxpr(jaxpr.jaxpr, captured, *leaves)
+        return jax.tree.unflatten(treedef, outputs)
 
-        The wrapped task's own unless overridden.
-        """
-        return value_and_grad(self.task, params, state, key, data)
-
-    def loss_with_state_and_aux(
-        self, params: Params, state: ModelState, key: PRNGKey, data: Batch
-    ) -> tuple[jax.Array, ModelState, Any]:
-        """The loss with the gradient of `value_and_grad`, the state and scalars."""
-        fixed = lax.stop_gradient(params)
-        (loss, state, aux), grad = self.value_and_grad(fixed, state, key, data)
-        # The gradient is data of a small custom_vjp rather than its closure, which
-        # could not hold the traced configuration of a sampled task.
-        return _with_gradient(params, loss, grad), state, aux
+    return explicit, jaxpr.consts
 
 
-def value_and_grad(
+def gradient(
     task: Task, params: Params, state: ModelState, key: PRNGKey, data: Batch
-) -> tuple[tuple[jax.Array, ModelState, Any], Params]:
-    """What `loss_with_state_and_aux` of a task returns, and its gradient."""
-
-    def loss_of(params):
-        loss, *rest = task.loss_with_state_and_aux(params, state, key, data)
-        return loss, rest
-
-    (loss, rest), grad = jax.value_and_grad(loss_of, has_aux=True)(params)
-    return (loss, *rest), grad
+) -> Params:
+    """Return the gradient of a task with respect to its parameters."""
+    return jax.grad(lambda p: task.loss_with_state(p, state, key, data)[0])(params)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,8 +11,9 @@ from jax.sharding import PartitionSpec
 
 from learned_optimization.training.grid import Layout
 from learned_optimization.training.plan import RunPlan
+from learned_optimization.training.pools import Pool
 from learned_optimization.training.program import ChunkInputs, TrialProgram
-from learned_optimization.training.trial_data import EVAL_SPLITS, Pool, SeedStreams
+from learned_optimization.training.trial_data import EVAL_SPLITS
 
 # A chunk has room for about this many updates: index streams stay small, and
 # the program's shape does not depend on the length of the run.
@@ -42,8 +43,8 @@ class FedChunk(NamedTuple):
 class Feed:
     """Brings the devices what each chunk of a run reads.
 
-    Data that fits memory is put there once. Of data that does not, a chunk brings
-    the examples it reads; to the program both look the same.
+    Data that fits memory is put there once. Of data that does not, and of data from
+    iterators, a chunk brings what it reads; to the program both look the same.
 
     Args:
       plan: number of steps and evaluations.
@@ -61,21 +62,21 @@ class Feed:
     ):
         self._plan, self._layout, self._room = plan, layout, program.max_blocks
         self._train_pool, self._eval_pool = program.train_pool, program.eval_pool
-        self._eval_width = max(plan.eval_batches, plan.last_eval_batches)
-        self._streams = [
-            SeedStreams(words.tolist(), self._train_pool, self._eval_pool)
-            for words in keys
-        ]
-        # What is streamed is not there yet.
-        train, evaluation = (
-            {} if pool.is_streamed else pool.arrays
-            for pool in (self._train_pool, self._eval_pool)
+        self._num_seeds = len(keys)
+        same = self._eval_pool is self._train_pool
+        self._train_reader = self._train_pool.reader(
+            keys, plan, is_trained=True, is_evaluated=same
         )
-        on_devices = self._put_data(train)
+        self._eval_reader = self._train_reader
+        if not same:
+            self._eval_reader = self._eval_pool.reader(
+                keys, plan, is_trained=False, is_evaluated=True
+            )
+        on_devices = self._put_data(self._train_pool.arrays)
         # The same object twice is one buffer twice: memory is not doubled where
         # the evaluation reads the training data.
-        same = self._eval_pool is self._train_pool
-        self._data = on_devices, on_devices if same else self._put_data(evaluation)
+        evaluation = on_devices if same else self._put_data(self._eval_pool.arrays)
+        self._data = on_devices, evaluation
 
     def inputs(self, first: int, num_blocks: int) -> FedChunk:
         """What a chunk reads.
@@ -89,8 +90,8 @@ class Feed:
         batches = plan.eval_batches_of_block[first : first + num_blocks]
         rows = room * plan.block_updates
 
-        train = [s.train_indices(int(updates.sum())) for s in self._streams]
-        evals = [s.eval_indices(batches, self._eval_width) for s in self._streams]
+        train = self._train_reader.train_indices(first, num_blocks)
+        evals = self._eval_reader.eval_indices(first, num_blocks)
         train, evals, data = self._read(train, evals)
         train = [_pad(indices, rows) for indices in train]
         evals = [_pad(indices, room) for indices in evals]
@@ -110,38 +111,37 @@ class Feed:
 
     def skip(self, num_blocks: int) -> None:
         """Passes over the first blocks of a run, which were done before."""
-        updates = int(self._plan.updates_of_block[:num_blocks].sum())
-        batches = self._plan.eval_batches_of_block[:num_blocks]
-        for stream in self._streams:
-            stream.skip(updates, int(batches.sum()))
+        self._train_reader.skip(num_blocks)
+        if self._eval_reader is not self._train_reader:
+            self._eval_reader.skip(num_blocks)
 
     def _read(
         self, train: list[np.ndarray], evals: list[np.ndarray]
     ) -> tuple[list[np.ndarray], list[np.ndarray], Any]:
-        """Brings the examples a chunk reads, where the data is too large to hold."""
+        """Brings what a chunk reads, where it is not all there."""
         train_pool, eval_pool = self._train_pool, self._eval_pool
         if not (train_pool.is_streamed or eval_pool.is_streamed):
             return train, evals, self._data
         room = self._room * _examples_a_block(
-            self._plan, train_pool, eval_pool, len(self._streams)
+            self._plan, train_pool, eval_pool, self._num_seeds
         )
-        num_seeds = len(self._streams)
+        num_seeds = self._num_seeds
         if train_pool is eval_pool:
-            arrays, indices = train_pool.gather([*train, *evals], room)
+            arrays, indices = self._train_reader.gather([*train, *evals], room)
             data = self._put_data(arrays)
             return indices[:num_seeds], indices[num_seeds:], (data, data)
         train_data, eval_data = self._data
         if train_pool.is_streamed:
-            arrays, train = train_pool.gather(train, room)
+            arrays, train = self._train_reader.gather(train, room)
             train_data = self._put_data(arrays)
         if eval_pool.is_streamed:
-            arrays, evals = eval_pool.gather(evals, room)
+            arrays, evals = self._eval_reader.gather(evals, room)
             eval_data = self._put_data(arrays)
         return train, evals, (train_data, eval_data)
 
-    def _put_data(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    def _put_data(self, arrays: Any) -> Any:
         """Arrays on every device."""
-        return self._layout.put(dict(arrays), PartitionSpec())
+        return self._layout.put(arrays, PartitionSpec())
 
 
 def max_blocks(plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int) -> int:
@@ -159,10 +159,12 @@ def max_blocks(plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int)
 def _examples_a_block(
     plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int
 ) -> int:
-    """Examples a block reads at most, all seeds together."""
+    """Rows a block reads at most, all seeds together."""
     eval_batches = max(plan.eval_batches, plan.last_eval_batches) * len(EVAL_SPLITS)
-    return num_seeds * (
-        plan.block_updates * train_pool.batch_size + eval_batches * eval_pool.batch_size
+    trained = plan.block_updates * train_pool.batch_size
+    evaluated = eval_batches * eval_pool.batch_size
+    return trained * train_pool.num_streams(num_seeds) + (
+        evaluated * eval_pool.num_streams(num_seeds)
     )
 
 

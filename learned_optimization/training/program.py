@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
-from learned_optimization.training.trial_data import EVAL_SPLITS, Pool
+from learned_optimization.training.pools import Pool
+from learned_optimization.training.trial_data import EVAL_SPLITS
 
 # Sub-keys of a seed's key, so that no two uses share random numbers.
 INIT_KEY, OPT_INIT_KEY, LOSS_KEY, UPDATE_KEY, EVAL_KEY = range(5)
@@ -98,8 +98,8 @@ class TrialProgram:
         key: jax.Array,
         train_indices: jax.Array,
         eval_indices: jax.Array,
-        train_arrays: dict[str, jax.Array],
-        eval_arrays: dict[str, jax.Array],
+        train_arrays: Any,
+        eval_arrays: Any,
         inputs: ChunkInputs,
     ) -> tuple[Any, ChunkOutputs]:
         """Runs some blocks of one trial.
@@ -110,8 +110,8 @@ class TrialProgram:
           key: PRNG key of the seed.
           train_indices: int32 `[max_blocks * block_updates, batch]`.
           eval_indices: int32 `[max_blocks, max_eval_batches, 3, eval_batch]`.
-          train_arrays: stored arrays of the training data.
-          eval_arrays: stored arrays of the evaluation data.
+          train_arrays: tree of stored arrays of the training data.
+          eval_arrays: the same of the evaluation data.
           inputs: what varies between calls.
 
         Returns:
@@ -195,10 +195,7 @@ class TrialProgram:
 
         def metrics(opt_state, key):
             params, state = opt.get_params_state(opt_state)
-            arrays = {
-                field: jnp.asarray(array[np.zeros(1, np.int32)])
-                for field, array in self.eval_pool.arrays.items()
-            }
+            arrays = jax.tree.map(jnp.asarray, self.eval_pool.one_row())
             indices = jnp.zeros(self.eval_pool.batch_size, jnp.int32)
             batch = self.eval_pool.batch(arrays, indices)
             return self._metrics(params, state, key, batch)

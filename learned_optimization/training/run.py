@@ -16,6 +16,7 @@ from learned_optimization.training.grid import Device, Layout, stack_hparams
 from learned_optimization.training.grid_runner import GridRunner
 from learned_optimization.training.initial import key_words
 from learned_optimization.training.plan import RunPlan
+from learned_optimization.training.pools import pool_of
 from learned_optimization.training.program import TrialProgram
 from learned_optimization.training.results import GridResult, Measurement, Progress
 from learned_optimization.training.strategy import (
@@ -23,7 +24,6 @@ from learned_optimization.training.strategy import (
     default_strategy,
     other_strategies,
 )
-from learned_optimization.training.trial_data import Pool
 from learned_optimization.training.tuning import (
     MEASURED_SECONDS,
     Remembered,
@@ -77,7 +77,9 @@ def run_grid(
       LoptError: if the optimizers cannot run in one program.
       RunStoppedError: if the checkpoint says to stop; what was done is saved.
     """
-    layout, start = _prepare(task, eval_task or task, opts, keys, plan, devices)
+    layout, start, can_restart = _prepare(
+        task, eval_task or task, opts, keys, plan, devices
+    )
     on_progress = on_progress or (lambda progress: None)
     should_stop = checkpoint.should_stop if checkpoint else (lambda: False)
     remembered = Remembered.of(task, layout)
@@ -85,9 +87,9 @@ def run_grid(
 
     def run(strategy: Strategy) -> GridResult:
         runner = start(strategy)
-        if checkpoint:
+        if checkpoint and can_restart:
             runner.resume(checkpoint)
-        if known is None:
+        if known is None and can_restart:
             runner.advance(MEASURED_SECONDS, on_progress, checkpoint)
             starts = [
                 partial(start, other)
@@ -100,6 +102,9 @@ def run_grid(
         return runner.result()
 
     default = _default_strategy(task, layout)
+    if not can_restart:
+        # What is drawn from an iterator is gone: one attempt, and none to measure.
+        return run(known or default)
     return _while_it_fits(run, known or default, layout.trials_per_device)
 
 
@@ -128,7 +133,7 @@ def measure_grid(
     Returns:
       What was measured. The first block is left out of it where there are more.
     """
-    layout, start = _prepare(task, task, opts, keys, plan, devices)
+    layout, start, _ = _prepare(task, task, opts, keys, plan, devices)
     strategy = (
         strategy
         or Remembered.of(task, layout).load()
@@ -154,14 +159,11 @@ def _prepare(
     keys: Sequence[jax.Array],
     plan: RunPlan,
     devices: Sequence[Device] | None,
-) -> tuple[Layout, Callable[[Strategy], GridRunner]]:
-    """Where a grid runs, and what starts it with a strategy."""
-    train_pool = Pool.of(task.datasets)
-    eval_pool = (
-        train_pool
-        if eval_task.datasets == task.datasets
-        else Pool.of(eval_task.datasets)
-    )
+) -> tuple[Layout, Callable[[Strategy], GridRunner], bool]:
+    """Where a grid runs, what starts it with a strategy, and whether that may again."""
+    train_pool = eval_pool = pool_of(task.datasets)
+    if eval_task.datasets != task.datasets:
+        eval_pool = pool_of(eval_task.datasets)
     hparams, make_optimizer = stack_hparams(opts)
     layout = Layout.choose(len(keys), len(opts), list(devices or jax.local_devices()))
     program = TrialProgram(
@@ -175,7 +177,8 @@ def _prepare(
         max_blocks=max_blocks(plan, train_pool, eval_pool, len(keys)),
     )
     words = [key_words(key) for key in keys]
-    return layout, partial(GridRunner, program, layout, plan, hparams, words)
+    start = partial(GridRunner, program, layout, plan, hparams, words)
+    return layout, start, train_pool.can_restart and eval_pool.can_restart
 
 
 def _default_strategy(task: Task, layout: Layout) -> Strategy:

@@ -8,12 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from learned_optimization.errors import LoptError
 from learned_optimization.tasks import base
 from learned_optimization.tasks.base import (
+    SampledTaskFamily,
     Task,
     TaskFamily,
     get_task,
     get_task_from_name,
+    sample_single_task_family,
+    sample_task_family_from_task_fns,
     single_task_to_family,
     softmax_cross_entropy,
 )
@@ -104,12 +108,14 @@ def test_what_must_be_defined_is_named(call, message):
 
 def test_single_task_family():
     train, evaluation = BatchQuadraticTask(4), BatchQuadraticTask(4, batch_size=7)
-    family = single_task_to_family(train, evaluation)
+    family = single_task_to_family(train, eval_task=evaluation)
     assert family.name == "BatchQuadraticTask_dim4"
+    assert single_task_to_family(train, "other").name == "other"
+    assert family.eval_task_fn(family.sample(KEY)) is evaluation
     assert family.datasets == train.datasets
     assert family.eval_datasets == evaluation.datasets
     assert family.sample_task(KEY) is train
-    assert get_task(family, sample_seed=3) is train
+    assert get_task(family, task_family_seed=3) is train
     assert single_task_to_family(train).eval_datasets == train.datasets
     assert jax.vmap(family.sample)(jax.random.split(KEY, 5)).shape == (5,)
 
@@ -117,14 +123,16 @@ def test_single_task_family():
 def test_get_task_is_decided_by_its_seed():
     family = FixedDimQuadraticFamily(3)
     x = jnp.zeros(3)
-    losses = [get_task(family, sample_seed=s).loss(x, KEY, None) for s in (1, 1, 2)]
+    losses = [
+        get_task(family, task_family_seed=s).loss(x, KEY, None) for s in (1, 1, 2)
+    ]
     assert losses[0] == losses[1] != losses[2]
     by_key = get_task(family, key=jax.random.PRNGKey(1))
     assert by_key.loss(x, KEY, None) == losses[0]
 
 
 def test_drawn_task_is_named_after_family_and_seed():
-    task = get_task(FixedDimQuadraticFamilyData(3), sample_seed=5)
+    task = get_task(FixedDimQuadraticFamilyData(3), task_family_seed=5)
     assert task.name == "FixedDimQuadraticFamilyData_seed5"
     assert task.datasets == FixedDimQuadraticFamilyData(3).datasets
     params, state = task.init_with_state(KEY)
@@ -134,8 +142,57 @@ def test_drawn_task_is_named_after_family_and_seed():
     assert (state, aux) == (None, {})
 
 
+def test_get_task_draws_the_family_too():
+    def draw_family(key):
+        return FixedDimQuadraticFamily(int(jax.random.randint(key, (), 2, 50)))
+
+    dims = [
+        get_task(sample_task_family_fn=draw_family, sample_task_family_fn_seed=s)
+        .init(KEY)
+        .size
+        for s in (0, 1, 1)
+    ]
+    assert dims[0] != dims[1] == dims[2]
+    family = FixedDimQuadraticFamily(3)
+    assert get_task(sample_task_family_fn=lambda key: family).name.endswith("_seed0")
+    with pytest.raises(LoptError, match="either task_family or sample_task_family_fn"):
+        get_task()
+    with pytest.raises(LoptError, match="either task_family or sample_task_family_fn"):
+        get_task(family, sample_task_family_fn=draw_family)
+    with pytest.raises(LoptError, match="by key or by task_family_seed"):
+        get_task(family, 3, key=KEY)
+
+
+def test_families_are_drawn():
+    made = [lambda: QuadraticTask(3), lambda: FixedDimQuadraticFamily(4)]
+    families = [
+        sample_task_family_from_task_fns(k, made) for k in jax.random.split(KEY, 20)
+    ]
+    assert {family.name for family in families} == {
+        "QuadraticTask_dim3",
+        "FixedDimQuadraticFamily",
+    }
+    family = FixedDimQuadraticFamily(4)
+    assert sample_single_task_family(KEY, family) is family
+    with pytest.raises(LoptError, match=r"must be a TaskFamily, got QuadraticTask"):
+        sample_single_task_family(KEY, QuadraticTask(3))
+    with pytest.raises(LoptError, match="at least one function, got none"):
+        sample_task_family_from_task_fns(KEY, [])
+    assert issubclass(SampledTaskFamily, TaskFamily)
+
+
+def test_a_family_evaluates_the_task_it_trains_unless_it_says_otherwise():
+    family = FixedDimQuadraticFamily(3)
+    cfg = family.sample(KEY)
+    x = jnp.ones(3)
+    losses = [
+        make(cfg).loss(x, KEY, None) for make in (family.task_fn, family.eval_task_fn)
+    ]
+    assert losses[0] == losses[1]
+
+
 def test_get_task_is_configured_by_gin():
-    gin.parse_config("get_task.sample_seed = 9")
+    gin.parse_config("get_task.task_family_seed = 9")
     assert get_task(FixedDimQuadraticFamily()).name.endswith("_seed9")
 
 

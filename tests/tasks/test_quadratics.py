@@ -87,7 +87,7 @@ def test_equal_settings_make_equal_tasks(make):
 
 @pytest.mark.parametrize("make", TASKS + FAMILIES)
 def test_gin_sets_the_dimension(make):
-    name = f"learned_optimization.tasks.{make.__name__}"
+    name = f"learned_optimization.tasks.quadratics.{make.__name__}"
     gin.parse_config(f"{name}.dim = 4")
     assert make().dim == 4
 

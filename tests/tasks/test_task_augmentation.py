@@ -1,5 +1,7 @@
 """Wrapped tasks against numpy; what holds for one wrapper holds for their nests."""
 
+import functools
+import math
 import pickle
 from dataclasses import dataclass
 
@@ -22,17 +24,19 @@ from learned_optimization.tasks.quadratics import (
 )
 from learned_optimization.tasks.task_augmentation import (
     AsyncDelayedGradients,
-    AsyncDelayedGradientsFamily,
+    AsyncDelayedGradientsTaskFamily,
     ConvertFloatDType,
-    ConvertFloatDTypeFamily,
+    ConvertFloatDTypeTaskFamily,
+    ModifyTaskGradient,
     NormalizeTaskGradient,
-    NormalizeTaskGradientFamily,
-    ReducedBatchsize,
+    NormalizeTaskGradientTaskFamily,
     ReducedBatchsizeFamily,
+    ReducedBatchsizeTask,
     ReparamWeights,
     ReparamWeightsFamily,
-    SubsampleDirections,
-    SubsampleDirectionsFamily,
+    SubsampleDirectionsTaskGradient,
+    SubsampleDirectionsTaskGradientTaskFamily,
+    WrappedTaskFamilyWithTaskWrapper,
 )
 from tests.tiny import PlainSGD, StatefulTask, TinyTask
 
@@ -40,15 +44,21 @@ KEY = jax.random.PRNGKey(0)
 TINY = TinyTask(noise=0.0)
 DATA = next(TINY.datasets.train)
 
+
+def doubled(grad, key):
+    return jax.tree.map(lambda g: 2 * g, grad)
+
+
 WRAPPERS = {
     "reparam": lambda t: ReparamWeights(t, 0.5),
-    "reduced": lambda t: ReducedBatchsize(t, 0.5),
+    "reduced": lambda t: ReducedBatchsizeTask(t, 0.5),
     "bfloat16": lambda t: ConvertFloatDType(t),
     "normalized": lambda t: NormalizeTaskGradient(t),
-    "subsampled": lambda t: SubsampleDirections(t, 6),
+    "modified": lambda t: ModifyTaskGradient(t, doubled),
+    "subsampled": lambda t: SubsampleDirectionsTaskGradient(t, 6),
     "delayed": lambda t: AsyncDelayedGradients(t, 2),
     "nested": lambda t: AsyncDelayedGradients(
-        ReparamWeights(NormalizeTaskGradient(ESTask(t, num_pairs=4)), 2.0), 1
+        ReparamWeights(NormalizeTaskGradient(ESTask(t, n_pairs=4)), 2.0), 1
     ),
 }
 FAMILIES = {
@@ -58,12 +68,14 @@ FAMILIES = {
     "parameter": lambda f: ReparamWeightsFamily(f, "parameter", [0.1, 10]),
     "reduced": lambda f: ReducedBatchsizeFamily(f, 0.25),
     "fractions": lambda f: ReducedBatchsizeFamily(f),
-    "bfloat16": lambda f: ConvertFloatDTypeFamily(f, jnp.bfloat16),
-    "normalized": lambda f: NormalizeTaskGradientFamily(f),
-    "subsampled": lambda f: SubsampleDirectionsFamily(f, 3),
-    "delayed": lambda f: AsyncDelayedGradientsFamily(f, 2),
+    "bfloat16": lambda f: ConvertFloatDTypeTaskFamily(f, jnp.bfloat16),
+    "normalized": lambda f: NormalizeTaskGradientTaskFamily(f),
+    "subsampled": lambda f: SubsampleDirectionsTaskGradientTaskFamily(f, 3),
+    "delayed": lambda f: AsyncDelayedGradientsTaskFamily(f, 2),
     "nested": lambda f: ReducedBatchsizeFamily(
-        SubsampleDirectionsFamily(ReparamWeightsFamily(f, "parameter"), 2)
+        SubsampleDirectionsTaskGradientTaskFamily(
+            ReparamWeightsFamily(f, "parameter"), 2
+        )
     ),
 }
 every_wrapper = pytest.mark.parametrize("name", WRAPPERS)
@@ -195,25 +207,33 @@ def test_names():
             ReparamWeights(TINY, {"w": 2.0, "b": 1.0}),
             "ReparamWeights_param_scale{'w':2.0,'b':1.0}_TinyTask",
         ),
-        (ReducedBatchsize(TINY, 0.5), "ReducedBatchsize_fraction0.5_TinyTask"),
+        (
+            ReducedBatchsizeTask(TINY, 0.5),
+            "ReducedBatchsizeTask_fraction_of_batchsize0.5_TinyTask",
+        ),
         (ConvertFloatDType(TINY), "ConvertFloatDType_TinyTask"),
         (ConvertFloatDType(TINY, "f4"), "ConvertFloatDType_dtypefloat32_TinyTask"),
         (
-            SubsampleDirectionsFamily(FixedDimQuadraticFamily(), 3, True),
-            "SubsampleDirectionsFamily_directions3_sign_directionTrue_"
-            "FixedDimQuadraticFamily",
+            SubsampleDirectionsTaskGradientTaskFamily(
+                FixedDimQuadraticFamily(), 3, True
+            ),
+            "SubsampleDirectionsTaskGradientTaskFamily_directions3_"
+            "sign_directionTrue_FixedDimQuadraticFamily",
         ),
     ):
         assert made.name == want
     by_array = [ReparamWeights(TINY, jnp.float32(s)).name for s in (2, 2, 3)]
     assert by_array[0] == by_array[1] != by_array[2]
-    family = NormalizeTaskGradientFamily(FixedDimQuadraticFamily())
+    family = NormalizeTaskGradientTaskFamily(FixedDimQuadraticFamily())
     assert get_task(family).name == f"{family.name}_seed0"
 
 
 def test_gin_configures_wrappers():
-    gin.parse_config("learned_optimization.tasks.AsyncDelayedGradients.delay_steps = 4")
-    gin.parse_config("learned_optimization.tasks.ReparamWeightsFamily.level = 'global'")
+    gin.parse_config("task_augmentation.AsyncDelayedGradients.delay_steps = 4")
+    gin.parse_config(
+        "learned_optimization.tasks.task_augmentation."
+        "ReparamWeightsFamily.level = 'global'"
+    )
     assert AsyncDelayedGradients(TINY).delay_steps == 4
     assert ReparamWeightsFamily(FixedDimQuadraticFamily()).level == "global"
 
@@ -259,11 +279,11 @@ def test_reparam_family_draws_log_uniform_scales(level):
 
 
 @pytest.mark.parametrize(
-    ("fraction", "count"), [(1, 8), (0.5, 4), (0.25, 2), (0.4, 3), (0.01, 1)]
+    ("fraction", "count"), [(1, 8), (0.5, 4), (0.25, 2), (0.45, 3), (0.01, 1)]
 )
 def test_reduced_batch_is_the_first_examples(fraction, count):
     params = TINY.init(KEY)
-    got = value_and_grad(ReducedBatchsize(TINY, fraction), params)
+    got = value_and_grad(ReducedBatchsizeTask(TINY, fraction), params)
     first = {field: a[:count] for field, a in DATA.items()}
     assert_trees_close(got, tiny_closed_form(params, first))
 
@@ -273,10 +293,10 @@ def test_traced_fraction_repeats_the_first_examples():
 
     @jax.jit
     def traced(fraction):
-        task = ReducedBatchsize(TINY, fraction)
+        task = ReducedBatchsizeTask(TINY, fraction)
         return jax.value_and_grad(task.loss)(params, KEY, DATA)
 
-    for fraction, count in ((1.0, 8), (0.5, 4), (0.25, 2), (0.0, 1), (0.4, 3)):
+    for fraction, count in ((1.0, 8), (0.5, 4), (0.25, 2), (0.0, 1), (0.45, 3)):
         # 3 does not divide 8: the first two examples count three times, as stated.
         rows = np.arange(8) % count
         repeated = {field: a[rows] for field, a in DATA.items()}
@@ -294,8 +314,8 @@ def test_reduced_family_draws_every_fraction():
     assert abs(np.mean(cfgs["fraction"]) - 0.75) < 0.05
     # One fraction really shrinks the batch; no batch, or a scalar, stays as it is.
     task = ReducedBatchsizeFamily(inner, 0.25).sample_task(KEY)
-    assert task == ReducedBatchsize(TINY, 0.25)
-    task = ReducedBatchsize(QuadraticTask(2), 0.5)
+    assert task == ReducedBatchsizeTask(TINY, 0.25)
+    task = ReducedBatchsizeTask(QuadraticTask(2), 0.5)
     assert task.loss(jnp.ones(2), KEY, None) == 2
     assert task._reduce(np.float32(3)) == 3
 
@@ -360,8 +380,10 @@ def test_normalized_gradient_at_the_edges(scale):
 
 
 @pytest.mark.parametrize("sign", [False, True])
-def test_subsampled_gradient_is_right_on_average(sign):
-    task = SubsampleDirections(TINY, 3, sign_direction=sign)
+def test_subsampled_gradient_has_the_moments_of_the_sphere(sign):
+    """Of a uniform unit vector in n dimensions, by its closed forms."""
+    directions, n = 3, 6
+    task = SubsampleDirectionsTaskGradient(TINY, directions, sign_direction=sign)
     params = TINY.init(KEY)
     keys = jax.random.split(KEY, 4000)
     losses, grads = jax.jit(
@@ -372,22 +394,116 @@ def test_subsampled_gradient_is_right_on_average(sign):
     g, norm = flat(g), np.linalg.norm(flat(g))
     got = np.concatenate([np.reshape(grads[k], (4000, -1)) for k in ("b", "w")], 1)
     if sign:
-        # E|z| of a standard normal along g, nothing across it.
-        mean, variance = np.sqrt(2 / np.pi) * g / norm, 1 - 2 / np.pi * (g / norm) ** 2
+        # E|d_1|, and E d_i^2 = 1 / n.
+        mean_abs = math.gamma(n / 2) / (math.sqrt(math.pi) * math.gamma((n + 1) / 2))
+        mean = mean_abs * g / norm
+        variance = 1 / n - mean**2
     else:
-        mean, variance = g, g**2 + norm**2
-    error = np.sqrt(variance / 3 / 4000)
-    assert (np.abs(got.mean(0) - mean) < 5 * error).all()
-    np.testing.assert_allclose(got.var(0), variance / 3, rtol=0.2)
+        # E d_i d_j d_k d_l = (sum of the three pairings) / (n (n + 2)).
+        mean = g / n
+        variance = (norm**2 + 2 * g**2) / (n * (n + 2)) - mean**2
+    error = np.sqrt(directions * variance / 4000)
+    assert (np.abs(got.mean(0) - directions * mean) < 5 * error).all()
+    np.testing.assert_allclose(got.var(0), directions * variance, rtol=0.2)
 
 
 def test_subsampled_gradient_of_one_direction_is_a_projection():
-    """`(d.g) d` is along d: twice along it, the projections agree."""
+    """`(d.g) d` is along d, which has norm 1: the signed form is d up to its sign."""
     x = jnp.array([1.0, 2.0, -2.0])
-    _, grad = value_and_grad(SubsampleDirections(QuadraticTask(3), 1), x, None)
-    _, sign = value_and_grad(SubsampleDirections(QuadraticTask(3), 1, True), x, None)
-    d = np.float64(sign)
+    task, signed = (
+        SubsampleDirectionsTaskGradient(QuadraticTask(3), 1, sign)
+        for sign in (False, True)
+    )
+    _, grad = value_and_grad(task, x, None)
+    d = np.float64(value_and_grad(signed, x, None)[1])
+    np.testing.assert_allclose(np.linalg.norm(d), 1, rtol=1e-6)
     np.testing.assert_allclose(grad, d * (d @ (2 * np.float64(x))), rtol=1e-5)
+
+
+def negated(grad, key):
+    assert key.shape == KEY.shape
+    return jax.tree.map(jnp.negative, grad)
+
+
+def test_any_function_modifies_a_gradient():
+    task = ModifyTaskGradient(TINY, negated)
+    params = TINY.init(KEY)
+    loss, grad = value_and_grad(task, params)
+    want, g = tiny_closed_form(params, DATA)
+    np.testing.assert_allclose(loss, want, rtol=1e-5)
+    np.testing.assert_allclose(flat(grad), -flat(g), rtol=1e-4)
+    assert task.name == "ModifyTaskGradient_fnnegated_TinyTask"
+
+    def noise(grad, key):
+        return jax.tree.map(lambda g: jax.random.normal(key, g.shape), grad)
+
+    noisy = ModifyTaskGradient(TINY, noise)
+    draws = [value_and_grad(noisy, params, key=k)[1] for k in jax.random.split(KEY)]
+    assert not np.allclose(draws[0]["w"], draws[1]["w"])
+    # The key of the loss is the call's own: the noise of TinyTask is the same.
+    quiet = ModifyTaskGradient(TinyTask(), negated)
+    got = jax.jit(quiet.loss)(params, KEY, DATA)
+    np.testing.assert_allclose(got, jax.jit(TinyTask().loss)(params, KEY, DATA))
+
+
+def test_a_family_of_any_wrapper():
+    inner = single_task_to_family(TINY, eval_task=TinyTask(noise=0.5))
+    family = WrappedTaskFamilyWithTaskWrapper(
+        inner, functools.partial(ReparamWeights, param_scale=2.0), name="doubled"
+    )
+    assert family.name == "doubled"
+    assert family.sample_task(KEY) == ReparamWeights(TINY, 2.0)
+    evaluated = family.eval_task_fn(family.sample(KEY))
+    assert evaluated == ReparamWeights(TinyTask(noise=0.5), 2.0)
+    assert family.datasets == family.eval_datasets == TINY.datasets
+    unnamed = WrappedTaskFamilyWithTaskWrapper(inner, NormalizeTaskGradient)
+    assert unnamed.name == "WrappedTaskFamilyWithTaskWrapper"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda f: ReparamWeightsFamily(f, "global"),
+        lambda f: ReducedBatchsizeFamily(f, 0.5),
+        lambda f: NormalizeTaskGradientTaskFamily(f),
+    ],
+)
+def test_families_wrap_the_evaluation_task(make):
+    evaluated = TinyTask(noise=0.5)
+    family = make(single_task_to_family(TINY, eval_task=evaluated))
+    cfg = family.sample(KEY)
+    task, eval_task = family.task_fn(cfg), family.eval_task_fn(cfg)
+    assert type(task) is type(eval_task)
+    assert (task.task, eval_task.task) == (TINY, evaluated)
+
+
+def test_without_a_gradient_the_loss_alone_is_computed():
+    """Each computation of the loss calls back, whether its value is used or not."""
+    for make in (ESTask, NormalizeTaskGradient, SubsampleDirectionsTaskGradient):
+        calls = []
+        task = make(Counted(calls))
+        for loss in (task.loss, jax.jit(task.loss)):
+            calls.clear()
+            loss(jnp.ones(3), KEY, None).block_until_ready()
+            jax.effects_barrier()
+            assert len(calls) == 1, make
+        curves = single_task_training_curves(task, PlainSGD(0.01), 1, KEY)
+        assert np.isfinite(curves["train/loss"]).all()
+
+
+@dataclass(frozen=True, eq=False)
+class Counted(Task):
+    """`x.x`; every computation appends to a list."""
+
+    calls: list
+
+    def init(self, key):
+        return jnp.ones(3)
+
+    def loss(self, params, key, data):
+        loss = params @ params
+        jax.debug.callback(lambda x: self.calls.append(float(x)), loss)
+        return loss
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3])
@@ -469,16 +585,31 @@ FAMILY = NoisyQuadraticFamily()
             lambda: ReparamWeightsFamily(FAMILY, param_scale_range=(1.0,)),
             r"the least and the largest scale, got \(1.0,\)",
         ),
-        (lambda: ReducedBatchsize(TINY, 1.5), r"above 0 and at most 1, got 1.5"),
-        (lambda: ReducedBatchsize(TINY, jnp.float32(0)), r"fraction must be .* got 0"),
-        (lambda: ReducedBatchsizeFamily(FAMILY, ()), r"at least one number, got none"),
-        (lambda: ReducedBatchsizeFamily(FAMILY, (0.5, 2)), r"fractions .* got 2"),
+        (lambda: ReducedBatchsizeTask(TINY, 1.5), r"above 0 and at most 1, got 1.5"),
+        (
+            lambda: ReducedBatchsizeTask(TINY, jnp.float32(0)),
+            r"fraction_of_batchsize must be .* got 0",
+        ),
+        (
+            lambda: ReducedBatchsizeFamily(FAMILY, ()),
+            r"one to draw from, got none",
+        ),
+        (
+            lambda: ReducedBatchsizeFamily(FAMILY, (0.5, 2)),
+            r"_batchsize .* got 2",
+        ),
         (lambda: ConvertFloatDType(TINY, "float64"), r"needs jax's 64-bit mode"),
-        (lambda: SubsampleDirections(TINY, 0), r"directions must be .* got 0"),
-        (lambda: SubsampleDirectionsFamily(FAMILY, 1.5), r"directions must be .* 1.5"),
+        (
+            lambda: SubsampleDirectionsTaskGradient(TINY, 0),
+            r"directions must be .* got 0",
+        ),
+        (
+            lambda: SubsampleDirectionsTaskGradientTaskFamily(FAMILY, 1.5),
+            r"directions must be .* 1.5",
+        ),
         (lambda: AsyncDelayedGradients(TINY, -1), r"delay_steps must be .* got -1"),
         (
-            lambda: AsyncDelayedGradientsFamily(FAMILY, "2"),
+            lambda: AsyncDelayedGradientsTaskFamily(FAMILY, "2"),
             r"delay_steps must be .* got '2'",
         ),
     ],
@@ -493,7 +624,10 @@ def test_impossible_settings(make, message):
     [
         (lambda: ReparamWeightsFamily(FAMILY, "tensors"), r"did you mean tensor\?"),
         (lambda: ConvertFloatDType(TINY, "int32"), r"unknown float dtype 'int32'"),
-        (lambda: ConvertFloatDTypeFamily(FAMILY, "float31"), r"did you mean float3"),
+        (
+            lambda: ConvertFloatDTypeTaskFamily(FAMILY, "float31"),
+            r"did you mean float3",
+        ),
     ],
 )
 def test_unknown_names(make, message):
@@ -508,7 +642,7 @@ def test_delayed_task_needs_its_state():
 
 
 def test_single_task_family_is_wrapped_too():
-    family = NormalizeTaskGradientFamily(single_task_to_family(TINY))
+    family = NormalizeTaskGradientTaskFamily(single_task_to_family(TINY))
     task = family.sample_task(KEY)
     assert isinstance(task, Task)
     assert task == NormalizeTaskGradient(TINY)

@@ -14,7 +14,7 @@ from learned_optimization.eval_training import (
 from learned_optimization.optimizers.learning_rate_schedules import Constant
 from learned_optimization.optimizers.optax_opts import SGD, SGDM, Adam
 from learned_optimization.tasks.base import Task
-from learned_optimization.training import feed, grid_runner
+from learned_optimization.training import feed, grid_runner, pools
 from tests.tiny import PlainSGD, StatefulTask, TinyTask
 from tests.training import reference_loop
 
@@ -308,7 +308,7 @@ def test_memory_follows_the_run_not_the_settings():
     once = single_task_training_curves(TinyTask(), SGD(), 5, key, eval_every=10**9)
     assert once["eval/xs"].tolist() == [0]
     assert once["train/loss"].shape == (6,)
-    pool = feed.Pool.of(TinyTask().datasets)
+    pool = pools.pool_of(TinyTask().datasets)
     plan = eval_training.RunPlan(5, last_eval_batches=30_000)
     wide = feed.max_blocks(plan, pool, pool, num_seeds=5)
     assert wide * 30_000 * 3 * 8 * 4 <= max(32 << 20, 30_000 * 3 * 8 * 4)

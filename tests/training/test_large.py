@@ -11,7 +11,9 @@ from learned_optimization.eval_training import multi_trial_training_curves
 from learned_optimization.optimizers.optax_opts import SGD
 from learned_optimization.tasks.datasets.base import ArrayData
 from learned_optimization.training import feed, grid
-from learned_optimization.training.trial_data import Pool
+from learned_optimization.training.plan import RunPlan
+from learned_optimization.training.pools import pool_of
+from learned_optimization.training.trial_data import ArrayReader
 from tests import tiny
 from tests.tiny import TinyDatasets, TinyTask
 
@@ -65,7 +67,7 @@ def assert_same(got, want, **tolerance):
 @pytest.mark.parametrize("chunk_bytes", [1, 20_000, 1 << 28])
 def test_mapped_data_gives_the_same_curves(mapped_task, monkeypatch, chunk_bytes):
     monkeypatch.setattr(feed, "_CHUNK_DATA_BYTES", chunk_bytes)
-    assert Pool.of(mapped_task.datasets).is_streamed
+    assert pool_of(mapped_task.datasets).is_streamed
     assert_same(curves(mapped_task), curves_in_memory(), rtol=0)
 
 
@@ -77,11 +79,12 @@ def test_either_of_two_data_sets_may_be_mapped(mapped_task):
 
 
 def test_a_chunk_reads_each_example_once(mapped_task):
-    pool = Pool.of(mapped_task.datasets)
+    pool = pool_of(mapped_task.datasets)
+    reader = pool.reader([], RunPlan(1), is_trained=True, is_evaluated=True)
     indices = [np.array([[7, 3], [7, 9]]), np.array([3, 250])]
-    arrays, moved = pool.gather(indices, room=6)
+    arrays, moved = reader.gather(indices, room=6)
     for index, place in zip(indices, moved, strict=True):
-        for field, stored in pool.arrays.items():
+        for field, stored in pool.stored.items():
             np.testing.assert_array_equal(arrays[field][place], stored[index])
     assert arrays["x"].shape == (6, tiny.NUM_FEATURES)
     assert (arrays["x"][4:] == 0).all()
@@ -89,10 +92,10 @@ def test_a_chunk_reads_each_example_once(mapped_task):
 
 def test_chunks_of_mapped_data_fit_their_limit(mapped_task, monkeypatch):
     read = []
-    gather = Pool.gather
+    gather = ArrayReader.gather
     monkeypatch.setattr(feed, "_CHUNK_DATA_BYTES", 20_000)
     monkeypatch.setattr(
-        Pool,
+        ArrayReader,
         "gather",
         lambda self, indices, room: read.append(room) or gather(self, indices, room),
     )

@@ -1,94 +1,109 @@
-"""The interface of a data set: four splits of batches, loaded on first use.
+"""The interface of a data set: four splits of batches.
 
-`Datasets` is a light handle. Making one, comparing two and asking for the
-shape of a batch read nothing; drawing a batch loads the arrays once.
+A user's own data is a `Datasets` of four iterators, or of functions that make them.
+Data in arrays is a subclass with a method `load`, a light handle: making one,
+comparing two and asking for the shape of a batch read nothing; drawing a batch loads
+the arrays once.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 import jax
 import numpy as np
 
-from learned_optimization.errors import UnknownNameError
+from learned_optimization.errors import AbsentError, LoptError, UnknownNameError
+from learned_optimization.tasks.datasets.arrays import (
+    ArrayData,
+    Batch,
+    abstract_array,
+    split_ranges,
+)
+from learned_optimization.tasks.datasets.iterators import (
+    BatchSource,
+    LazyIterator,
+    ThreadSafeIterator,
+)
 from learned_optimization.tasks.datasets.streams import EpochStream
 
+__all__ = [
+    "SPLITS",
+    "ArrayData",
+    "Batch",
+    "Datasets",
+    "LazyDataset",
+    "LazyIterator",
+    "ThreadSafeIterator",
+    "check_split",
+    "dataset_lru_cache",
+    "dataset_lru_cache_clear",
+    "datasets_map",
+    "split_ranges",
+]
+
 SPLITS = ("train", "inner_valid", "outer_valid", "test")
-
-Batch = Mapping[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class ArrayData:
-    """A whole data set, all splits in one array a field.
-
-    One array a field lets a compiled program reach every split by index. What is
-    too large for memory is mapped from disk, and read as it is needed.
-
-    Attributes:
-      arrays: field name to array `[num_examples, ...]`, in storage dtype; in
-        memory, mapped, or anything that gathers rows as numpy arrays do.
-      splits: split name to the half-open range of examples it holds.
-      divisors: field name to the number its values are divided by on use; such
-        a field is stored as integers and becomes float32. Others are used as
-        they are.
-    """
-
-    arrays: Mapping[str, Any]
-    splits: Mapping[str, tuple[int, int]]
-    divisors: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    def decode(self, batch: Batch) -> dict[str, Any]:
-        """Turns stored values into what a task sees (numpy in and out, or jax)."""
-        return {
-            field: (
-                values.astype(np.float32) / np.float32(self.divisors[field])
-                if field in self.divisors
-                else values
-            )
-            for field, values in batch.items()
-        }
-
-    def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """The decoded batch of the examples at `indices` (host side)."""
-        return self.decode({f: a[indices] for f, a in self.arrays.items()})
-
-    @property
-    def num_examples(self) -> int:
-        """Examples of all splits."""
-        return max(stop for _, stop in self.splits.values())
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays, wherever they are."""
-        return sum(a.nbytes for a in self.arrays.values())
-
-    @property
-    def is_in_memory(self) -> bool:
-        """Whether every array is; the others are read as they are needed."""
-        # A memory map is an ndarray too, of a class of its own.
-        return all(type(a) is np.ndarray for a in self.arrays.values())
 
 
 class Datasets:
     """Four splits of batches and what is known of them without reading.
 
-    Subclasses define `load` (and the attributes); equality is theirs to define
-    so that two handles of the same data compare equal.
+    Each split is given as
+
+    - a function `fn(seed)` that makes an iterator of batches: every seed of a set
+      has data of its own, the same for all of its configurations;
+    - a function without arguments, or a list: all seeds have the same batches;
+    - an iterator: all trials that run together have the same batches, and what runs
+      after them goes on where they stopped. Such a run cannot go on from a
+      checkpoint: it begins again.
+
+    A function or list that ends is started again. A batch is any tree of arrays, of
+    the same structure, shapes and dtypes in all four splits.
+
+    Data in arrays is a subclass that defines `load` and the attributes, and no
+    iterators; equality is its to define so that two handles of the same data
+    compare equal.
+
+    Args:
+      train: batches to train on.
+      inner_valid: batches for an inner validation.
+      outer_valid: batches to choose configurations by.
+      test: batches to report.
+      extra_info: facts such as `num_classes` or `vocab_size`.
+      abstract_batch: a batch as `jax.ShapeDtypeStruct`; taken from the first batch
+        of `train` if None, when it is asked for.
 
     Attributes:
       name: the data set's name, as in `lopt data list`.
-      batch_size: examples a batch.
+      batch_size: examples a batch; of data in arrays only.
       extra_info: facts such as `num_classes` or `vocab_size`.
-      abstract_batch: field name to `jax.ShapeDtypeStruct` of one batch.
+      abstract_batch: a tree of `jax.ShapeDtypeStruct` like one batch.
     """
 
     name: str
     batch_size: int
+
+    def __init__(
+        self,
+        train: Any,
+        inner_valid: Any,
+        outer_valid: Any,
+        test: Any,
+        extra_info: Mapping[str, Any] | None = None,
+        abstract_batch: Any = None,
+    ):
+        self.name = "own_data"
+        given = (train, inner_valid, outer_valid, test)
+        self._sources = {
+            split: BatchSource.of(source)
+            for split, source in zip(SPLITS, given, strict=True)
+        }
+        self._extra_info = dict(extra_info or {})
+        self._abstract_batch = None
+        if abstract_batch is not None:
+            self._abstract_batch = jax.tree.map(abstract_array, abstract_batch)
 
     @property
     def is_synthetic(self) -> bool:
@@ -98,82 +113,185 @@ class Datasets:
     @property
     def extra_info(self) -> Mapping[str, Any]:
         """Facts such as `num_classes` or `vocab_size`."""
-        raise NotImplementedError
+        return self._extra_info
 
     @property
-    def abstract_batch(self) -> Mapping[str, jax.ShapeDtypeStruct]:
-        """Shapes and dtypes of one batch; reads nothing."""
-        raise NotImplementedError
+    def abstract_batch(self) -> Any:
+        """Shapes and dtypes of one batch; data in arrays is not read for it."""
+        if self._abstract_batch is None:
+            try:
+                batch = self.source("train").peek()
+            except StopIteration:
+                raise LoptError(
+                    "the iterator of the split 'train' has no batch left."
+                ) from None
+            self._abstract_batch = jax.tree.map(abstract_array, batch)
+        return self._abstract_batch
 
-    def load(self) -> ArrayData:
-        """The whole data set in memory, loaded once and cached.
+    def load(self) -> ArrayData | None:
+        """The whole data set as arrays, loaded once and cached.
+
+        None where it is given as iterators.
 
         Raises:
           DataNotFoundError: if its files are nowhere they are looked for.
         """
-        raise NotImplementedError
+        return None
 
     def is_at_hand(self) -> bool:
         """Whether `load` would find its files; reads no data."""
-        raise NotImplementedError
+        return True
 
-    def split(self, name: str, seed: int = 0) -> Iterator[dict[str, np.ndarray]]:
-        """Endless shuffled batches of one split.
+    def source(self, name: str) -> BatchSource:
+        """Return where the batches of a split come from.
+
+        Raises:
+          UnknownNameError: if there is no such split.
+        """
+        check_split(name)
+        if type(self).load is Datasets.load:
+            return self._sources[name]
+        return BatchSource(lambda seed: self._batches(name, seed), True, True)
+
+    def split(self, name: str, seed: int = 0) -> Iterator[Any]:
+        """Batches of one split: endless and shuffled, where the data is in arrays.
 
         Args:
           name: one of `train`, `inner_valid`, `outer_valid`, `test`.
-          seed: decides the order; the same seed replays the same batches.
+          seed: decides the order; the same seed replays the same batches. Of no
+            effect where the split was given as an iterator.
 
         Returns:
-          An iterator of batches: every example once an epoch, in a new order
-          each epoch; a batch may span two epochs.
+          An iterator of batches. Of arrays: every example once an epoch, in a new
+          order each epoch; a batch may span two epochs.
         """
-        check_split(name)
-        return self._batches(name, seed)
+        return self.source(name).start(seed)
 
     def _batches(self, name: str, seed: int) -> Iterator[dict[str, np.ndarray]]:
-        data = self.load()
+        data = cast("ArrayData", self.load())
         stream = EpochStream((seed, SPLITS.index(name)), data.splits[name])
         while True:
             yield data.take(stream.take(1, self.batch_size)[0])
 
     @property
-    def train(self) -> Iterator[dict[str, np.ndarray]]:
-        """Endless batches of the first 80% of the training part."""
+    def train(self) -> Iterator[Any]:
+        """Batches to train on: the first 80% of the training part of a data set."""
         return self.split("train")
 
     @property
-    def inner_valid(self) -> Iterator[dict[str, np.ndarray]]:
-        """Endless batches of the next 10% of the training part."""
+    def inner_valid(self) -> Iterator[Any]:
+        """Batches for an inner validation: the next 10% of the training part."""
         return self.split("inner_valid")
 
     @property
-    def outer_valid(self) -> Iterator[dict[str, np.ndarray]]:
-        """Endless batches of the last 10% of the training part."""
+    def outer_valid(self) -> Iterator[Any]:
+        """Batches to choose by: the last 10% of the training part."""
         return self.split("outer_valid")
 
     @property
-    def test(self) -> Iterator[dict[str, np.ndarray]]:
-        """Endless batches of the test part."""
+    def test(self) -> Iterator[Any]:
+        """Batches to report: those of the test part."""
         return self.split("test")
+
+
+class LazyDataset(Datasets):
+    """A data set that is made when something of it is needed.
+
+    Args:
+      dataset_fn: makes the data set.
+    """
+
+    def __init__(self, dataset_fn: Callable[[], Datasets]):
+        self._made = lru_cache(maxsize=None)(dataset_fn)
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the data is made up, for tests of shapes only."""
+        return self._made().is_synthetic
+
+    @property
+    def extra_info(self) -> Mapping[str, Any]:
+        """Facts such as `num_classes` or `vocab_size`."""
+        return self._made().extra_info
+
+    @property
+    def abstract_batch(self) -> Any:
+        """Shapes and dtypes of one batch."""
+        return self._made().abstract_batch
+
+    def __getattr__(self, name: str) -> Any:
+        # What data in arrays has besides, such as its batch size.
+        if name == "_made":
+            raise AttributeError(name)
+        return getattr(self._made(), name)
+
+    def load(self) -> ArrayData | None:
+        """The whole data set as arrays; None where it is given as iterators."""
+        return self._made().load()
+
+    def is_at_hand(self) -> bool:
+        """Whether `load` would find its files; reads no data."""
+        return self._made().is_at_hand()
+
+    def source(self, name: str) -> BatchSource:
+        """Return where the batches of a split come from."""
+        return self._made().source(name)
+
+
+def datasets_map(
+    fn: Callable[[Any], Any], datasets: Datasets, abstract_batch: Any = None
+) -> Datasets:
+    """Make a data set of the same batches passed through a function.
+
+    Args:
+      fn: the new batch of a batch, on the host: numpy rather than jax is fast here.
+      datasets: the data set.
+      abstract_batch: a new batch as `jax.ShapeDtypeStruct`; taken from the first
+        batch if None, when it is asked for.
+    """
+    return Datasets(
+        *(datasets.source(split).map(fn) for split in SPLITS),
+        extra_info=datasets.extra_info,
+        abstract_batch=abstract_batch,
+    )
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_CACHED: list[Any] = []
+
+
+def dataset_lru_cache(fn: _Function) -> _Function:
+    """Function decorator that keeps the data set made for each set of arguments."""
+    cached = lru_cache(maxsize=None)(fn)
+    _CACHED.append(cached)
+    return cast("_Function", cached)
+
+
+def dataset_lru_cache_clear() -> None:
+    """Forget the data sets that `dataset_lru_cache` keeps."""
+    for cached in _CACHED:
+        cached.cache_clear()
+
+
+_ABSENT = (
+    "get_tfrecord_data_dir",
+    "preload_tfds_image_classification_datasets",
+    "tfds_image_classification_datasets",
+    "tfrecord_image_classification_datasets",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ABSENT:
+        raise AbsentError(
+            f"{__name__}.{name}",
+            "reads files of tensorflow, which this package does without. Use a data "
+            "set of tasks.datasets.image, or give iterators of your own to Datasets",
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def check_split(name: str) -> None:
     """Raises `UnknownNameError` unless `name` is a split."""
     if name not in SPLITS:
         raise UnknownNameError("split", name, SPLITS)
-
-
-def split_ranges(num_train: int, num_test: int) -> dict[str, tuple[int, int]]:
-    """Ranges of the four splits in a training part followed by a test part.
-
-    The first 80% of the training part is `train`, the next 10% `inner_valid`,
-    the last 10% `outer_valid`.
-    """
-    a, b = num_train * 8 // 10, num_train * 9 // 10
-    return {
-        "train": (0, a),
-        "inner_valid": (a, b),
-        "outer_valid": (b, num_train),
-        "test": (num_train, num_train + num_test),
-    }

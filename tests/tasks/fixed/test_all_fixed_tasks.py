@@ -21,6 +21,7 @@ from learned_optimization.tasks.base import get_task_from_name
 from learned_optimization.tasks.cost import cost
 from learned_optimization.tasks.datasets.base import ArrayData
 from learned_optimization.tasks.es_wrapper import ESTask
+from tests import golden
 from tests.tasks.fixed import published
 
 TASKS = registry.all_fixed_tasks()
@@ -159,12 +160,19 @@ def test_numbers_of_parameters_and_of_state(name):
 
 
 @published_task
+def test_as_many_parameters_as_measured(name):
+    entry = golden.golden_tasks()[name]
+    assert size(shapes(name)[0]) == entry["parameters"]
+    assert TASKS[name].make().datasets.extra_info == entry["info"]
+
+
+@published_task
 def test_settings_that_shapes_do_not_tell(name):
     task, row = TASKS[name].make(), published.settings(name)
     if "base_task" in published.TABLE[name]:
         wrapper, task = task, task.task
         assert wrapper.std == 0.01
-        assert wrapper.num_pairs == published.TABLE[name]["pairs"]
+        assert wrapper.n_pairs == published.TABLE[name]["pairs"]
         assert task == TASKS[published.TABLE[name]["base_task"]].make()
     if "activation" in row:
         activation = {"relu": jax.nn.relu, "tanh": jnp.tanh}[row["activation"]]
@@ -311,7 +319,7 @@ def test_engine_learns(name, monkeypatch, quick_compilation):
         jax.config.update("jax_disable_most_optimizations", False)
     use_made_up_data_if_needed(task, monkeypatch)
     # Estimated gradients are noisy: they need more steps.
-    num_steps = 600 // task.num_pairs if is_estimated else 20
+    num_steps = 600 // task.n_pairs if is_estimated else 20
     opts = [Adam(learning_rate=lr) for lr in (1e-3, 1e-2)]
     curves = multi_trial_training_curves(
         task,

@@ -103,7 +103,8 @@ def lion(p: Array, g: Array, s: State, t: int, h: Hparams) -> Step:
 def nadamw(p: Array, g: Array, s: State, t: int, h: Hparams) -> Step:
     # Metz et al. 2020, arXiv:2002.11887, appendix; Kingma & Ba's epsilon hat, and
     # the decay under the correction, as the documentation of NAdamW says.
-    g = g + h.l2_weight_decay * p
+    # The l2 term has the published program's sign, with which its settings were found.
+    g = g - h.l2_weight_decay * p
     m = _average(s.get("m", 0.0), g, h.beta1)
     v = _average(s.get("v", 0.0), g * g, h.beta2)
     ahead = _average(m, g, h.beta1) if h.use_nesterov else m

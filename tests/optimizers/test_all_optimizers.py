@@ -64,6 +64,8 @@ def with_rate(opt: Any, rate: float) -> Any:
     inside = {k: with_rate(v, rate) for k, v in fields.items() if is_optimizer(v)}
     if "learning_rate" in fields:
         return dataclasses.replace(opt, learning_rate=rate)
+    if "lrs" in fields:
+        return dataclasses.replace(opt, lrs=(rate, 2 * rate))
     if inside:
         return dataclasses.replace(opt, **inside)
     # No rate to set, but another number: one of a list of settings, say.
@@ -238,6 +240,8 @@ def traced_fields(opt: Any, prefix: str = "") -> set[str]:
         value, path = getattr(opt, field.name), f"{prefix}.{field.name}"
         if is_optimizer(value):
             names |= traced_fields(value, path)
+        elif isinstance(value, tuple):
+            names |= {f"{path}[{i}]" for i in range(len(value))}
         elif not field.metadata.get("static"):
             names.add(path)
     return names
@@ -254,6 +258,8 @@ def changed(opt: Any, field: str) -> Any:
         other = value + 1
     elif isinstance(value, str):
         other = value + "x"
+    elif isinstance(value, tuple):
+        other = (*value[:-1], float(np.nextafter(value[-1], np.inf)))
     else:
         # The nearest other number is another setting.
         other = 0.5 if value is None else float(np.nextafter(value, np.inf))
@@ -329,8 +335,10 @@ def test_a_schedule_is_part_of_the_name() -> None:
 WITHOUT_A_PAPER = {
     "AdamExpDecayLR",
     "AdamSqrtDecayLR",
+    "ExtendTimeWrapper",
     "GradientAccumulator",
     "GradientClipOptimizer",
+    "WeightDecayWrapper",
 }
 
 
@@ -356,18 +364,24 @@ def test_gin_binds_and_records(name: str) -> None:
         # It is made of optimizers.
         numbers_in, name = ["learning_rate"], "SGD"
     field = numbers_in[0]
-    binding = f"{name}.{field} = 0.125"
+    value: Any = 0.125
+    if isinstance(getattr(get_optimizer(name)(), field), tuple):
+        value = (0.125, 0.25)
+    binding = f"{name}.{field} = {value}"
     gin.parse_config([binding])
     assert binding not in gin.operative_config_str()
-    assert getattr(get_optimizer(name)(), field) == 0.125
+    assert getattr(get_optimizer(name)(), field) == value
     assert binding in gin.operative_config_str()
     # A program that is handed a number keeps it.
-    opt = dataclasses.replace(get_optimizer(name)(), **{field: 0.5})
-    assert float(jax.jit(lambda opt: getattr(opt, field))(opt)) == 0.5
+    twice = jax.tree.map(lambda x: 2 * x, value)
+    opt = dataclasses.replace(get_optimizer(name)(), **{field: twice})
+    assert jax.tree.map(float, jax.jit(lambda opt: getattr(opt, field))(opt)) == twice
 
 
 # Stepped against something independent in modules of their own.
 STEPPED_ELSEWHERE = {
+    "ExtendTimeWrapper": "test_wrappers",
+    "WeightDecayWrapper": "test_wrappers",
     "GradientAccumulator": "test_wrappers",
     "GradientClipOptimizer": "test_wrappers",
     "GraftedOptimizer": "test_wrappers",

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from learned_optimization.errors import LoptError
 from learned_optimization.optimizers import learning_rate_schedules as schedules
 from learned_optimization.optimizers.base import get_optimizer
 from tests.optimizers import reference, stepping
@@ -27,8 +28,10 @@ RADAM_TOLERANCE = 1e-4
 
 # Learning rates under which the parameters cross a good part of the way in 50
 # steps, for defaults that are too small or too large to show anything.
+TIMES = {"times": (5, 20, 30), "lrs": (0.02, 0.06, 0.01)}
 RATES = {"Lars": 5.0, "SGD": 0.3, "SGDM": 0.1, "AdaGrad": 0.2, "AdamSqrtDecayLR": 3.0}
 ADAM_LIKE = {"beta1": 0.7, "beta2": 0.95, "epsilon": 0.03, "epsilon_root": 0.02}
+B_LIKE = {"b1": 0.7, "b2": 0.95, "eps": 0.03, "eps_root": 0.02}
 # Every hyper-parameter away from its default and large enough to matter, so that
 # one that is dropped, or handed to another's place, shows.
 UNUSUAL: list[tuple[str, dict[str, Any]]] = [
@@ -37,34 +40,38 @@ UNUSUAL: list[tuple[str, dict[str, Any]]] = [
     ("Adam", {"learning_rate": 0.05, **ADAM_LIKE}),
     ("AdamSqrtDecayLR", {"learning_rate": 7.0, **ADAM_LIKE}),
     ("AdamExpDecayLR", {"learning_rate": 0.05, **ADAM_LIKE}),
+    ("PiecewiseLinearAdam", {**TIMES, **ADAM_LIKE}),
     ("RMSProp", {"learning_rate": 0.02, "decay": 0.7, "epsilon": 0.1}),
     ("RMSProp", {"learning_rate": 0.02, "momentum": 0.8, "epsilon": 0.1}),
-    ("AdaBelief", {"learning_rate": 0.05, **ADAM_LIKE}),
-    ("AdamW", {"learning_rate": 0.05, "weight_decay": 0.3, **ADAM_LIKE}),
-    ("AdaGrad", {"initial_accumulator_value": 0.7, "epsilon": 0.2}),
-    ("AdaGrad", {"initial_accumulator_value": 0.0, "epsilon": 0.0}),
+    ("RMSProp", {"learning_rate": 0.02, "momentum": 0.8, "nesterov": True}),
+    ("RMSProp", {"learning_rate": 0.02, "momentum": None, "nesterov": True}),
+    ("AdaBelief", {"learning_rate": 0.05, **B_LIKE}),
+    ("AdamW", {"learning_rate": 0.05, "weight_decay": 0.3, **B_LIKE}),
+    ("AdaGrad", {"initial_accumulator_value": 0.7, "eps": 0.2}),
+    ("AdaGrad", {"initial_accumulator_value": 0.0, "eps": 0.0}),
     ("Fromage", {"learning_rate": 0.2, "min_norm": 0.8}),
-    ("Lamb", {"learning_rate": 0.05, "weight_decay": 0.3, **ADAM_LIKE}),
+    ("Lamb", {"learning_rate": 0.05, "weight_decay": 0.3, **B_LIKE}),
     (
         "Lars",
         {
             "learning_rate": 0.7,
             "weight_decay": 0.2,
             "trust_coefficient": 0.03,
-            "epsilon": 0.5,
+            "eps": 0.5,
             "momentum": 0.6,
         },
     ),
-    ("RAdam", {"learning_rate": 0.05, "threshold": 7.5, **ADAM_LIKE}),
-    ("SM3", {"learning_rate": 0.1, "momentum": 0.6, "epsilon": 0.2}),
-    ("SM3", {"learning_rate": 0.01, "beta2": 0.999}),
-    ("Yogi", {"beta1": 0.7, "beta2": 0.95, "epsilon": 0.1}),
+    ("Lars", {"learning_rate": 0.7, "trust_coefficient": 0.03, "nesterov": True}),
+    ("RAdam", {"learning_rate": 0.05, "threshold": 7.5, **B_LIKE}),
+    ("SM3", {"learning_rate": 0.1, "momentum": 0.6, "eps": 0.2}),
+    ("SM3", {"learning_rate": 0.01, "b2": 0.999}),
+    ("Yogi", {"b1": 0.7, "b2": 0.95, "eps": 0.1}),
     ("Adafactor", {"factored": False}),
     ("Adafactor", {"multiply_by_parameter_scale": False}),
     ("Adafactor", {"clipping_threshold": None, "decay_rate": 0.5}),
     # optax counts from zero in a fresh run, so a positive offset would make the
     # first decay a root of a negative number.
-    ("Adafactor", {"decay_offset": -3, "epsilon": 0.1, "clipping_threshold": 1.2}),
+    ("Adafactor", {"decay_offset": -3, "eps": 0.1, "clipping_threshold": 1.2}),
     ("Adafactor", {"momentum": 0.8, "weight_decay_rate": 0.01}),
 ]
 
@@ -84,7 +91,7 @@ def _check(
         problem,
         schedule,
     )
-    rounded_rho = name == "RAdam" and "beta2" not in hparams
+    rounded_rho = name == "RAdam" and "b2" not in hparams
     allowed = RADAM_TOLERANCE if rounded_rho else TOLERANCE
     assert stepping.largest_error(got, want, problem[0]) < allowed
     assert int(state.iteration) == stepping.STEPS
@@ -92,7 +99,8 @@ def _check(
 
 @pytest.mark.parametrize("name", reference.STEPS)
 def test_defaults_step_as_the_paper_says(name: str) -> None:
-    _check(name, {"learning_rate": RATES[name]} if name in RATES else {})
+    rates = {"learning_rate": RATES[name]} if name in RATES else {}
+    _check(name, TIMES if name == "PiecewiseLinearAdam" else rates)
 
 
 @pytest.mark.slow
@@ -110,7 +118,7 @@ def test_every_hyper_parameter_has_its_place(
         ({}, (128, 144)),
         ({"momentum": 0.8, "weight_decay_rate": 0.01}, (144, 128)),
         ({}, (127, 144)),
-        ({"min_dim_size_to_factor": 3, "epsilon": 0.1}, (4, 3)),
+        ({"min_dim_size_to_factor": 3, "eps": 0.1}, (4, 3)),
     ],
 )
 def test_adafactor_factors_large_matrices(
@@ -120,15 +128,16 @@ def test_adafactor_factors_large_matrices(
 
 
 ADAM = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+B = {"b1": 0.9, "b2": 0.999, "eps": 1e-8}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "SGD": {},
     "SGDM": {"momentum": 0.9},
     "Adam": {**ADAM, "epsilon_root": 1e-8},
     "AdamSqrtDecayLR": {**ADAM, "epsilon_root": 1e-8},
     "AdamExpDecayLR": {**ADAM, "epsilon_root": 1e-8},
-    "RMSProp": {"decay": 0.9, "epsilon": 1e-8, "momentum": None},
-    "AdaBelief": {**ADAM, "epsilon": 1e-16, "epsilon_root": 1e-16},
-    "AdamW": {**ADAM, "epsilon_root": 0.0, "weight_decay": 1e-4},
+    "RMSProp": {"decay": 0.9, "epsilon": 1e-8, "momentum": 0.0, "nesterov": False},
+    "AdaBelief": {**B, "eps": 1e-16, "eps_root": 1e-16},
+    "AdamW": {**B, "eps_root": 0.0, "weight_decay": 1e-4},
     "Adafactor": {
         "min_dim_size_to_factor": 128,
         "decay_rate": 0.8,
@@ -137,27 +146,50 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "clipping_threshold": 1.0,
         "momentum": None,
         "weight_decay_rate": None,
-        "epsilon": 1e-30,
+        "eps": 1e-30,
         "factored": True,
     },
-    "AdaGrad": {"initial_accumulator_value": 0.1, "epsilon": 1e-7},
+    "AdaGrad": {"initial_accumulator_value": 0.1, "eps": 1e-7},
     "Fromage": {"min_norm": 1e-6},
-    "Lamb": {**ADAM, "epsilon": 1e-6, "epsilon_root": 0.0, "weight_decay": 0.0},
+    "Lamb": {**B, "eps": 1e-6, "eps_root": 0.0, "weight_decay": 0.0},
     "Lars": {
         "weight_decay": 0.0,
         "trust_coefficient": 0.001,
-        "epsilon": 0.0,
+        "eps": 0.0,
         "momentum": 0.9,
+        "nesterov": False,
     },
-    "RAdam": {**ADAM, "epsilon_root": 0.0, "threshold": 5.0},
-    "SM3": {"momentum": 0.9, "beta2": 1.0, "epsilon": 1e-8},
-    "Yogi": {**ADAM, "epsilon": 1e-3},
+    "RAdam": {**B, "eps_root": 0.0, "threshold": 5.0},
+    "SM3": {"momentum": 0.9, "b2": 1.0, "eps": 1e-8},
+    "Yogi": {**B, "eps": 1e-3},
 }
 
 
 @pytest.mark.parametrize(("name", "defaults"), DEFAULTS.items())
 def test_defaults_are_the_documented_ones(name: str, defaults: dict[str, Any]) -> None:
     assert vars(get_optimizer(name)()) == {"learning_rate": 0.01, **defaults}
+
+
+def test_defaults_of_piecewise_linear_adam() -> None:
+    points = {"times": (10_000, 20_000), "lrs": (1e-4, 1e-5)}
+    opt = get_optimizer("PiecewiseLinearAdam")()
+    assert vars(opt) == {**points, **ADAM, "epsilon_root": 1e-8}
+    assert opt.name.startswith("PiecewiseLinearAdam_times10000,20000_lrs0.0001,1e-05_")
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ({"times": (1, 2, 3)}, "as many lrs as times, .* got 2 and 3"),
+        ({"times": (), "lrs": ()}, "at least one"),
+        ({"times": 3}, "times must be a list of numbers, got 3"),
+    ],
+)
+def test_points_that_make_no_line_are_refused(
+    points: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(LoptError, match=message):
+        get_optimizer("PiecewiseLinearAdam")(**points)
 
 
 def _up_then(left: Callable[[float], float], step: int) -> float:
@@ -167,7 +199,8 @@ def _up_then(left: Callable[[float], float], step: int) -> float:
 
 
 def _sqrt(rate: float, warmup: int, step: int) -> float:
-    return rate * min((step + 1) / warmup, math.sqrt(warmup / (step + 1)))
+    step = max(step, 1)
+    return rate * min(step / warmup, math.sqrt(warmup / step))
 
 
 def _half_cosine(progress: float) -> float:
@@ -180,8 +213,18 @@ SCHEDULES: list[tuple[schedules.Schedule, Callable[[int], float]]] = [
     (schedules.SqrtDecay(0.3, warmup=20.0), functools.partial(_sqrt, 0.3, 20)),
     (
         schedules.ExpDecay(0.05, rate=0.02),
-        lambda step: 0.05 * math.exp(-0.02 * (step + 1)),
+        lambda step: 0.05 * math.exp(-0.02 * step),
     ),
+    (
+        schedules.LinearRampupSqrtDecay(0.3, warmup_steps=20.0),
+        functools.partial(_sqrt, 0.3, 20),
+    ),
+    (schedules.ExponentialDecay(0.05, 0.02), lambda step: 0.05 * 0.98**step),
+    (
+        schedules.PiecewiseLinear(times=[10, 20, 40], vals=[0.02, 0.06, 0.01]),
+        lambda step: float(np.interp(step, [10, 20, 40], [0.02, 0.06, 0.01])),
+    ),
+    (schedules.PiecewiseLinear(times=[30], vals=[0.05]), lambda step: 0.05),
     (
         schedules.CosineDecay(**PEAK, final_fraction=0.2),
         functools.partial(_up_then, _half_cosine),
@@ -194,7 +237,7 @@ SCHEDULES: list[tuple[schedules.Schedule, Callable[[int], float]]] = [
 DEFAULT_SCHEDULES: list[tuple[schedules.Schedule, Callable[[int], float]]] = [
     (schedules.Constant(), lambda step: 0.01),
     (schedules.SqrtDecay(), functools.partial(_sqrt, 0.01, 1000)),
-    (schedules.ExpDecay(), lambda step: 0.01 * math.exp(-7e-5 * (step + 1))),
+    (schedules.ExpDecay(), lambda step: 0.01 * math.exp(-7e-5 * step)),
     (schedules.CosineDecay(), lambda step: 0.01 * _half_cosine(min(step / 1e4, 1.0))),
     (schedules.LinearDecay(), lambda step: 0.01 * (1 - min(step / 1e4, 1.0))),
 ]
@@ -243,5 +286,5 @@ def test_built_in_schedules_later_on(step: int) -> None:
         for name in ("AdamSqrtDecayLR", "AdamExpDecayLR")
     )
     assert float(sqrt(step)) == pytest.approx(_sqrt(0.3, 1000, step), rel=1e-6)
-    want = 0.3 * math.exp(-7e-5 * (step + 1))
+    want = 0.3 * (1 - 7e-5) ** step
     assert float(exp(step)) == pytest.approx(want, rel=1e-6)

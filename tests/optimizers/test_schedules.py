@@ -12,6 +12,7 @@ from learned_optimization import configuration
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers import learning_rate_schedules as schedules
 from learned_optimization.optimizers.base import check_hparams
+from learned_optimization.optimizers.nadamw import NAdamW
 from learned_optimization.optimizers.optax_opts import Adam
 from tests.optimizers import stepping
 
@@ -23,15 +24,26 @@ SCHEDULES = {
     "CosineDecay": schedules.CosineDecay,
     "LinearDecay": schedules.LinearDecay,
     "WarmupConstantCosine": schedules.WarmupConstantCosine,
+    "CosineLearningRateSchedule": schedules.CosineLearningRateSchedule,
+    "LinearRampupSqrtDecay": schedules.LinearRampupSqrtDecay,
+    "ExponentialDecay": schedules.ExponentialDecay,
+    "PiecewiseLinear": schedules.PiecewiseLinear,
+}
+# What the published names call the learning rate.
+RATES = {
+    "LinearRampupSqrtDecay": "peak_lr",
+    "ExponentialDecay": "base_lr",
+    "PiecewiseLinear": "vals",
 }
 
 
 def _warmup_constant_cosine(
     step: float, steps: float, rate: float, warmup: float, constant: float, final: float
 ) -> float:
-    step, warmup = min(step, steps), min(warmup, constant)
-    if step < warmup * steps:
-        return rate * step / (warmup * steps)
+    # A warm-up ends at the larger of the two shares.
+    step, end = min(step, steps), max(warmup, constant)
+    if warmup > 0 and step < end * steps:
+        return rate * step / (end * steps)
     if step <= constant * steps:
         return rate
     progress = (step - constant * steps) / (steps - constant * steps)
@@ -44,8 +56,9 @@ def _warmup_constant_cosine(
         {},
         {"num_steps": 40.0, "learning_rate": 0.3, "final_fraction": 0.2},
         {"num_steps": 40.0, "warmup_fraction": 0.25, "constant_fraction": 0.6},
-        # The constant stretch ends before the warm-up would.
+        # The constant stretch ends before the warm-up, and the cosine has begun.
         {"num_steps": 40.0, "warmup_fraction": 0.6, "constant_fraction": 0.25},
+        {"num_steps": 40.0, "warmup_fraction": 0.0, "constant_fraction": 0.6},
         {"num_steps": 40.0, "warmup_fraction": 0.0, "constant_fraction": 0.0},
         # No decay, and a run whose warm-up is over before its second step.
         {"num_steps": 40.0, "constant_fraction": 1.0},
@@ -59,6 +72,15 @@ def test_warmup_constant_cosine_follows_its_closed_form(
     steps = [*range(60), 99, 100, 101, 4999, 5000, 5001, 9999, 10_000, 20_000]
     got = jax.jit(jax.vmap(schedule))(jnp.array(steps))
     assert got.dtype == jnp.float32
+    published = schedules.CosineLearningRateSchedule(
+        learning_rate=schedule.learning_rate,
+        min_learning_rate_mult=schedule.final_fraction,
+        constant_fraction=schedule.constant_fraction,
+        warmup_fraction=schedule.warmup_fraction,
+    )
+    told = jax.jit(jax.vmap(published, in_axes=(0, None)))
+    same = told(jnp.array(steps), schedule.num_steps)
+    np.testing.assert_allclose(same, got, rtol=1e-6, atol=2e-9)
     want = [
         _warmup_constant_cosine(
             step,
@@ -77,17 +99,36 @@ def test_warmup_constant_cosine_follows_its_closed_form(
 def test_warmup_constant_cosine_starts_at_zero_and_ends_at_its_share() -> None:
     schedule = schedules.WarmupConstantCosine(learning_rate=0.5, final_fraction=0.1)
     assert float(schedule(0)) == 0.0
-    assert float(schedule(100)) == float(schedule(5000)) == 0.5
+    assert float(schedule(100)) == pytest.approx(0.01)
+    assert float(schedule(5000)) == 0.5
     assert float(schedule(10_000)) == float(schedule(10**6)) == pytest.approx(0.05)
+
+
+def test_the_length_of_the_run_comes_from_nadamw() -> None:
+    schedule = schedules.CosineLearningRateSchedule(learning_rate=0.05)
+    planned, fixed = (
+        NAdamW(learning_rate=rate)
+        for rate in (schedule, schedules.WarmupConstantCosine(40.0, 0.05))
+    )
+    assert (planned.needs, fixed.needs) == ({"num_steps"}, frozenset())
+    problem = stepping.problem((4, 3))
+    got, want = (
+        stepping.train(opt, *problem, num_steps=40)[1] for opt in (planned, fixed)
+    )
+    assert stepping.largest_error(got, want, problem[0]) < 1e-6
+    with pytest.raises(LoptError, match=r"only NAdamW tells .* WarmupConstantCosine"):
+        stepping.train(Adam(learning_rate=schedule), *problem)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_gin_configures_a_schedule(name: str) -> None:
-    bindings = [f"Adam.learning_rate = @{name}()", f"{name}.learning_rate = 0.125"]
+    rate = RATES.get(name, "learning_rate")
+    value = (0.5, 0.125) if rate == "vals" else 0.125
+    bindings = [f"Adam.learning_rate = @{name}()", f"{name}.{rate} = {value}"]
     configuration.load(bindings=bindings)
     opt: Any = Adam()
     assert type(opt.learning_rate).__name__ == name
-    assert opt.learning_rate.learning_rate == 0.125
+    assert getattr(opt.learning_rate, rate) == value
     check_hparams(opt)
     configuration.load()
     assert vars(Adam())["learning_rate"] == 0.01
@@ -155,9 +196,14 @@ def test_one_program_serves_many_schedules(name: str) -> None:
     @jax.jit
     def run(schedule: Any) -> Any:
         traces.append(schedule)
-        return jax.vmap(schedule)(jnp.arange(0, 3000, 100))
+        length = (3000.0,) if schedule.needs_num_steps else ()
+        return jax.vmap(lambda step: schedule(step, *length))(jnp.arange(0, 3000, 100))
 
-    one, two = (run(SCHEDULES[name](learning_rate=rate)) for rate in (0.1, 0.2))
+    field = RATES.get(name, "learning_rate")
+    one, two = (
+        run(SCHEDULES[name](**{field: (rate, rate / 2) if field == "vals" else rate}))
+        for rate in (0.1, 0.2)
+    )
     assert len(traces) == 1
     # One multiplication by the rate, at the end.
     np.testing.assert_allclose(two, 2 * one, rtol=1e-6)
@@ -173,6 +219,10 @@ def test_names_tell_schedules_apart() -> None:
         "CosineDecay_steps10000.0_lr0.01_warmup0.0_final0.0",
         "LinearDecay_steps10000.0_lr0.01_warmup0.0_final0.0",
         "WarmupConstantCosine_steps10000.0_lr0.01_warmup0.01_constant0.5_final0.0",
+        "CosineLearningRateSchedule_lr0.01_final0.0_constant0.5_warmup0.01",
+        "LinearRampupSqrtDecay_lr0.001_warmup1000.0",
+        "ExponentialDecay_lr0.01_decay7e-05",
+        "PiecewiseLinear_times10000.0,20000.0_vals0.0001,1e-05",
     ]
     adam: Any = Adam(learning_rate=schedules.ExpDecay(rate=0.5))
     assert adam.name.startswith("Adam_lr(ExpDecay_lr0.01_rate0.5)_b10.9")

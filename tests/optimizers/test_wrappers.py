@@ -1,5 +1,6 @@
 """Optimizers that step other optimizers: accumulation, grafting, clipping."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -14,8 +15,13 @@ from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.optimizers.gradient_accumulator import GradientAccumulator
 from learned_optimization.optimizers.gradient_clip import GradientClipOptimizer
 from learned_optimization.optimizers.grafting import GraftedOptimizer
+from learned_optimization.optimizers.nadamw import NAdamW
 from learned_optimization.optimizers.opt_list import OptList
 from learned_optimization.optimizers.optax_opts import SGD, SGDM, Adam, AdamW
+from learned_optimization.optimizers.optimizer_wrappers import (
+    ExtendTimeWrapper,
+    WeightDecayWrapper,
+)
 from learned_optimization.optimizers.schedule_free import ScheduleFreeSGD
 from learned_optimization.optimizers.second_order import LBFGS, Sophia
 
@@ -224,6 +230,10 @@ def _step_of(opt: Optimizer, state: Any, grad: Tree) -> tuple[Any, Tree]:
     return state, far
 
 
+def _norm(tree: Tree) -> float:
+    return math.sqrt(sum(float(np.sum(leaf * leaf)) for leaf in tree.values()))
+
+
 def test_a_graft_is_as_long_as_one_step_and_points_as_another() -> None:
     magnitude, direction = SGDM(learning_rate=0.3), AdamW(weight_decay=0.1)
     opt = GraftedOptimizer(magnitude_opt=magnitude, direction_opt=direction)
@@ -233,13 +243,14 @@ def test_a_graft_is_as_long_as_one_step_and_points_as_another() -> None:
         long, far = _step_of(magnitude, long, grad)
         towards, way = _step_of(direction, towards, grad)
         state, got = _step_of(opt, state, grad)
+        # Of all arrays together. Differences of float32 parameters near one, which
+        # are 0.01 at least: each is right to 1e-5.
+        wanted, given = _norm(far), _norm(way)
+        assert math.isclose(_norm(got), wanted, rel_tol=2e-5)
         for k in SHAPES:
-            wanted = np.linalg.norm(far[k])
-            # Differences of float32 parameters near one, which are 0.01 at least:
-            # each is right to 1e-5.
-            assert math.isclose(np.linalg.norm(got[k]), wanted, rel_tol=2e-5)
-            unit = way[k] / np.linalg.norm(way[k])
-            np.testing.assert_allclose(got[k] / wanted, unit, rtol=0, atol=2e-4)
+            np.testing.assert_allclose(
+                got[k] / wanted, way[k] / given, rtol=0, atol=2e-4
+            )
         # Both go on from the new parameters.
         params = opt.get_params(state)
         _assert_equal(state.magnitude.params, params)
@@ -249,18 +260,20 @@ def test_a_graft_is_as_long_as_one_step_and_points_as_another() -> None:
 
 
 def test_a_graft_without_a_direction_stays() -> None:
-    grad = {**GRADS[0], "vector": np.zeros(5, np.float32)}
+    none = {k: np.zeros_like(g) for k, g in GRADS[0].items()}
     # Weight decay moves what has no gradient; the direction does not.
     opt = GraftedOptimizer(
         magnitude_opt=AdamW(weight_decay=0.5), direction_opt=SGD(learning_rate=0.1)
     )
+    _assert_equal(opt.get_params(opt.update(opt.init(START), none)), START)
+    # An array without a direction stays where the others move.
+    grad = {**GRADS[0], "vector": none["vector"]}
     state = opt.update(opt.init(START), grad)
     _assert_equal(opt.get_params(state)["vector"], START["vector"])
     assert np.all(opt.get_params(state)["matrix"] != START["matrix"])
     # A length of zero is no step either.
     opt = GraftedOptimizer(magnitude_opt=SGD(), direction_opt=AdamW(weight_decay=0.5))
-    state = opt.update(opt.init(START), grad)
-    _assert_equal(opt.get_params(state)["vector"], START["vector"])
+    _assert_equal(opt.get_params(opt.update(opt.init(START), none)), START)
 
 
 def test_a_graft_gives_both_what_they_need() -> None:
@@ -336,6 +349,122 @@ def test_clipping_hands_everything_else_through() -> None:
     assert opt.get_params(opt.set_params(state, GRADS[1])) is GRADS[1]
 
 
+@pytest.mark.parametrize("inner", [SGDM(0.1), Adam(0.1)])
+def test_weight_decay_is_added_to_the_gradient(inner: Optimizer) -> None:
+    opt = WeightDecayWrapper(opt=inner, weight_decay=0.3)
+    state, want = opt.init(START), inner.init(START)
+    for grad in GRADS:
+        params = inner.get_params(want)
+        decayed = {k: g + 0.3 * params[k] for k, g in grad.items()}
+        state, want = opt.update(state, grad), inner.update(want, decayed)
+        _assert_close(opt.get_params(state), inner.get_params(want))
+
+
+@pytest.mark.parametrize("add_to_loss", [True, False])
+def test_weight_decay_is_added_to_the_loss(add_to_loss: bool) -> None:
+    inner = _Recorder("loss", "num_steps")
+    opt: Any = WeightDecayWrapper(inner, weight_decay=0.3, add_to_loss=add_to_loss)
+    assert opt.needs == {"loss", "num_steps"}
+    opt.prepare()
+    state = opt.init(START, "model", 10, "key")
+    opt.update(state, GRADS[0], 1.0, "new", True, "key 2", batch="batch")
+    prepared, started, stepped = inner.told
+    assert prepared == {"prepare": True}
+    assert started == {"model_state": "model", "num_steps": 10, "key": "key"}
+    squares = sum(float(np.sum(p * p)) for p in START.values())
+    del stepped["grad"]
+    loss = float(stepped.pop("loss"))
+    assert math.isclose(loss, 1.0 + add_to_loss * 0.3 * squares, rel_tol=1e-6)
+    told = {"model_state": "new", "is_valid": True, "key": "key 2", "batch": "batch"}
+    assert stepped == told
+    # A loss that is not given is not needed either.
+    opt.update(state, GRADS[0])
+    assert inner.told[-1]["loss"] is None
+    assert opt.get_state(state) == "the model state"
+    assert opt.get_eval_params(state) == "the average"
+    with pytest.raises(LoptError, match="cannot serve LBFGS"):
+        WeightDecayWrapper(LBFGS()).prepare()
+
+
+def _twice_as_fast(updates: Any) -> Any:
+    return 2 * updates
+
+
+def _half_as_fast(updates: Any) -> Any:
+    return 0.5 * updates
+
+
+@pytest.mark.parametrize(
+    ("warp", "length"), [(None, 12), (_twice_as_fast, 24), (_half_as_fast, 6)]
+)
+def test_a_clock_runs_as_its_function_says(warp: Any, length: int) -> None:
+    schedule = schedules.CosineLearningRateSchedule(learning_rate=0.1)
+    inner = NAdamW(learning_rate=schedule)
+    opt = ExtendTimeWrapper(opt=inner, warp_fn=warp)
+    assert opt.needs == {"num_steps"}
+    state, want = opt.init(START, num_steps=12), inner.init(START, num_steps=length)
+
+    # As the engine does it: the state keeps its structure and its types.
+    def step(state: Any, grad: Any) -> Any:
+        state = opt.update(state, grad)
+        return state, opt.get_params(state)
+
+    stacked = jax.tree.map(lambda *grads: np.stack(grads), *GRADS)
+    last, after = jax.lax.scan(step, state, stacked)
+    for i, grad in enumerate(GRADS):
+        now = i if warp is None else warp(i)
+        want = inner.update(dataclasses.replace(want, iteration=jnp.asarray(now)), grad)
+        _assert_close({k: a[i] for k, a in after.items()}, inner.get_params(want))
+    assert int(last.iteration) == len(GRADS)
+    assert opt.get_eval_params(last).keys() == SHAPES.keys()
+
+
+def test_a_clock_that_is_no_function_or_not_there_is_refused() -> None:
+    with pytest.raises(LoptError, match=r"warp_fn must be a function .* got 2"):
+        ExtendTimeWrapper(warp_fn=2).prepare()  # pyright: ignore[reportArgumentType]
+    with pytest.raises(LoptError, match="GraftedOptimizer, whose state counts no"):
+        ExtendTimeWrapper(opt=GraftedOptimizer()).init(START)
+
+
+def test_clocks_have_names_of_their_own() -> None:
+    names = {
+        ExtendTimeWrapper(warp_fn=warp).name
+        for warp in (None, _twice_as_fast, _half_as_fast, lambda t: 3 * t)
+    }
+    assert len(names) == 4
+
+
+@pytest.mark.parametrize(
+    "opt",
+    [
+        SGD(),
+        NAdamW(),
+        OptList(),
+        GradientAccumulator(),
+        GradientClipOptimizer(),
+        GraftedOptimizer(),
+        WeightDecayWrapper(),
+        ExtendTimeWrapper(),
+    ],
+)
+def test_keywords_that_only_others_know_are_ignored(opt: Any) -> None:
+    state = opt.init(START, num_steps=10)
+    more = {"out_state": 1, "batch": GRADS[0]}
+    _assert_equal(opt.update(state, GRADS[0], **more), opt.update(state, GRADS[0]))
+
+
+def test_keywords_are_passed_on() -> None:
+    for wrap in (GradientClipOptimizer, WeightDecayWrapper):
+        inner = _Recorder()
+        opt: Any = wrap(inner)
+        opt.update(opt.init(START), GRADS[0], batch="batch")
+        assert inner.told[-1]["batch"] == "batch"
+    both = _Recorder(), _Recorder()
+    opt = GraftedOptimizer(*both)
+    opt.update(opt.init(START), GRADS[0], batch="batch")
+    assert [one.told[-1]["batch"] for one in both] == ["batch", "batch"]
+
+
 def test_wrappers_nest() -> None:
     opt = GradientAccumulator(
         opt=GradientClipOptimizer(
@@ -365,6 +494,8 @@ def test_wrappers_nest() -> None:
     [
         lambda inner: GradientAccumulator(opt=inner),
         lambda inner: GradientClipOptimizer(opt=inner),
+        lambda inner: ExtendTimeWrapper(opt=inner),
+        lambda inner: WeightDecayWrapper(opt=inner),
         lambda inner: GraftedOptimizer(direction_opt=inner),
         lambda inner: GraftedOptimizer(magnitude_opt=inner),
         lambda inner: GradientClipOptimizer(opt=GraftedOptimizer(inner)),

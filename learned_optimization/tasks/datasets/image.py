@@ -1,113 +1,22 @@
-"""Image data sets as handles of batches, whatever files they come from."""
+"""Image data sets by name.
+
+The functions named `..._datasets` have the published names and parameters, and gin
+configures them; the others are short forms of them. All return handles of the same
+data, see `tasks/datasets/image_data.py`.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import jax
-import numpy as np
+from learned_optimization.configurable import configurable
+from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.tasks.datasets.image_data import ImageDatasets
 
-from learned_optimization.errors import DatasetShapeError, check_at_least
-from learned_optimization.tasks.datasets import embedded, locations, prepared
-from learned_optimization.tasks.datasets.base import ArrayData, Datasets, split_ranges
-from learned_optimization.tasks.datasets.catalog import ImageDataset, get_image_dataset
-from learned_optimization.tasks.datasets.resize import resize_bilinear
-from learned_optimization.tasks.datasets.sources.base import (
-    ImageSource,
-    TextSource,
-    check_labels,
-)
+_configurable = configurable(__name__)
 
-
-@dataclass(frozen=True)
-class ImageDatasets(Datasets):
-    """The four splits of an image data set at one size.
-
-    Batches are `{"image": float32 [batch, size, size, channels] in [0, 1],
-    "label": int32 [batch]}`.
-
-    Attributes:
-      name: a name of `IMAGE_DATASETS`.
-      batch_size: examples a batch.
-      image_size: height and width, in pixels.
-      is_grey: whether the channels of a pixel are averaged into one.
-    """
-
-    name: str
-    batch_size: int
-    image_size: int
-    is_grey: bool = False
-
-    def __post_init__(self):
-        check_at_least("batch_size", self.batch_size, 1)
-        check_at_least("image_size", self.image_size, 1)
-
-    @property
-    def is_synthetic(self) -> bool:
-        """Whether `LOPT_SYNTHETIC_DATA=1` asks for made-up images."""
-        return os.environ.get("LOPT_SYNTHETIC_DATA") == "1"
-
-    @property
-    def extra_info(self) -> Mapping[str, Any]:
-        """`num_classes`."""
-        return {"num_classes": get_image_dataset(self.name).num_classes}
-
-    @property
-    def abstract_batch(self) -> Mapping[str, jax.ShapeDtypeStruct]:
-        """Shapes and dtypes of one batch; reads nothing."""
-        channels = 1 if self.is_grey else get_image_dataset(self.name).channels
-        shape = (self.batch_size, self.image_size, self.image_size, channels)
-        return {
-            "image": jax.ShapeDtypeStruct(shape, np.float32),
-            "label": jax.ShapeDtypeStruct((self.batch_size,), np.int32),
-        }
-
-    def is_at_hand(self) -> bool:
-        """Whether `load` would find the data; looks at names of files only."""
-        row = get_image_dataset(self.name)
-        return (
-            self.is_synthetic
-            or self.image_size in row.embedded_sizes
-            or self._find() is not None
-        )
-
-    def load(self) -> ArrayData:
-        """The whole data set, loaded once and cached; mapped where it is large.
-
-        Raises:
-          DataNotFoundError: saying where it was looked for and what to do.
-          DatasetShapeError: if the files do not hold what they should.
-        """
-        row = get_image_dataset(self.name)
-        if self.is_synthetic:
-            return _load_synthetic(row, self.image_size, self.is_grey)
-        if self.image_size in row.embedded_sizes:
-            return _load_embedded(row, self.image_size)
-        found = self._find()
-        if found is None:
-            raise locations.not_found(self.name, self._variant)
-        if isinstance(found, Path):
-            changed = (found / prepared.MANIFEST).stat().st_mtime_ns
-            return _load_prepared(row, found, changed, self.image_size, self.is_grey)
-        return _load_original(row, found.files, self.image_size, self.is_grey)
-
-    @property
-    def _variant(self) -> str:
-        return locations.image_variant(get_image_dataset(self.name), self.image_size)
-
-    def _find(self) -> Path | ImageSource | None:
-        folder = locations.prepared_folder(self.name, self._variant)
-        if prepared.is_prepared(folder):
-            return folder
-        source = locations.find_originals(self.name)
-        if source is None or isinstance(source, TextSource) or not source.is_direct:
-            return None
-        return source
+ImageSize = int | Sequence[int]
 
 
 def fashion_mnist(batch_size: int, image_size: int = 28) -> ImageDatasets:
@@ -151,94 +60,150 @@ def imagenet(batch_size: int, image_size: int) -> ImageDatasets:
     return ImageDatasets("imagenet", batch_size, image_size)
 
 
-@lru_cache(maxsize=4)
-def _load_original(
-    row: ImageDataset, files: tuple[Path, ...], image_size: int, is_grey: bool
-) -> ArrayData:
-    # `files` is what the result is kept by; the source is found from it again.
-    source = locations.find_originals(row.name)
-    if source is None or isinstance(source, TextSource) or source.files != files:
-        raise locations.not_found(row.name)
-    num = source.num_train + source.num_test
-    images, labels = source.read(0, num, row.image_size or image_size)
-    splits = split_ranges(source.num_train, source.num_test)
-    return _resized(images, labels, splits, image_size, is_grey)
+@_configurable
+def mnist_datasets(
+    batch_size: int,
+    image_size: ImageSize = (28, 28),
+    stack_channels: int = 1,
+    **options: Any,
+) -> ImageDatasets:
+    """MNIST (LeCun et al. 1998).
+
+    Args:
+      batch_size: examples a batch.
+      image_size: height and width in pixels, which must be equal, or one number.
+      stack_channels: how often the one channel of a pixel is repeated.
+      **options: `convert_to_black_and_white`, `normalize_mean` and `normalize_std`
+        change the images, see `ImageDatasets`. `prefetch_batches`,
+        `shuffle_buffer_size` and `cache` are accepted and change nothing: data is
+        held in memory, or read ahead.
+
+    Raises:
+      LoptError: for images that are not square, and for random flips
+        (`aug_flip_left_right`, `aug_flip_up_down`).
+      UnknownNameError: for an option of another name.
+    """
+    options["stack_channels"] = stack_channels
+    return _image_datasets("mnist", batch_size, image_size, options)
 
 
-@lru_cache(maxsize=4)
-def _load_prepared(
-    row: ImageDataset, folder: Path, changed: int, image_size: int, is_grey: bool
-) -> ArrayData:
-    del changed  # a data set prepared anew is another one
-    found = prepared.read(folder)
-    images, labels = found.arrays["image"], found.arrays["label"]
-    size = row.image_size or image_size
-    num = row.num_train + row.num_test
-    if images.shape != (num, size, size, row.channels) or labels.shape != (num,):
-        raise DatasetShapeError(
-            f"{folder}: holds images of shape {images.shape} and labels of shape "
-            f"{labels.shape}, expected {(num, size, size, row.channels)} for "
-            f"{row.name}. Run `{locations.prepare_command(row.name)}` again."
+@_configurable
+def fashion_mnist_datasets(
+    batch_size: int,
+    image_size: ImageSize = (28, 28),
+    stack_channels: int = 1,
+    **options: Any,
+) -> ImageDatasets:
+    """Fashion-MNIST (Xiao et al. 2017); arguments are those of `mnist_datasets`."""
+    options["stack_channels"] = stack_channels
+    return _image_datasets("fashion_mnist", batch_size, image_size, options)
+
+
+@_configurable
+def cifar10_datasets(
+    batch_size: int, image_size: ImageSize = (32, 32), **options: Any
+) -> ImageDatasets:
+    """CIFAR-10 (Krizhevsky 2009); arguments are those of `mnist_datasets`."""
+    return _image_datasets("cifar10", batch_size, image_size, options)
+
+
+@_configurable
+def cifar100_datasets(
+    batch_size: int, image_size: ImageSize = (32, 32), **options: Any
+) -> ImageDatasets:
+    """CIFAR-100 (Krizhevsky 2009); arguments are those of `mnist_datasets`."""
+    return _image_datasets("cifar100", batch_size, image_size, options)
+
+
+@_configurable
+def svhn_cropped_datasets(
+    batch_size: int, image_size: ImageSize = (32, 32), **options: Any
+) -> ImageDatasets:
+    """SVHN, cropped (Netzer et al. 2011); arguments are those of `mnist_datasets`."""
+    return _image_datasets("svhn_cropped", batch_size, image_size, options)
+
+
+@_configurable
+def food101_datasets(
+    batch_size: int, image_size: ImageSize = (32, 32), **options: Any
+) -> ImageDatasets:
+    """Food-101 (Bossard et al. 2014); arguments are those of `mnist_datasets`."""
+    return _image_datasets("food101", batch_size, image_size, options)
+
+
+@_configurable
+def imagenet16_datasets(
+    batch_size: int, image_size: ImageSize = (16, 16), **options: Any
+) -> ImageDatasets:
+    """ImageNet downsampled to 16x16; arguments are those of `mnist_datasets`."""
+    return _image_datasets("imagenet", batch_size, image_size, options, only=16)
+
+
+@_configurable
+def imagenet32_datasets(
+    batch_size: int, image_size: ImageSize = (32, 32), **options: Any
+) -> ImageDatasets:
+    """ImageNet downsampled to 32x32; arguments are those of `mnist_datasets`."""
+    return _image_datasets("imagenet", batch_size, image_size, options, only=32)
+
+
+@_configurable
+def imagenet64_datasets(
+    batch_size: int, image_size: ImageSize = (64, 64), **options: Any
+) -> ImageDatasets:
+    """ImageNet downsampled to 64x64; arguments are those of `mnist_datasets`."""
+    return _image_datasets("imagenet", batch_size, image_size, options, only=64)
+
+
+# What changes nothing here, and what would change the data in a way that is not here.
+_WITHOUT_EFFECT = ("prefetch_batches", "shuffle_buffer_size", "cache")
+_FLIPS = ("aug_flip_left_right", "aug_flip_up_down")
+_OPTIONS = (
+    "stack_channels",
+    "convert_to_black_and_white",
+    "normalize_mean",
+    "normalize_std",
+    *_WITHOUT_EFFECT,
+    *_FLIPS,
+)
+
+
+def _image_datasets(
+    name: str,
+    batch_size: int,
+    image_size: ImageSize,
+    options: dict[str, Any],
+    only: int | None = None,
+) -> ImageDatasets:
+    for option in options:
+        if option not in _OPTIONS:
+            raise UnknownNameError("option of an image data set", option, _OPTIONS)
+    if any(options.get(flip) for flip in _FLIPS):
+        raise LoptError(
+            f"{name}: random flips are not available. Map the batches yourself, e.g. "
+            "tasks.datasets.base.datasets_map(flip, datasets)."
         )
-    check_labels(row, labels, folder)
-    splits = split_ranges(found.num_train, found.num_test)
-    return _resized(images, labels, splits, image_size, is_grey)
-
-
-@lru_cache(maxsize=4)
-def _load_embedded(row: ImageDataset, image_size: int) -> ArrayData:
-    images, divisor, labels = embedded.load(row.name, image_size)
-    splits = split_ranges(row.num_train, row.num_test)
-    return _as_array_data(images, divisor, labels, splits)
-
-
-@lru_cache(maxsize=4)
-def _load_synthetic(row: ImageDataset, image_size: int, is_grey: bool) -> ArrayData:
-    """Noise on a colour and a pattern a class: to learn from, not to report."""
-    rng = np.random.default_rng(0)
-    num_train, num_test = 2_000, 500
-    # Few enough classes that there are examples enough of each.
-    num_classes = min(row.num_classes, 10)
-    labels = rng.integers(0, num_classes, num_train + num_test)
-    channels = 1 if is_grey else row.channels
-    shape = (image_size, image_size, channels)
-    colours = rng.integers(0, 256, (num_classes, 1, 1, channels), np.uint16)
-    patterns = rng.integers(0, 256, (num_classes, *shape), np.uint16)
-    noise = rng.integers(0, 256, (len(labels), *shape), np.uint16)
-    # Darker than grey, as most pictures are.
-    images = ((2 * colours + patterns)[labels] + noise) // 6
-    splits = split_ranges(num_train, num_test)
-    return _as_array_data(images.astype(np.uint8), 255.0, labels, splits)
-
-
-def _resized(
-    images: np.ndarray,
-    labels: np.ndarray,
-    splits: Mapping[str, tuple[int, int]],
-    image_size: int,
-    is_grey: bool,
-) -> ArrayData:
-    images, divisor = resize_bilinear(images, image_size)
-    if is_grey:
-        channels = images.shape[-1]
-        if divisor == 1:
-            images = images.mean(axis=-1, keepdims=True)
-        else:
-            # A sum of integers is exact; the division waits for the batch.
-            divisor *= channels
-            kind = np.uint16 if divisor < 1 << 16 else np.uint32
-            images = images.sum(axis=-1, keepdims=True, dtype=kind)
-    return _as_array_data(images, divisor, labels, splits)
-
-
-def _as_array_data(
-    images: np.ndarray,
-    divisor: float,
-    labels: np.ndarray,
-    splits: Mapping[str, tuple[int, int]],
-) -> ArrayData:
-    return ArrayData(
-        {"image": images, "label": labels.astype(np.int32)},
-        splits,
-        {} if divisor == 1 else {"image": divisor},
+    size = image_size
+    if isinstance(size, Sequence):
+        if len(set(size)) != 1:
+            raise LoptError(
+                f"{name}: images are square, so image_size must be one number or two "
+                f"that are equal, got {tuple(size)}."
+            )
+        size = size[0]
+    if only is not None and size != only:
+        raise LoptError(
+            f"imagenet{only}: its images are {only}x{only}, got image_size={size}. "
+            "Use imagenet16_datasets, imagenet32_datasets, imagenet64_datasets, or "
+            "imagenet(batch_size, image_size)."
+        )
+    mean, std = options.get("normalize_mean"), options.get("normalize_std")
+    return ImageDatasets(
+        name,
+        batch_size,
+        size,
+        is_grey=bool(options.get("convert_to_black_and_white")),
+        stack_channels=options.get("stack_channels", 1),
+        normalize_mean=None if mean is None else tuple(mean),
+        normalize_std=None if std is None else tuple(std),
     )

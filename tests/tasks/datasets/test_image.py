@@ -2,11 +2,13 @@
 
 import itertools
 
+import gin
+import jax
 import numpy as np
 import pytest
 
 from learned_optimization.errors import DataNotFoundError, LoptError, UnknownNameError
-from learned_optimization.tasks.datasets import embedded, image
+from learned_optimization.tasks.datasets import catalog, embedded, image, image_data
 from learned_optimization.tasks.datasets.base import split_ranges
 from learned_optimization.tasks.datasets.image import (
     cifar10,
@@ -118,7 +120,7 @@ def test_sizes_are_whole_and_positive(bad):
 
 def test_unknown_data_set():
     with pytest.raises(UnknownNameError, match="did you mean mnist"):
-        image.get_image_dataset("mnits")
+        catalog.get_image_dataset("mnits")
 
 
 def synthetic_test_accuracy(data):
@@ -142,7 +144,7 @@ def test_synthetic_data_only_when_asked(monkeypatch):
     arrays = data.load()
     assert arrays.splits["test"] == (2000, 2500)
     assert synthetic_test_accuracy(arrays) > 0.9
-    image._load_synthetic.cache_clear()
+    image_data._load_synthetic.cache_clear()
     for field, again in data.load().arrays.items():
         np.testing.assert_array_equal(arrays.arrays[field], again)
     monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "0")
@@ -155,13 +157,13 @@ def test_grey_images_are_the_mean_of_their_channels(monkeypatch):
     images = rng.integers(0, 256, (6, 32, 32, 3), np.uint8)
     labels, splits = np.arange(6), split_ranges(4, 2)
     for size in (32, 8, 5):
-        colour = image._resized(images, labels, splits, size, is_grey=False)
-        grey = image._resized(images, labels, splits, size, is_grey=True)
+        colour = image_data._resized(images, labels, splits, size, is_grey=False)
+        grey = image_data._resized(images, labels, splits, size, is_grey=True)
         want = colour.take(np.arange(6))["image"].mean(-1, keepdims=True)
         got = grey.take(np.arange(6))["image"]
         np.testing.assert_allclose(got, want, atol=1e-6)
     # 32 to 8 pixels halves between the two in the middle, exactly.
-    eight = image._resized(images, labels, splits, 8, is_grey=True)
+    eight = image_data._resized(images, labels, splits, 8, is_grey=True)
     assert eight.arrays["image"].dtype == np.uint16
     middle = np.float64(images[:, 1:3, 1:3]).mean((1, 2, 3)) / 255
     np.testing.assert_allclose(eight.take(np.arange(6))["image"][:, 0, 0, 0], middle)
@@ -169,3 +171,79 @@ def test_grey_images_are_the_mean_of_their_channels(monkeypatch):
     data = cifar10(4, image_size=8, is_grey=True)
     assert next(data.train)["image"].shape == (4, 8, 8, 1)
     assert data != cifar10(4, image_size=8)
+
+
+# The functions of the published names.
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "size", "channels"),
+    [
+        (image.mnist_datasets, "mnist", 28, 1),
+        (image.fashion_mnist_datasets, "fashion_mnist", 28, 1),
+        (image.cifar10_datasets, "cifar10", 32, 3),
+        (image.cifar100_datasets, "cifar100", 32, 3),
+        (image.svhn_cropped_datasets, "svhn_cropped", 32, 3),
+        (image.food101_datasets, "food101", 32, 3),
+        (image.imagenet16_datasets, "imagenet", 16, 3),
+        (image.imagenet32_datasets, "imagenet", 32, 3),
+        (image.imagenet64_datasets, "imagenet", 64, 3),
+    ],
+)
+def test_published_functions_make_the_same_handles(make, name, size, channels):
+    data = make(batch_size=4, prefetch_batches=5, shuffle_buffer_size=7)
+    assert data == image.ImageDatasets(name, 4, size)
+    assert data == make(4, (size, size)) == make(4, image_size=size)
+    assert data.abstract_batch["image"].shape == (4, size, size, channels)
+    grey = make(4, convert_to_black_and_white=True)
+    assert grey.abstract_batch["image"].shape == (4, size, size, 1)
+    gin.parse_config(f"{make.__name__}.batch_size = 9")
+    assert make().batch_size == 9
+
+
+def test_channels_are_stacked_and_values_normalized_on_use():
+    plain = image.fashion_mnist_datasets(6, (8, 8)).load().take(np.arange(6))["image"]
+    stacked = image.fashion_mnist_datasets(6, (8, 8), 3)
+    batch = stacked.load().take(np.arange(6))["image"]
+    assert stacked.abstract_batch["image"].shape == batch.shape == (6, 8, 8, 3)
+    np.testing.assert_array_equal(batch, np.repeat(plain, 3, axis=-1))
+    assert next(stacked.train)["image"].shape == (6, 8, 8, 3)
+    mean, std = (10.0, 20.0, 30.0), (2.0, 4.0, 8.0)
+    data = image.fashion_mnist_datasets(
+        6, (8, 8), 3, normalize_mean=mean, normalize_std=std
+    ).load()
+    want = (255 * np.float64(plain) - np.array(mean)) / np.array(std)
+    got = data.take(np.arange(6))["image"]
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
+    # The compiled program decodes as the host does.
+    arrays = {field: a[:6] for field, a in data.arrays.items()}
+    traced = jax.jit(data.decode)(arrays)["image"]
+    np.testing.assert_allclose(traced, want, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": (28, 14)}, r"images are square, .* got \(28, 14\)"),
+        ({"aug_flip_left_right": True}, r"random flips are not available"),
+        ({"stack_channel": 3}, r"did you mean stack_channels"),
+        ({"stack_channels": 0}, r"stack_channels must be a whole number"),
+        ({"normalize_mean": (1.0,)}, r"are given together"),
+        (
+            {"normalize_mean": (1, 2), "normalize_std": (1, 2)},
+            r"one for each, got \(1, 2\)",
+        ),
+    ],
+)
+def test_impossible_options(options, message):
+    with pytest.raises(LoptError, match=message):
+        image.mnist_datasets(4, **options)
+
+
+def test_impossible_options_of_colours_and_sizes():
+    with pytest.raises(LoptError, match="repeats one channel, and cifar10 has 3"):
+        image.cifar10_datasets(4, stack_channels=3)
+    with pytest.raises(LoptError, match=r"imagenet16: its images are 16x16, got .*=8"):
+        image.imagenet16_datasets(4, image_size=(8, 8))
+    assert image.mnist_datasets(4, aug_flip_left_right=False) == mnist(4)

@@ -10,7 +10,7 @@ from learned_optimization.errors import (
     DatasetShapeError,
     LoptError,
 )
-from learned_optimization.tasks.datasets import catalog, image, locations, prepared
+from learned_optimization.tasks.datasets import catalog, image_data, locations, prepared
 from learned_optimization.tasks.datasets.image import (
     cifar10,
     fashion_mnist,
@@ -65,7 +65,7 @@ def test_prepare_then_load(mnist_folder, tmp_path):
     assert info["read from"] == str(elsewhere)
     image_file = path / "image.bin"
     image_file.write_bytes(image_file.read_bytes()[:1000])
-    image._load_prepared.cache_clear()
+    image_data._load_prepared.cache_clear()
     with pytest.raises(DatasetShapeError, match="Prepare the data set again"):
         mnist(8).load()
 

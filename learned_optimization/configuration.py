@@ -18,6 +18,8 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 import gin
+from gin import config as gin_config
+from gin import config_parser
 
 from learned_optimization.configurable import configurable_names
 from learned_optimization.errors import LoptError, nearest_names
@@ -39,7 +41,7 @@ def register_all() -> None:
         "tasks.task_augmentation",
         "tasks.es_wrapper",
         "tasks.datasets.image",
-        "tasks.datasets.text",
+        "tasks.datasets.language",
         "baselines.run_trainer",
         "baselines.run_archive",
         "baselines.run_time_task",
@@ -126,17 +128,17 @@ def _load_what_is_known(files: Sequence[str], bindings: str) -> None:
 
 
 def _bind_known(text: str, skipped: list[str]) -> None:
-    delegate = gin.config.ParserDelegate(skip_unknown=True)
-    for statement in gin.config_parser.ConfigParser(text, delegate):
-        if isinstance(statement, gin.config_parser.ImportStatement):
+    delegate = gin_config.ParserDelegate(skip_unknown=True)
+    for statement in config_parser.ConfigParser(text, delegate):
+        if isinstance(statement, config_parser.ImportStatement):
             try:
                 gin.parse_config(statement.format())
             except ImportError:
                 skipped.append(statement.format())
-        elif isinstance(statement, gin.config_parser.IncludeStatement):
+        elif isinstance(statement, config_parser.IncludeStatement):
             with open(statement.filename, encoding="utf-8") as file:
                 _bind_known(file.read(), skipped)
-        elif isinstance(statement, gin.config_parser.BindingStatement):
+        elif isinstance(statement, config_parser.BindingStatement):
             scope, selector, parameter, value, _ = statement
             key = (scope, selector, parameter)
             if not parameter:
@@ -230,9 +232,22 @@ def _explain(error: Exception) -> str:
     if match := re.match(_UNKNOWN_CONFIGURABLE, text):
         return _unknown("gin configurable", match[1], configurable_names())
     if match := re.match(_UNKNOWN_PARAMETER, text):
+        if why := not_supported(match[1], match[2]):
+            return f"{match[1]} has no parameter {match[2]!r}: {why}."
         parameters = _parameters_of(match[1])
         return _unknown(f"gin parameter of {match[1]}", match[2], parameters)
     return f"gin configuration: {first} (a binding looks like Adam.learning_rate=0.001)"
+
+
+def not_supported(configurable: str, parameter: str) -> str | None:
+    """Return why a configurable lacks a published parameter, None if it says nothing.
+
+    Args:
+      configurable: name of a gin configurable.
+      parameter: name of the parameter.
+    """
+    reasons = getattr(gin.get_configurable(configurable), "not_supported", {})
+    return reasons.get(parameter)
 
 
 def _unknown(kind: str, name: str, known: Sequence[str]) -> str:

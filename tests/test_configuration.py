@@ -1,12 +1,16 @@
 """gin: nothing unknown is ever ignored, and what was bound comes back."""
 
+import subprocess
+import sys
+
 import gin
 import pytest
 
 from learned_optimization import configuration
+from learned_optimization.baselines.run_trainer import inner_train_task
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError
-from learned_optimization.optimizers.optax_opts import Adam
+from learned_optimization.optimizers.optax_opts import SGD, Adam
 
 
 @pytest.mark.parametrize(
@@ -62,6 +66,121 @@ def test_bound_puts_back_what_was_there():
         pass
     assert Adam().beta1 == 0.8
     assert configuration.bound_parameters() == ["Adam.beta1"]
+
+
+OLD_FILE = """
+import no_such_module
+import learned_optimization.baselines.run_trainer
+include "{other}"
+Adam.learning_rate = 0.25
+Adam.amsgrad = True
+old_function.x = 3
+scope/old_function.x = [
+    1,
+    2,
+]
+inner_train_task.opt = @OldOptimizer()
+inner_train_task.num_steps = %steps
+steps = 7
+"""
+
+
+def test_old_files_are_read_as_far_as_they_are_known(tmp_path):
+    other = tmp_path / "other.gin"
+    other.write_text("SGD.learning_rate = 0.5\nSGD.gone = 1\n")
+    file = tmp_path / "old.gin"
+    file.write_text(OLD_FILE.format(other=other))
+    with pytest.raises(LoptError, match="no_such_module"):
+        configuration.load([str(file)])
+    with pytest.warns(UserWarning, match="5 unknown .*, skipped: import no_such_mod"):
+        configuration.load([str(file)], ["Adam.beta1 = 0.8"], skip_unknown=True)
+    assert (Adam().learning_rate, Adam().beta1) == (0.25, 0.8)
+    assert SGD().learning_rate == 0.5
+    bindings = gin.get_bindings("inner_train_task", resolve_references=False)
+    assert bindings.keys() == {"opt", "num_steps"}
+    # A reference to nothing is an error where it is used.
+    gin.parse_config("inner_train_task.task = 'T'")
+    with pytest.raises(LoptError, match="unknown gin configurable 'OldOptimizer'"):
+        configuration.call_bound(inner_train_task)
+
+
+def test_what_is_no_binding_is_never_skipped():
+    for line in ("nonsense", "Adam.learning_rate ="):
+        with pytest.raises(LoptError):
+            configuration.load([], [line], skip_unknown=True)
+
+
+def test_references_in_quotes():
+    lines = 'x = "a@b"\ninner_train_task.task = "@QuadraticTask()"'
+    configuration.load([], ["inner_train_task.opt = '@Adam()'", lines])
+    assert configuration.reference_name("inner_train_task.opt") == "Adam"
+    assert configuration.reference_name("inner_train_task.task") == "QuadraticTask"
+    assert gin.query_parameter("%x") == "a@b"
+
+
+def test_names_of_references():
+    configuration.load(
+        [],
+        [
+            "inner_train_task.task = %what",
+            "what = @a/b/QuadraticTask()",
+            "inner_train_task.opt = @learned_optimization.optimizers.SGD()",
+            "inner_train_task.num_steps = 3",
+        ],
+    )
+    names = {
+        p: configuration.reference_name(f"inner_train_task.{p}")
+        for p in ("task", "opt", "num_steps", "eval_task")
+    }
+    assert names == {
+        "task": "QuadraticTask",
+        "opt": "SGD",
+        "num_steps": None,
+        "eval_task": None,
+    }
+
+
+def test_modules_are_imported_by_name(tmp_path, monkeypatch):
+    (tmp_path / "own_configurables.py").write_text(
+        "import gin\n\n@gin.configurable\ndef own_function(x=1):\n    return x\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    configuration.import_modules(["own_configurables"])
+    configuration.load([], ["own_function.x = 5"])
+    assert gin.get_configurable("own_function")() == 5
+    with pytest.raises(LoptError, match=r"cannot import no_such: No module named"):
+        configuration.import_modules(["no_such"])
+
+
+# In a process of its own: what other tests import would hide what is not known.
+KNOWN_AFTER_IMPORT = {
+    "baselines.hparam_sets": ["AdamLR_10000_R5", "OptList1k_10000_R5"],
+    "baselines.run_archive": [
+        *("maybe_get_hparam_set", "maybe_archive_hparam_set"),
+        *("wait_until_ready_then_archive_task", "AdamLR_10000_R5"),
+    ],
+    "baselines.run_trainer": ["inner_train_task"],
+    "baselines.run_time_task": ["run_many_eval_and_save"],
+    "optimizers.base": ["SGD", "Adam"],
+    "optimizers.optax_opts": ["SGD", "Adam", "AdamW", "RMSProp"],
+    "tasks.fixed.image_mlp": ["ImageMLP_FashionMnist8_Relu32"],
+    "tasks.quadratics": ["QuadraticTask"],
+    "tasks.datasets.image": ["fashion_mnist_datasets"],
+    "tasks.task_augmentation": ["ReparamWeightsFamily"],
+    "tasks.base": ["single_task_to_family", "get_task"],
+}
+
+
+@pytest.mark.parametrize("module", KNOWN_AFTER_IMPORT)
+def test_names_are_known_as_soon_as_their_module_is_imported(module):
+    code = (
+        f"import gin, learned_optimization.{module}\n"
+        f"for name in {KNOWN_AFTER_IMPORT[module]!r}: gin.get_configurable(name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_call_bound_names_what_is_missing():

@@ -232,8 +232,10 @@ def _key(path: str) -> str:
 
 
 def _entry(path: str, row: tuple[Any, ...]) -> TrialEntry:
-    _, _, *values, synthetic, problem, moved_to = row
-    return TrialEntry(path, *values, bool(synthetic), problem, moved_to)
+    values = dict(zip(_COLUMNS, row, strict=True))
+    del values["stamp"]
+    # SQLite knows no truth values; it may know the file under another path.
+    return TrialEntry(**values | {"path": path, "synthetic": bool(values["synthetic"])})
 
 
 def _remember(

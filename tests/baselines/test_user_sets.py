@@ -77,9 +77,9 @@ def test_a_set_has_what_is_given_and_is_known_by_its_name():
         "Adam_lr0.001_b10_eps1e-06",
     )
     trials = set_trials(TASK, made)
-    assert [t.seed for t in trials] == [0, 1] * 6
+    assert [t.seed for t in trials] == [0] * 6 + [1] * 6
     assert {dataclasses.astuple(t.plan) for t in trials} == {(20, 7, 3, 4)}
-    settings = [(t.opt.learning_rate, t.opt.beta1, t.opt.epsilon) for t in trials[::2]]
+    settings = [(t.opt.learning_rate, t.opt.beta1, t.opt.epsilon) for t in trials[:6]]
     assert settings == [
         (lr, b1, 1e-6) for lr in (1e-3, 1e-2, 1e-1) for b1 in (0.5, 0.0)
     ]
@@ -87,7 +87,7 @@ def test_a_set_has_what_is_given_and_is_known_by_its_name():
 
 def test_equal_settings_have_the_folders_of_the_published_sets():
     published = get_hparam_set("AdamLR_10000_R5")
-    # 1 is written as the 1.0 it means.
+    # 1 means 1.0, and both are written 1.
     rates = [
         3e-7,
         1e-6,
@@ -139,7 +139,7 @@ def test_schedules_and_optimizers_inside():
         space={"learned_optimization.optimizers.SGD.learning_rate": [0.1, 1]},
     )
     assert inside.opt_names == tuple(
-        f"GradientClipOptimizer_opt(SGD_lr{lr})" for lr in (0.1, 1.0)
+        f"GradientClipOptimizer_opt(SGD_lr{lr})" for lr in ("0.1", "1")
     )
     assert set_trials(TASK, inside)[-1].opt.opt.learning_rate == 1.0
 

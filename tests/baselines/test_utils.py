@@ -11,7 +11,7 @@ import pytest
 
 from learned_optimization import baselines
 from learned_optimization.baselines import utils
-from learned_optimization.errors import ResultError
+from learned_optimization.errors import LoptError, ResultError
 from learned_optimization.npz import NpzWriter
 
 
@@ -154,6 +154,47 @@ def test_delete_saved_task_data():
     assert utils.delete_saved_task_data("T", "SGD_lr0.1", 20, 10, 5, 10) == [path]
     assert not os.path.exists(path)
     assert os.path.exists(other)
+
+
+def test_delete_everything_of_a_task():
+    paths = [
+        utils.write_baseline_result(make_result()),
+        utils.write_baseline_result(make_result(opt_name="SGD_lr0.3")),
+        utils.write_archive("T", "S", {"x": np.zeros((1, 1))}),
+    ]
+    other = utils.write_baseline_result(make_result(task_name="U"))
+    with pytest.raises(LoptError, match="give both opt_name and num_steps"):
+        utils.delete_saved_task_data("T", "SGD_lr0.1")
+    assert utils.delete_saved_task_data("T") == sorted(paths)
+    assert not any(map(os.path.exists, paths))
+    assert os.path.exists(other)
+
+
+def test_results_are_written_where_the_arguments_say():
+    data = {"eval/xs": np.arange(3), "eval/test/loss": np.ones(3), "task_name": "T"}
+    where = {
+        "task_name": "Mine",
+        "opt_name": "Own",
+        "num_steps": 20,
+        "eval_every": 10,
+        "eval_batches": 5,
+        "last_eval_batches": 10,
+        "output_type": "curves",
+    }
+    path = utils.write_baseline_result(data, **where)
+    assert path.startswith(utils.get_save_dir("Mine", "Own", 20, 10, 5, 10) + "/")
+    [found] = utils.load_baseline_results("Mine", "Own", 20, 10, 5, 10, "curves")
+    assert str(found["task_name"]) == "T"
+    with pytest.raises(ResultError, match="no key 'num_steps'"):
+        utils.write_baseline_result(data, "Mine", "Own")
+    # What is no curve may hold anything, and a suffix makes another root.
+    other = {**where, "output_type": "notes", "save_dir_suffix": "_other"}
+    path = utils.write_baseline_result({"anything": 3}, **other)
+    root = utils.get_root_baseline_dir()
+    assert path.startswith(f"{root}_other/Mine/Own/20_10_5_10/")
+    folder = utils.get_save_dir("Mine", "Own", 20, 10, 5, 10, save_dir_suffix="_other")
+    [notes] = utils.load_baseline_results_from_dir(folder, "notes")
+    assert int(notes["anything"]) == 3
 
 
 def test_memory_urls_work_like_folders(monkeypatch):

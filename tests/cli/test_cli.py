@@ -219,6 +219,39 @@ def test_run_trainer_files_are_bit_identical_apart_from_time(tmp_path):
     assert int(results[0]["seed"]) == 3
 
 
+def test_flags_of_the_published_script(tmp_path, monkeypatch):
+    (tmp_path / "own_task_module.py").write_text(
+        "import gin\n"
+        "from learned_optimization.tasks.quadratics import QuadraticTask\n\n"
+        "@gin.configurable\ndef own_quad():\n    return QuadraticTask()\n"
+    )
+    (tmp_path / "old.gin").write_text(
+        "inner_train_task.num_steps = 20\nAdam.gone = 3\nold_function.x = 1\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    flags = [
+        "--gin_import=own_task_module",
+        "--gin_bindings=inner_train_task.task='@own_quad()'",
+        "--gin_bindings=inner_train_task.opt=@Adam()\nAdam.learning_rate=1",
+    ]
+    files = ["--config_file=old.gin", "--train_log_dir=/nowhere", "--task=3"]
+    assert "unknown gin parameter of Adam 'gone'" in refused(
+        run_trainer_here(*flags, *files)
+    )
+    with pytest.warns(UserWarning, match=r"skipped: Adam\.gone, old_function\.x"):
+        done = run_trainer_here(*flags, *files, "--skip_unknown")
+    assert done.returncode == 0, done.stderr
+    assert len(utils.load_baseline_results("own_quad", opt_name_of_one(), 20)) == 1
+    command = lopt("train", *flags, "--gin_file=old.gin", "--skip_unknown")
+    assert command.returncode == 0, command.stderr
+    assert "warning: 2 unknown in the gin configuration" in command.stderr
+    assert len(utils.load_baseline_results("own_quad", opt_name_of_one(), 20)) == 2
+
+
+def opt_name_of_one():
+    return "Adam_lr1_b10.9_b20.999_eps1e-08_epsroot1e-08"
+
+
 @pytest.mark.slow
 def test_sweep_archive_plot(tmp_path):
     incomplete = lopt_here("archive", TASK, "SGDLR_1000_R5")

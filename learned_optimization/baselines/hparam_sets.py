@@ -89,6 +89,16 @@ _SETS = [
     *_shampoo("RMSPROP_NORMALIZED"),
     *_shampoo("SQRT_N"),
     *_shampoo("ADAGRAD_NORMALIZED"),
+    # Ours, for those who cannot wait: roots at every tenth step.
+    *learning_rates(
+        "Shampoo128SgdEvery10LR",
+        "Shampoo",
+        _SHORT,
+        opt_name="Shampoo128SgdEvery10",
+        block_size=128,
+        graft_type="SGD",
+        preconditioning_compute_steps=10,
+    ),
     *_opt_list("OptList1k", 1_000),
     *_opt_list("OptList20", 20),
     # Larger batches.

@@ -47,6 +47,8 @@ def short_key(optimizer: str, parameter: str) -> str:
             return parameter
     known = _parameters(optimizer)
     if parameter not in known:
+        if why := configuration.not_supported(optimizer, parameter):
+            raise LoptError(f"{optimizer} has no hyper-parameter {parameter!r}: {why}.")
         raise UnknownNameError(f"hyper-parameter of {optimizer}", parameter, known)
     return parameter
 

@@ -103,8 +103,8 @@ def _parts(value: Any) -> tuple[str, list[Any]]:
         return kind, [vars(value)]
     raise LoptError(
         f"a value of type {kind} cannot be told from others of its type, so what "
-        "holds it cannot be named: give the optimizer a `name` property, or "
-        "inner_train_task an opt_name, that says how it differs."
+        "holds it cannot be named: give the optimizer a property `name` that says "
+        "how it differs."
     )
 
 

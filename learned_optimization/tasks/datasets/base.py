@@ -62,6 +62,9 @@ class Datasets:
     A function or list that ends is started again. A batch is any tree of arrays, of
     the same structure, shapes and dtypes in all four splits.
 
+    `train`, `inner_valid`, `outer_valid` and `test` are iterators that go on: each
+    `next(datasets.train)` is another batch. `split` starts again where that can be.
+
     Data in arrays is a subclass that defines `load` and the attributes, and no
     iterators; equality is its to define so that two handles of the same data
     compare equal.
@@ -173,25 +176,35 @@ class Datasets:
         while True:
             yield data.take(stream.take(1, self.batch_size)[0])
 
+    def _going_on(self, name: str) -> Iterator[Any]:
+        # Written to `__dict__`, since handles of data in arrays are frozen.
+        iterators = self.__dict__.setdefault("_iterators", {})
+        if name not in iterators:
+            iterators[name] = self.split(name)
+        return iterators[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_iterators"}
+
     @property
     def train(self) -> Iterator[Any]:
         """Batches to train on: the first 80% of the training part of a data set."""
-        return self.split("train")
+        return self._going_on("train")
 
     @property
     def inner_valid(self) -> Iterator[Any]:
         """Batches for an inner validation: the next 10% of the training part."""
-        return self.split("inner_valid")
+        return self._going_on("inner_valid")
 
     @property
     def outer_valid(self) -> Iterator[Any]:
         """Batches to choose by: the last 10% of the training part."""
-        return self.split("outer_valid")
+        return self._going_on("outer_valid")
 
     @property
     def test(self) -> Iterator[Any]:
         """Batches to report: those of the test part."""
-        return self.split("test")
+        return self._going_on("test")
 
 
 class LazyDataset(Datasets):
@@ -236,6 +249,9 @@ class LazyDataset(Datasets):
     def source(self, name: str) -> BatchSource:
         """Return where the batches of a split come from."""
         return self._made().source(name)
+
+    def _going_on(self, name: str) -> Iterator[Any]:
+        return self._made()._going_on(name)
 
 
 def datasets_map(

@@ -54,7 +54,7 @@ def contents(folder):
 
 
 def test_bytes_by_hand(tmp_path):
-    (tmp_path / "train.txt").write_bytes(b"abc\n\nd\0\xc3\xa9\n\0\n")
+    (tmp_path / "train.txt").write_bytes(b"abc\n\nd\0\xc3\xa9\n")
     (tmp_path / "test.jsonl").write_text('{"text": "x\\ny"}\n')
     source = text_files.find(WIKIPEDIA, tmp_path)
     assert source is not None
@@ -62,9 +62,10 @@ def test_bytes_by_hand(tmp_path):
     folder = prepare_text(WIKIPEDIA, source, "bytes", lambda *args: calls.append(args))
     assert folder == locations.prepared_folder("wikipedia", "bytes")
     got = prepared.read(folder)
-    # The document of nothing but NUL has no token left: it is none.
-    np.testing.assert_array_equal(got.arrays["length"], [3, 3, 3])
-    assert got.arrays["token"].tolist() == [97, 98, 99, 100, 0xC3, 0xA9, 120, 10, 121]
+    # An empty line is no document.
+    np.testing.assert_array_equal(got.arrays["length"], [3, 4, 3])
+    want = np.frombuffer(b"abcd\0\xc3\xa9x\ny", np.uint8) + 3
+    np.testing.assert_array_equal(got.arrays["token"], want)
     assert got.arrays["token"].dtype == np.uint8
     assert (got.num_train, got.num_test) == (2, 1)
     assert got.info == {
@@ -73,7 +74,7 @@ def test_bytes_by_hand(tmp_path):
         "read from": str(tmp_path),
         "shards": "1 training, 1 test",
         "tokenizer": "bytes",
-        "vocab_size": 256,
+        "vocab_size": 259,
     }
     assert calls == [(0, 2), (1, 2), (2, 2)]
 
@@ -91,7 +92,7 @@ def test_unpacked_lm1b(tmp_path):
     source = lm1b.find(row, tmp_path)
     assert source is not None
     got = prepared.read(prepare_text(row, source, "bytes"))
-    assert bytes(got.arrays["token"]) == b"a bcde"
+    assert bytes(got.arrays["token"] - 3) == b"a bcde"
     assert (got.num_train, got.num_test) == (3, 1)
     assert got.info["shards"] == "2 training, 1 test"
 
@@ -126,7 +127,7 @@ def test_pieces(source):
     folder = prepare_text(WIKIPEDIA, source, "32k")
     got = prepared.read(folder)
     assert got.info["tokenizer"] == "32k-trained-on-wikipedia"
-    assert got.info["vocab_size"] == 32_000
+    assert got.info["vocab_size"] == 32_100
     assert got.arrays["token"].dtype == np.uint16
     model = folder.parent / "32k-trained-on-wikipedia.model"
     tokenizer = tokenizers.SentencePieceTokenizer(model)
@@ -162,3 +163,20 @@ def test_a_damaged_file_is_named(source):
 def test_unknown_vocabulary(source):
     with pytest.raises(LoptError, match="one of bytes, 32k, got 'words'"):
         prepare_text(WIKIPEDIA, source, "words")
+
+
+def test_work_begun_with_other_tokens_is_not_gone_on_with(source, monkeypatch):
+    want = contents(prepare_text(WIKIPEDIA, source, "bytes"))
+    broken = TextSource(
+        (source.train[0], BrokenShard(source.train[1].path), source.train[2]),
+        source.test,
+    )
+    with monkeypatch.context() as older:
+        older.setattr(tokenizers.ByteTokenizer, "vocab_size", 256)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_text(WIKIPEDIA, broken, "bytes")
+    calls = []
+    prepare_text(WIKIPEDIA, source, "bytes", lambda *args: calls.append(args))
+    assert calls[0] == (0, 4)
+    folder = locations.prepared_folder("wikipedia", "bytes")
+    assert contents(folder) == want

@@ -1,6 +1,7 @@
 """Text data sets as batches: shapes, splits, and the facts of the embedded text."""
 
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -46,7 +47,7 @@ def write_prepared(dataset, vocabulary, documents, num_train):
         {"length": prepared.Field("int32"), "token": prepared.Field(dtype)},
         [unit("train", documents[:num_train]), unit("test", documents[num_train:])],
         fingerprint=str(documents),
-        info={"vocab_size": 256 if vocabulary == "bytes" else 32_000},
+        info={"vocab_size": 259 if vocabulary == "bytes" else 32_100},
     )
     return folder
 
@@ -81,7 +82,7 @@ def test_handles_tell_what_they_are_without_reading():
         assert data == make(4, 16)
         assert hash(data) == hash(make(4, 16))
         assert data != make(4, 17)
-        wanted = 256 if name.endswith("bytes") else 32_000
+        wanted = 259 if name.endswith("bytes") else 32_100
         assert data.extra_info == {"vocab_size": wanted}
         for struct in data.abstract_batch.values():
             assert (struct.shape, struct.dtype) == ((4, 16), np.int32)
@@ -125,20 +126,21 @@ def test_targets_follow_observations():
 
 @pytest.mark.parametrize("vocabulary", ["bytes", "32k"])
 def test_prepared_documents(vocabulary):
-    top = 255 if vocabulary == "bytes" else 31_999
-    documents = [[i + 1] * (i % 5 + 1) for i in range(20)] + [[top, 1, 2, 3, 4]] * 3
-    write_prepared("lm1b", vocabulary, documents, num_train=20)
+    # The largest token that UTF-8 has, and the last piece.
+    top = 0xF4 + 3 if vocabulary == "bytes" else 31_999
+    documents = [[i + 1] * (i % 5 + 1) for i in range(200)] + [[top, 1, 2, 3, 4]] * 3
+    write_prepared("lm1b", vocabulary, documents, num_train=200)
     handle = TextDatasets("lm1b", 2, 3, vocabulary)
     assert handle.is_at_hand()
     data = handle.load()
     assert data.is_in_memory
     assert data.splits == {
-        "train": (0, 16),
-        "inner_valid": (16, 18),
-        "outer_valid": (18, 20),
-        "test": (20, 23),
+        "train": (4, 200),
+        "inner_valid": (0, 2),
+        "outer_valid": (2, 4),
+        "test": (200, 203),
     }
-    got = data.take(np.array([1, 22]))
+    got = data.take(np.array([1, 202]))
     np.testing.assert_array_equal(got["obs"], [[2, 2, 0], [top, 1, 2]])
     np.testing.assert_array_equal(got["target"], [[2, 0, 0], [1, 2, 3]])
     batch = next(handle.test)
@@ -146,21 +148,32 @@ def test_prepared_documents(vocabulary):
     assert handle.load() is data
 
 
-def test_without_a_test_part_the_end_is_held_out():
-    write_prepared("wikipedia", "bytes", [[i + 1, 1] for i in range(100)], 100)
-    data = wikipedia_en_bytes(2, 3).load()
+def test_wikipedia_is_one_part_put_in_an_order():
+    documents = [[i % 200 + 3, i // 200 + 3] for i in range(1000)]
+    write_prepared("wikipedia", "bytes", documents, 1000)
+    data = wikipedia_en_bytes(2, 1).load()
     assert data.splits == {
-        "train": (0, 72),
-        "inner_valid": (72, 81),
-        "outer_valid": (81, 90),
-        "test": (90, 100),
+        "train": (30, 1000),
+        "inner_valid": (0, 10),
+        "outer_valid": (10, 20),
+        "test": (20, 30),
     }
-    assert data.take(np.arange(90, 100))["obs"][:, 0].tolist() == list(range(91, 101))
+    rows = data.take(np.arange(1000))
+    numbers = rows["obs"][:, 0] - 3 + 200 * (rows["target"][:, 0] - 3)
+    assert sorted(numbers) == list(range(1000))
+    # Documents of all ages in each split: 1% at the beginning would be below 10.
+    for split in ("inner_valid", "outer_valid", "test"):
+        of_split = numbers[slice(*data.splits[split])]
+        assert of_split.min() < 400
+        assert of_split.max() > 600
+    text._load_prepared.cache_clear()
+    again = wikipedia_en_bytes(2, 1).load().take(np.arange(1000))
+    np.testing.assert_array_equal(again["obs"], rows["obs"])
 
 
 def test_large_data_stays_on_disk(monkeypatch):
-    documents = [[i + 1, 2, 3] for i in range(40)]
-    write_prepared("lm1b", "bytes", documents, num_train=30)
+    documents = [[i + 1, 2, 3] for i in range(140)]
+    write_prepared("lm1b", "bytes", documents, num_train=130)
     want = lm1b_bytes(2, 4).load().arrays["tokens"]
     monkeypatch.setattr(prepared, "MAX_BYTES_IN_MEMORY", 100)
     text._load_prepared.cache_clear()
@@ -174,19 +187,44 @@ def test_large_data_stays_on_disk(monkeypatch):
 
 
 def test_preparing_anew_is_noticed():
-    first = [[1, 2, 3]] * 20
-    folder = write_prepared("lm1b", "bytes", first, num_train=10)
+    first = [[1, 2, 3]] * 220
+    folder = write_prepared("lm1b", "bytes", first, num_train=200)
     assert lm1b_bytes(2, 2).load().take(np.array([0]))["obs"].tolist() == [[1, 2]]
     before = (folder / prepared.MANIFEST).stat().st_mtime_ns
-    write_prepared("lm1b", "bytes", [[4, 5, 6]] * 20, num_train=10)
+    write_prepared("lm1b", "bytes", [[4, 5, 6]] * 220, num_train=200)
     os.utime(folder / prepared.MANIFEST, ns=(before + 1, before + 1))
     assert lm1b_bytes(2, 2).load().take(np.array([0]))["obs"].tolist() == [[4, 5]]
 
 
 def test_prepared_in_another_vocabulary():
-    folder = write_prepared("lm1b", "bytes", [[1, 2]] * 20, num_train=10)
+    folder = write_prepared("lm1b", "bytes", [[1, 2]] * 220, num_train=200)
     shutil.copytree(folder, locations.prepared_folder("lm1b", "32k"))
-    with pytest.raises(DatasetShapeError, match="in a vocabulary of 32000 tokens"):
+    with pytest.raises(DatasetShapeError) as caught:
+        lm1b_32k(2, 2).load()
+    message = str(caught.value)
+    assert "its tokens are of a vocabulary of 259, expected 32100 (32k)" in message
+    assert "Run `lopt data prepare lm1b --vocabulary 32k` again." in message
+
+
+@pytest.mark.parametrize(("vocabulary", "before"), [("bytes", 256), ("32k", 32_000)])
+def test_prepared_by_an_older_version(vocabulary, before):
+    folder = write_prepared("lm1b", vocabulary, [[4, 5]] * 220, num_train=200)
+    manifest = json.loads((folder / prepared.MANIFEST).read_text())
+    manifest["info"]["vocab_size"] = before
+    (folder / prepared.MANIFEST).write_text(json.dumps(manifest))
+    handle = TextDatasets("lm1b", 2, 2, vocabulary)
+    with pytest.raises(DatasetShapeError, match=f"of a vocabulary of {before}, exp"):
+        handle.load()
+
+
+def test_prepared_as_other_arrays():
+    folder = write_prepared("lm1b", "bytes", [[4, 5]] * 220, num_train=200)
+    shutil.copytree(folder, locations.prepared_folder("lm1b", "32k"))
+    folder = locations.prepared_folder("lm1b", "32k")
+    manifest = json.loads((folder / prepared.MANIFEST).read_text())
+    manifest["info"]["vocab_size"] = 32_100
+    (folder / prepared.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(DatasetShapeError, match="does not hold documents of lm1b as"):
         lm1b_32k(2, 2).load()
 
 
@@ -234,7 +272,7 @@ def test_kjv_batches():
                 struct.shape,
                 struct.dtype,
             )
-        assert batch["target"].max() < 127
+        assert batch["target"].max() < 127 + 3
         follows = batch["obs"][:, 1:] == batch["target"][:, :-1]
         assert follows.all()
     train, test = embedded_documents("kjv")
@@ -243,7 +281,7 @@ def test_kjv_batches():
     targets = data.take(np.arange(start, stop))["target"]
     assert (targets > 0).sum() == sum(len(chapter) - 1 for chapter in test)
     first = data.take(np.array([0]))["obs"][0]
-    assert bytes(first.astype(np.uint8)).decode() == train[0][:128]
+    assert bytes(first.astype(np.uint8) - 3).decode() == train[0][:128]
 
 
 def test_order_depends_on_the_seed_only():
@@ -276,6 +314,8 @@ def test_synthetic_data_only_when_asked(monkeypatch, make):
     assert tokens.shape == (2500, 17)
     assert tokens.dtype == (np.uint16 if make is lm1b_32k else np.uint8)
     is_real = tokens > 0
+    # No end, no unknown.
+    assert tokens[is_real].min() == 3
     assert 0.05 < (~is_real[:, -1]).mean() < 0.3
     # Padding is at the end alone, and every row has a target.
     assert (is_real[:, :-1] | ~is_real[:, 1:]).all()
@@ -290,8 +330,8 @@ def test_synthetic_data_only_when_asked(monkeypatch, make):
 
 
 def test_one_epoch_has_every_example_once():
-    documents = [[i + 1, 1] for i in range(60)]
-    write_prepared("lm1b", "bytes", documents, num_train=50)
-    batches = itertools.islice(lm1b_bytes(5, 2).split("train"), 8)
+    documents = [[i + 1, 1] for i in range(104)]
+    write_prepared("lm1b", "bytes", documents, num_train=102)
+    batches = itertools.islice(lm1b_bytes(5, 2).split("train"), 20)
     first = np.concatenate([batch["obs"][:, 0] for batch in batches])
-    assert sorted(first) == list(range(1, 41))
+    assert sorted(first) == list(range(3, 103))

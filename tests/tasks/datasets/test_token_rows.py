@@ -33,6 +33,14 @@ def test_windows_by_hand():
     assert count_rows(LENGTHS, 3, "windows") == 4
 
 
+def test_another_order_by_hand():
+    rows = rows_of_documents(TOKENS, LENGTHS, 4, "documents")
+    turned = rows.in_order(np.array([2, 0, 1]))
+    want = [[6, 7, 8, 9], [1, 2, 3, 4], [5, 0, 0, 0]]
+    np.testing.assert_array_equal(turned.to_array(), want)
+    np.testing.assert_array_equal(turned[np.array([1])], want[1:2])
+
+
 def test_indices_are_those_of_numpy():
     rows = rows_of_documents(TOKENS, LENGTHS, 3, "windows")
     array = rows.to_array()

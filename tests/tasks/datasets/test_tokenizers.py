@@ -53,15 +53,26 @@ def test_bytes_by_hand():
     tokenizer = ByteTokenizer()
     got = tokenizer.encode_batch(["abc\n", "", "a\0é"])
     assert [tokens.tolist() for tokens in got] == [
-        [97, 98, 99, 10],
+        [100, 101, 102, 13],
         [],
-        [97, 0xC3, 0xA9],
+        [100, 3, 0xC6, 0xAC],
     ]
     assert {tokens.dtype for tokens in got} == {np.dtype(np.uint8)}
-    assert (tokenizer.name, tokenizer.vocab_size) == ("bytes", 256)
-    assert tokenizer.decode(got[2]) == "aé"
-    assert tokenizer.decode(np.array([97, 98, 0, 0])) == "ab"
-    assert tokenizer.decode(got[2][:2]) == "a\N{REPLACEMENT CHARACTER}"
+    assert (tokenizer.name, tokenizer.vocab_size) == ("bytes", 259)
+    assert tokenizer.decode(got[2]) == "a\0é"
+    # Padding, end and unknown are no text.
+    assert tokenizer.decode(np.array([100, 2, 101, 1, 0, 0])) == "ab"
+    assert tokenizer.decode(got[2][:3]) == "a\0\N{REPLACEMENT CHARACTER}"
+
+
+def test_every_character_is_its_bytes_and_three():
+    # All but the surrogates, which are no text.
+    characters = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
+    [tokens] = ByteTokenizer().encode_batch([characters])
+    want = np.frombuffer(characters.encode(), np.uint8).astype(int) + 3
+    np.testing.assert_array_equal(tokens, want)
+    assert tokens.min() == 3
+    assert ByteTokenizer().decode(tokens) == characters
 
 
 def test_pieces_give_the_text_back(model_path, kjv):
@@ -72,10 +83,10 @@ def test_pieces_give_the_text_back(model_path, kjv):
     got = tokenizer.encode_batch(verses)
     for verse, tokens in zip(verses, got, strict=True):
         assert tokens.dtype == np.uint16
-        assert 2 < tokens.min() <= tokens.max() < tokenizer.vocab_size
+        assert 2 < tokens.min() <= tokens.max() < 32_000
         padded = np.concatenate([tokens, np.zeros(3, np.uint16)])
         assert tokenizer.decode(padded) == " ".join(verse.split())
-    assert tokenizer.vocab_size == 32_000
+    assert tokenizer.vocab_size == 32_100
     num_bytes = sum(len(verse) for verse in verses)
     assert sum(map(len, got)) < num_bytes / 3
 
@@ -155,9 +166,13 @@ def test_models_that_cannot_be_used(tmp_path, monkeypatch):
     with pytest.raises(LoptError, match="no sentencepiece model"):
         SentencePieceTokenizer(path)
     path.write_bytes(small_model(vocab_size=20))
-    monkeypatch.setattr(SentencePieceTokenizer, "vocab_size", 5)
-    with pytest.raises(LoptError, match="pieces; the tasks' vocabulary has room for 5"):
+    monkeypatch.setattr(SentencePieceTokenizer, "max_pieces", 5)
+    with pytest.raises(LoptError) as caught:
         SentencePieceTokenizer(path)
+    message = str(caught.value)
+    assert "pieces; the tasks' vocabulary has room for 5" in message
+    assert "(the other 100 of its 32,100 ids are set aside)" in message
+    assert "--vocab_size=5" in message
 
 
 def test_missing_package(monkeypatch, tmp_path):

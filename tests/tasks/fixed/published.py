@@ -51,7 +51,7 @@ def batch_shapes(name):
 def num_outputs(row):
     if is_image(row):
         return IMAGES[row["dataset"]][1]
-    return {"bytes": 256, "32k": 32_000}[row["dataset"].split()[1]]
+    return {"bytes": 259, "32k": 32_100}[row["dataset"].split()[1]]
 
 
 def dense(inputs, outputs):
@@ -196,6 +196,11 @@ def normalized(name, losses):
     return losses
 
 
+def num_targets(batch):
+    """Different tokens predicted: a token's logits are alike wherever it stands."""
+    return len(np.unique(batch["target"]))
+
+
 def loss_at_init(name, batch):
     """The range the mean loss of fresh parameters must lie in."""
     row = settings(name)
@@ -215,10 +220,19 @@ def loss_at_init(name, batch):
     if model == "decoder-only transformer":
         # Unit-variance features times weights of variance 0.77 / width make logits
         # of variance 0.77, which add half of that (less a little) to the entropy.
-        noise = 4 * math.sqrt(0.77 / np.count_nonzero(batch["obs"]))
+        noise = 4 * math.sqrt(0.77 / num_targets(batch))
         return log_outputs + 0.2 - noise, log_outputs + 0.5 + noise
+    if "RNN" in model and cell_of(row)[0] == "IRNN":
+        # Its state is a sum over the sequence, and the logits grow with it: as
+        # published, 8.2 to 8.9 for bytes and 13.2 for pieces. Few texts make it noisy.
+        published = {259: 8.55, 32_100: 13.2}[num_outputs(row)]
+        noise = 4 / math.sqrt(len(batch["obs"]))
+        return published - 0.4 - noise, published + 0.4 + noise
     if "RNN" in model:
-        return log_outputs - 0.05, log_outputs + 0.1
+        # The embedded tokens' variance is 0.77 and no cell makes that of the state
+        # larger: half that of the logits, and a little, is added to the entropy.
+        noise = 4 * math.sqrt(0.3 / num_targets(batch))
+        return log_outputs - 0.01 - noise, log_outputs + 0.3 + noise
     # At most as much is added where a norm stands before the last layer, and no
     # more than a little elsewhere; few examples make it noisy.
     noise = 4 * math.sqrt(0.77 / len(batch["label"])) if "norm" in row else 0.15

@@ -9,7 +9,7 @@ from learned_optimization.tasks.datasets.text import kjv_bytes
 from learned_optimization.tasks.fixed.rnn_lm import RNNLanguageModelTask
 
 TASK = RNNLanguageModelTask(kjv_bytes(2, 3), cell="GRU", hidden=4, embedding=2)
-LOGITS = jax.random.normal(jax.random.PRNGKey(0), (2, 3, 256))
+LOGITS = jax.random.normal(jax.random.PRNGKey(0), (2, 3, 259))
 BATCH = {
     "obs": np.array([[5, 7, 9], [11, 13, 0]], np.int32),
     "target": np.array([[7, 9, 2], [13, 0, 0]], np.int32),

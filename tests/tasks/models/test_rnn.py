@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from learned_optimization.tasks.models.rnn import CELLS, RNNLanguageModel
 from tests.tasks.models.compiled import apply, init
@@ -75,12 +76,25 @@ def test_initial_weights(cell):
             assert not np.any(value), name
     if cell == "IRNN":
         np.testing.assert_array_equal(p["hidden_kernel"], np.eye(64))
-    fans = {"embedding": 256, "gates_kernel": 96, "input_kernel": 32}
+    assert_normal_cut_at_two(p["embedding"], 1)
+    assert_normal_cut_at_two(p["Dense_0"]["kernel"], 64**-0.5)
+    fans = {"gates_kernel": 96, "input_kernel": 32}
     if cell != "IRNN":
         fans["hidden_kernel"] = 64
-    for name, fan_in in fans.items():
-        if name in p:
-            assert np.std(p[name]) == pytest.approx(0.8796 / fan_in**0.5, rel=0.05)
+    # Only the GRU's kernels make up for the cut.
+    correction = 1 / STD_OF_CUT if cell == "GRU" else 1
+    for name in fans.keys() & p.keys():
+        assert_normal_cut_at_two(p[name], correction * fans[name] ** -0.5)
+
+
+# Of a standard normal cut at two: 1 - 4 phi(2) / (2 Phi(2) - 1), its root.
+STD_OF_CUT = np.sqrt(1 - 4 * stats.norm.pdf(2) / (2 * stats.norm.cdf(2) - 1))
+
+
+def assert_normal_cut_at_two(weights, scale):
+    cut = stats.truncnorm(-2, 2, scale=scale)
+    assert stats.kstest(np.ravel(weights), cut.cdf).pvalue > 1e-4
+    assert np.std(weights) == pytest.approx(STD_OF_CUT * scale, rel=0.05)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -88,6 +88,9 @@ def test_initial_weights_are_scaled_by_the_number_of_layers():
     assert p["Dense_0"]["kernel"].shape == (128, 8 * 32)
     head = p["Dense_30"]["kernel"]
     assert np.std(head) == pytest.approx(0.8796 / 128**0.5, rel=0.03)
+    # Whatever the size of the table.
+    assert np.std(p["embedding"]) == pytest.approx(0.8796, rel=0.03)
+    assert 1.99 < np.abs(p["embedding"]).max() <= 2
 
 
 def test_dropout_depends_on_the_key_and_keeps_the_mean():

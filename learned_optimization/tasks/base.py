@@ -24,6 +24,10 @@ Params = Any
 ModelState = Any
 Batch = Any
 PRNGKey = jax.Array
+# Configurations of tasks and of families: trees of arrays.
+TaskCfg = Any
+StaticCfg = Any
+SampledCfg = Any
 
 
 class Task:
@@ -160,8 +164,8 @@ class SampledTaskFamily(TaskFamily):
       sampled_cfg: what was drawn for it besides, a pytree of arrays.
     """
 
-    static_cfg: Any
-    sampled_cfg: Any
+    static_cfg: StaticCfg
+    sampled_cfg: SampledCfg
 
 
 class SingleTaskFamily(TaskFamily):
@@ -276,6 +280,7 @@ def get_task(
     sample_task_family_fn_seed: int | None = None,
     *,
     key: PRNGKey | None = None,
+    sample_seed: int | None = None,
 ) -> Task:
     """Draws one task of a family, the same one for the same seeds.
 
@@ -285,22 +290,25 @@ def get_task(
       sample_task_family_fn: draws the family, where none is given.
       sample_task_family_fn_seed: decides the family drawn; 0 if None.
       key: PRNG key that decides the task instead of `task_family_seed`.
+      sample_seed: another name of `task_family_seed`.
 
     Returns:
       The task, named `<family>_seed<task_family_seed>` when drawn by seed.
 
     Raises:
       LoptError: unless one of `task_family` and `sample_task_family_fn` is given,
-        and at most one of `key` and `task_family_seed`.
+        and at most one of `key`, `task_family_seed` and `sample_seed`.
     """
     if (task_family is None) == (sample_task_family_fn is None):
         raise LoptError(
             "get_task needs either task_family or sample_task_family_fn, got "
             f"{task_family!r} and {sample_task_family_fn!r}."
         )
-    if key is not None and task_family_seed is not None:
+    seeds = [s for s in (task_family_seed, sample_seed) if s is not None]
+    if len(seeds) + (key is not None) > 1:
         raise LoptError(
-            "get_task draws by key or by task_family_seed, got both: leave one out."
+            "get_task draws by key, by task_family_seed or by sample_seed, which is "
+            "another name of it: give one of them."
         )
     if task_family is None:
         assert sample_task_family_fn is not None
@@ -308,7 +316,7 @@ def get_task(
         task_family = sample_task_family_fn(jax.random.PRNGKey(family_seed))
     if key is not None:
         return task_family.sample_task(key)
-    seed = task_family_seed or 0
+    seed = seeds[0] if seeds else 0
     task = task_family.sample_task(jax.random.PRNGKey(seed))
     if isinstance(task_family, SingleTaskFamily):
         return task

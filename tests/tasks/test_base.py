@@ -134,6 +134,8 @@ def test_get_task_is_decided_by_its_seed():
 def test_drawn_task_is_named_after_family_and_seed():
     task = get_task(FixedDimQuadraticFamilyData(3), task_family_seed=5)
     assert task.name == "FixedDimQuadraticFamilyData_seed5"
+    old_name = get_task(FixedDimQuadraticFamilyData(3), sample_seed=5)
+    assert old_name.name == task.name
     assert task.datasets == FixedDimQuadraticFamilyData(3).datasets
     params, state = task.init_with_state(KEY)
     data = next(task.datasets.train)
@@ -159,7 +161,7 @@ def test_get_task_draws_the_family_too():
         get_task()
     with pytest.raises(LoptError, match="either task_family or sample_task_family_fn"):
         get_task(family, sample_task_family_fn=draw_family)
-    with pytest.raises(LoptError, match="by key or by task_family_seed"):
+    with pytest.raises(LoptError, match="by key, by task_family_seed or by"):
         get_task(family, 3, key=KEY)
 
 

@@ -40,6 +40,13 @@ What holds for all of them: batch norm uses the statistics of the batch at hand,
 and dropout drops, in evaluation as in training, as in the published baselines.
 Convolutions take the form that is fastest inside a compiled training loop: XLA's
 own, or matrix products over patches.
+
+A task may be wrapped: `ESTask` estimates its gradient by evolution strategies (the
+loss reported is that of the parameters themselves); `ReparamWeights`,
+`ReducedBatchsizeTask` and `ConvertFloatDType` change what is computed;
+`ModifyTaskGradient`, `NormalizeTaskGradient`, `SubsampleDirectionsTaskGradient` and
+`AsyncDelayedGradients` change the gradient alone. See `tasks.es_wrapper` and
+`tasks.task_augmentation`; each has a family, and gin configures all of them.
 """
 
 

@@ -28,8 +28,10 @@ _TOLERANCE = 1e-6
 SMALLEST_RIDGE = 5e-7
 
 
-def inverse_pth_root(matrix: jax.Array, p: int, ridge_epsilon: Scalar) -> jax.Array:
-    """`(A + ridge_epsilon * lambda_max(A) * I) ** (-1 / p)` of each matrix `A`.
+def inverse_pth_root(
+    matrix: jax.Array, p: int, ridge_epsilon: Scalar, least: float = 0.0
+) -> jax.Array:
+    """`(A + ridge_epsilon * max(lambda_max(A), least) * I) ** (-1 / p)` of matrices.
 
     The largest eigenvalue is estimated from below, within a few percent where
     many are about as large and exactly where it stands out. A zero matrix, which
@@ -40,6 +42,7 @@ def inverse_pth_root(matrix: jax.Array, p: int, ridge_epsilon: Scalar) -> jax.Ar
       p: a whole number of at least 1.
       ridge_epsilon: share of the largest eigenvalue added to all, a scalar;
         float32 needs `SMALLEST_RIDGE`, which is taken where it is less.
+      least: what the largest eigenvalue is taken for where it is less.
 
     Returns:
       float32 `[..., n, n]`, symmetric.
@@ -51,7 +54,8 @@ def inverse_pth_root(matrix: jax.Array, p: int, ridge_epsilon: Scalar) -> jax.Ar
     scaled = jnp.where(finite & ~zero, matrix / jnp.where(zero, 1.0, scale), jnp.eye(n))
     ridge = jnp.maximum(ridge_epsilon, SMALLEST_RIDGE)
     flat = scaled.reshape(-1, n, n)
-    roots = jax.vmap(_root, in_axes=(0, None, None))(flat, p, ridge)
+    leasts = (least / jnp.where(finite & ~zero, scale, 1.0)).reshape(-1)
+    roots = jax.vmap(_root, in_axes=(0, None, None, 0))(flat, p, ridge, leasts)
     roots = roots.reshape(matrix.shape) * jnp.where(zero, 1.0, scale) ** (-1.0 / p)
     return jnp.where(finite, jnp.where(zero, jnp.eye(n), roots), jnp.nan)
 
@@ -84,10 +88,11 @@ def _largest_eigenvalue(matrix: jax.Array) -> jax.Array:
     return jnp.maximum(largest, jnp.max(jnp.diagonal(matrix)))
 
 
-def _root(matrix: jax.Array, p: int, ridge: jax.Array) -> jax.Array:
+def _root(matrix: jax.Array, p: int, ridge: jax.Array, least: jax.Array) -> jax.Array:
     """The regularized inverse root of one finite matrix of moderate entries."""
     identity = jnp.eye(matrix.shape[-1], dtype=matrix.dtype)
-    damped = matrix + ridge * _largest_eigenvalue(matrix) * identity
+    largest = jnp.maximum(_largest_eigenvalue(matrix), least)
+    damped = matrix + ridge * largest * identity
     # Eigenvalues of `scaled` then lie in (0, (p + 1) / 2], whence all reach 1.
     factor = (p + 1) / (2.0 * jnp.linalg.norm(damped))
     scaled = damped * factor

@@ -42,6 +42,9 @@ GRAFT_TYPES = (
 # Neighbouring axes are merged up to this many elements.
 _MERGED = 4096
 
+# What the largest eigenvalue of a matrix is taken for where it is less.
+_LEAST_EIGENVALUE = 1e-6
+
 # Added to norms that are divided by.
 _TINY = 1e-16
 
@@ -90,8 +93,7 @@ class Shampoo(OptaxOptimizer):
     parameters move by the graft's, from then on by the other.
 
     Inverse roots are exact to float32's rounding. The published program's are up to
-    17% off where a matrix has a low rank, which moves parameters by up to 2% more or
-    less: see the page of differences.
+    17% off where a matrix has a low rank: see the page of differences.
 
     Attributes:
       learning_rate: a number or a schedule.
@@ -100,11 +102,13 @@ class Shampoo(OptaxOptimizer):
       beta2: decay of the averages of statistics and of RMSPROP's squares; 1 for
         sums instead of averages.
       diagonal_epsilon: added to the root of the graft's squares.
-      matrix_epsilon: share of a matrix's largest eigenvalue added to all.
+      matrix_epsilon: share of a matrix's largest eigenvalue, or of 1e-6 if that is
+        more, added to all.
       weight_decay: multiple of the parameters added to the step.
       start_preconditioning_step: the first preconditioned step.
-      preconditioning_compute_steps: steps from one inverse root to the next. More
-        than 1, the published value, saves most of the time.
+      preconditioning_compute_steps: steps from one inverse root to the next. With 1,
+        the published value, a step of a small network (64x32 and 32x10) takes one
+        core 100 ms, with 10 11 ms; Adam's takes 0.04 ms.
       statistics_compute_steps: steps from one change of the statistics to the next.
       best_effort_shape_interpretation: whether axes are merged.
       graft_type: one of `GRAFT_TYPES`. The step `g` for SGD, `sign(g)` for
@@ -272,7 +276,7 @@ class Shampoo(OptaxOptimizer):
 
         def root(matrix: jax.Array, before: jax.Array, num_axes: int) -> jax.Array:
             power = self.exponent_override or 2 * num_axes
-            new = inverse_pth_root(matrix, power, matrix_epsilon)
+            new = inverse_pth_root(matrix, power, matrix_epsilon, _LEAST_EIGENVALUE)
             usable = jnp.all(jnp.isfinite(new), axis=(-2, -1), keepdims=True)
             return jnp.where(usable, new, before)
 

@@ -76,6 +76,13 @@ def test_entries_far_from_one(scale: float) -> None:
     assert _error(got, _exact(matrices, 4, 1e-6)) < 3e-5
 
 
+@pytest.mark.parametrize(("scale", "share"), [(1.0, 1.0), (1e-3, 1e3), (1e-8, 1e8)])
+def test_a_least_largest_eigenvalue(scale: float, share: float) -> None:
+    matrices = np.float32(scale) * _matrices(10, 1e2)
+    got = inverse_pth_root(matrices, 2, 1e-3, least=1.0)
+    assert _error(got, _exact(matrices, 2, 1e-3 * share)) < 3e-5
+
+
 # Where many eigenvalues are almost the largest it is found to a few percent.
 def test_estimate_of_a_flat_spectrum() -> None:
     q = np.linalg.qr(np.random.default_rng(2).normal(size=(40, 40)))[0]

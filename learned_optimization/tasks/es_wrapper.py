@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.tasks.base import Batch, ModelState, Params, PRNGKey
+from learned_optimization.tasks.custom_gradient import CustomGradientTask
 from learned_optimization.tasks.wrapped_task import (
-    CustomGradientTask,
     WrappedTask,
     WrappedTaskFamily,
     check_positive,

@@ -18,11 +18,10 @@ from learned_optimization.tasks.base import (
     Params,
     PRNGKey,
 )
+from learned_optimization.tasks.custom_gradient import CustomGradientTask, gradient
 from learned_optimization.tasks.wrapped_task import (
-    CustomGradientTask,
     WrappedTask,
     WrappedTaskFamily,
-    gradient,
     normal_like,
     with_float_dtype,
 )

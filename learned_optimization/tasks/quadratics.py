@@ -84,10 +84,11 @@ def _normal_draws(shape: tuple[int, ...]) -> Datasets:
         while True:
             yield np.asarray(rng.standard_normal(shape, np.float32))
 
-    return Datasets(
-        *(partial(draws, split) for split in range(len(SPLITS))),
-        abstract_batch=jax.ShapeDtypeStruct(shape, np.float32),
+    train, inner_valid, outer_valid, test = (
+        partial(draws, split) for split in range(len(SPLITS))
     )
+    batch = jax.ShapeDtypeStruct(shape, np.float32)
+    return Datasets(train, inner_valid, outer_valid, test, abstract_batch=batch)
 
 
 def _square_norm(x: jax.Array) -> jax.Array:

@@ -23,7 +23,10 @@ def test_perceptron():
 
 def test_evolution_strategies_only_go_forward():
     task = get_task_from_name("ESWrapped_1pair_ImageMLP_FashionMnist8_Relu32")
-    assert cost(task).flops == 2 * 2 * 128 * (64 * 32 + 32 * 10)
+    forward = 2 * 128 * (64 * 32 + 32 * 10)
+    # At the parameters themselves, and at a pair of others; evaluated, no pair.
+    assert cost(task).flops == 3 * forward
+    assert loss_flops(task) == forward
 
 
 def test_unrolled_steps_count_every_time():

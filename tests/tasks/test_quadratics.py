@@ -220,3 +220,24 @@ def test_other_settings_have_other_names():
     assert quadratics.QuadraticTask(dim=100).name == "QuadraticTask_dim100"
     noisy = quadratics.NoisyMeanQuadraticTask(dim=3, noise_std=0.5)
     assert noisy.name == "NoisyMeanQuadraticTask_dim3_noise_std0.5"
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [(quadratics.batch_datasets, (4, 2)), (quadratics.noise_datasets, ())],
+)
+def test_data_sets_of_normal_draws(make, shape):
+    data = make()
+    assert data is make()
+    assert data.abstract_batch == jax.ShapeDtypeStruct(shape, np.float32)
+    splits = []
+    for split in SPLITS:
+        batches = data.split(split, seed=1)
+        drawn = np.array([next(batches) for _ in range(2000)])
+        assert drawn.shape == (2000, *shape)
+        assert abs(drawn.mean()) < 5 / np.sqrt(drawn.size)
+        assert abs(drawn.std() - 1) < 5 / np.sqrt(2 * drawn.size)
+        splits.append(drawn)
+    assert not np.allclose(splits[0], splits[1])
+    again = next(data.split("train", seed=1))
+    np.testing.assert_array_equal(again, splits[0][0])

@@ -195,8 +195,8 @@ def make_optimizer(key: str, steps: int) -> Optimizer:
     name, _, setting = key.partition("|")
     if name in _WRAPPERS:
         return _WRAPPERS[name](setting, steps)
-    cls = get_optimizer(name)
-    fields = {f.name for f in dataclasses.fields(cls)} if cls else set()
+    cls: Any = get_optimizer(name)
+    fields = {f.name for f in dataclasses.fields(cls)}
     hparams: dict[str, Any] = {}
     if "learning_rate" in fields:
         hparams["learning_rate"] = 0.1 if name == "Lars" else 0.01

@@ -128,9 +128,16 @@ def curves_together(name: str) -> Any:
 curve_alone = jax.jit(curve)
 
 
-def assert_close(got: np.ndarray, want: np.ndarray) -> None:
-    # Muon's iteration magnifies float32 rounding a hundredfold in one step.
-    assert np.max(np.abs(got - want)) <= 2e-5 * np.max(np.abs(want))
+# Muon's iteration magnifies float32 rounding a hundredfold in one step.
+TOLERANCE = 2e-5
+# As do inverse roots of matrices of a low rank, at every step.
+TOLERANCES = {"Shampoo": 2e-4}
+
+
+def assert_close(
+    got: np.ndarray, want: np.ndarray, tolerance: float = TOLERANCE
+) -> None:
+    assert np.max(np.abs(got - want)) <= tolerance * np.max(np.abs(want))
 
 
 def check_lowers_the_loss_for_some_rate(curves: Any) -> None:
@@ -150,7 +157,8 @@ def check_rates_step_as_they_do_alone(name: str, together: Any) -> None:
             assert alone[k].shape == (NUM_STEPS, *shape)
             # Where a rate is too large every step makes rounding errors grow.
             steps = 10 if rate < 1 else 1
-            assert_close(together[k][i, :steps], alone[k][:steps])
+            tolerance = TOLERANCES.get(name, TOLERANCE)
+            assert_close(together[k][i, :steps], alone[k][:steps], tolerance)
 
 
 def check_repeats_itself(name: str) -> None:

@@ -25,7 +25,11 @@ from learned_optimization.baselines.result_format import Result, read_result
 from learned_optimization.baselines.settings import make_optimizer
 from learned_optimization.baselines.stacking import Paths, stack, write_stacked
 from learned_optimization.baselines.user_files import on_command_line
-from learned_optimization.baselines.utils import get_baseline_archive_path, quarantine
+from learned_optimization.baselines.utils import (
+    get_baseline_archive_path,
+    get_root_baseline_dir,
+    quarantine,
+)
 from learned_optimization.configurable import configurable, is_configurable
 from learned_optimization.errors import DamagedFileError, LoptError, ResultError
 from learned_optimization.tasks import registry
@@ -295,7 +299,9 @@ def wait_until_ready_then_archive_task(
         what is still missing.
     """
     hparam_set = find_set(hparam_set_name, as_published)
-    if not is_configurable(task_name):
+    # Results may be stored under a name of the user's own.
+    has_results = filesystem.exists(filesystem.join(get_root_baseline_dir(), task_name))
+    if not has_results and not is_configurable(task_name):
         registry.get(task_name)
     for name, seconds in (("poll", poll_seconds), ("timeout", timeout_seconds)):
         if seconds is not None and not (

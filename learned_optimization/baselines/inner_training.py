@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 import gin
@@ -17,6 +19,7 @@ from learned_optimization import configuration, filesystem
 from learned_optimization.baselines.checkpoints import grid_name
 from learned_optimization.baselines.endings import noted
 from learned_optimization.baselines.folder_names import present_name
+from learned_optimization.baselines.repetitions import scan
 from learned_optimization.baselines.result_format import Result
 from learned_optimization.baselines.trials import Trial, TrialGrid
 from learned_optimization.baselines.utils import (
@@ -71,7 +74,7 @@ def inner_train_task(
     eval_task_name: str | None = None,
     opt_name: str | None = None,
     device: Device | str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> Result | None:
     """Trains one trial and writes its result file.
 
@@ -89,7 +92,9 @@ def inner_train_task(
       eval_task_name: name to record; the same of `eval_task` if None.
       opt_name: name to store under; the optimizer's own if None.
       device: a jax device, or text such as `"cpu:0"`; jax's choice if None.
-      seed: decides initial parameters, data order and all other random numbers.
+      seed: decides initial parameters, data order and all other random numbers. If
+        None, the lowest that has no result under these names and this length yet, so
+        that whoever calls this five times trains five seeds.
 
     Returns:
       What the result file holds, or None within `collecting_trials`.
@@ -110,8 +115,8 @@ def inner_train_task(
         folder = f"{task_name}___{eval_task_name}"
         task_name = _as_folder("task_name", folder, folder)
     opt = _as_optimizer(opt)
-    check_at_least("seed", seed, 0)
-    if seed >= _NUM_SEEDS:
+    check_at_least("seed", 0 if seed is None else seed, 0)
+    if seed is not None and seed >= _NUM_SEEDS:
         raise LoptError(f"seed must be below {_NUM_SEEDS}, got {seed}.")
     trial = Trial(
         task=task,
@@ -121,10 +126,12 @@ def inner_train_task(
         opt=opt,
         opt_name=_as_folder("opt_name", opt_name, present_name(opt.name)),
         plan=RunPlan(num_steps, eval_every, eval_batches, last_eval_batches),
-        seed=seed,
+        seed=seed or 0,
         device=find_device(device),
         gin_operative_config=gin.operative_config_str(),
     )
+    if seed is None:
+        trial = _with_next_seed(trial)
     collected = _COLLECTED.get()
     if collected is not None:
         collected.append(trial)
@@ -136,6 +143,18 @@ def inner_train_task(
         [(_, result)] = grid.run()
         write_baseline_result(result)
     return result
+
+
+def _with_next_seed(trial: Trial) -> Trial:
+    """Return the trial with the lowest seed that has no result yet."""
+    entries = scan([trial.save_dir])[trial.save_dir]
+    taken = {entry.seed for entry in entries if entry.status != "bad"}
+    seed = next(seed for seed in itertools.count() if seed not in taken)
+    # The recorded configuration trains this trial again, and not the next one.
+    text = trial.gin_operative_config.replace(
+        "inner_train_task.seed = None", f"inner_train_task.seed = {seed}"
+    )
+    return replace(trial, seed=seed, gin_operative_config=text)
 
 
 def _as_task(argument: str, value: Any) -> Task:

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def train_and_print() -> None:
-    """Trains the trial gin has configured and prints its final losses.
+    """Train the trial gin has configured, and print its seed and final losses.
 
     Raises:
       LoptError: if the configuration is wrong or the data is not at hand.
@@ -41,6 +41,7 @@ def train_and_print() -> None:
     keep_compiled()
     result = configuration.call_bound(inner_train_task)
     assert result is not None
+    print(f"{'seed':>12} {int(result['seed'])}")
     for split in EVAL_SPLITS:
         print(f"{split:>12} loss {float(result[f'eval/{split}/loss'][-1]):.6g}")
 

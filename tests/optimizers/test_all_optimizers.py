@@ -130,8 +130,10 @@ curve_alone = jax.jit(curve)
 
 # Muon's iteration magnifies float32 rounding a hundredfold in one step.
 TOLERANCE = 2e-5
-# As do inverse roots of matrices of a low rank, at every step.
-TOLERANCES = {"Shampoo": 2e-4}
+# As do inverse roots of matrices of a low rank, a thousandfold: all gradients of this
+# loss are parallel, and what rounding adds across them is what the roots magnify.
+TOLERANCES = {"Shampoo": 1e-4}
+STEPS_ALIKE = {"Shampoo": 7}
 
 
 def assert_close(
@@ -156,7 +158,7 @@ def check_rates_step_as_they_do_alone(name: str, together: Any) -> None:
             assert alone[k].dtype == np.float32
             assert alone[k].shape == (NUM_STEPS, *shape)
             # Where a rate is too large every step makes rounding errors grow.
-            steps = 10 if rate < 1 else 1
+            steps = STEPS_ALIKE.get(name, 10) if rate < 1 else 1
             tolerance = TOLERANCES.get(name, TOLERANCE)
             assert_close(together[k][i, :steps], alone[k][:steps], tolerance)
 

@@ -188,17 +188,17 @@ class Datasets:
 
     @property
     def train(self) -> Iterator[Any]:
-        """Batches to train on: the first 80% of the training part of a data set."""
+        """Batches to train on."""
         return self._going_on("train")
 
     @property
     def inner_valid(self) -> Iterator[Any]:
-        """Batches for an inner validation: the next 10% of the training part."""
+        """Batches for an inner validation."""
         return self._going_on("inner_valid")
 
     @property
     def outer_valid(self) -> Iterator[Any]:
-        """Batches to choose by: the last 10% of the training part."""
+        """Batches to choose configurations by."""
         return self._going_on("outer_valid")
 
     @property

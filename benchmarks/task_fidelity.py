@@ -159,8 +159,8 @@ def losses_at_init(task: Task, num_inits: int) -> np.ndarray:
       float64 `[num_inits]`.
     """
     batch = random_batch(task)
-    # Two programs, as in training. In one, where the last layer is a constant zero,
-    # jaxlib 0.10.2 on a CPU compiles `x.mean(1) @ zeros` wrongly.
+    # Two programs: in one, a last layer that starts at zero is a constant, and YNNPACK
+    # (jaxlib 0.10.2, on a CPU) computes `x.mean(1) @ zeros` wrongly.
     init, loss = jax.jit(task.init_with_state), jax.jit(task.loss_with_state)
     losses = []
     for seed in range(num_inits):

@@ -14,11 +14,24 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from learned_optimization.baselines.baseline_envelope import BaselineCurve, build_curve
-from learned_optimization.baselines.hparam_set import HParamSet, learning_rates
-from learned_optimization.baselines.hparam_sets import add_hparam_set, get_hparam_set
+from learned_optimization.baselines.baseline_envelope import (
+    BaselineCurve,
+    build_curve,
+    ema,
+)
+from learned_optimization.baselines.hparam_set import (
+    LEARNING_RATES,
+    HParamSet,
+    one_parameter,
+    sets,
+)
+from learned_optimization.baselines.hparam_sets import add_hparam_set
+from learned_optimization.baselines.utils import load_archive
 
 NUM_STEPS = 10_000
+# Of the published rates those that may be the lowest at some step; that none outside
+# is missed is checked.
+RATES = tuple(rate for rate in LEARNING_RATES if 1e-4 <= rate <= 1e-1)
 # As far apart as the points of the published curves: 512 on 100,000 steps.
 _NUM_POINTS = 52
 
@@ -74,11 +87,32 @@ def baseline_sets(normalizer: str) -> dict[str, HParamSet]:
         optimizers += ["AdamSqrtDecayLR", "AdamExpDecayLR", "RAdam"]
     found = {}
     for optimizer in optimizers:
-        prefix = optimizer.removesuffix("LR") + "LR"
-        [made] = learning_rates(prefix, optimizer, [(NUM_STEPS, 5)])
+        settings = one_parameter(optimizer, "lr", "learning_rate", RATES)
+        prefix = f"{optimizer.removesuffix('LR')}LR_{RATES[0]}_to_{RATES[-1]}"
+        [made] = sets(prefix, optimizer, settings, [(NUM_STEPS, 5)])
         found[optimizer] = add_hparam_set(made)
-        assert get_hparam_set(made.name) == made
     return found
+
+
+def check_rates(task: str, hparam_sets: Sequence[HParamSet], step: int) -> None:
+    """Check that a lower or higher rate would not have come lower by a step.
+
+    Raises:
+      SystemExit: naming the set and the rate, if the lowest of all is at an edge.
+    """
+    lowest = []
+    for hparam_set in hparam_sets:
+        archive = load_archive(task, hparam_set.name, ["eval/xs", "eval/train/loss"])
+        losses = ema(archive["eval/train/loss"].mean(axis=1))
+        at = int(np.searchsorted(archive["eval/xs"][0, 0], step))
+        best = int(np.nanargmin(losses[:, at]))
+        lowest.append((losses[best, at], hparam_set.name, best))
+    _, name, best = min(lowest)
+    if best in (0, len(RATES) - 1):
+        raise SystemExit(
+            f"{task}: the lowest of {name} at step {step} is {RATES[best]}, at the "
+            "edge of the rates trained: one outside may be lower. Train more of them."
+        )
 
 
 def compare_envelopes(published: Published) -> list[EnvelopeComparison]:
@@ -89,14 +123,17 @@ def compare_envelopes(published: Published) -> list[EnvelopeComparison]:
 
     Raises:
       ResultError: if an archive is missing, naming the command that makes it.
+      SystemExit: if learning rates outside of `RATES` might matter.
     """
     rows = []
     for normalizer, tasks in published.items():
-        sets = baseline_sets(normalizer)
-        names = [s.name for s in sets.values()]
+        found = baseline_sets(normalizer)
+        names = [hparam_set.name for hparam_set in found.values()]
         for task, losses in tasks.items():
+            for step in losses:
+                check_rates(task, list(found.values()), step)
             curve = build_curve(task, names, _NUM_POINTS)
-            rows.append(EnvelopeComparison(task, list(sets), losses, curve))
+            rows.append(EnvelopeComparison(task, list(found), losses, curve))
     return rows
 
 

@@ -71,9 +71,8 @@ def trial_of(path: str, stored: Result) -> Trial:
             f"{path} cannot be replayed: it does not record {', '.join(lacking)}."
         )
     text = str(stored["gin_operative_config"])
-    seed = f"inner_train_task.seed = {int(stored['seed'])}"
     try:
-        configuration.load(bindings=[text, seed])
+        configuration.load(bindings=[text])
         with collecting_trials() as trials:
             configuration.call_bound(inner_train_task)
     except LoptError as error:

@@ -81,6 +81,7 @@ def test_macros_stand_for_what_they_name():
     assert stored() == {"make_quad/SGD_lr0.01"}
 
 
+@pytest.mark.slow
 def test_called_from_python():
     inner_train_task(QuadraticTask(), SGD(), **SHORT)
     inner_train_task(TinyRegression(), SGD(learning_rate=1.0), **SHORT)

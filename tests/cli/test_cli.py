@@ -182,6 +182,7 @@ def test_unusable_urls(url, monkeypatch):
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_refusals_of_real_processes():
     """The exit code and the one line reach the shell."""
     assert "did you mean SGDLR_1000_R5" in refused(lopt("sweep", TASK, "SGDLR_1001_R5"))
@@ -198,6 +199,7 @@ def test_run_trainer_needs_a_writable_folder(tmp_path, monkeypatch):
     assert "cannot write below" in refused(run_trainer_here(*trainer_args()))
 
 
+@pytest.mark.slow
 def test_run_trainer_files_are_bit_identical_apart_from_time(tmp_path):
     file = tmp_path / "trial.gin"
     file.write_text("inner_train_task.seed = 3\n")

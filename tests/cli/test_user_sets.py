@@ -129,6 +129,7 @@ def test_lists():
             assert f"│ {', '.join(sorted(cls().needs))} " in row
 
 
+@pytest.mark.slow
 def test_a_task_of_ones_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("task.py").write_text(

@@ -112,6 +112,7 @@ def test_graft_types(graft_type: str) -> None:
     assert _error({**settings, "start_preconditioning_step": 2}) < 1e-4
 
 
+@pytest.mark.slow
 def test_defaults() -> None:
     assert _error({"matrix_epsilon": 1e-2}) < 1e-4
     # At the published ridge, float32 knows the largest roots to a percent or two.

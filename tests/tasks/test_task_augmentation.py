@@ -142,6 +142,7 @@ def test_losses_agree_and_the_rest_is_forwarded(name, inner):
     assert task.name.endswith(f"_{inner.name}")
 
 
+@pytest.mark.slow
 @every_wrapper
 def test_engine_learns(name):
     task = WRAPPERS[name](StatefulTask())
@@ -477,6 +478,7 @@ def test_families_wrap_the_evaluation_task(make):
     assert (task.task, eval_task.task) == (TINY, evaluated)
 
 
+@pytest.mark.slow
 def test_without_a_gradient_the_loss_alone_is_computed():
     """Each computation of the loss calls back, whether its value is used or not."""
     for make in (ESTask, NormalizeTaskGradient, SubsampleDirectionsTaskGradient):

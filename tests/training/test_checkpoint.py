@@ -85,6 +85,7 @@ def test_resumed_run_is_the_unbroken_one(task, after, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_cut_several_times(tmp_path):
     want, _ = unbroken()
     for after in (2, 3, 5):
@@ -95,12 +96,14 @@ def test_cut_several_times(tmp_path):
     assert len(seen) == 2
 
 
+@pytest.mark.slow
 def test_streamed_data(mapped_task, tmp_path):  # noqa: F811
     want, _ = run(mapped_task)
     stop(mapped_task, tmp_path, 6)
     assert_same(run(mapped_task, checkpoint_at(tmp_path))[0], want)
 
 
+@pytest.mark.slow
 def test_padding_is_not_kept(tmp_path):
     # Three configurations on two devices are padded to four.
     assert len(jax.devices()) >= 2

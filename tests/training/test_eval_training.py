@@ -219,6 +219,7 @@ def test_evaluates_another_task_when_told():
     assert (other["eval/test/loss"] > plain["eval/test/loss"] + 1.0).all()
 
 
+@pytest.mark.slow
 def test_wide_grids_of_seeds_only_are_split_over_devices():
     result = multi_trial_training_curves(
         TinyTask(), [SGD()], 5, [jax.random.PRNGKey(s) for s in range(4)]
@@ -251,6 +252,7 @@ def test_optimizers_of_different_structure_are_refused():
         )
 
 
+@pytest.mark.slow
 def test_plain_classes_and_schedules_train_like_the_rest():
     key = jax.random.PRNGKey(0)
     want = single_task_training_curves(TinyTask(), SGD(learning_rate=0.1), 20, key)

@@ -204,6 +204,7 @@ def test_what_runs_next_goes_on_with_an_iterator():
         assert_curves(got, plain_loop(iterators, 0.05, 10))
 
 
+@pytest.mark.slow
 def test_data_may_be_evaluated_on_another_set():
     """Iterators and arrays, either way; each reads on its own."""
     key = jax.random.PRNGKey(0)

@@ -15,7 +15,8 @@ from learned_optimization.tasks.base import get_task_from_name
 from tests.training import reference_loop
 
 
-@pytest.mark.parametrize("num_steps", [60, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("num_steps", [60, 1000])
 def test_alone_in_a_set_and_by_a_python_loop(num_steps):
     task = get_task_from_name("ImageMLP_FashionMnist8_Relu32")
     keys = [jax.random.PRNGKey(seed) for seed in range(5)]

@@ -157,6 +157,7 @@ def test_measured_once_then_remembered():
     assert train(similar_runs=0.0).strategy == Strategy(8)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_measuring")
 def test_a_run_goes_on_with_the_strategy_of_its_checkpoint(tmp_path):
     path, progress = str(tmp_path / "grid.npz"), []

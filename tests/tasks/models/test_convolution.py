@@ -97,6 +97,7 @@ def test_output_and_gradients_by_definition(case):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("mapped", ["image", "kernel", "both"])
 def test_mapped_it_is_each_alone(case, mapped):
@@ -152,12 +153,10 @@ def test_training_inside_a_loop(case):
     assert_close(got(kernel), descend(kernel, xlas), 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
 @pytest.mark.parametrize("inner", [jax.jacfwd, jax.jacrev])
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param((4, 4, 3, 1, 8, 1), marks=pytest.mark.slow), (3, 3, 3, 2, 1, 2)],
-)
+@pytest.mark.parametrize("case", [(4, 4, 3, 1, 8, 1), (3, 3, 3, 2, 1, 2)])
 def test_second_derivatives_forward_and_backward(case, inner, outer):
     image, kernel, _, stride = operands(case, batch=1)
 

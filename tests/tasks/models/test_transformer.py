@@ -78,6 +78,7 @@ def test_a_sequence_of_padding_has_no_nan(params):
     assert np.isfinite(logits).all()
 
 
+@pytest.mark.slow
 def test_initial_weights_are_scaled_by_the_number_of_layers():
     model = TransformerLanguageModel(8, 128, 5, 64)
     p = init(model, KEY, TOKENS)["params"]
@@ -93,6 +94,7 @@ def test_initial_weights_are_scaled_by_the_number_of_layers():
     assert 1.99 < np.abs(p["embedding"]).max() <= 2
 
 
+@pytest.mark.slow
 def test_dropout_depends_on_the_key_and_keeps_the_mean():
     model = TransformerLanguageModel(HEADS, WIDTH, 1, VOCAB, dropout=0.5)
     variables = init(model, KEY, TOKENS)

@@ -119,6 +119,7 @@ def test_archives_that_are_refused(tmp_path):
         cifar.find(row, tmp_path).read(0, 60, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_the_whole_set_through_its_task_face(name, tmp_path):
     rng = np.random.default_rng(0)

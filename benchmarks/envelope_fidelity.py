@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import StrMethodFormatter
 
 from learned_optimization.baselines.baseline_envelope import (
     BaselineCurve,
@@ -162,6 +163,8 @@ def draw(rows: Sequence[EnvelopeComparison], path: Path) -> None:
             label="published",
         )
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
         ax.set_xlim(0, NUM_STEPS * 1.03)
         lowest = min(float(band.low[-1]), *row.published.values())
         highest = max(row.published.values())

@@ -57,7 +57,8 @@ TASKS = {
 }
 _CLOSE = 1e-4
 _STEPS = (200, 500, 1_000, 2_000, 5_000, 10_000)
-_SECTION = "<!-- {name}: made by benchmarks/fidelity.py -->\n{text}<!-- end -->"
+# Blank lines, or Markdown takes lists and tables for a part of the comments.
+_SECTION = "<!-- {name}: made by benchmarks/fidelity.py -->\n\n{text}\n<!-- end -->"
 
 
 def read_published(golden: Path | None) -> Published:

@@ -13,6 +13,9 @@ from learned_optimization.eval_training import Checkpoint, RunStoppedError
 from learned_optimization.training import grid_runner
 from tests.tasks.conftest import quick_compilation  # noqa: F401
 
+# They compile a program each, or train in processes of their own.
+pytestmark = pytest.mark.slow
+
 TASK = "TinyRegression"
 
 

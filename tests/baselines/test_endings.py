@@ -105,6 +105,7 @@ class Recorder(SilentObserver):
         self.failures.append((len(grid.trials), str(error)))
 
 
+@pytest.mark.slow
 def test_a_grid_that_fails_does_not_stop_the_others(small_set, monkeypatch):
     real = TrialGrid.run
 

@@ -16,6 +16,9 @@ from learned_optimization.eval_training import RunPlan
 from tests.baselines.test_sweep_and_archive import curve_files
 from tests.cli.running import TASK, lopt, refused
 
+# They compile a program each, or train in processes of their own.
+pytestmark = pytest.mark.slow
+
 
 def test_arithmetic_by_hand(small_set):
     found = estimate(TASK, small_set, measured_seconds=0)

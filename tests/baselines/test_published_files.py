@@ -192,6 +192,7 @@ def write_rmsprop(momentum, repetitions=5):
             published.write(TASK, f"RMSProp_lr{rate}", 10_000, data)
 
 
+@pytest.mark.slow
 def test_two_published_sets_in_one_folder():
     write_rmsprop(None)
     plain, with_momentum = "RMSPropLR_10000_R5", "RMSPropMomLR_10000_R5"

@@ -12,6 +12,9 @@ from learned_optimization.errors import LoptError
 from learned_optimization.tasks.quadratics import QuadraticTask
 from tests.tiny import StatefulTask
 
+# They compile a program each, or train in processes of their own.
+pytestmark = pytest.mark.slow
+
 KEYS = ["data", "unroll_1x10", "unroll_2x10", "unroll_4x10", "unroll_8x10"]
 
 

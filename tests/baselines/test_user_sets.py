@@ -290,6 +290,7 @@ hparam_set("{set}", {optimizer}, 20, space={{"learning_rate": [0.01, 0.1]}}, see
 """
 
 
+@pytest.mark.slow
 def test_python_file_runs_once_and_its_optimizer_trains_as_optax_does(tmp_path, capsys):
     text = OPTIMIZER.format(name="UserRMS") + CALL.format(
         set="RMS", optimizer="UserRMS"

@@ -15,6 +15,9 @@ from learned_optimization.benchmarking.step_profile import (
 from learned_optimization.tasks.base import Task
 from learned_optimization.training import peak
 
+# They compile a program each, or train in processes of their own.
+pytestmark = pytest.mark.slow
+
 
 def kinds_used(function, *shapes):
     args = [jnp.ones(shape) for shape in shapes]

@@ -221,6 +221,7 @@ def test_run_trainer_files_are_bit_identical_apart_from_time(tmp_path):
     assert int(results[0]["seed"]) == 3
 
 
+@pytest.mark.slow
 def test_flags_of_the_published_script(tmp_path, monkeypatch):
     (tmp_path / "own_task_module.py").write_text(
         "import gin\n"

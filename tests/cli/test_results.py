@@ -124,6 +124,7 @@ def test_rm_refuses_unknown_names():
     assert "unknown kind of file" in refused(lopt_here("rm", TASK, "--only", "all"))
 
 
+@pytest.mark.slow
 def test_rm_asks_on_a_terminal(written, tmp_path):
     """A real terminal, with a person who says no, then yes."""
     for answer, code, left in (("n", 1, 69), ("y", 0, 0)):

@@ -174,7 +174,11 @@ def check_a_scalar_steps_like_a_vector_of_one(curves: Any) -> None:
         assert_close(scalar[:10], vector[:10, 0])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    # Its roots compile for long.
+    [pytest.param(n, marks=pytest.mark.slow) if n == "Shampoo" else n for n in NAMES],
+)
 def test_trains_on_a_quadratic(name: str) -> None:
     # One test, because compiling is what takes the time.
     curves = curves_together(name)

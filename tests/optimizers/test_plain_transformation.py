@@ -109,6 +109,7 @@ def _train(opt: Optimizer, **kwargs: Any) -> Any:
     return result
 
 
+@pytest.mark.slow
 def test_trains() -> None:
     wanted = _train(SGD(0.1))["train/loss"]
     for opt in (OptaxOptimizer(optax.sgd(0.1)), Halved(0.2), Plain(0.1)):
@@ -119,6 +120,7 @@ def test_trains() -> None:
     np.testing.assert_allclose(_train(wrapped)["train/loss"], wanted, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_transformations_do_not_share_a_folder() -> None:
     first, second = (OptaxOptimizer(optax.sgd(rate)) for rate in (0.1, 0.2))
     results = [_train(opt) for opt in (first, second, first)]

@@ -137,6 +137,7 @@ def test_quadratic_has_its_closed_form():
     np.testing.assert_allclose(values.std(), std**2 * np.sqrt(dim), rtol=0.1)
 
 
+@pytest.mark.slow
 def test_the_same_under_jit_vmap_and_scan():
     task = ESTask(TinyTask(), n_pairs=2)
     data = next(task.datasets.train)

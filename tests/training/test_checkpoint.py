@@ -18,6 +18,9 @@ from learned_optimization.training.strategy import Strategy
 from tests.tiny import StatefulTask, TinyTask
 from tests.training.test_large import mapped_task  # noqa: F401
 
+# They compile a program each, or train in processes of their own.
+pytestmark = pytest.mark.slow
+
 PLAN = RunPlan(num_steps=57, eval_every=5, eval_batches=2, last_eval_batches=3)
 OPTS = [Adam(learning_rate=lr) for lr in (0.01, 0.1, 1e8)]
 
@@ -85,7 +88,6 @@ def test_resumed_run_is_the_unbroken_one(task, after, tmp_path):
     ]
 
 
-@pytest.mark.slow
 def test_cut_several_times(tmp_path):
     want, _ = unbroken()
     for after in (2, 3, 5):
@@ -96,14 +98,12 @@ def test_cut_several_times(tmp_path):
     assert len(seen) == 2
 
 
-@pytest.mark.slow
 def test_streamed_data(mapped_task, tmp_path):  # noqa: F811
     want, _ = run(mapped_task)
     stop(mapped_task, tmp_path, 6)
     assert_same(run(mapped_task, checkpoint_at(tmp_path))[0], want)
 
 
-@pytest.mark.slow
 def test_padding_is_not_kept(tmp_path):
     # Three configurations on two devices are padded to four.
     assert len(jax.devices()) >= 2

@@ -170,6 +170,7 @@ def test_configurations_of_a_seed_share_their_random_numbers():
     assert not np.array_equal(loss[0, 0], loss[0, 1])
 
 
+@pytest.mark.slow
 def test_one_compilation_serves_a_set(monkeypatch):
     traces = []
     loss = TinyTask.loss_with_state
@@ -277,6 +278,7 @@ def test_nothing_to_train_is_refused():
         multi_trial_training_curves(TinyTask(), [], 5, [jax.random.PRNGKey(0)])
 
 
+@pytest.mark.slow
 def test_keys_of_every_kind_and_what_is_no_key():
     keys = jax.random.split(jax.random.PRNGKey(0), 3)
     curves = multi_trial_training_curves(TinyTask(), [SGD()], 5, keys).curves

@@ -17,6 +17,9 @@ from learned_optimization.training.trial_data import ArrayReader
 from tests import tiny
 from tests.tiny import TinyDatasets, TinyTask
 
+# They compile a program each, or train in processes of their own.
+pytestmark = pytest.mark.slow
+
 
 @cache
 def mapped(folder) -> ArrayData:
@@ -64,7 +67,6 @@ def assert_same(got, want, **tolerance):
         np.testing.assert_allclose(got[name], values, err_msg=name, **tolerance)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("chunk_bytes", [1, 20_000, 1 << 28])
 def test_mapped_data_gives_the_same_curves(mapped_task, monkeypatch, chunk_bytes):
     monkeypatch.setattr(feed, "_CHUNK_DATA_BYTES", chunk_bytes)
@@ -72,7 +74,6 @@ def test_mapped_data_gives_the_same_curves(mapped_task, monkeypatch, chunk_bytes
     assert_same(curves(mapped_task), curves_in_memory(), rtol=0)
 
 
-@pytest.mark.slow
 def test_either_of_two_data_sets_may_be_mapped(mapped_task):
     want = curves_in_memory(TinyTask(noise=0.0))
     quiet = TinyTask(datasets=mapped_task.datasets, noise=0.0)

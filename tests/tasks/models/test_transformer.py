@@ -59,6 +59,7 @@ def reference(p, tokens):
     return np.stack(out)
 
 
+@pytest.mark.slow
 def test_logits_by_the_equations(params):
     got = apply(MODEL, {"params": params}, TOKENS)
     want = reference(jax.tree.map(np.float64, params), TOKENS)

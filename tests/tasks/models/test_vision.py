@@ -31,6 +31,7 @@ def shuffled(tree, scale=0.3):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_outputs_start_at_zero(name):
     variables = init(MODELS[name], KEY, IMAGES)

@@ -137,19 +137,24 @@ def task_section(rows: Sequence[TaskComparison]) -> str:
 def optimizer_section(rows: Sequence[OptimizerComparison]) -> str:
     """Write how far each optimizer's steps are from the published ones."""
     close = [row for row in rows if row.worst <= _CLOSE]
+    equal = [_setting(row) for row in rows if row.worst == 0.0]
     lines = [
         f"- {len(close)} of {len(rows)} settings step as published: after each of 30 "
         "updates every parameter is within 1e-4 of how far it has moved.",
+        f"- {len(equal)} of them to the last bit: {'; '.join(equal)}.",
         "",
         "| optimizer, setting | largest difference, as a share of the movement | "
         "where |",
         "|---|--:|---|",
     ]
     for row in sorted(rows, key=lambda row: -row.worst):
-        lines.append(
-            f"| `{row.key.replace('|', ', ')}` | {row.worst:.1e} | {row.where} |"
-        )
+        if row.worst != 0.0:
+            lines.append(f"| {_setting(row)} | {row.worst:.1e} | {row.where} |")
     return "\n".join(lines) + "\n"
+
+
+def _setting(row: OptimizerComparison) -> str:
+    return f"`{row.key.replace('|', ', ')}`"
 
 
 def replace(page: str, name: str, text: str) -> str:

@@ -171,6 +171,7 @@ KNOWN_AFTER_IMPORT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", KNOWN_AFTER_IMPORT)
 def test_names_are_known_as_soon_as_their_module_is_imported(module):
     code = (

@@ -221,6 +221,7 @@ def test_synthetic_results_never_stand_in_for_real_ones(small_set):
     assert not arrays["synthetic_data"].any()
 
 
+@pytest.mark.slow
 def test_optimizers_that_are_plain_classes_run_one_by_one():
     plain = tiny_set("TinyPlain_20_R3", optimizer="PlainSGD")
     recorder = Recorder()

@@ -119,6 +119,7 @@ def test_grid_agrees_with_single_trials(
                 assert_curves_close(trial_curves(result, c, s), alone)
 
 
+@pytest.mark.slow
 def test_same_run_twice_is_bit_identical():
     def run():
         return multi_trial_training_curves(

@@ -66,6 +66,7 @@ def test_logits_by_the_equations(params):
     np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_past_is_seen_and_the_future_is_not(params):
     changed = TOKENS.copy()
     changed[:, 3] = changed[:, 3] % (VOCAB - 1) + 1

@@ -40,6 +40,7 @@ def test_outputs_start_at_zero(name):
     assert not np.any(logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit", "mixer"])
 def test_examples_do_not_meet(name):
     params = shuffled(init(MODELS[name], KEY, IMAGES)["params"])
@@ -149,6 +150,7 @@ def test_projection_sees_the_normalized_input():
     np.testing.assert_allclose(out, want, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_moving_averages_follow_the_batches():
     model = MODELS["resnet"]
     variables = init(model, KEY, IMAGES)

@@ -186,6 +186,7 @@ def test_generated_pages_are_up_to_date(script):
     subprocess.run(command, check=True)
 
 
+@pytest.mark.slow
 def test_contributing_snippets(monkeypatch):
     task, optimizer, hparam_set = (
         text for language, text in blocks("CONTRIBUTING.md") if language == "python"

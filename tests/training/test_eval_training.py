@@ -134,6 +134,7 @@ def test_same_run_twice_is_bit_identical():
         np.testing.assert_array_equal(values, second[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_chunks_do_not_change_one_bit(monkeypatch):
     def run():
         return single_task_training_curves(

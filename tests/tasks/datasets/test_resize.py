@@ -94,7 +94,10 @@ def test_images_must_be_square():
         resize_bilinear(np.zeros((1, 4, 6, 1), np.uint8), 2)
 
 
-@pytest.mark.parametrize("size", [8, 16, 28, 32])
+@pytest.mark.parametrize(
+    "size",
+    [8, 28, *(pytest.param(size, marks=pytest.mark.slow) for size in (16, 32))],
+)
 def test_every_real_image_is_resized_exactly(size):
     original = original_images()
     data = fashion_mnist(batch_size=1, image_size=size).load()

@@ -4,15 +4,14 @@ import re
 
 import pytest
 
-from learned_optimization.baselines.hparam_sets import get_hparam_set
-from learned_optimization.baselines.planning import (
-    estimate,
-    trial_flops,
-)
+from learned_optimization.baselines.planning import estimate, trial_flops
 from learned_optimization.baselines.sweep import run_sweep, set_trials
+from learned_optimization.baselines.trials import TrialGrid
 from learned_optimization.cli.plan import _peak_flops
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import RunPlan
+from learned_optimization.training.results import Measurement
+from learned_optimization.training.strategy import Strategy
 from tests.baselines.test_sweep_and_archive import curve_files
 from tests.cli.running import TASK, lopt, refused
 
@@ -44,13 +43,13 @@ def test_what_has_results_costs_nothing(small_set):
     assert found.flops == found.seconds == found.result_bytes == 0
 
 
-@pytest.mark.exhaustive
-def test_a_plan_is_near_what_is_measured():
-    hparam_set = get_hparam_set("AdamLR_10000_R5")
-    found = estimate(TASK, hparam_set)
-    summary = run_sweep([TASK], [hparam_set])
-    took = summary.run_seconds + summary.compile_seconds
-    assert found.seconds == pytest.approx(took, rel=0.3)
+def test_seconds_are_those_of_compiling_and_of_every_block(small_set, monkeypatch):
+    measured = Measurement(
+        Strategy(1), seconds_a_block=0.5, trial_steps_a_block=90, compile_seconds=2.0
+    )
+    monkeypatch.setattr(TrialGrid, "measure", lambda *_: measured)
+    # 21 updates in blocks of 10: the last block has one.
+    assert estimate(TASK, small_set).seconds == pytest.approx(2.0 + 2.1 * 0.5)
 
 
 def test_command():

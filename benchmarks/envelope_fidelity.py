@@ -15,18 +15,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import StrMethodFormatter
 
-from learned_optimization.baselines.baseline_envelope import (
-    BaselineCurve,
-    build_curve,
-    ema,
-)
-from learned_optimization.baselines.hparam_set import (
+from learned_optimization.baselines.hparam_sets import add_hparam_set
+from learned_optimization.baselines.sets.hparam_set import (
     LEARNING_RATES,
     HParamSet,
     one_parameter,
     sets,
 )
-from learned_optimization.baselines.hparam_sets import add_hparam_set
+from learned_optimization.baselines.speedups.curve import (
+    BaselineCurve,
+    build_curve,
+    ema,
+)
 from learned_optimization.baselines.utils import load_archive
 
 NUM_STEPS = 10_000

@@ -17,7 +17,7 @@ same resamples:
 - adjusted: n - 1 of n are drawn, at the quantiles that belong to t.
 
 A run's score is its task's level plus noise. Over runs, the tasks are fixed; otherwise
-they are drawn anew each time. Law `normal`: levels of standard deviation 1, noise of
+they are drawn again each time. Law `normal`: levels of standard deviation 1, noise of
 standard deviation 0.5. Law `skewed`: levels are minus exponential, noise minus
 exponential with a scale that differs from task to task (log-normal).
 """
@@ -56,7 +56,7 @@ Row = tuple[str, str, int, int, tuple[Over, ...]]
 
 
 def tasks_of(law: str, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Level and noise scale of tasks, from uniform numbers `[2, tasks]`."""
+    """Return level and noise scale of tasks, from uniform numbers `[2, tasks]`."""
     normal = scipy_stats.norm.ppf(shares)
     if law == "normal":
         return normal[0], np.full(shares.shape[1], 0.5)
@@ -66,7 +66,7 @@ def tasks_of(law: str, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def runs_of(
     law: str, levels: np.ndarray, scales: np.ndarray, num: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Scores `[num, tasks]`."""
+    """Return scores `[num, tasks]`."""
     shape = (num, len(levels))
     if law == "normal":
         return levels + scales * rng.normal(size=shape)
@@ -80,7 +80,7 @@ def scores_of(
     num_runs: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, ...]:
-    """One sample: scores of one method, or of two of which the second is better."""
+    """Draw a sample: scores of one method, or of two, the second of them better."""
     levels, scales = tasks_of(law, shares)
     first = runs_of(law, levels, scales, num_runs, rng)
     if statistic != "improvement":
@@ -89,13 +89,13 @@ def scores_of(
 
 
 def fixed_tasks(num_tasks: int) -> np.ndarray:
-    """Uniform numbers, evenly spread, in another order for the scales."""
+    """Return uniform numbers, evenly spread, in another order for the scales."""
     even = (np.arange(num_tasks) + 0.5) / num_tasks
     return np.stack([even, np.random.default_rng(1).permutation(even)])
 
 
 def true_value(law: str, statistic: str, num_tasks: int | None) -> float:
-    """Of endless runs of the fixed tasks, or of endless tasks if None."""
+    """Return the value of endless runs of the fixed tasks, of endless tasks if None."""
     rng = np.random.default_rng(0)
     if num_tasks:
         shares, num_runs = fixed_tasks(num_tasks), 2_000_000 // num_tasks
@@ -109,7 +109,7 @@ def true_value(law: str, statistic: str, num_tasks: int | None) -> float:
 
 
 def degrees_of_freedom(shape: tuple[int, ...], over: Sequence[Over]) -> int:
-    """Of the variance that is estimated."""
+    """Return the degrees of freedom of the variance that is estimated."""
     return shape[1] - 1 if "tasks" in over else shape[1] * (shape[0] - 1)
 
 
@@ -120,7 +120,7 @@ def covers(
     num_resamples: int,
     seed: int,
 ) -> list[bool]:
-    """Whether each method's interval holds the true value."""
+    """Return whether each method's interval holds the true value."""
     _, name, num_runs, num_tasks, over = row
     statistic = STATISTICS[name]
     whole, fewer = (
@@ -162,7 +162,7 @@ def covers(
 
 
 def coverage(row: Row, simulations: int, num_resamples: int) -> list[float]:
-    """The share of simulations each method's interval covers, in order of `METHODS`."""
+    """Return the share of simulations that each of `METHODS` covers."""
     law, name, num_runs, num_tasks, over = row
     rng = np.random.default_rng(zlib.crc32(repr(row).encode()))
     truth = true_value(law, name, None if "tasks" in over else num_tasks)
@@ -181,7 +181,7 @@ def _job(job: tuple[Row, int, int]) -> list[float]:
 
 
 def print_summary(rows: Sequence[Row], found: Sequence[Sequence[float]]) -> None:
-    """Prints the mean and the lowest coverage over laws and statistics."""
+    """Print the mean and the lowest coverage over laws and statistics."""
     print("\n| over | tasks | runs |", " | ".join(METHODS), "|")
     print("|---" * (3 + len(METHODS)) + "|")
     groups: dict[tuple, list[Sequence[float]]] = {}
@@ -196,7 +196,7 @@ def print_summary(rows: Sequence[Row], found: Sequence[Sequence[float]]) -> None
 
 
 def main() -> None:
-    """Prints a row for each case, and a summary."""
+    """Print a row for each case, and a summary."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -63,7 +63,7 @@ class OptimizerComparison:
 
 
 def compare_optimizers(golden: Arrays) -> list[OptimizerComparison]:
-    """Step each optimizer of the golden file and compare, in the order of names.
+    """Return step each optimizer of the golden file and compare, in the order of names.
 
     Args:
       golden: the arrays of the golden file.
@@ -77,7 +77,7 @@ def golden_keys(golden: Arrays) -> list[str]:
 
 
 def compare_optimizer(golden: Arrays, key: str) -> OptimizerComparison:
-    """Step one optimizer and compare.
+    """Return step one optimizer and compare.
 
     Raises:
       LoptError: if the key names no optimizer or setting known here.
@@ -267,7 +267,7 @@ def _inside(name: str, rate: float | None = None) -> Optimizer:
 
 
 def _split(setting: str) -> tuple[str, float | None]:
-    """Split `Adam4` into the name and the number, None where there is none."""
+    """Return split `Adam4` into the name and the number, None where there is none."""
     match = re.fullmatch(r"([A-Za-z]\w*?)_?(\d+(?:\.\d+)?)?", setting)
     if match is None:
         raise LoptError(f"the setting {setting!r} is not known here.")

@@ -15,8 +15,8 @@ import os
 import tempfile
 
 from learned_optimization.baselines.hparam_sets import get_hparam_set
-from learned_optimization.baselines.planning import estimate
-from learned_optimization.baselines.sweep import run_sweep
+from learned_optimization.baselines.sweeps.estimate import estimate
+from learned_optimization.baselines.sweeps.sweep import run_sweep
 
 
 def main() -> None:

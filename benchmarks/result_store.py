@@ -29,7 +29,7 @@ SET = "Synthetic_100000_R5"
 
 
 def _result(seed: int, num_steps: int) -> dict[str, Any]:
-    """What a result file holds: losses that no compression makes much smaller."""
+    """Make a result file's content: losses that compression hardly makes smaller."""
     rng = np.random.default_rng(seed)
     num_evals = num_steps // 10 + 1
     evals = {
@@ -59,7 +59,7 @@ def _result(seed: int, num_steps: int) -> dict[str, Any]:
 
 
 def make_trials(folder: str) -> None:
-    """75 result files of 100,000 steps."""
+    """Write 75 result files of 100,000 steps."""
     from learned_optimization.npz import write_npz
 
     for i in range(NUM_CONFIGS * NUM_SEEDS):
@@ -72,8 +72,8 @@ def _paths(folder: str) -> list[list[str]]:
 
 
 def archive_ours(folder: str) -> dict[str, float]:
-    """Archives the 75 files, as `lopt archive` does."""
-    from learned_optimization.baselines.stacking import write_stacked
+    """Archive the 75 files, as `lopt archive` does."""
+    from learned_optimization.baselines.results.stacking import write_stacked
 
     path = f"{folder}/ours.npz"
     row = _measured(lambda: write_stacked(path, _paths(folder)))
@@ -81,7 +81,7 @@ def archive_ours(folder: str) -> dict[str, float]:
 
 
 def archive_numpy(folder: str) -> dict[str, float]:
-    """The alternative: everything stacked in memory, then numpy's compressed npz."""
+    """Stack all in memory, then write numpy's compressed npz: the alternative."""
     path = f"{folder}/numpy.npz"
 
     def write() -> None:
@@ -101,7 +101,7 @@ def archive_numpy(folder: str) -> dict[str, float]:
 
 
 def disk(folder: str) -> dict[str, float]:
-    """The bound: as many bytes as our archive has, written and flushed."""
+    """Return the bound: as many bytes as our archive has, written and flushed."""
     content = os.urandom(1 << 20)
     size = os.path.getsize(f"{folder}/ours.npz")
 
@@ -116,15 +116,15 @@ def disk(folder: str) -> dict[str, float]:
 
 
 def load_ours(folder: str) -> dict[str, float]:
-    """The evaluation curves of our archive, checked, as `vis.load_curves` does."""
-    from learned_optimization.baselines.result_format import read_archive
+    """Load the curves of our archive, checked, as `vis.load_curves` does."""
+    from learned_optimization.baselines.results.format import read_archive
 
     keys = ["opt_name", *(f"eval/{s}/loss" for s in ("train", "outer_valid", "test"))]
     return _measured(lambda: read_archive(f"{folder}/ours.npz", keys))
 
 
 def load_numpy(folder: str) -> dict[str, float]:
-    """The alternative: np.load of everything in our archive."""
+    """Return the alternative: np.load of everything in our archive."""
 
     def load() -> None:
         with np.load(f"{folder}/ours.npz") as npz:
@@ -134,7 +134,7 @@ def load_numpy(folder: str) -> dict[str, float]:
 
 
 def load_numpy_compressed(folder: str) -> dict[str, float]:
-    """The same of the archive numpy wrote."""
+    """Return the same of the archive numpy wrote."""
 
     def load() -> None:
         with np.load(f"{folder}/numpy.npz") as npz:
@@ -144,7 +144,7 @@ def load_numpy_compressed(folder: str) -> dict[str, float]:
 
 
 def _known_folders(count: int) -> list[str]:
-    """Folders of the sets there are, on as many tasks as it takes."""
+    """Return folders of the sets there are, on as many tasks as it takes."""
     from learned_optimization.baselines.hparam_sets import all_hparam_sets
     from learned_optimization.tasks.registry import all_fixed_tasks
 
@@ -158,7 +158,7 @@ def _known_folders(count: int) -> list[str]:
 
 
 def make_many(num_trials: int) -> None:
-    """Small result files in the folders of the sets, five seeds in each."""
+    """Write small result files in the folders of the sets, five seeds in each."""
     from learned_optimization.npz import write_npz
 
     template = []
@@ -174,9 +174,9 @@ def make_many(num_trials: int) -> None:
 
 
 def status_ours() -> dict[str, float]:
-    """`lopt status` of everything, without printing."""
+    """Run `lopt status` of everything, without printing."""
     from learned_optimization.baselines.hparam_sets import all_hparam_sets
-    from learned_optimization.baselines.status import status
+    from learned_optimization.baselines.results.status import status
 
     rows: list[Any] = []
     row = _measured(
@@ -187,7 +187,7 @@ def status_ours() -> dict[str, float]:
 
 
 def status_numpy() -> dict[str, float]:
-    """The alternative: the status of every file, read with numpy."""
+    """Return the alternative: the status of every file, read with numpy."""
     count = 0
 
     def read() -> None:
@@ -200,7 +200,7 @@ def status_numpy() -> dict[str, float]:
 
 
 def make_archives(count: int) -> None:
-    """Archives of 14 configurations and 5 seeds, for many tasks and sets."""
+    """Archive of 14 configurations and 5 seeds, for many tasks and sets."""
     from learned_optimization.npz import write_npz
 
     one = _result(0, 10_000)
@@ -216,8 +216,8 @@ def make_archives(count: int) -> None:
 
 
 def best_ours() -> dict[str, float]:
-    """Lists every task's sets, and finds the best configuration of each."""
-    from learned_optimization.baselines.best_of_set import (
+    """List every task's sets, and find the best configuration of each."""
+    from learned_optimization.baselines.analysis.best_of_set import (
         best_of_set,
         load_final_losses,
     )
@@ -236,7 +236,7 @@ def best_ours() -> dict[str, float]:
 
 
 def best_numpy() -> dict[str, float]:
-    """The alternative: np.load of the evaluation curves of each."""
+    """Return the alternative: np.load of the evaluation curves of each."""
     count = 0
 
     def find() -> None:
@@ -260,7 +260,7 @@ def _measured(run: Any) -> dict[str, float]:
 
 
 def _child(name: str, *args: str, **env: str) -> dict[str, float]:
-    """Runs one of the functions above in a process of its own."""
+    """Run one of the functions above in a process of its own."""
     done = subprocess.run(
         [sys.executable, __file__, "--run", name, *args],
         env={**os.environ, **env},
@@ -326,7 +326,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Measures everything and prints the table."""
+    """Measure everything and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures there")
     parser.add_argument("--trials", type=int, default=100_000)

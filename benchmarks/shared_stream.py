@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from learned_optimization.baselines.baseline_envelope import ema
+from learned_optimization.baselines.speedups.curve import ema
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.tasks.base import get_task_from_name
 from learned_optimization.tasks.datasets.base import ArrayData

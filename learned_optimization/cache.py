@@ -14,18 +14,18 @@ _MAX_COPIES_BYTES = 20 << 30
 
 
 def cache_dir() -> Path:
-    """`LOPT_CACHE_DIR`, `~/.cache/lopt` unless set: what may be deleted any time."""
+    """Return `LOPT_CACHE_DIR`, or `~/.cache/lopt`: what may be deleted any time."""
     return Path(os.environ.get("LOPT_CACHE_DIR") or "~/.cache/lopt").expanduser()
 
 
-def local_copy(path: str, anew: bool = False) -> str:
-    """A local file with the content of a remote one, as it is now.
+def local_copy(path: str, again: bool = False) -> str:
+    """Return a local file with the content of a remote one, as it is now.
 
     The store is asked each time whether the file is still the one that was copied.
 
     Args:
       path: local path or URL.
-      anew: copy it even if it is there already.
+      again: copy it even if it is there already.
 
     Returns:
       The path itself if it is local, else that of the copy in `LOPT_CACHE_DIR`.
@@ -40,7 +40,7 @@ def local_copy(path: str, anew: bool = False) -> str:
     copies = cache_dir() / "copies"
     of_this = copies / hashlib.sha256(path.encode()).hexdigest()[:24]
     copy = of_this / hashlib.sha256(found.stamp.encode()).hexdigest()[:24]
-    if _is_copy_of(copy, found) and not anew:
+    if _is_copy_of(copy, found) and not again:
         os.utime(copy)  # least recently used ones go first
         return str(copy)
     with filesystem.open_to_read(path) as source:
@@ -54,7 +54,7 @@ def _is_copy_of(copy: Path, original: FileInfo) -> bool:
 
 
 def _make_room(copies: Path, keep: Path) -> None:
-    """Deletes older copies of the same file, and then of others."""
+    """Delete older copies of the same file, and then of others."""
     files = [path for path in copies.glob("*/*") if path != keep and path.is_file()]
     files.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     total = keep.stat().st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar, cast
 
 import gin
@@ -12,16 +13,18 @@ _T = TypeVar("_T")
 _NAMES: list[str] = []
 
 
-def configurable(module: str) -> Callable[[_T], _T]:
-    """Gin's function and class decorator, with types that survive it.
+def configurable(module: str, *, redefine: bool = False) -> Callable[[_T], _T]:
+    """Return gin's function and class decorator, with types that survive it.
 
     Args:
       module: full name of the module gin knows the configurable under.
+      redefine: whether what gin knows under that name already is replaced.
     """
 
     def decorate(target: _T) -> _T:
         _NAMES.append(getattr(target, "__name__", str(target)))
-        return cast("_T", gin.configurable(target, module=module))
+        with gin.config.interactive_mode() if redefine else nullcontext():
+            return cast("_T", gin.configurable(target, module=module))
 
     return decorate
 

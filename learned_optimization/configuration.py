@@ -23,31 +23,35 @@ from gin import config_parser
 
 from learned_optimization.configurable import configurable_names
 from learned_optimization.errors import LoptError, nearest_names
+from learned_optimization.registry import import_home
 
 Bindings = Mapping[str, Any]
 
 _R = TypeVar("_R")
 
 
-def register_all() -> None:
-    """Imports every module of the package that defines gin configurables."""
-    from learned_optimization.optimizers.base import all_optimizers
-    from learned_optimization.tasks.registry import all_fixed_tasks
+# Where gin configurables are defined; of a package, in any of its modules. They are
+# named, not imported: nothing here depends on them.
+_HOMES = (
+    "optimizers",
+    "tasks.fixed",
+    "tasks.quadratics",
+    "tasks.task_augmentation",
+    "tasks.es_wrapper",
+    "tasks.datasets.image",
+    "tasks.datasets.language",
+    "baselines.hparam_sets",
+    "baselines.sets.define",
+    "baselines.run_trainer",
+    "baselines.run_archive",
+    "baselines.run_time_task",
+)
 
-    all_optimizers()
-    all_fixed_tasks()
-    for module in (
-        "tasks.quadratics",
-        "tasks.task_augmentation",
-        "tasks.es_wrapper",
-        "tasks.datasets.image",
-        "tasks.datasets.language",
-        "baselines.run_trainer",
-        "baselines.run_archive",
-        "baselines.run_time_task",
-        "baselines.user_sets",
-    ):
-        import_module(f"learned_optimization.{module}")
+
+def register_all() -> None:
+    """Import every module of the package that defines gin configurables."""
+    for home in _HOMES:
+        import_home(f"learned_optimization.{home}")
 
 
 def import_modules(names: Sequence[str]) -> None:
@@ -113,7 +117,7 @@ _QUOTED_REFERENCE = re.compile(r"""=\s*(["'])(@[^"']*)\1\s*$""", re.MULTILINE)
 
 
 def _load_what_is_known(files: Sequence[str], bindings: str) -> None:
-    """Binds what is known; gin itself would refuse parameters that are not."""
+    """Bind what is known; gin itself would refuse parameters that are not."""
     skipped: list[str] = []
     for file in files:
         with open(file, encoding="utf-8") as opened:
@@ -179,7 +183,7 @@ def reference_name(parameter: str) -> str | None:
 
 @contextmanager
 def bound(bindings: Bindings) -> Iterator[None]:
-    """Adds bindings to the global configuration within a `with` block.
+    """Add bindings to the global configuration within a `with` block.
 
     What was bound before is put back as gin writes it down: a binding whose
     value has no literal form, made from Python, is lost.
@@ -207,7 +211,7 @@ def bound(bindings: Bindings) -> Iterator[None]:
 
 
 def bound_parameters() -> list[str]:
-    """Every parameter the global configuration binds, e.g. `Adam.beta1`."""
+    """Return every parameter the global configuration binds, e.g. `Adam.beta1`."""
     lines = gin.config_str().splitlines()
     return [m[1] for line in lines if (m := re.match(r"([\w./]+) =", line))]
 
@@ -259,13 +263,13 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
 
 
 def _parameters_of(configurable: str) -> list[str]:
-    """The parameters of a gin configurable, in order."""
+    """Return the parameters of a gin configurable, in order."""
     signature = inspect.signature(gin.get_configurable(configurable))
     return [p for p in signature.parameters if p != "self"]
 
 
 def call_bound(function: Callable[..., _R]) -> _R:
-    """Calls a gin configurable with nothing but what gin has bound.
+    """Call a gin configurable with nothing but what gin has bound.
 
     Raises:
       LoptError: naming the arguments gin has no value for, or as raised by
@@ -296,5 +300,5 @@ def call_bound(function: Callable[..., _R]) -> _R:
 
 
 def reason(error: Exception) -> str:
-    """What an error says, without the lines gin adds about where it came from."""
+    """Return what an error says, without gin's lines about where it came from."""
     return str(error).partition("\n  In call to configurable")[0]

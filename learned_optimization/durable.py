@@ -12,7 +12,7 @@ from typing import IO
 
 
 def write(path: str, fill: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file under a hidden name, flushes it, and gives it its name.
+    """Write a file under a hidden name, flush it, and give it its name.
 
     Args:
       path: the final name; its folder is made if missing.
@@ -38,7 +38,7 @@ def write(path: str, fill: Callable[[IO[bytes]], object]) -> None:
 
 
 def write_folder(path: str, fill: Callable[[str], object]) -> None:
-    """Fills a folder under a hidden name, and gives it its name.
+    """Fill a folder under a hidden name, and give it its name.
 
     Args:
       path: the final name, of no folder or of an empty one; the folder above is
@@ -62,7 +62,7 @@ def write_folder(path: str, fill: Callable[[str], object]) -> None:
 
 
 def move(path: str, target: str) -> None:
-    """Gives a file another name on the same disk, in a folder made if missing.
+    """Give a file another name on the same disk, in a folder made if missing.
 
     Raises:
       OSError: if it cannot be moved; it is where it was then.
@@ -74,7 +74,7 @@ def move(path: str, target: str) -> None:
 
 
 def _make_folders(folder: str) -> None:
-    """Makes a folder and those above it, and flushes their names to the disk."""
+    """Make a folder and those above it, and flushes their names to the disk."""
     if not os.path.isdir(folder):
         above = posixpath.dirname(folder)
         _make_folders(above)

@@ -124,14 +124,14 @@ class RunStoppedError(Exception):
 
 
 def nearest_names(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """At most `n` names of `known` that look like `name`, best first."""
+    """Return at most `n` names of `known` that look like `name`, best first."""
     by_lower = {k.lower(): k for k in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=n, cutoff=0.6)
     return [by_lower[c] for c in close]
 
 
 def check_at_least(what: str, value: int, minimum: int) -> None:
-    """Raises `LoptError` unless `value` is a whole number of at least `minimum`."""
+    """Raise `LoptError` unless `value` is a whole number of at least `minimum`."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < minimum:
         raise LoptError(

@@ -56,7 +56,7 @@ def single_task_training_curves(
     device: Device | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Trains one task with one optimizer and keeps the curves.
+    """Train one task with one optimizer and keep the curves.
 
     The run does `num_steps + 1` updates. Before every update `i` with
     `i % eval_every == 0` it evaluates the train, outer_valid and test splits on
@@ -80,7 +80,7 @@ def single_task_training_curves(
       `eval/SPLIT/AUX` float32 `[num_evals]`.
 
     Raises:
-      LoptError: if a number is below 1 or the task's data is not at hand.
+      LoptError: if a number is below 1 or the task's data is not available.
     """
     result = multi_trial_training_curves(
         task,
@@ -112,14 +112,14 @@ def multi_trial_training_curves(
     strategy: Strategy | None = None,
     similar_runs: float = 1.0,
 ) -> GridResult:
-    """Trains one task with every optimizer and every key, all at once.
+    """Train one task with every optimizer and every key, all at once.
 
     Args:
       task: the task trained on.
-      opts: one optimizer a configuration; they may differ in numeric
+      opts: one optimizer per configuration; they may differ in numeric
         hyper-parameters, which one compiled program then takes as arguments.
       num_steps: number of the last update, counted from 0.
-      keys: one PRNG key a seed. A key gives every configuration the same
+      keys: one PRNG key per seed. A key gives every configuration the same
         initial parameters, data order and evaluation batches.
       eval_every: updates between evaluations.
       eval_batches: batches of each split in an evaluation.
@@ -138,7 +138,7 @@ def multi_trial_training_curves(
 
     Raises:
       LoptError: if a number is below 1, the optimizers cannot share a program,
-        or the task's data is not at hand.
+        or the task's data is not available.
       RunStoppedError: if the checkpoint says to stop; what was done is saved.
     """
     if len(opts) == 0 or len(keys) == 0:
@@ -162,7 +162,7 @@ def multi_trial_training_curves(
 
 
 def trial_curves(result: GridResult, config: int, seed: int) -> dict[str, np.ndarray]:
-    """The curves of one trial of a grid, without the grid's axes."""
+    """Return the curves of one trial of a grid, without the grid's axes."""
     return {
         name: values if name.endswith("/xs") else values[config, seed]
         for name, values in result.curves.items()

@@ -40,7 +40,7 @@ class FileInfo:
     Attributes:
       path: local path or URL.
       size: bytes.
-      stamp: text that changes whenever the file is written anew.
+      stamp: text that changes whenever the file is written again.
       modified: seconds since 1970 of the last change; 0 where a store does not say.
     """
 
@@ -66,7 +66,7 @@ def _resolve(path: str | os.PathLike) -> tuple[Any, str]:
 
 @contextmanager
 def _naming(action: str, path: str | os.PathLike) -> Iterator[None]:
-    """Turns what goes wrong with a path into an error that names it."""
+    """Turn what goes wrong with a path into an error that names it."""
     try:
         yield
     except ResultError:
@@ -90,18 +90,18 @@ def _is_of_a_client(error: Exception) -> bool:
 
 
 def is_local(path: str | os.PathLike) -> bool:
-    """Whether a path is of this machine's file system."""
+    """Return whether a path is of this machine's file system."""
     return isinstance(_resolve(path)[0], LocalFileSystem)
 
 
 def join(root: str, *parts: str) -> str:
-    """Joins path parts below a local folder or a URL."""
+    """Join path parts below a local folder or a URL."""
     return posixpath.join(os.path.expanduser(root), *parts)
 
 
 @contextmanager
 def open_to_read(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """Opens a file to read its bytes.
+    """Open a file to read its bytes.
 
     Raises:
       ResultError: if it is missing or cannot be reached.
@@ -116,14 +116,14 @@ def open_to_read(path: str | os.PathLike) -> Iterator[IO[bytes]]:
 
 
 def exists(path: str | os.PathLike) -> bool:
-    """Whether a file or folder of that name exists."""
+    """Return whether a file or folder of that name exists."""
     fs, inner = _resolve(path)
     with _naming("look for", path):
         return fs.exists(inner)
 
 
 def info(path: str | os.PathLike) -> FileInfo:
-    """Size, stamp and time of a file.
+    """Return size, stamp and time of a file.
 
     Raises:
       ResultError: if it is missing or cannot be reached.
@@ -163,7 +163,7 @@ def _modified(entry: dict[str, Any]) -> float:
 
 
 def list_files(folder: str | os.PathLike, suffix: str = "") -> list[str]:
-    """Paths of the files directly in a folder, sorted; empty if it is missing.
+    """Return paths of the files directly in a folder, sorted; empty if it is missing.
 
     Args:
       folder: the folder.
@@ -181,7 +181,7 @@ def list_files(folder: str | os.PathLike, suffix: str = "") -> list[str]:
 
 
 def list_folders(folder: str | os.PathLike) -> list[str]:
-    """Names of the folders directly in a folder, sorted; empty if it is missing.
+    """Return names of the folders directly in a folder, sorted; empty if it is missing.
 
     Raises:
       ResultError: if it cannot be reached.
@@ -207,7 +207,7 @@ def _entries(folder: str | os.PathLike) -> list[dict[str, Any]]:
 def walk_files(
     folder: str | os.PathLike, suffix: str, hidden: bool = False
 ) -> list[FileInfo]:
-    """Every file below a folder, in no order; none if it is missing.
+    """Return every file below a folder, in no order; none if it is missing.
 
     Args:
       folder: the folder.
@@ -250,7 +250,7 @@ def _walk_local(folder: str, suffix: str, hidden: bool) -> Iterator[FileInfo]:
 
 
 def remove_file(path: str | os.PathLike) -> None:
-    """Deletes one file; it is no error if it is gone already.
+    """Delete one file; it is no error if it is gone already.
 
     Raises:
       ResultError: if it cannot be deleted.
@@ -264,7 +264,7 @@ def remove_file(path: str | os.PathLike) -> None:
 
 
 def move_file(path: str, target: str) -> None:
-    """Moves a file to another place of the same folder or store.
+    """Move a file to another place of the same folder or store.
 
     Args:
       path: where it is.
@@ -284,7 +284,7 @@ def move_file(path: str, target: str) -> None:
 
 
 def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file that is never seen half-written, and is there to stay.
+    """Write a file that is never seen half-written, and is there to stay.
 
     Locally the bytes go to a hidden file in the same folder, are flushed to the
     disk, and take their name in one step. Object stores show an object only
@@ -317,7 +317,7 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -
 
 
 def write_folder(path: str | os.PathLike, fill: Callable[[str], object]) -> None:
-    """Writes a local folder that is never seen half-filled.
+    """Write a local folder that is never seen half-filled.
 
     Args:
       path: the folder, which must not exist or be empty.
@@ -358,7 +358,7 @@ def _check_is_written(path: str | os.PathLike) -> None:
 
 
 def check_writable(folder: str | os.PathLike) -> None:
-    """Makes sure files can be written below a folder, before work is spent.
+    """Make sure files can be written below a folder, before work is spent.
 
     Nothing is left behind: where the folder is missing, the nearest folder
     above it is tried.

@@ -11,7 +11,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 
 def main(path: Path, page: Callable[[], str]) -> None:
-    """Writes a page, or with `--check` compares it with a fresh one."""
+    """Write a page, or with `--check` compares it with a fresh one."""
     parser = argparse.ArgumentParser(description=f"Makes docs/{path.name}.")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     if not parser.parse_args().check:

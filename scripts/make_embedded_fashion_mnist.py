@@ -25,7 +25,7 @@ SIZE = 8
 
 
 def convert() -> dict[str, np.ndarray]:
-    """The embedded file's arrays, from the original files."""
+    """Return the embedded file's arrays, from the original files."""
     original = fashion_mnist(batch_size=1)
     if original.is_synthetic:
         raise SystemExit("LOPT_SYNTHETIC_DATA is set: only real images are embedded.")
@@ -35,7 +35,7 @@ def convert() -> dict[str, np.ndarray]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Writes or checks the file; returns the exit code."""
+    """Write or check the file; return the exit code."""
     parser = argparse.ArgumentParser(description="Make the embedded data.")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args(argv)

@@ -9,7 +9,7 @@ conversion.
 A document is a chapter, its verses joined by tabs (newlines, once loaded),
 without numbers. Chapters are in an order drawn once, so that all splits are
 alike; every tenth of that order is held out as the test part. The file holds
-the training part, an empty line and the test part, one document a line.
+the training part, an empty line and the test part, one document per line.
 
 Licence: the text of the King James Version (1611, revised 1769) is in the public
 domain. See `LICENSE-kjv` beside the embedded file.
@@ -39,7 +39,7 @@ _ORDER_KEY = 1611
 
 
 def read_verses() -> str:
-    """The whole Bible as the command `bible` prints it, one verse a line."""
+    """Return the whole Bible as the command `bible` prints it, one verse per line."""
     command = ["bible", "-f", "gen1:1-rev22:21"]
     try:
         done = subprocess.run(command, capture_output=True, check=True)
@@ -52,7 +52,7 @@ def read_verses() -> str:
 
 
 def chapters(verses: str) -> list[list[str]]:
-    """The verses of each chapter, from lines such as `Ge1:1 In the beginning ...`."""
+    """Return each chapter's verses, of lines such as `Ge1:1 In the beginning ...`."""
     found: dict[str, list[str]] = {}
     for line in verses.splitlines():
         match = _VERSE.fullmatch(line.rstrip())
@@ -72,7 +72,7 @@ def chapters(verses: str) -> list[list[str]]:
 
 
 def convert(verses: str) -> bytes:
-    """The embedded file's content, not yet compressed."""
+    """Return the embedded file's content, not yet compressed."""
     documents = ["\t".join(chapter) for chapter in chapters(verses)]
     # The bits of a bit generator stay the same in every version of numpy; the
     # permutations drawn from them may not.
@@ -85,7 +85,7 @@ def convert(verses: str) -> bytes:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Writes or checks the file; returns the exit code."""
+    """Write or check the file; return the exit code."""
     parser = argparse.ArgumentParser(description="Make the embedded King James Bible.")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args(argv)

@@ -12,8 +12,8 @@ from itertools import groupby
 
 import generated_page
 
-from learned_optimization.baselines.hparam_set import HParamSet
 from learned_optimization.baselines.hparam_sets import all_hparam_sets
+from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.optimizers.base import NEEDS, all_optimizers, summary
 
 PAGE = generated_page.DOCS / "optimizers.md"
@@ -72,7 +72,7 @@ peak. Sets of an optimizer without a learning rate vary what its authors tune.
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     optimizers = all_optimizers()
     sets = all_hparam_sets()
     text = _HEAD.format(

@@ -23,7 +23,7 @@ _HEAD = """\
 <!-- Made by scripts/make_task_table.py. -->
 
 {num_published} tasks of the published distribution and {num_own} of ours, marked
-\\*. `lopt tasks` lists them with what is at hand on your machine; `lopt tasks
+\\*. `lopt tasks` lists them with what is available on your machine; `lopt tasks
 'RNNLM_*'` lists some.
 
 FLOPs are those of the matrix products in one loss and gradient on one batch, a
@@ -36,7 +36,7 @@ and `JAXNeRF_ShipBlenderTask`, named in the published normalizers, because their
 code was never released; and the tasks that train learned optimizers (`LOpt*`),
 which are to come.
 
-What holds for all of them: batch norm uses the statistics of the batch at hand,
+What holds for all of them: batch norm uses the statistics of the current batch,
 and dropout drops, in evaluation as in training, as in the published baselines.
 Convolutions take the form that is fastest inside a compiled training loop: XLA's
 own, or matrix products over patches.
@@ -51,7 +51,7 @@ loss reported is that of the parameters themselves); `ReparamWeights`,
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     tasks = registry.all_fixed_tasks()
     num_published = sum(entry.is_published for entry in tasks.values())
     text = _HEAD.format(num_published=num_published, num_own=len(tasks) - num_published)

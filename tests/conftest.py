@@ -1,7 +1,6 @@
 """Shared fixtures: no test reads or writes the user's own results or data."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     import numpy as np
 
-    from learned_optimization.baselines.hparam_set import HParamSet
+    from learned_optimization.baselines.sets.hparam_set import HParamSet
 
 # Before jax starts: two devices, so that running trials on several is tested
 # on every machine; and one compilation serves every test of the session that
@@ -29,7 +28,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 @pytest.fixture(autouse=True)
 def own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Points every directory the package writes to at the test's own folder."""
+    """Point every directory the package writes to at the test's own folder."""
     monkeypatch.setenv("LOPT_BASELINE_DIR", str(tmp_path / "baselines"))
     monkeypatch.setenv("LOPT_BASELINE_ARCHIVES_DIR", str(tmp_path / "archives"))
     monkeypatch.setenv("LOPT_DATA_DIR", str(tmp_path / "data"))
@@ -46,33 +45,29 @@ def clean_gin() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def own_sets() -> Iterator[None]:
-    """Sets that a test defines are forgotten after it."""
-    name = "learned_optimization.baselines.hparam_sets"
-    before = dict(sys.modules[name]._BY_NAME) if name in sys.modules else None
-    yield
-    if name in sys.modules:
-        module = sys.modules[name]
-        kept = module.PACKAGED_SET_NAMES if before is None else before
-        for added in module._BY_NAME.keys() - set(kept):
-            del module._BY_NAME[added]
+def own_names() -> Iterator[None]:
+    """Forget, after a test, the sets, optimizers and tasks that it defines."""
+    from learned_optimization.baselines.sets.registry import SETS
+    from learned_optimization.optimizers.base import OPTIMIZERS
+    from learned_optimization.tasks.registry import TASKS
+
+    with SETS.temporarily(), OPTIMIZERS.temporarily(), TASKS.temporarily():
+        yield
 
 
 @pytest.fixture
-def small_set(monkeypatch: pytest.MonkeyPatch) -> "HParamSet":
-    """`tiny_set`, registered for the length of a test."""
-    from learned_optimization.baselines import hparam_sets
+def small_set() -> "HParamSet":
+    """Return `tiny_set`, known by its name for the length of a test."""
+    from learned_optimization.baselines.hparam_sets import add_hparam_set
     from tests.tiny import tiny_set
 
-    small = tiny_set()
-    monkeypatch.setitem(hparam_sets._BY_NAME, small.name, small)
-    return small
+    return add_hparam_set(tiny_set())
 
 
 @pytest.fixture
-def handmade(monkeypatch: pytest.MonkeyPatch) -> "dict[str, dict[str, np.ndarray]]":
-    """What the archives of `tests.baselines.exported` hold, by their sets' names."""
-    from tests.baselines.exported import register, write_both
+def handmade() -> "dict[str, dict[str, np.ndarray]]":
+    """Return what archives of `exporting.exported` hold, by their sets' names."""
+    from tests.baselines.exporting.exported import register, write_both
 
-    register(monkeypatch)
+    register()
     return write_both()

@@ -16,7 +16,7 @@ REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
 
 
 def reference(name: str) -> Path:
-    """Returns the path of a reference file, or skips the test where it is absent."""
+    """Return the path of a reference file, or skips the test where it is absent."""
     path = REFERENCE / name
     if not path.exists():
         pytest.skip(f"GOLDEN VALUES ARE ABSENT: {path} is not there")
@@ -25,12 +25,12 @@ def reference(name: str) -> Path:
 
 @functools.cache
 def golden_tasks() -> dict[str, dict[str, Any]]:
-    """Returns the published tasks by name: parameters, leaves, losses at init."""
+    """Return the published tasks by name: parameters, leaves, losses at init."""
     return json.loads(reference("golden_tasks.json").read_text())
 
 
 @functools.cache
 def golden_optimizers() -> dict[str, np.ndarray]:
-    """Returns the published optimizers' steps; the keys are explained in models.md."""
+    """Return the published optimizers' steps; the keys are explained in models.md."""
     with np.load(reference("golden_optimizers.npz")) as file:
         return dict(file)

@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from learned_optimization.baselines import hparam_sets
-from learned_optimization.optimizers import base as optimizers_base
 from learned_optimization.tasks import registry
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +29,7 @@ def blocks(page: str) -> list[tuple[str, str]]:
 
 
 def run(language: str, text: str, folder: Path) -> str:
-    """Runs one block in a folder, with the tested package's commands at hand."""
+    """Run one block in a folder, with the tested package's commands available."""
     bin_dir = str(Path(sys.executable).parent)
     command = {"sh": ["bash", "-euc", text], "python": [sys.executable, "-c", text]}
     result = subprocess.run(
@@ -90,7 +89,7 @@ def test_page_on_many_machines(tmp_path):
 
 
 def titled_blocks(page: str) -> dict[str, str]:
-    """The files a page shows, by their names."""
+    """Return the files a page shows, by their names."""
     text = (ROOT / page).read_text()
     return dict(re.findall(r"```\w+ title=\"(.*?)\"\n(.*?)```", text, flags=re.DOTALL))
 
@@ -187,11 +186,10 @@ def test_generated_pages_are_up_to_date(script):
 
 
 @pytest.mark.slow
-def test_contributing_snippets(monkeypatch):
+def test_contributing_snippets():
     task, optimizer, hparam_set = (
         text for language, text in blocks("CONTRIBUTING.md") if language == "python"
     )
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     names = dict(vars(hparam_sets))
     exec(task, names)
     made = registry.get("ImageMLP_FashionMnist16_Tanh64").make()
@@ -204,7 +202,6 @@ def test_contributing_snippets(monkeypatch):
     )
     # No light, no bias: every class is as likely as any other.
     assert float(loss) == pytest.approx(np.log(10))
-    monkeypatch.setattr(optimizers_base, "_REGISTRY", dict(optimizers_base._REGISTRY))
     exec(optimizer, names)
     assert names["NAdam"](learning_rate=1e-3).name == "NAdam_lr0.001_b10.9_b20.999"
     sets = eval(f"[{hparam_set}]", names)

@@ -32,7 +32,7 @@ write_npz(sys.argv[1], {"x": np.arange(3000), "y": np.asarray("text")}, compress
 
 
 def trace(folder: Path, *options: str) -> tuple[int, list[str]]:
-    """Runs the writer under strace; returns its exit code and the calls it made."""
+    """Run the writer under strace; returns its exit code and the calls it made."""
     log = folder.parent / "strace.log"
     strace = shutil.which("strace")
     assert strace, "strace is not installed: apt-get install strace"
@@ -153,12 +153,12 @@ def _write_many(number: int, start: float) -> None:
 
 
 def _archive_many(start: float, results: multiprocessing.Queue) -> None:
-    from learned_optimization.baselines import hparam_sets
-    from learned_optimization.baselines.archiving import archive
+    from learned_optimization.baselines.hparam_sets import add_hparam_set
+    from learned_optimization.baselines.results.archiving import archive
     from tests.tiny import tiny_set
 
     small = tiny_set()
-    hparam_sets._BY_NAME[small.name] = small
+    add_hparam_set(small)
     _wait(start)
     count = 0
     while time.time() < start + 8:

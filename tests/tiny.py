@@ -41,7 +41,7 @@ class TinyDatasets(Datasets):
             "y": jax.ShapeDtypeStruct((self.batch_size,), jnp.float32),
         }
 
-    def is_at_hand(self) -> bool:
+    def is_available(self) -> bool:
         return True
 
     def load(self) -> ArrayData:

@@ -88,7 +88,7 @@ def folders_to_search(save_dir: str) -> list[str]:
 
 
 def _parts(save_dir: str) -> tuple[str, str, str]:
-    """The task's folder, the setting's name, and the numbers of steps."""
+    """Return the task's folder, the setting's name, and the numbers of steps."""
     rest, plan = posixpath.split(save_dir.rstrip("/"))
     task_folder, opt_name = posixpath.split(rest)
     return task_folder, opt_name, plan

@@ -11,12 +11,8 @@ each with a seed of its own. In gin text, `@AdamLR_10000_R5` is that function.
 
 from __future__ import annotations
 
-from typing import Any
-
-from learned_optimization.baselines.hparam_set import (
-    LEARNING_RATES as LEARNING_RATES,
-)
-from learned_optimization.baselines.hparam_set import (
+from learned_optimization.baselines.sets.hparam_set import (
+    LEARNING_RATES,
     HParamSet,
     accumulated,
     learning_rates,
@@ -24,8 +20,26 @@ from learned_optimization.baselines.hparam_set import (
     schedules,
     sets,
 )
-from learned_optimization.configurable import configurable
-from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.baselines.sets.published import (
+    PUBLISHED_SET_NAMES,
+    as_published,
+)
+from learned_optimization.baselines.sets.registry import (
+    add_hparam_set,
+    all_hparam_sets,
+    get_hparam_set,
+)
+
+__all__ = [
+    "LEARNING_RATES",
+    "PACKAGED_SET_NAMES",
+    "PUBLISHED_SET_NAMES",
+    "HParamSet",
+    "add_hparam_set",
+    "all_hparam_sets",
+    "as_published",
+    "get_hparam_set",
+]
 
 # 1,000 steps serve a first look (`lopt quickstart`), 10,000 the published
 # comparisons, 100,000 and 300,000 the normalizers.
@@ -168,113 +182,14 @@ _SETS = [
     *schedules("SOAP", _SHORT),
 ]
 
-_BY_NAME = {s.name: s for s in _SETS}
+for _row in _SETS:
+    add_hparam_set(_row, __name__)
 
-PACKAGED_SET_NAMES = tuple(_BY_NAME)
+PACKAGED_SET_NAMES = tuple(_row.name for _row in _SETS)
 """Names of the sets that come with the package, in the order of their table."""
-
-_GRAFTS = ("Sgd", "Adagrad", "Rmsprop", "RmspropNormalized", "SqrtN")
-
-PUBLISHED_SET_NAMES = (
-    *(f"AdamLR_{n}" for n in ("1000_R5", "2000_R5", "10000_R5", "10000_R1")),
-    *(f"{opt}LR_2000_R5" for opt in ("SGD", "SGDM")),
-    *(
-        f"{opt}LR_10000_R5"
-        for opt in (
-            *("SGD", "SGDM", "RMSProp", "RMSPropMom", "AdaBelief", "SM3", "Yogi"),
-            *("RAdam", "Lamb", "Lars", "Fromage", "AdamW", "Adafactor", "AdaGrad"),
-            *(f"Shampoo128{graft}" for graft in (*_GRAFTS, "AdagradNormalized")),
-        )
-    ),
-    *(
-        f"{opt}LR_{num_steps}_R5"
-        for opt in ("Adam", "RAdam", "AdamSqrtDecay", "AdamExpDecay")
-        for num_steps in (100_000, 300_000)
-    ),
-    "SM3beta2_999_LR_10000_R5",
-    "Grad10AdamLR_100000_R5",
-    "OptList1k_10000_R5",
-    *(f"AdamLR_GradAccum_16384_R{r}" for r in (3, 5, 32)),
-    *(f"{opt}LR_GradAccum_16384_R5" for opt in ("SGD", "SGDM")),
-)
-"""Names of the sets of the published comparison."""
-
-
-def all_hparam_sets() -> dict[str, HParamSet]:
-    """Every set by name, in alphabetical order."""
-    return dict(sorted(_BY_NAME.items()))
-
-
-def get_hparam_set(name: str) -> HParamSet:
-    """The set of that name.
-
-    Raises:
-      UnknownNameError: with the nearest names, if there is none.
-    """
-    if name not in _BY_NAME:
-        raise UnknownNameError(
-            "hparam set", name, _BY_NAME, "`lopt sets` lists them all"
-        )
-    return _BY_NAME[name]
-
-
-def add_hparam_set(hparam_set: HParamSet) -> HParamSet:
-    """Makes a set known by its name, as those of this module are.
-
-    Returns:
-      The set.
-
-    Raises:
-      LoptError: if another set has the name.
-    """
-    other = _BY_NAME.setdefault(hparam_set.name, hparam_set)
-    if other == hparam_set:
-        _make_configurable(hparam_set.name)
-    else:
-        raise LoptError(
-            f"there is a set {hparam_set.name} already: {other.num_configs} "
-            f"configurations of {other.optimizer}, {other.num_steps} steps, "
-            f"{other.repetitions} seeds. Give the new one ({hparam_set.num_configs} "
-            f"of {hparam_set.optimizer}, {hparam_set.num_steps} steps, "
-            f"{hparam_set.repetitions} seeds) another name."
-        )
-    return hparam_set
-
-
-def as_published(hparam_set: HParamSet) -> HParamSet:
-    """Return a set with all the configurations it was published with.
-
-    Raises:
-      LoptError: if it is no set of the published comparison.
-    """
-    if hparam_set.name not in PUBLISHED_SET_NAMES:
-        raise LoptError(
-            f"{hparam_set.name} was never published: there is no other form of it. "
-            "Leave out --as-published."
-        )
-    return hparam_set.with_published_rate()
-
-
-def _make_configurable(name: str) -> None:
-    """Makes gin know a set by its name, as the function it is."""
-    if name in _CONFIGURABLE or not name.isidentifier():
-        return
-
-    def of_task(task_name: str) -> Any:
-        return get_hparam_set(name)(task_name)
-
-    of_task.__name__ = of_task.__qualname__ = name
-    configurable("learned_optimization.baselines.hparam_sets")(of_task)
-    _CONFIGURABLE.add(name)
-
-
-# gin keeps what it knows: a set that is defined again is the same function.
-_CONFIGURABLE: set[str] = set()
-for _name in _BY_NAME:
-    _make_configurable(_name)
 
 
 def __getattr__(name: str) -> HParamSet:
-    if name in _BY_NAME:
-        return _BY_NAME[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name.startswith("__") or name not in all_hparam_sets():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return get_hparam_set(name)

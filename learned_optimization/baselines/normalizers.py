@@ -12,272 +12,43 @@ Those named by their horizon are ours: one machine can train their baseline.
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-
-from learned_optimization import filesystem
-from learned_optimization.baselines.baseline_envelope import EMA, build_curve
-from learned_optimization.baselines.normalizer import (
-    NonFinite,
-    NormalizerMap,
-    check_nonfinite,
+from learned_optimization.baselines.speedups.normalizer import NormalizerMap
+from learned_optimization.baselines.speedups.specs import (
+    NORMALIZERS,
+    PACKAGED,
+    PUBLISHED,
+    NormalizerSpec,
+    find,
+    find_file,
+    own_folder,
 )
-from learned_optimization.baselines.normalizer_files import (
-    SUFFIX,
-    Entry,
-    check_output,
-    read_entries,
-    write_entries,
-)
-from learned_optimization.baselines.result_format import read_archive
-from learned_optimization.baselines.trials import versions
-from learned_optimization.baselines.utils import find_archive
-from learned_optimization.errors import LoptError, ResultError, UnknownNameError
-from learned_optimization.tasks.datasets.locations import data_dir
 
-PACKAGED = Path(__file__).parent / "normalizer_data"
-"""Folder of the files that are part of the package."""
-
-
-def own_folder() -> str:
-    """Return the user's folder of normalizers.
-
-    It is `LOPT_NORMALIZERS_DIR`, or the folder `normalizers` of `LOPT_DATA_DIR`.
-    """
-    own = os.environ.get("LOPT_NORMALIZERS_DIR")
-    return os.path.expanduser(own) if own else str(data_dir() / "normalizers")
-
-
-@dataclass(frozen=True)
-class NormalizerSpec:
-    """A normalizer: which baseline, and how finely its curve is kept.
-
-    Attributes:
-      name: the normalizer's name.
-      hparam_sets: sets the baseline is the best of.
-      num_points: points of its curve.
-      num_steps: length of the baseline's runs.
-      shorter: name of a normalizer of the same baseline with a shorter horizon, which
-        stands in where this one is not there; None if there is none.
-    """
-
-    name: str
-    hparam_sets: tuple[str, ...]
-    num_points: int
-    num_steps: int
-    shorter: str | None = None
-
-    def build_and_write(
-        self,
-        tasks: Sequence[str],
-        output_path: str | os.PathLike,
-        overwrite: bool = False,
-        *,
-        num_resamples: int = 500,
-        level: float = 0.95,
-        bootstrap_seed: int = 0,
-    ) -> str:
-        """Builds normalizers of tasks from archives, and adds them to a file.
-
-        Beside `FILE.json`, which has the published form, `FILE.info.json` holds the
-        bands and where the curves come from. The same archives give the same bytes.
-
-        Args:
-          tasks: names of tasks whose archives are there.
-          output_path: the file; tasks it has already stay.
-          overwrite: replace tasks that it has already.
-          num_resamples: draws of the baseline's seeds that make the band.
-          level: of the band, in (0, 1).
-          bootstrap_seed: of the draws.
-
-        Returns:
-          The text of the file.
-
-        Raises:
-          ResultError: if an archive is missing, naming the command that makes it.
-          LoptError: if the file has a task already, if a baseline has no curve, or
-            an argument is wrong. Nothing is written then.
-        """
-        if isinstance(tasks, str) or not tasks:
-            raise LoptError(
-                f"tasks must be a list of at least one name, got {tasks!r}."
-            )
-        path = os.path.expanduser(os.fspath(output_path))
-        check_output(path)
-        entries = dict(read_entries(path)) if filesystem.exists(path) else {}
-        there = [task for task in tasks if task in entries]
-        if there and not overwrite:
-            raise LoptError(
-                f"{path} has {', '.join(there)} already. Choose another file, or "
-                "replace them with overwrite=True (--overwrite)."
-            )
-        for task in tasks:
-            curve = build_curve(
-                task,
-                self.hparam_sets,
-                self.num_points,
-                num_resamples=num_resamples,
-                level=level,
-                seed=bootstrap_seed,
-            )
-            entries[task] = Entry(curve, self._provenance(task))
-        return write_entries(path, entries)
-
-    def normalizer_map(
-        self,
-        path: str | os.PathLike | None = None,
-        nonfinite: NonFinite = "zero",
-    ) -> NormalizerMap:
-        """The normalizer of each task there is one for.
-
-        Args:
-          path: path or address of the file; if None, the one named after the
-            normalizer in `own_folder()`, where `lopt normalize fetch` keeps it, or
-            else the one that is part of the package. Where there is neither, the
-            packaged one of the same baseline with a shorter horizon stands in, with
-            a warning.
-          nonfinite: what losses that are not finite map to: `zero` or `nan`.
-
-        Returns:
-          Task name to a function of losses that may be jitted and vmapped.
-
-        Raises:
-          ResultError: if there is no such file, or it is not of the form.
-        """
-        if path is None:
-            path = self._default_path()
-        return find(path, nonfinite)
-
-    def _default_path(self) -> str:
-        try:
-            return find_file(self.name)
-        except ResultError:
-            if self.shorter is None:
-                raise
-        path = find_file(self.shorter)
-        most = NORMALIZERS[self.shorter].num_steps
-        warnings.warn(
-            f"{self.name} is not there; {self.shorter} stands in: it counts steps of "
-            f"the same baseline, but no more than {most:,} of them, on the "
-            f"tasks of {path}. `lopt normalize fetch {self.name}` fetches the "
-            "published one.",
-            stacklevel=3,
-        )
-        return path
-
-    def _provenance(self, task: str) -> dict[str, Any]:
-        sets = " ".join(self.hparam_sets)
-        return {
-            "normalizer": self.name,
-            "hparam_sets": list(self.hparam_sets),
-            "split": "train",
-            "ema": EMA,
-            "commands": [
-                f"lopt sweep {task} {sets}",
-                f"lopt normalize build {self.name} {task} -o {self.name}{SUFFIX}",
-            ],
-            "built_with": versions(),
-            "archives": {s: _recorded(find_archive(task, s)) for s in self.hparam_sets},
-        }
-
-
-def _recorded(path: str) -> dict[str, Any]:
-    """What an archive says of how it was trained; others' say less than ours."""
-    keys = ("seed", "versions", "accelerator_kind", "synthetic_data")
-    found = read_archive(path, keys, missing_ok=True)
-    # They are mostly one value for all trials; of seeds there are a few.
-    return {key: np.unique(values).tolist() for key, values in found.items()}
-
-
-def find(
-    name_or_path: str | os.PathLike, nonfinite: NonFinite = "zero"
-) -> NormalizerMap:
-    """The normalizers of a file, or of the name of a row of `NORMALIZERS`.
-
-    Args:
-      name_or_path: a path that ends in `.json`, or a name.
-      nonfinite: as of `NormalizerSpec.normalizer_map`.
-
-    Raises:
-      ResultError: if there is no such file, or it is not of the form.
-      UnknownNameError: if it is neither a name nor ends in `.json`.
-    """
-    check_nonfinite(nonfinite)
-    path = find_file(name_or_path)
-    return NormalizerMap(
-        {task: e.normalizer(task, nonfinite) for task, e in read_entries(path).items()},
-        path,
-    )
-
-
-def find_file(name_or_path: str | os.PathLike) -> str:
-    """Path of the file that `find` reads.
-
-    Raises:
-      as `find`.
-    """
-    given = os.path.expanduser(os.fspath(name_or_path))
-    if given.endswith(SUFFIX):
-        return given
-    if given not in NORMALIZERS:
-        raise UnknownNameError(
-            "normalizer", given, NORMALIZERS, f"or name a file that ends in {SUFFIX}"
-        )
-    folders = (own_folder(), str(PACKAGED))
-    paths = [filesystem.join(folder, given + SUFFIX) for folder in folders]
-    found = next((path for path in paths if filesystem.exists(path)), None)
-    if found is None:
-        sets = " ".join(NORMALIZERS[given].hparam_sets)
-        fetch = f"`lopt normalize fetch {given}` fetches the published one. Or "
-        raise ResultError(
-            f"there is no {given} at {' or '.join(paths)}. "
-            f"{fetch if given in PUBLISHED else ''}Train its baseline with "
-            f"`lopt sweep TASK {sets}`, build it with `lopt normalize build {given} "
-            f"TASK -o DIR/{given}{SUFFIX}`, and set LOPT_NORMALIZERS_DIR=DIR or pass "
-            "the file."
-        )
-    return found
-
-
-def _published(
-    name: str, optimizers: Sequence[str], shorter: str | None = None
-) -> list[NormalizerSpec]:
-    return [
-        NormalizerSpec(
-            name + version,
-            tuple(f"{o}LR_{n}_R5" for o in optimizers),
-            points,
-            n,
-            shorter,
-        )
-        for version, n, points in (("", 100_000, 512), ("_v2", 300_000, 2_048))
-    ]
-
-
-NORMALIZERS: Mapping[str, NormalizerSpec] = {
-    row.name: row
-    for row in (
-        *_published("speedup_over_adam", ["Adam"], "speedup_over_adam_10000"),
-        *_published(
-            "speedup_over_multiple_baselines",
-            ["Adam", "AdamSqrtDecay", "AdamExpDecay", "RAdam"],
-        ),
-        *(
-            NormalizerSpec(f"speedup_over_adam_{n}", (f"AdamLR_{n}_R5",), 512, n)
-            for n in (1_000, 2_000, 10_000)
-        ),
-    )
-}
-"""Every normalizer by name; a new one is a row here, and two lines below."""
-
-PUBLISHED = tuple(n for n in NORMALIZERS if NORMALIZERS[n].num_steps > 10_000)
-"""Names of those that were published with VeLO."""
+__all__ = [
+    "NORMALIZERS",
+    "PACKAGED",
+    "PUBLISHED",
+    "NormalizerMap",
+    "NormalizerSpec",
+    "find",
+    "find_file",
+    "own_folder",
+    "speedup_over_adam_1000_build_and_write",
+    "speedup_over_adam_1000_normalizer_map",
+    "speedup_over_adam_2000_build_and_write",
+    "speedup_over_adam_2000_normalizer_map",
+    "speedup_over_adam_10000_build_and_write",
+    "speedup_over_adam_10000_normalizer_map",
+    "speedup_over_adam_build_and_write",
+    "speedup_over_adam_normalizer_map",
+    "speedup_over_adam_v2_build_and_write",
+    "speedup_over_adam_v2_normalizer_map",
+    "speedup_over_multiple_baselines_build_and_write",
+    "speedup_over_multiple_baselines_map",
+    "speedup_over_multiple_baselines_normalizer_map",
+    "speedup_over_multiple_baselines_v2_build_and_write",
+    "speedup_over_multiple_baselines_v2_map",
+    "speedup_over_multiple_baselines_v2_normalizer_map",
+]
 
 _adam = NORMALIZERS["speedup_over_adam"]
 speedup_over_adam_build_and_write = _adam.build_and_write

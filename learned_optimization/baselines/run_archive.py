@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from learned_optimization import configuration
-from learned_optimization.baselines.archiving import (
+from learned_optimization.baselines.results.archiving import (
     maybe_archive_hparam_set,
     maybe_get_hparam_set,
     wait_until_ready_then_archive_task,
 )
-from learned_optimization.baselines.gin_command import run_gin_command
+from learned_optimization.cli.gin_command import run_gin_command
 
 __all__ = [
     "main",
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Return the command line; returns the exit code."""
     return run_gin_command(
         argv,
         "learned_optimization.baselines.run_archive",

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 
 from learned_optimization import configuration
-from learned_optimization.baselines.gin_command import run_gin_command
 from learned_optimization.baselines.task_timing import run_many_eval_and_save
+from learned_optimization.cli.gin_command import run_gin_command
 
 __all__ = ["main", "run_many_eval_and_save"]
 

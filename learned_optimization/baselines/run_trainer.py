@@ -14,15 +14,15 @@ import sys
 from collections.abc import Sequence
 
 from learned_optimization import configuration
-from learned_optimization.baselines.gin_command import run_gin_command
-from learned_optimization.baselines.inner_training import inner_train_task
+from learned_optimization.baselines.sweeps.inner_training import inner_train_task
+from learned_optimization.cli.gin_command import run_gin_command
 from learned_optimization.eval_training import EVAL_SPLITS, keep_compiled, use_all_cores
 
 __all__ = ["inner_train_task", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Return the command line; returns the exit code."""
     return run_gin_command(
         argv,
         "learned_optimization.baselines.run_trainer",
@@ -35,7 +35,7 @@ def train_and_print() -> None:
     """Train the trial gin has configured, and print its seed and final losses.
 
     Raises:
-      LoptError: if the configuration is wrong or the data is not at hand.
+      LoptError: if the configuration is wrong or the data is not available.
     """
     use_all_cores()
     keep_compiled()

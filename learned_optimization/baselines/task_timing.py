@@ -66,7 +66,7 @@ def task_seconds(
 def _seconds(
     run: Callable[[], Any], num_estimates: int, at_least: float = 0.0
 ) -> Seconds:
-    """Times a function, after one call that compiles it or fills its buffers."""
+    """Time a function, after one call that compiles it or fills its buffers."""
     jax.block_until_ready(run())
     times: list[float] = []
     while len(times) < num_estimates or (
@@ -79,7 +79,7 @@ def _seconds(
 
 
 def _unroll(task: Task, count: int) -> Callable[[], jax.Array]:
-    """A compiled function that trains copies of a task for a few steps."""
+    """Return a compiled function that trains copies of a task for a few steps."""
     opt = SGD()
     keys = jax.random.split(jax.random.PRNGKey(0), count)
 

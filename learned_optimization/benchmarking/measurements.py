@@ -19,12 +19,12 @@ from typing import Any
 
 import jax
 
-from learned_optimization.baselines.hparam_set import LEARNING_RATES
+from learned_optimization.baselines.sets.hparam_set import LEARNING_RATES
+from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.benchmarking.step_profile import step_profile
 from learned_optimization.eval_training import EVAL_SPLITS, RunPlan, use_all_cores
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.tasks.base import Task, get_task_from_name
-from learned_optimization.training.peak import matmul_peak
 from learned_optimization.training.run import measure_grid
 from learned_optimization.training.strategy import Strategy
 
@@ -33,12 +33,12 @@ NUM_SEEDS = 5
 
 
 def peak() -> dict[str, Any]:
-    """The machine's matrix-product peak, in operations a second."""
+    """Return the machine's matrix-product peak, in operations per second."""
     return {"flops_per_second": matmul_peak()}
 
 
 def profile(task_name: str, seconds: str) -> dict[str, Any]:
-    """Where the time of a step goes on one core, see `step_profile`."""
+    """Return where the time of a step goes on one core, see `step_profile`."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     return step_profile(get_task_from_name(task_name), float(seconds))
@@ -47,7 +47,7 @@ def profile(task_name: str, seconds: str) -> dict[str, Any]:
 def grid(
     task_name: str, num_trials: str, strategy: str, seconds: str, num_steps: str
 ) -> dict[str, Any]:
-    """Trains Adam with several learning rates and seeds.
+    """Train Adam with several learning rates and seeds.
 
     Args:
       task_name: a fixed task.
@@ -77,7 +77,7 @@ def grid(
 
 
 def loop(task_name: str, seconds: str) -> dict[str, Any]:
-    """The alternative: one trial as a Python loop of jitted steps fed by numpy.
+    """Return the alternative: one trial as a Python loop of jitted steps fed by numpy.
 
     It does what the engine does: the same batches, the same evaluations, the
     same optimizer, every loss brought back to Python, those of an evaluation once

@@ -18,11 +18,11 @@ import jax
 import jax.numpy as jnp
 from jax.profiler import ProfileData
 
+from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.cost import cost
-from learned_optimization.training.peak import matmul_peak
 
 # The first kind of which a fused operation holds an instruction is its kind.
 _KINDS = {
@@ -54,17 +54,17 @@ _CALLED = re.compile(r"(?:calls|to_apply)=%([^\s,)]+)")
 
 
 def step_profile(task: Task, seconds: float) -> dict[str, Any]:
-    """Times one trial's updates with Adam, evaluations left out.
+    """Time one trial's updates with Adam, evaluations left out.
 
     Args:
-      task: its data must be at hand.
+      task: its data must be available.
       seconds: how long to run, about.
 
     Returns:
-      `seconds_a_step`; `flops_a_step`, of matrix products and convolutions;
+      `seconds_per_step`; `flops_per_step`, of matrix products and convolutions;
       `peak_flops_per_second`; and `shares`, kind of operation to its share of the
       time, where `between operations` is what no operation accounts for. Shares
-      are taken while the profiler runs, `seconds_a_step` is not.
+      are taken while the profiler runs, `seconds_per_step` is not.
 
     Raises:
       LoptError: if the profiler recorded none of the program's operations.
@@ -91,23 +91,23 @@ def step_profile(task: Task, seconds: float) -> dict[str, Any]:
     whole = between + sum(by_kind.values())
     shares = {kind: spent / whole for kind, spent in by_kind.items()}
     return {
-        "seconds_a_step": each,
-        "flops_a_step": cost(task).flops,
+        "seconds_per_step": each,
+        "flops_per_step": cost(task).flops,
         "peak_flops_per_second": matmul_peak(),
         "shares": {**shares, "between operations": between / whole},
     }
 
 
 def share_of_peak(profile: Mapping[str, Any]) -> tuple[float, float]:
-    """Shares of the peak: of a whole step, and of its products taken alone."""
-    whole = profile["flops_a_step"] / (
-        profile["seconds_a_step"] * profile["peak_flops_per_second"]
+    """Share of the peak: of a whole step, and of its products taken alone."""
+    whole = profile["flops_per_step"] / (
+        profile["seconds_per_step"] * profile["peak_flops_per_second"]
     )
     return whole, whole / sum(profile["shares"].get(kind, 0.0) for kind in PRODUCTS)
 
 
 def _updates(task: Task) -> tuple[Any, tuple[Any, Any]]:
-    """The compiled program of any number of updates, and its first arguments.
+    """Return the compiled program of any number of updates, and its first arguments.
 
     It is a `jax.stages.Compiled`, a type that type checkers do not see.
     """
@@ -151,7 +151,7 @@ def _seconds_of_operations(file: Path) -> Mapping[str, float]:
 
 
 def kinds_of_operations(hlo: str) -> dict[str, str]:
-    """The kind of every operation of a compiled program, by its name.
+    """Return the kind of every operation of a compiled program, by its name.
 
     Args:
       hlo: the program's text, `jax.stages.Compiled.as_text()`.

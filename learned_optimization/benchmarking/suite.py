@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from learned_optimization.baselines.planning import trial_flops
-from learned_optimization.baselines.sweep import check_data
+from learned_optimization.baselines.sweeps.estimate import trial_flops
+from learned_optimization.baselines.sweeps.sweep import check_data
 from learned_optimization.benchmarking.measurements import PLAN
 from learned_optimization.errors import LoptError
 from learned_optimization.tasks.base import get_task_from_name
@@ -45,9 +45,9 @@ class Row:
       way: what was run.
       num_trials: trials at a time.
       num_steps: length of the runs whose beginning is measured.
-      trial_steps_per_second: updates a second, evaluations included.
+      trial_steps_per_second: updates per second, evaluations included.
       ratio: that, against the loop in one process for one trial, and against the
-        loop in one process a core for more.
+        loop in one process per core for more.
       share_of_peak: arithmetic a second against the machine's matrix products.
       compile_seconds: seconds until the first block is done but for its own time.
       peak_mib: resident memory of the process at most; of one process of several.
@@ -70,10 +70,10 @@ def run(
     seconds: float = 5.0,
     on_row: Callable[[Row], None] = lambda row: None,
 ) -> dict[str, Any]:
-    """Measures everything; one process at a time, but for the loop on all cores.
+    """Measure everything; one process at a time, but for the loop on all cores.
 
     Args:
-      tasks: names of fixed tasks whose data is at hand, or made up.
+      tasks: names of fixed tasks whose data is available, or made up.
       num_trials: sizes of grids.
       seconds: how long each is measured, after it is compiled.
       on_row: called with each row as it is done.
@@ -82,7 +82,7 @@ def run(
       `cores`, `peak_gflops` and `rows`, as they go into the JSON file.
 
     Raises:
-      DataNotFoundError: if a task's data is not at hand; before anything is
+      DataNotFoundError: if a task's data is not available; before anything is
         measured.
       LoptError: if a measurement fails, with its last line of output.
     """
@@ -174,10 +174,10 @@ def _run_task(
 
 
 def profiles(tasks: Sequence[str], seconds: float) -> dict[str, dict[str, Any]]:
-    """Where the time of a step goes, each task on one core.
+    """Return where the time of a step goes, each task on one core.
 
     Args:
-      tasks: names of fixed tasks whose data is at hand, or made up.
+      tasks: names of fixed tasks whose data is available, or made up.
       seconds: how long each is run, after it is compiled.
 
     Returns:
@@ -192,7 +192,7 @@ def _others(num_trials: int) -> list[Strategy]:
 
 
 def _measure(processes: int, *arguments: object) -> list[dict[str, Any]]:
-    """Runs a measurement in several processes at once."""
+    """Run a measurement in several processes at once."""
     module = "learned_optimization.benchmarking.measurements"
     command = [sys.executable, "-m", module, *map(str, arguments)]
     running = [

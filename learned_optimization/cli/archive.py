@@ -36,8 +36,9 @@ def archive(
 ) -> None:
     """Archive complete sets; names what is missing and exits with code 1 if any is."""
     from learned_optimization import filesystem
-    from learned_optimization.baselines import archiving, utils
-    from learned_optimization.baselines.hparam_sets import as_published
+    from learned_optimization.baselines import utils
+    from learned_optimization.baselines.results import archiving
+    from learned_optimization.baselines.sets.published import as_published
     from learned_optimization.errors import ResultError
     from learned_optimization.tasks import registry
 

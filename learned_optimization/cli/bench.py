@@ -70,7 +70,7 @@ def bench(
 
 
 def _print_rows(result: dict[str, Any]) -> None:
-    """Every measurement, task by task."""
+    """Print every measurement, task by task."""
     from rich.table import Table
 
     from learned_optimization.cli.tables import console
@@ -112,7 +112,7 @@ def _print_rows(result: dict[str, Any]) -> None:
 
 
 def _print_profiles(profiles: dict[str, dict[str, Any]]) -> None:
-    """The kinds of operations of each task, the most expensive first."""
+    """Print the kinds of operations of each task, the most expensive first."""
     from rich.table import Table
 
     from learned_optimization.benchmarking.step_profile import share_of_peak
@@ -127,7 +127,7 @@ def _print_profiles(profiles: dict[str, dict[str, Any]]) -> None:
     for name, found in profiles.items():
         table.add_section()
         whole, products = share_of_peak(found)
-        milliseconds = f"{found['seconds_a_step'] * 1e3:.3g}"
+        milliseconds = f"{found['seconds_per_step'] * 1e3:.3g}"
         table.add_row(name, milliseconds, "all", "100%", f"{whole:.1%}")
         table.add_row("", "", "products and convolutions alone", "", f"{products:.1%}")
         for kind, share in sorted(found["shares"].items(), key=lambda item: -item[1]):
@@ -136,7 +136,7 @@ def _print_profiles(profiles: dict[str, dict[str, Any]]) -> None:
 
 
 def _draw(result: dict[str, Any], path: Path) -> None:
-    """Throughput over the number of trials, a panel a task."""
+    """Draw throughput over the number of trials, one panel per task."""
     import math
 
     import matplotlib as mpl

@@ -10,7 +10,7 @@ import typer
 from learned_optimization.cli.options import Imports, import_files
 
 if TYPE_CHECKING:
-    from learned_optimization.baselines.comparing import Difference
+    from learned_optimization.baselines.results.differences import Difference
 
 
 def replay(
@@ -23,8 +23,8 @@ def replay(
 
     Exits with code 1 if the curves differ by more than rounding explains.
     """
-    from learned_optimization.baselines.replay import SAME_STEPS, TOLERANCE
-    from learned_optimization.baselines.replay import replay as train_again
+    from learned_optimization.baselines.sweeps.replay import SAME_STEPS, TOLERANCE
+    from learned_optimization.baselines.sweeps.replay import replay as train_again
     from learned_optimization.eval_training import keep_compiled, use_all_cores
 
     use_all_cores()
@@ -63,7 +63,7 @@ def diff(
     What differs whenever a trial is run again, the keys under timing/, is left out.
     Exits with code 1 if anything differs.
     """
-    from learned_optimization.baselines.comparing import differences, read_any
+    from learned_optimization.baselines.results.differences import differences, read_any
 
     found = differences(read_any(a), read_any(b))
     if not found:
@@ -74,7 +74,7 @@ def diff(
 
 
 def print_differences(found: Sequence[Difference]) -> None:
-    """A table of the keys that differ."""
+    """Print a table of the keys that differ."""
     from rich.table import Table
 
     from learned_optimization.cli.tables import console

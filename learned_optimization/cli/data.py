@@ -15,14 +15,14 @@ DatasetName = Annotated[
 
 @app.command("list")
 def list_datasets() -> None:
-    """List the data sets and whether each is at hand."""
+    """List the data sets and whether each is available."""
     from rich.table import Table
 
     from learned_optimization.cli.tables import console
     from learned_optimization.tasks.datasets import locations
 
     table = Table()
-    for column in ("data set", "part of the package", "at hand", "licence"):
+    for column in ("data set", "part of the package", "available", "licence"):
         table.add_column(column, overflow="fold")
     for row in locations.describe():
         folders = {p if p.is_dir() else p.parent for p in row.places}

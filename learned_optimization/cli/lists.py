@@ -34,7 +34,7 @@ def tasks(
     table = Table()
     table.add_column("task", overflow="fold")
     table.add_column("data set")
-    table.add_column("at hand")
+    table.add_column("available")
     table.add_column("parameters", justify="right")
     table.add_column("batch", justify="right")
     for name in chosen:
@@ -43,7 +43,7 @@ def tasks(
         table.add_row(
             name,
             data.name if data else "none needed",
-            "yes" if data is None or data.is_at_hand() else "no",
+            "yes" if data is None or data.is_available() else "no",
             f"{num_params(task):,}",
             str(data.batch_size) if data else "",
         )
@@ -64,7 +64,7 @@ def sets(
     """List the hparam sets."""
     from rich.table import Table
 
-    from learned_optimization.baselines.hparam_sets import all_hparam_sets
+    from learned_optimization.baselines.sets.registry import all_hparam_sets
     from learned_optimization.cli.tables import console
     from learned_optimization.errors import UnknownNameError
 

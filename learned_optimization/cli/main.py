@@ -78,13 +78,13 @@ def _options(
 
 
 def _one_line(message: Warning | str, *where: object, **options: object) -> str:
-    """A warning as the command line prints it: its text, not where it arose."""
+    """Return a warning as the command line prints it: its text, not where it arose."""
     del where, options
     return f"warning: {message}\n"
 
 
 def main() -> None:
-    """Runs the command; an error a user can mend is one line and exit code 2."""
+    """Run the command; an error a user can mend is one line and exit code 2."""
     warnings.formatwarning = _one_line
     try:
         app()

@@ -11,8 +11,8 @@ import typer
 from learned_optimization.cli.plot import Select, check_output, save
 
 if TYPE_CHECKING:
-    from learned_optimization.baselines.normalizer import Normalizer
-    from learned_optimization.baselines.speedup import Speedup
+    from learned_optimization.baselines.speedups.normalizer import Normalizer
+    from learned_optimization.baselines.speedups.speedup import Speedup
 
 app = typer.Typer(
     help="Speed-ups over a tuned baseline: build, apply and show normalizers.",
@@ -48,8 +48,8 @@ def build(
     seed: Annotated[int, typer.Option(help="Of the draws of seeds.")] = 0,
 ) -> None:
     """Build normalizers of tasks from the archives of their baseline."""
-    from learned_optimization.baselines.normalizer_files import info_path
     from learned_optimization.baselines.normalizers import NORMALIZERS
+    from learned_optimization.baselines.speedups.files import info_path
     from learned_optimization.errors import UnknownNameError
 
     if name not in NORMALIZERS:
@@ -81,13 +81,13 @@ def fetch(
     ] = None,
 ) -> None:
     """Fetch published normalizers, and keep them where they are found."""
-    from learned_optimization.baselines import normalizer_fetch
+    from learned_optimization.baselines.speedups import fetch
     from learned_optimization.errors import LoptError
 
     if sha256 is not None and len(names) > 1:
         raise LoptError("--sha256 is of one file: fetch its name alone.")
     for name in names:
-        fetched = normalizer_fetch.fetch(name, source, sha256)
+        fetched = fetch.fetch(name, source, sha256)
         typer.echo(
             f"{name}: {len(fetched.entries)} tasks, {fetched.num_bytes:,} bytes, "
             f"sha256 {fetched.sha256}, kept at {fetched.path}"
@@ -112,7 +112,7 @@ def apply(
 ) -> None:
     """Say how much faster than the baseline the best configuration of sets is."""
     from learned_optimization.baselines import normalizers
-    from learned_optimization.baselines.speedup import speedup_of_set
+    from learned_optimization.baselines.speedups.speedup import speedup_of_set
 
     if output is not None:
         check_output(output)
@@ -190,7 +190,7 @@ def _draw(speedups: list[Speedup], output: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    from learned_optimization.baselines.speedup_figure import plot_speedup
+    from learned_optimization.baselines.plots.speedup import plot_speedup
 
     figure, ax = plt.subplots(figsize=(7.0, 6.0), layout="constrained")
     plot_speedup(speedups, ax)
@@ -221,7 +221,7 @@ def show(
 def _print_tasks(path: str) -> None:
     from rich.table import Table
 
-    from learned_optimization.baselines.normalizer_files import read_entries
+    from learned_optimization.baselines.speedups.files import read_entries
     from learned_optimization.cli.tables import console
 
     table = Table()

@@ -10,7 +10,7 @@ import typer
 from learned_optimization.errors import LoptError, UnknownNameError
 
 if TYPE_CHECKING:
-    from learned_optimization.baselines.hparam_set import HParamSet
+    from learned_optimization.baselines.sets.hparam_set import HParamSet
 
 TaskName = Annotated[
     str, typer.Argument(metavar="TASK", help="A fixed task; `lopt tasks` lists them.")
@@ -71,21 +71,21 @@ GinBindings = Annotated[
 
 
 def import_files(files: list[str] | None) -> None:
-    """Makes known what Python files define."""
+    """Make known what Python files define."""
     if not files:
         return
-    from learned_optimization.baselines.user_files import import_file
+    from learned_optimization.baselines.sets.files import import_file
 
     for file in files:
         import_file(file)
 
 
 def load_sets(files: list[str] | None, imports: list[str] | None) -> list[HParamSet]:
-    """The sets that files define, after importing others."""
+    """Return the sets that files define, after importing others."""
     import_files(imports)
     if not files:
         return []
-    from learned_optimization.baselines.user_files import load_user_file
+    from learned_optimization.baselines.sets.files import load_user_file
 
     return [s for file in files for s in load_user_file(file)]
 
@@ -93,12 +93,12 @@ def load_sets(files: list[str] | None, imports: list[str] | None) -> list[HParam
 def chosen_sets(
     names: list[str] | None, files: list[str] | None, imports: list[str] | None
 ) -> list[HParamSet]:
-    """The sets named, and those that files define.
+    """Return the sets named, and those that files define.
 
     Raises:
       LoptError: if there are none, or a name or file is wrong.
     """
-    from learned_optimization.baselines.hparam_sets import get_hparam_set
+    from learned_optimization.baselines.sets.registry import get_hparam_set
 
     from_files = load_sets(files, imports)
     # A set of a file may be named too.
@@ -114,7 +114,7 @@ def chosen_sets(
 def split_tasks_and_sets(
     names: Iterable[str] | None, set_files: list[str] | None, imports: list[str] | None
 ) -> tuple[list[str], list[HParamSet]]:
-    """Tells tasks from sets: no name is of both.
+    """Tell tasks from sets: no name is of both.
 
     Args:
       names: tasks and sets, in any order. What has results is a task too.
@@ -129,7 +129,7 @@ def split_tasks_and_sets(
       UnknownNameError: if a name is neither.
       LoptError: if a file is wrong.
     """
-    from learned_optimization.baselines.hparam_sets import all_hparam_sets
+    from learned_optimization.baselines.sets.registry import all_hparam_sets
 
     names = list(dict.fromkeys(names or []))
     from_files = load_sets(set_files, imports)
@@ -150,7 +150,7 @@ def split_tasks_and_sets(
 
 
 def tasks_with_files() -> set[str]:
-    """Names of the tasks that have results or archives."""
+    """Return names of the tasks that have results or archives."""
     from learned_optimization import filesystem
     from learned_optimization.baselines import utils
 
@@ -159,7 +159,7 @@ def tasks_with_files() -> set[str]:
 
 
 def fixed_tasks() -> set[str]:
-    """Names of the registered tasks."""
+    """Return names of the registered tasks."""
     # Importing them takes seconds, and those that have files need no import.
     from learned_optimization.tasks import registry
 
@@ -172,7 +172,7 @@ def load_gin(
     modules: list[str] | None = None,
     skip_unknown: bool = False,
 ) -> None:
-    """Replaces the gin configuration by that of the command line."""
+    """Replace the gin configuration by that of the command line."""
     from learned_optimization import configuration
 
     configuration.import_modules(modules or [])

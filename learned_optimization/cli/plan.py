@@ -11,7 +11,7 @@ from learned_optimization.cli.options import Imports, SetFiles, SetNames, chosen
 from learned_optimization.errors import LoptError
 
 if TYPE_CHECKING:
-    from learned_optimization.baselines.planning import Estimate
+    from learned_optimization.baselines.sweeps.estimate import Estimate
 
 
 def plan(
@@ -47,11 +47,11 @@ def plan(
     """
     from rich.table import Table
 
-    from learned_optimization.baselines.planning import estimate, total
+    from learned_optimization.baselines.sweeps.estimate import estimate, total
+    from learned_optimization.benchmarking.peak import matmul_peak
     from learned_optimization.cli.tables import console
     from learned_optimization.eval_training import keep_compiled, use_all_cores
     from learned_optimization.tasks import registry
-    from learned_optimization.training.peak import matmul_peak
 
     peaks = {text: _peak_flops(text) for text in devices or []}
     if peaks and not seconds:
@@ -89,7 +89,7 @@ def plan(
 
 
 def _cells(e: Estimate) -> tuple[str, ...]:
-    """A row of the table."""
+    """Return a row of the table."""
     return (
         e.task_name,
         e.set_name,
@@ -103,7 +103,7 @@ def _cells(e: Estimate) -> tuple[str, ...]:
 
 
 def _peak_flops(text: str) -> float:
-    """Operations a second of `NAME=GFLOPS[xCOUNT]`."""
+    """Return operations per second of `NAME=GFLOPS[xCOUNT]`."""
     found = re.fullmatch(r"[^=]+=(\d+(?:\.\d+)?)(?:x(\d+))?", text)
     total = float(found[1]) * int(found[2] or 1) * 1e9 if found else 0.0
     if not total:

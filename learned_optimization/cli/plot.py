@@ -79,7 +79,7 @@ def plot(
 
 
 def check_output(output: Path) -> None:
-    """Raises `LoptError` unless a figure can be written there."""
+    """Raise `LoptError` unless a figure can be written there."""
     from learned_optimization import filesystem
 
     # As a path, `gs://bucket` has lost one of its slashes.
@@ -96,7 +96,7 @@ def check_output(output: Path) -> None:
 def draw(
     tasks: Sequence[str], sets: Sequence[str], output: Path, **options: Any
 ) -> None:
-    """Draws the best of each set, prints the tables, says where the figure is.
+    """Draw the best of each set, print the tables, say where the figure is.
 
     Args:
       tasks: names of tasks, a panel each.
@@ -109,7 +109,8 @@ def draw(
     def figure() -> Figure:
         from matplotlib import pyplot as plt
 
-        from learned_optimization.baselines import figures, vis
+        from learned_optimization.baselines import vis
+        from learned_optimization.baselines.plots import figures
 
         if len(tasks) > 1:
             return figures.plot_many_tasks(tasks, sets, **options)
@@ -135,7 +136,7 @@ def _figure(
 ) -> Figure:
     from matplotlib import pyplot as plt
 
-    from learned_optimization.baselines import figures
+    from learned_optimization.baselines.plots import figures
 
     if kind is Kind.PROFILE:
         fig, ax = plt.subplots(figsize=(10.0, 5.0), layout="constrained")
@@ -163,7 +164,7 @@ def _save(figure: Callable[[], Figure], output: Path) -> None:
 
 
 def save(figure: Figure, output: Path) -> None:
-    """Writes a figure whole, and closes it."""
+    """Write a figure whole, and close it."""
     from matplotlib import pyplot as plt
 
     from learned_optimization import filesystem

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from learned_optimization import eval_training
-from learned_optimization.baselines.trials import TrialGrid
+from learned_optimization.baselines.sweeps.trials import TrialGrid
 
 if TYPE_CHECKING:
     from learned_optimization.cluster.sweep import ClusterProgress
@@ -64,7 +64,7 @@ class ProgressBar(_Bar):
         self._grid: TrialGrid | None = None
 
     def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
-        """Sets the length of the bar."""
+        """Set the length of the bar."""
         self._bar.update(
             self._row, total=max(total_updates, 1), description="compiling"
         )
@@ -72,7 +72,7 @@ class ProgressBar(_Bar):
             self._console.print(f"{num_done} of {num_trials} trials have results")
 
     def progressed(self, grid: TrialGrid, progress: eval_training.Progress) -> None:
-        """Moves the bar."""
+        """Move the bar."""
         if self._verbose and grid is not self._grid:
             self._grid = grid
             self._console.print(
@@ -91,7 +91,7 @@ class ProgressBar(_Bar):
         )
 
     def finished(self, grid: TrialGrid, num_diverged: int) -> None:
-        """Adds a finished grid to what is done."""
+        """Add a finished grid to what is done."""
         trials = grid.trials
         self._finished_updates += grid.num_updates
         self._finished_diverged += num_diverged
@@ -102,7 +102,7 @@ class ProgressBar(_Bar):
             )
 
     def failed(self, grid: TrialGrid, error: Exception) -> None:
-        """Says what failed, and counts the grid as behind."""
+        """Say what failed, and count the grid as behind."""
         self._finished_updates += grid.num_updates
         self._console.print(
             f"{type(grid.rows[0][0].opt).__name__}: {len(grid.trials)} trials failed: "
@@ -119,7 +119,7 @@ class ClusterBar(_Bar):
         self._groups_done = self._groups_lost = 0
 
     def progressed(self, progress: ClusterProgress) -> None:
-        """Moves the bar."""
+        """Move the bar."""
         seconds = time.monotonic() - self._start
         groups = f"{progress.groups_done} of {progress.num_groups} groups"
         machines = f"machine{'s' * (progress.num_nodes != 1)}"
@@ -137,7 +137,7 @@ class ClusterBar(_Bar):
         if progress.groups_lost > self._groups_lost:
             self._groups_lost = progress.groups_lost
             self._console.print(
-                "a machine or its process was lost; its group begins anew "
+                "a machine or its process was lost; its group begins again "
                 f"({self._groups_lost} so far)"
             )
         if not self._console.is_terminal and progress.groups_done > self._groups_done:

@@ -26,7 +26,7 @@ SETS = [
 
 def quickstart(output: Output = Path("quickstart.png")) -> None:
     """Compare eight optimizers: 560 trials on real data, archives, table, figure."""
-    from learned_optimization.baselines.hparam_sets import get_hparam_set
+    from learned_optimization.baselines.sets.registry import get_hparam_set
     from learned_optimization.cli.plot import check_output, draw
     from learned_optimization.cli.sweep import run_and_archive
     from learned_optimization.eval_training import keep_compiled, use_all_cores

@@ -39,7 +39,7 @@ Trials = Annotated[
 def group_resources(
     address: str | None, cpus: int | None, gpus: float | None, trials: int | None
 ) -> GroupResources:
-    """What a group gets.
+    """Return what a group gets.
 
     Raises:
       LoptError: if it cannot be, or is said without a cluster.

@@ -74,7 +74,7 @@ def serve(
         float, typer.Option(min=0.1, help="Seconds between two looks at the results.")
     ] = 5.0,
 ) -> None:
-    """Show the report in a browser, anew whenever results change; Ctrl-C ends it."""
+    """Show the report in a browser, again whenever results change; Ctrl-C ends it."""
     import threading
 
     from learned_optimization.baselines.report.serve import (

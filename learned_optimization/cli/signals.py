@@ -15,7 +15,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Within it the first signal asks to stop; a second stops at once.
+    """Let the first signal within the block ask to stop, and a second stop at once.
 
     Yields:
       A function that says whether to stop.
@@ -29,7 +29,7 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         asked.set()
         name = signal.Signals(number).name
         typer.echo(
-            f"{name}: stopping once the step at hand is saved (again: at once)",
+            f"{name}: stopping once the current step is saved (again: at once)",
             err=True,
         )
 

@@ -22,7 +22,7 @@ from learned_optimization.cli.options import (
 from learned_optimization.errors import LoptError, UnknownNameError
 
 if TYPE_CHECKING:
-    from learned_optimization.baselines.status import SetStatus
+    from learned_optimization.baselines.results.status import SetStatus
     from learned_optimization.filesystem import FileInfo
 
 
@@ -40,8 +40,8 @@ def status(
     ] = False,
 ) -> None:
     """Show how the trials of sets stand: done, diverged, failed, missing, bad."""
-    from learned_optimization.baselines.hparam_sets import all_hparam_sets
-    from learned_optimization.baselines.status import status as status_of
+    from learned_optimization.baselines.results.status import status as status_of
+    from learned_optimization.baselines.sets.registry import all_hparam_sets
 
     tasks, sets = split_tasks_and_sets(names, set_files, imports)
     rows = status_of(
@@ -68,8 +68,8 @@ def _say_how_many(done: int, total: int) -> None:
 def _print_table(rows: Sequence[SetStatus]) -> None:
     from rich.table import Table
 
-    from learned_optimization.baselines.status import STATES
-    from learned_optimization.baselines.utils import get_root_baseline_dir
+    from learned_optimization.baselines.layout import get_root_baseline_dir
+    from learned_optimization.baselines.results.status import STATES
     from learned_optimization.cli.tables import console
 
     if not rows:
@@ -147,8 +147,12 @@ def rm(
 ) -> None:
     """Delete results and archives, after listing them: just what is listed."""
     from learned_optimization import filesystem
-    from learned_optimization.baselines.deleting import KINDS, files_of, shared_with
-    from learned_optimization.baselines.hparam_sets import (
+    from learned_optimization.baselines.results.selecting import (
+        KINDS,
+        files_of,
+        shared_with,
+    )
+    from learned_optimization.baselines.sets.registry import (
         all_hparam_sets,
         get_hparam_set,
     )

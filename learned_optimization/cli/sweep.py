@@ -25,9 +25,9 @@ from learned_optimization.cli.signals import stop_requests
 from learned_optimization.errors import LoptError
 
 if TYPE_CHECKING:
-    from learned_optimization.baselines.hparam_set import HParamSet
-    from learned_optimization.baselines.shards import Shard
-    from learned_optimization.baselines.sweep import SweepSummary
+    from learned_optimization.baselines.sets.hparam_set import HParamSet
+    from learned_optimization.baselines.sweeps.shards import Shard
+    from learned_optimization.baselines.sweeps.sweep import SweepSummary
     from learned_optimization.cluster.resources import GroupResources
     from learned_optimization.eval_training import Strategy
 
@@ -76,7 +76,7 @@ def sweep(
 
     Ctrl-C stops it; the same command goes on where it was.
     """
-    from learned_optimization.baselines.shards import Shard
+    from learned_optimization.baselines.sweeps.shards import Shard
     from learned_optimization.eval_training import (
         Strategy,
         keep_compiled,
@@ -125,8 +125,8 @@ def run_and_archive(
     verbose: bool = False,
     time_limit: float | None = None,
 ) -> None:
-    """Runs a sweep under a progress bar, prints what it did, and archives."""
-    from learned_optimization.baselines.sweep import run_sweep
+    """Run a sweep under a progress bar, print what it did, and archive."""
+    from learned_optimization.baselines.sweeps.sweep import run_sweep
     from learned_optimization.cli.progress import ProgressBar
 
     _check_archives(archive)
@@ -202,7 +202,7 @@ def _saying_what_stops() -> Iterator[None]:
 
 
 def _print_summary(summary: SweepSummary, speed: str) -> None:
-    from learned_optimization.baselines.utils import get_root_baseline_dir
+    from learned_optimization.baselines.layout import get_root_baseline_dir
 
     for path in summary.unreadable:
         typer.echo(f"warning: unreadable, its trial ran again: {path}", err=True)
@@ -217,7 +217,7 @@ def _print_summary(summary: SweepSummary, speed: str) -> None:
 
 
 def _check_failures(summary: SweepSummary) -> None:
-    """Ends with exit code 1 where trials have failed: their sets are incomplete."""
+    """End with exit code 1 where trials have failed: their sets are incomplete."""
     if not summary.num_failed:
         return
     for failure in summary.failures:
@@ -232,7 +232,7 @@ def _check_failures(summary: SweepSummary) -> None:
 
 def _check_archives(archive: bool) -> None:
     from learned_optimization import filesystem
-    from learned_optimization.baselines.utils import get_baseline_archive_rootdir
+    from learned_optimization.baselines.layout import get_baseline_archive_rootdir
 
     if archive:
         filesystem.check_writable(get_baseline_archive_rootdir())
@@ -241,8 +241,8 @@ def _check_archives(archive: bool) -> None:
 def _archive(
     task: str, hparam_sets: list[HParamSet], archive: bool, in_shards: bool
 ) -> None:
-    from learned_optimization.baselines import archiving
-    from learned_optimization.baselines.sweep import missing_trials, set_trials
+    from learned_optimization.baselines.results import archiving
+    from learned_optimization.baselines.sweeps.sweep import missing_trials, set_trials
 
     for hparam_set in hparam_sets if archive else []:
         missing = missing_trials(set_trials(task, hparam_set))[0] if in_shards else []

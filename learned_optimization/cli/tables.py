@@ -13,7 +13,7 @@ _MIN_WIDTH = 120
 
 
 def console() -> Console:
-    """A console that never cuts a table for want of a terminal."""
+    """Return a console that never cuts a table for want of a terminal."""
     found = Console()
     return found if found.is_terminal else Console(width=max(found.width, _MIN_WIDTH))
 
@@ -21,8 +21,8 @@ def console() -> Console:
 def print_best_of_sets(
     task: str, set_names: Sequence[str], select: str = "outer_valid"
 ) -> None:
-    """The best configuration of each set and its final losses, best set first."""
-    from learned_optimization.baselines.best_of_set import (
+    """Print the best configuration of each set and its losses, best set first."""
+    from learned_optimization.baselines.analysis.best_of_set import (
         best_of_set,
         load_final_losses,
     )

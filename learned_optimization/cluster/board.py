@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from learned_optimization.baselines.trials import Trial, TrialGrid, num_updates
+from learned_optimization.baselines.sweeps.trials import Trial, TrialGrid, num_updates
 from learned_optimization.eval_training import Progress
 
 
@@ -20,7 +20,7 @@ class GroupReport:
     """How far a group is.
 
     Attributes:
-      attempt: tells a group from the same one begun anew.
+      attempt: tells a group from the same one begun again.
       node: Ray's name of the node.
       updates_skipped: of trials that had results.
       updates_done: of the others.
@@ -43,14 +43,14 @@ class Board:
         self._stop = False
 
     def report(self, group: int, report: GroupReport) -> bool:
-        """Puts up a group's report; returns whether the group is to stop."""
+        """Put up a group's report; returns whether the group is to stop."""
         before = self._reports.get(group)
         self._num_lost += before is not None and before.attempt != report.attempt
         self._reports[group] = report
         return self._stop
 
     def read(self, groups: Sequence[int]) -> tuple[dict[int, GroupReport], int]:
-        """What these groups reported, and how many were begun anew so far.
+        """Return what these groups reported, and how many were begun again so far.
 
         The reports of all others are taken down.
         """
@@ -58,7 +58,7 @@ class Board:
         return self._reports, self._num_lost
 
     def stop(self) -> None:
-        """Tells every group to save where it is, and stop."""
+        """Tell every group to save where it is, and stop."""
         self._stop = True
 
 
@@ -83,27 +83,27 @@ class Reporter:
         self._stop = False
 
     def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
-        """Reports what had results."""
+        """Report what had results."""
         self._skipped = self._all_updates - total_updates
         self._send(0, 0)
 
     def progressed(self, grid: TrialGrid, progress: Progress) -> None:
-        """Reports how far the grid at hand is."""
+        """Report how far the grid in progress is."""
         done = progress.updates_done * progress.num_trials
         self._send(done, progress.num_diverged)
 
     def finished(self, grid: TrialGrid, num_diverged: int) -> None:
-        """Counts in a grid."""
+        """Count in a grid."""
         self._done += grid.num_updates
         self._diverged += num_diverged
         self._send(0, 0)
 
     def failed(self, grid: TrialGrid, error: Exception) -> None:
-        """Counts the grid as behind; the group's result says what failed."""
+        """Count the grid as behind; the group's result says what failed."""
         self.finished(grid, 0)
 
     def should_stop(self) -> bool:
-        """Whether the board has said so."""
+        """Return whether the board has said so."""
         if self._answer is not None and ray.wait([self._answer], timeout=0)[0]:
             with contextlib.suppress(RayError):
                 self._stop = bool(ray.get(self._answer))

@@ -17,7 +17,7 @@ _SECONDS_TO_CONNECT = 10.0
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
-    """Within it this process drives a Ray cluster.
+    """Let this process drive a Ray cluster, for the length of the block.
 
     Args:
       address: that of an existing cluster, e.g. `auto` on one of its nodes,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from learned_optimization.baselines.user_files import import_file, load_user_file
+from learned_optimization.baselines.sets.files import import_file, load_user_file
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PackedFiles:
 
     @classmethod
     def pack(cls, paths: Sequence[str]) -> PackedFiles:
-        """Reads files, and the modules they imported from their own folders.
+        """Read files, and the modules they imported from their own folders.
 
         Args:
           paths: real paths of files that this process has loaded.
@@ -41,10 +41,10 @@ class PackedFiles:
         return cls(contents, tuple(os.path.relpath(path, common) for path in paths))
 
     def load(self) -> None:
-        """Makes known what the files define.
+        """Make known what the files define.
 
         Raises:
-          LoptError: as `user_files.load_user_file`.
+          LoptError: as `sets.files.load_user_file`.
         """
         with tempfile.TemporaryDirectory(prefix="lopt-files-") as folder:
             for name, content in self.contents:

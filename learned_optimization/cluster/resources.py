@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from learned_optimization.baselines.utils import get_root_baseline_dir
+from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.errors import LoptError, check_at_least
 
 # Trials side by side that use a device well; see docs/speed.md.
@@ -49,7 +49,7 @@ class GroupResources:
         return cpus + gpus * bool(self.num_gpus)
 
     def places(self, node: Mapping[str, float]) -> int:
-        """How many groups a node can train at a time.
+        """Return how many groups a node can train at a time.
 
         Args:
           node: the node's resources, as Ray names them.
@@ -64,7 +64,7 @@ class GroupResources:
         return math.floor(places)
 
     def num_groups(self, num_trials: int, num_places: int) -> int:
-        """In how many groups trials are dealt out to a cluster's places."""
+        """Return how many groups of trials a cluster's places are given."""
         size = self.num_trials
         if size is None:
             full = (
@@ -76,7 +76,7 @@ class GroupResources:
         return max(1, math.ceil(num_trials / max(size, 1)))
 
     def environment(self) -> dict[str, str]:
-        """Environment variables of the processes that train groups.
+        """Return environment variables of the processes that train groups.
 
         Every `LOPT_*` variable of this process is among them, folders by their
         absolute paths.

@@ -2,7 +2,7 @@
 
 A group is a shard of the sweep, so a node needs to be told no more than its number.
 Its results go straight to `LOPT_BASELINE_DIR`; the process that starts the sweep,
-the driver, only gets counts. A group whose node is lost begins anew on another, goes
+the driver, only gets counts. A group whose node is lost begins again on another, goes
 on from its checkpoint, and skips what has results.
 """
 
@@ -20,10 +20,10 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from learned_optimization import filesystem
-from learned_optimization.baselines.hparam_sets import HParamSet
-from learned_optimization.baselines.sweep import SweepSummary, sweep_trials
-from learned_optimization.baselines.trials import num_updates, versions
-from learned_optimization.baselines.user_files import files_read
+from learned_optimization.baselines.sets.files import files_read
+from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.baselines.sweeps.sweep import SweepSummary, sweep_trials
+from learned_optimization.baselines.sweeps.trials import num_updates, versions
 from learned_optimization.cluster.board import Board, GroupReport
 from learned_optimization.cluster.packed_files import PackedFiles
 from learned_optimization.cluster.resources import GroupResources
@@ -33,7 +33,7 @@ from learned_optimization.eval_training import RunStoppedError, Strategy
 
 # Groups that wait, for each place and at least: an autoscaler sees what waits.
 _WAITING_A_PLACE, _LEAST_WAITING = 1, 4
-# How often a group is begun anew after its node, or its process, was lost.
+# How often a group is begun again after its node, or its process, was lost.
 _MAX_RETRIES = 8
 _SECONDS_BETWEEN_LOOKS = 0.5
 # Groups that stop are given as long as a large program takes to compile.
@@ -48,7 +48,7 @@ class ClusterProgress:
       num_groups: groups the trials are dealt out in.
       groups_done: groups finished.
       groups_running: groups that train now.
-      groups_lost: how often a group was begun anew, its node or process lost.
+      groups_lost: how often a group was begun again, its node or process lost.
       num_nodes: machines where groups train now.
       total_updates: updates of all trials, those that had results too.
       updates_skipped: of trials that had results.
@@ -71,7 +71,7 @@ class ClusterObserver(Protocol):
     """Told how a sweep over a cluster goes."""
 
     def progressed(self, progress: ClusterProgress) -> None:
-        """How it is now, about twice a second."""
+        """Take note of how it is now, about twice a second."""
 
 
 def run_ray_sweep(
@@ -84,7 +84,7 @@ def run_ray_sweep(
     *,
     may_grow: bool = True,
 ) -> SweepSummary:
-    """Trains every trial that has no result yet, on the cluster connected to.
+    """Train every trial that has no result yet, on the cluster connected to.
 
     All nodes must share `LOPT_BASELINE_DIR`, and have the data of the tasks, and the
     same versions of the packages as this process.
@@ -190,7 +190,7 @@ class _Groups:
         return self._num_done == self._num_groups
 
     def submit(self) -> None:
-        """Keeps every place busy, and some groups waiting."""
+        """Keep every place busy, and some groups waiting."""
         places = _places(self._resources)
         window = places + max(_WAITING_A_PLACE * places, _LEAST_WAITING)
         while self._next <= self._num_groups and len(self._under_way) < window:
@@ -199,7 +199,7 @@ class _Groups:
             self._next += 1
 
     def wait(self) -> None:
-        """Waits a moment, and counts in the groups that ended meanwhile."""
+        """Wait a moment, and count in the groups that ended meanwhile."""
         refs = list(self._under_way)
         done, _ = ray.wait(refs, num_returns=len(refs), timeout=_SECONDS_BETWEEN_LOOKS)
         for ref in done:
@@ -226,7 +226,7 @@ class _Groups:
             ) from error
 
     def progress(self) -> ClusterProgress:
-        """How far all groups are."""
+        """Return how far all groups are."""
         by_group, num_lost = self._read_board()
         reports = by_group.values()
         done = self.summary.trial_steps
@@ -246,7 +246,7 @@ class _Groups:
         )
 
     def stop(self) -> None:
-        """Ends the groups under way; those that train save where they are first."""
+        """End the groups under way; those that train save where they are first."""
         if not self._under_way:
             return
         with contextlib.suppress(RayError):

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from learned_optimization import filesystem
-from learned_optimization.baselines.hparam_sets import get_hparam_set
-from learned_optimization.baselines.shards import Shard
-from learned_optimization.baselines.sweep import (
+from learned_optimization.baselines.sets.registry import get_hparam_set
+from learned_optimization.baselines.sweeps.shards import Shard
+from learned_optimization.baselines.sweeps.sweep import (
     SweepSummary,
     run_trials,
     sweep_trials,
 )
-from learned_optimization.baselines.trials import Trial, num_updates, versions
+from learned_optimization.baselines.sweeps.trials import Trial, num_updates, versions
 from learned_optimization.cluster.board import Reporter
 from learned_optimization.cluster.packed_files import PackedFiles
 from learned_optimization.errors import LoptError
@@ -66,7 +66,7 @@ class GroupResult:
 
 
 def train_group(job: Job, group: int, board: Any) -> GroupResult | None:
-    """Trains the trials of one group that have no result yet.
+    """Train the trials of one group that have no result yet.
 
     Args:
       job: the sweep.

@@ -56,7 +56,7 @@ class NpyHeader:
 
 
 def read_header(file: IO[bytes]) -> NpyHeader:
-    """Reads the header, and leaves the file at the array's first byte.
+    """Read the header, and leave the file at the array's first byte.
 
     Raises:
       HeaderError: if it is not of the form numpy writes.

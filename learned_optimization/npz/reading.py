@@ -90,7 +90,7 @@ class NpzReader:
             raise DamagedFileError(path, f"it holds {odd[0]!r}, which is no array")
 
     def read(self, keys: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        """Reads arrays, all of them if no keys are given.
+        """Read arrays, all of them if no keys are given.
 
         Raises:
           TooLargeError: if they say they are larger than may be read.
@@ -104,7 +104,7 @@ class NpzReader:
         return {key: self._read(key) for key in wanted}
 
     def header(self, key: str) -> NpyHeader:
-        """Type and shape of one array; its values are neither read nor checked.
+        """Return type and shape of one array; its values are neither read nor checked.
 
         Raises:
           FileContentError: as `read`.
@@ -114,7 +114,7 @@ class NpzReader:
             return self._header(key, member)
 
     def size_of(self, key: str) -> int:
-        """Bytes of one array and its header, as the directory says."""
+        """Return bytes of one array and its header, as the directory says."""
         return self._members[key].file_size
 
     def _check_member(self, key: str) -> None:
@@ -212,7 +212,7 @@ class NpzReader:
 
 
 def _check_values(array: np.ndarray) -> None:
-    """Refuses what is no value of its type, and fails only when it is used."""
+    """Refuse what is no value of its type, and fails only when it is used."""
     if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():
         raise ValueError("it holds truth values that are neither true nor false")
     if array.dtype.kind == "U":
@@ -222,7 +222,7 @@ def _check_values(array: np.ndarray) -> None:
 
 
 def max_read_bytes() -> int:
-    """The bytes that may be read of one file: 16 GiB, or `LOPT_MAX_READ_BYTES`.
+    """Return the bytes that may be read of one file: 16 GiB, or `LOPT_MAX_READ_BYTES`.
 
     Raises:
       LoptError: if that is not a whole number above 0.
@@ -239,7 +239,7 @@ def max_read_bytes() -> int:
 
 @contextmanager
 def open_npz(path: str, name: str | None = None) -> Iterator[NpzReader]:
-    """Opens an npz to read some of its keys.
+    """Open an npz to read some of its keys.
 
     A remote file is fetched in one go: a zip is read from its end, by many seeks.
 
@@ -264,7 +264,7 @@ def open_npz(path: str, name: str | None = None) -> Iterator[NpzReader]:
 def read_npz(
     path: str, keys: Sequence[str] | None = None, missing_ok: bool = False
 ) -> dict[str, np.ndarray]:
-    """Reads an npz without ever running a pickle.
+    """Read an npz without ever running a pickle.
 
     Args:
       path: local path or URL.

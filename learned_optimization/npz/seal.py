@@ -18,22 +18,22 @@ _MEMBER = b"sha256 "
 
 
 def new_digest() -> Any:
-    """A running digest, to be updated with bytes."""
+    """Return a running digest, to be updated with bytes."""
     return hashlib.sha256()
 
 
 def text_of(digest: Any) -> bytes:
-    """A digest as files hold it."""
+    """Return a digest as files hold it."""
     return digest.hexdigest()[:_HEX].encode()
 
 
 def member_comment(digest: Any) -> bytes:
-    """The comment of a member of that content."""
+    """Return the comment of a member of that content."""
     return _MEMBER + text_of(digest)
 
 
 def recorded_digest(comment: bytes) -> bytes | None:
-    """The digest in a member's comment; None if there is none."""
+    """Return the digest in a member's comment; None if there is none."""
     found = comment.removeprefix(_MEMBER)
     return found if comment.startswith(_MEMBER) and len(found) == _HEX else None
 
@@ -43,19 +43,19 @@ PLACEHOLDER = _ARCHIVE + b"0" * _HEX
 
 
 def seal(file: IO[bytes], start_of_directory: int) -> None:
-    """Puts the digest of the directory in place of the placeholder."""
+    """Put the digest of the directory in place of the placeholder."""
     digest = _digest_of_directory(file, start_of_directory)
     file.seek(-_HEX, 2)
     file.write(digest)
 
 
 def is_sealed(comment: bytes) -> bool:
-    """Whether an archive's comment says that it has a seal."""
+    """Return whether an archive's comment says that it has a seal."""
     return comment.startswith(_ARCHIVE) and len(comment) == len(PLACEHOLDER)
 
 
 def seal_fits(file: IO[bytes], start_of_directory: int) -> bool:
-    """Whether the directory is the one that was sealed."""
+    """Return whether the directory is the one that was sealed."""
     file.seek(-_HEX, 2)
     recorded = file.read(_HEX)
     return _digest_of_directory(file, start_of_directory) == recorded

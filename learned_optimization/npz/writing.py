@@ -30,7 +30,7 @@ class NpzWriter:
         self._zip.comment = seal.PLACEHOLDER
 
     def add(self, key: str, value: Any, compress_level: int = 6) -> None:
-        """Adds one array, or what numpy makes one of.
+        """Add one array, or what numpy makes one of.
 
         Args:
           key: its key.
@@ -51,7 +51,7 @@ class NpzWriter:
         rows: Iterable[np.ndarray],
         compress_level: int = 6,
     ) -> None:
-        """Adds one array whose parts come one after another.
+        """Add one array whose parts come one after another.
 
         Args:
           key: its key.
@@ -106,7 +106,7 @@ class NpzWriter:
 
 
 def check_needs_no_pickle(key: str, dtype: np.dtype) -> None:
-    """Raises `ResultError` if arrays of the type are written with a pickle."""
+    """Raise `ResultError` if arrays of the type are written with a pickle."""
     if dtype.hasobject:
         raise ResultError(
             f"cannot write {key!r}: an array of Python objects would need a pickle. "
@@ -126,7 +126,7 @@ def _npy_header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
 
 
 def write_npz(path: str, arrays: Mapping[str, Any], compress: bool = True) -> None:
-    """Writes arrays as an npz, whole or not at all.
+    """Write arrays as an npz, whole or not at all.
 
     Equal arrays make equal bytes: no time stamp is kept inside.
 

@@ -50,7 +50,7 @@ def _scale_by_adan(
         count = state.count + 1
 
         def average(decay: Scalar, old: Any, new: Any) -> tuple[Any, Any]:
-            """A running average, and the same corrected for its start."""
+            """Return a running average, and the same corrected for its start."""
             value = jax.tree.map(lambda o, n: decay * o + (1 - decay) * n, old, new)
             return value, jax.tree.map(lambda v: v / (1 - decay**count), value)
 

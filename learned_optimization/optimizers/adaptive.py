@@ -90,7 +90,7 @@ def NovoGrad(
     epsilon_root: Scalar = 0.0,
     weight_decay: Scalar = 0.0,
 ) -> optax.GradientTransformation:
-    """NovoGrad, one second moment a layer (Ginsburg et al. 2019, arXiv:1905.11286)."""
+    """NovoGrad, a second moment per layer (Ginsburg et al. 2019, arXiv:1905.11286)."""
     return optax.novograd(
         learning_rate,
         b1=beta1,

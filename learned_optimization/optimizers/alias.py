@@ -17,11 +17,11 @@ class _ScheduledAdam(OptaxOptimizer):
     """What the two share: all but the schedule."""
 
     def schedule(self) -> Schedule:
-        """The learning rate of each step."""
+        """Return the learning rate of each step."""
         raise NotImplementedError
 
     def transformation(self) -> optax.GradientTransformation:
-        """Adam under the schedule."""
+        """Return Adam under the schedule."""
         return optax.adam(self.schedule(), **adam_moments(self))
 
 
@@ -40,7 +40,7 @@ class AdamSqrtDecayLR(_ScheduledAdam):
     epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
 
     def schedule(self) -> Schedule:
-        """The learning rate of each step."""
+        """Return the learning rate of each step."""
         return LinearRampupSqrtDecay(self.learning_rate, warmup_steps=1000.0)
 
 
@@ -59,5 +59,5 @@ class AdamExpDecayLR(_ScheduledAdam):
     epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
 
     def schedule(self) -> Schedule:
-        """The learning rate of each step."""
+        """Return the learning rate of each step."""
         return ExponentialDecay(self.learning_rate, decay_amount=7e-5)

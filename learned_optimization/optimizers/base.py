@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, TypeVar, dataclass_transform
@@ -21,8 +20,9 @@ import jax
 import numpy as np
 
 from learned_optimization.configurable import configurable
-from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.fingerprint import fingerprint
+from learned_optimization.registry import Registry
 
 Params = Any
 ModelState = Any
@@ -34,8 +34,14 @@ Scalar = float | jax.Array
 
 _T = TypeVar("_T", bound=type)
 _NUMBERS = (int, float, np.generic, np.ndarray, jax.Array)
-_REGISTRY: dict[str, type[Optimizer]] = {}
 
+OPTIMIZERS: Registry[type[Optimizer]] = Registry(
+    "optimizer",
+    "an optimizer",
+    "learned_optimization.optimizers",
+    "`lopt optimizers` lists them",
+)
+"""Every optimizer."""
 
 NEEDS = {
     "num_steps": "the length of the run: pass num_steps= to init",
@@ -77,7 +83,7 @@ class Optimizer:
         return frozenset()
 
     def prepare(self) -> None:
-        """Fetches and checks what the optimizer reads from elsewhere.
+        """Fetch and check what the optimizer reads from elsewhere.
 
         Called before anything is trained with it.
 
@@ -92,7 +98,7 @@ class Optimizer:
         num_steps: int | None = None,
         key: PRNGKey | None = None,
     ) -> OptState:
-        """The state before the first update.
+        """Return the state before the first update.
 
         Args:
           params: initial parameters, a pytree of arrays.
@@ -113,7 +119,7 @@ class Optimizer:
         loss_fn: LossFn | None = None,
         **extra: Any,
     ) -> OptState:
-        """The state after one step.
+        """Return the state after one step.
 
         Args:
           opt_state: the state before the step.
@@ -130,7 +136,7 @@ class Optimizer:
         raise NotImplementedError
 
     def get_eval_params(self, opt_state: OptState) -> Params:
-        """The parameters to evaluate and to use after training.
+        """Return the parameters to evaluate and to use after training.
 
         They differ from `get_params`, where gradients are taken, for optimizers
         that average their iterates.
@@ -138,19 +144,19 @@ class Optimizer:
         return self.get_params(opt_state)
 
     def get_params(self, opt_state: OptState) -> Params:
-        """The parameters held by a state."""
+        """Return the parameters held by a state."""
         return opt_state.params
 
     def get_state(self, opt_state: OptState) -> ModelState:
-        """The model state held by a state."""
+        """Return the model state held by a state."""
         return opt_state.state
 
     def get_params_state(self, opt_state: OptState) -> tuple[Params, ModelState]:
-        """The parameters and the model state held by a state."""
+        """Return the parameters and the model state held by a state."""
         return self.get_params(opt_state), self.get_state(opt_state)
 
     def set_params(self, opt_state: OptState, params: Params) -> OptState:
-        """The same state with other parameters."""
+        """Return the same state with other parameters."""
         return opt_state.replace(params=params)
 
     @property
@@ -179,7 +185,7 @@ class Optimizer:
 
 
 def check_given(opt: Optimizer, **given: Any) -> None:
-    """Refuses a call that leaves out what an optimizer needs.
+    """Refuse a call that leaves out what an optimizer needs.
 
     Args:
       opt: the optimizer.
@@ -207,7 +213,7 @@ def _format(value: Any) -> str:
 
 
 def hparam(*, default: Any = dataclasses.MISSING, short: str | None = None) -> Any:
-    """A numeric hyper-parameter, which may be a traced array.
+    """Return a numeric hyper-parameter, which may be a traced array.
 
     Args:
       default: the default value.
@@ -220,7 +226,7 @@ def hparam(*, default: Any = dataclasses.MISSING, short: str | None = None) -> A
 def static_field(
     *, default: Any = dataclasses.MISSING, short: str | None = None
 ) -> Any:
-    """A hyper-parameter that shapes the program: hashable, never traced."""
+    """Return a hyper-parameter that shapes the program: hashable, never traced."""
     metadata: dict[str, Any] = {"static": True}
     if short is not None:
         metadata["short"] = short
@@ -231,7 +237,7 @@ def static_field(
     frozen_default=True, eq_default=False, field_specifiers=(hparam, static_field)
 )
 def hparams_dataclass(cls: _T) -> _T:
-    """Makes a class a frozen dataclass and a pytree of its hyper-parameters."""
+    """Make a class a frozen dataclass and a pytree of its hyper-parameters."""
     cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
     fields = dataclasses.fields(cls)
     traced = [f.name for f in fields if not f.metadata.get("static")]
@@ -266,26 +272,18 @@ def hparams_dataclass(cls: _T) -> _T:
     frozen_default=True, eq_default=False, field_specifiers=(hparam, static_field)
 )
 def optimizer(cls: _T) -> _T:
-    """Class decorator that makes and registers an optimizer.
+    """Return class decorator that makes and registers an optimizer.
 
     The class becomes a frozen dataclass, a pytree of its hyper-parameters and a
     gin configurable; `lopt optimizers`, error messages and the shared test
     suite find it by its name.
     """
-    other = _REGISTRY.get(cls.__name__)
-    if other is not None:
-        raise LoptError(
-            f"there is an optimizer {cls.__name__} already, of "
-            f"{other.__module__}; the one of {cls.__module__} needs another name."
-        )
-    cls = hparams_dataclass(cls)
-    registered = configurable("learned_optimization.optimizers")(cls)
-    _REGISTRY[cls.__name__] = registered
-    return registered
+    cls = OPTIMIZERS.add(cls.__name__, hparams_dataclass(cls), cls.__module__)
+    return configurable(OPTIMIZERS.home, redefine=True)(cls)
 
 
 def check_hparams(opt: Any) -> None:
-    """Refuses hyper-parameters of the wrong kind, also of what is inside.
+    """Refuse hyper-parameters of the wrong kind, also of what is inside.
 
     A numeric field holds one number, or a tuple of them, a schedule or an optimizer
     where its annotation names one, or None where that is its default; a static field
@@ -342,28 +340,21 @@ def _is_a(value: Any, kind: type) -> bool:
 
 
 def all_optimizers() -> dict[str, type[Optimizer]]:
-    """Every registered optimizer class by name, in alphabetical order."""
-    from learned_optimization import optimizers
-
-    for module in pkgutil.iter_modules(optimizers.__path__, optimizers.__name__ + "."):
-        import_module(module.name)
-    return dict(sorted(_REGISTRY.items()))
+    """Return every optimizer class by name, in alphabetical order."""
+    return OPTIMIZERS.all()
 
 
 def get_optimizer(name: str) -> type[Optimizer]:
-    """The optimizer class of that name.
+    """Return the optimizer class of that name.
 
     Raises:
       UnknownNameError: with the nearest names, if there is none.
     """
-    known = all_optimizers()
-    if name not in known:
-        raise UnknownNameError("optimizer", name, known, "`lopt optimizers` lists them")
-    return known[name]
+    return OPTIMIZERS.get(name)
 
 
 def summary(cls: type[Optimizer]) -> str:
-    """The first line of an optimizer's documentation."""
+    """Return the first line of an optimizer's documentation."""
     return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 

@@ -61,7 +61,7 @@ class GradientAccumulator(Optimizer):
         return self.opt.needs
 
     def prepare(self) -> None:
-        """Checks that the optimizer inside can work on averages."""
+        """Check that the optimizer inside can work on averages."""
         if "loss_fn" in self.opt.needs:
             raise LoptError(
                 f"GradientAccumulator cannot serve {type(self.opt).__name__}, which "
@@ -81,7 +81,7 @@ class GradientAccumulator(Optimizer):
         num_steps: int | None = None,
         key: PRNGKey | None = None,
     ) -> GradientAccumulatorState:
-        """The state before the first update; see `Optimizer.init`."""
+        """Return the state before the first update; see `Optimizer.init`."""
         inner_steps: Any = None if num_steps is None else num_steps // self.num_average
         return GradientAccumulatorState(
             inner=self.opt.init(params, model_state, inner_steps, key),
@@ -102,7 +102,7 @@ class GradientAccumulator(Optimizer):
         loss_fn: LossFn | None = None,
         **extra: Any,
     ) -> GradientAccumulatorState:
-        """The state after one gradient; see `Optimizer.update`."""
+        """Return the state after one gradient; see `Optimizer.update`."""
         del loss_fn
         sums = (
             jax.tree.map(jnp.add, opt_state.grad_sum, grad),
@@ -136,16 +136,16 @@ class GradientAccumulator(Optimizer):
         )
 
     def get_params(self, opt_state: GradientAccumulatorState) -> Params:
-        """The parameters held by a state."""
+        """Return the parameters held by a state."""
         return self.opt.get_params(opt_state.inner)
 
     def get_eval_params(self, opt_state: GradientAccumulatorState) -> Params:
-        """The parameters to evaluate."""
+        """Return the parameters to evaluate."""
         return self.opt.get_eval_params(opt_state.inner)
 
     def set_params(
         self, opt_state: GradientAccumulatorState, params: Params
     ) -> GradientAccumulatorState:
-        """The same state with other parameters."""
+        """Return the same state with other parameters."""
         inner = self.opt.set_params(opt_state.inner, params)
         return dataclasses.replace(opt_state, inner=inner)

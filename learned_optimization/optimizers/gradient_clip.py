@@ -39,7 +39,7 @@ class GradientClipOptimizer(Optimizer):
         return self.opt.needs
 
     def prepare(self) -> None:
-        """Prepares the optimizer inside."""
+        """Prepare the optimizer inside."""
         self.opt.prepare()
 
     def init(
@@ -49,7 +49,7 @@ class GradientClipOptimizer(Optimizer):
         num_steps: int | None = None,
         key: PRNGKey | None = None,
     ) -> OptState:
-        """The state before the first update; see `Optimizer.init`."""
+        """Return the state before the first update; see `Optimizer.init`."""
         return self.opt.init(params, model_state, num_steps, key)
 
     def update(
@@ -63,7 +63,7 @@ class GradientClipOptimizer(Optimizer):
         loss_fn: LossFn | None = None,
         **extra: Any,
     ) -> OptState:
-        """The state after one step; see `Optimizer.update`."""
+        """Return the state after one step; see `Optimizer.update`."""
         clipped = jax.tree.map(
             lambda g: jnp.clip(g, -self.grad_clip, self.grad_clip), grad
         )
@@ -74,17 +74,17 @@ class GradientClipOptimizer(Optimizer):
         )
 
     def get_params(self, opt_state: OptState) -> Params:
-        """The parameters held by a state."""
+        """Return the parameters held by a state."""
         return self.opt.get_params(opt_state)
 
     def get_eval_params(self, opt_state: OptState) -> Params:
-        """The parameters to evaluate."""
+        """Return the parameters to evaluate."""
         return self.opt.get_eval_params(opt_state)
 
     def get_state(self, opt_state: OptState) -> ModelState:
-        """The model state held by a state."""
+        """Return the model state held by a state."""
         return self.opt.get_state(opt_state)
 
     def set_params(self, opt_state: OptState, params: Params) -> OptState:
-        """The same state with other parameters."""
+        """Return the same state with other parameters."""
         return self.opt.set_params(opt_state, params)

@@ -54,7 +54,7 @@ class GraftedOptimizer(Optimizer):
         return self.magnitude_opt.needs | self.direction_opt.needs
 
     def prepare(self) -> None:
-        """Prepares both optimizers."""
+        """Prepare both optimizers."""
         self.magnitude_opt.prepare()
         self.direction_opt.prepare()
 
@@ -65,7 +65,7 @@ class GraftedOptimizer(Optimizer):
         num_steps: int | None = None,
         key: PRNGKey | None = None,
     ) -> GraftedState:
-        """The state before the first update; see `Optimizer.init`."""
+        """Return the state before the first update; see `Optimizer.init`."""
         keys = _two_keys(key)
         return GraftedState(
             self.magnitude_opt.init(params, model_state, num_steps, keys[0]),
@@ -83,7 +83,7 @@ class GraftedOptimizer(Optimizer):
         loss_fn: LossFn | None = None,
         **extra: Any,
     ) -> GraftedState:
-        """The state after one step; see `Optimizer.update`."""
+        """Return the state after one step; see `Optimizer.update`."""
         before = self.get_params(opt_state)
 
         def advanced(opt: Optimizer, state: Any, key: PRNGKey | None) -> Any:
@@ -108,15 +108,15 @@ class GraftedOptimizer(Optimizer):
         return self.set_params(GraftedState(magnitude, direction), params)
 
     def get_params(self, opt_state: GraftedState) -> Params:
-        """The parameters held by a state."""
+        """Return the parameters held by a state."""
         return self.direction_opt.get_params(opt_state.direction)
 
     def get_state(self, opt_state: GraftedState) -> ModelState:
-        """The model state held by a state."""
+        """Return the model state held by a state."""
         return self.direction_opt.get_state(opt_state.direction)
 
     def set_params(self, opt_state: GraftedState, params: Params) -> GraftedState:
-        """The same state with other parameters, in both optimizers."""
+        """Return the same state with other parameters, in both optimizers."""
         return GraftedState(
             self.magnitude_opt.set_params(opt_state.magnitude, params),
             self.direction_opt.set_params(opt_state.direction, params),

@@ -58,7 +58,7 @@ ScalarSchedule = Schedule
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(hparam,))
 def schedule(cls: _T) -> _T:
-    """Class decorator that makes a schedule.
+    """Return class decorator that makes a schedule.
 
     The class becomes a frozen dataclass, a pytree of its hyper-parameters and a
     gin configurable.
@@ -129,7 +129,7 @@ class _WarmUpThenDecay(Schedule):
     final_fraction: Any
 
     def left(self, progress: jax.Array) -> jax.Array:
-        """What is left of the way down, from 1 at progress 0 to 0 at progress 1."""
+        """Return what is left of the way down: 1 at progress 0, 0 at progress 1."""
         raise NotImplementedError
 
     def __call__(
@@ -160,7 +160,7 @@ class CosineDecay(_WarmUpThenDecay):
     final_fraction: Scalar = hparam(default=0.0, short="final")
 
     def left(self, progress: jax.Array) -> jax.Array:
-        """Half a cosine."""
+        """Return half a cosine."""
         return 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
 
 
@@ -174,7 +174,7 @@ class LinearDecay(_WarmUpThenDecay):
     final_fraction: Scalar = hparam(default=0.0, short="final")
 
     def left(self, progress: jax.Array) -> jax.Array:
-        """A straight line."""
+        """Return a straight line."""
         return 1.0 - progress
 
 

@@ -31,7 +31,7 @@ SMALLEST_RIDGE = 5e-7
 def inverse_pth_root(
     matrix: jax.Array, p: int, ridge_epsilon: Scalar, least: float = 0.0
 ) -> jax.Array:
-    """`(A + ridge_epsilon * max(lambda_max(A), least) * I) ** (-1 / p)` of matrices.
+    """Return `(A + ridge_epsilon max(lambda_max(A), least) I) ** (-1 / p)` of matrices.
 
     The largest eigenvalue is estimated from below, within a few percent where
     many are about as large and exactly where it stands out. A zero matrix, which
@@ -74,7 +74,7 @@ def _power(matrix: jax.Array, p: int) -> jax.Array:
 
 
 def _largest_eigenvalue(matrix: jax.Array) -> jax.Array:
-    """An estimate from below by power iteration."""
+    """Return an estimate from below by power iteration."""
     # Some fixed direction that no matrix of a model has reason to be orthogonal to.
     start = jnp.cos(jnp.arange(matrix.shape[-1], dtype=matrix.dtype) ** 2 + 0.5)
 
@@ -89,7 +89,7 @@ def _largest_eigenvalue(matrix: jax.Array) -> jax.Array:
 
 
 def _root(matrix: jax.Array, p: int, ridge: jax.Array, least: jax.Array) -> jax.Array:
-    """The regularized inverse root of one finite matrix of moderate entries."""
+    """Return the regularized inverse root of one finite matrix of moderate entries."""
     identity = jnp.eye(matrix.shape[-1], dtype=matrix.dtype)
     largest = jnp.maximum(_largest_eigenvalue(matrix), least)
     damped = matrix + ridge * largest * identity

@@ -17,7 +17,7 @@ from learned_optimization.optimizers.optax_optimizer import (
 
 
 def _matrices(params: Params) -> Any:
-    """Which axes of a parameter are the rows and columns of a matrix, if any.
+    """Return which axes of a parameter are the rows and columns of a matrix, if any.
 
     A convolution's kernel `[height, width, in, out]` is a matrix from all that a
     window sees to the channels out.

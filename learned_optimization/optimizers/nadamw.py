@@ -88,7 +88,7 @@ class NAdamW(Optimizer):
         num_steps: int | None = None,
         key: PRNGKey | None = None,
     ) -> NAdamWState:
-        """The state before the first update; see `Optimizer.init`."""
+        """Return the state before the first update; see `Optimizer.init`."""
         check_given(self, num_steps=num_steps)
         del key
         return NAdamWState(
@@ -111,7 +111,7 @@ class NAdamW(Optimizer):
         loss_fn: LossFn | None = None,
         **extra: Any,
     ) -> NAdamWState:
-        """The state after one step; see `Optimizer.update`."""
+        """Return the state after one step; see `Optimizer.update`."""
         del loss, is_valid, key, loss_fn, extra
         params = opt_state.params
         rate = self.learning_rate

@@ -61,13 +61,13 @@ SHA256 = "774c4c189a6f75301c16c59dd9433c62f9a5d199c407de9a8df929d4c7702766"
 
 
 def opt_list_path() -> str:
-    """Where the list is: `LOPT_OPT_LIST`, or `opt_list.json` in `LOPT_DATA_DIR`."""
+    """Return the path `LOPT_OPT_LIST`, or `opt_list.json` in `LOPT_DATA_DIR`."""
     default = str(data_dir() / "opt_list.json")
     return os.path.expanduser(os.environ.get("LOPT_OPT_LIST") or default)
 
 
 def load_opt_list() -> dict[str, np.ndarray]:
-    """The list, read once and fetched once.
+    """Return the list, read once and fetched once.
 
     Where there is no file at `opt_list_path()`, it is fetched from
     `LOPT_OPT_LIST_URL` (the published place by default) and kept there.
@@ -153,7 +153,7 @@ class OptList(Optimizer):
         return frozenset({"num_steps"})
 
     def prepare(self) -> None:
-        """Fetches the list; see `Optimizer.prepare`."""
+        """Fetch the list; see `Optimizer.prepare`."""
         load_opt_list()
         is_whole = isinstance(self.idx, numbers.Integral) and self.idx is not True
         if not isinstance(self.idx, jax.Array) and not (
@@ -180,7 +180,7 @@ class OptList(Optimizer):
         num_steps: int | None = None,
         key: PRNGKey | None = None,
     ) -> NAdamWState:
-        """The state before the first update; see `Optimizer.init`."""
+        """Return the state before the first update; see `Optimizer.init`."""
         check_given(self, num_steps=num_steps)
         return self.setting().init(params, model_state, num_steps, key)
 
@@ -195,6 +195,6 @@ class OptList(Optimizer):
         loss_fn: LossFn | None = None,
         **extra: Any,
     ) -> NAdamWState:
-        """The state after one step; see `Optimizer.update`."""
+        """Return the state after one step; see `Optimizer.update`."""
         del loss, is_valid, key, loss_fn, extra
         return self.setting().update(opt_state, grad, model_state=model_state)

@@ -109,7 +109,7 @@ class OptaxOptimizer(Optimizer):
         num_steps: int | None = None,
         key: PRNGKey | None = None,
     ) -> OptaxState:
-        """The state before the first update; see `Optimizer.init`."""
+        """Return the state before the first update; see `Optimizer.init`."""
         check_given(self, num_steps=num_steps)
         del key
         return OptaxState(
@@ -130,7 +130,7 @@ class OptaxOptimizer(Optimizer):
         loss_fn: LossFn | None = None,
         **extra: Any,
     ) -> OptaxState:
-        """The state after one step; see `Optimizer.update`."""
+        """Return the state after one step; see `Optimizer.update`."""
         del is_valid, extra
         check_given(self, loss=loss, key=key, loss_fn=loss_fn)
         known: dict[str, Any] = {}
@@ -164,7 +164,7 @@ def optax_optimizer(
     needs: Iterable[str] = (),
     base: type[OptaxOptimizer] = OptaxOptimizer,
 ) -> Any:
-    """Decorator that makes and registers an optimizer from an optax factory.
+    """Make and register an optimizer from an optax factory, as a decorator.
 
     The function's name and docstring become the optimizer's, its parameters the
     hyper-parameters. One whose default is a float or None may be traced, so that

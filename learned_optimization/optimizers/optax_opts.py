@@ -69,7 +69,7 @@ class SGD(OptaxOptimizer):
     learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.sgd(self.learning_rate)
 
 
@@ -81,7 +81,7 @@ class SGDM(OptaxOptimizer):
     momentum: Scalar = hparam(default=0.9, short="m")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.sgd(self.learning_rate, momentum=self.momentum)
 
 
@@ -96,7 +96,7 @@ class Adam(OptaxOptimizer):
     epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.adam(self.learning_rate, **adam_moments(self))
 
 
@@ -126,7 +126,7 @@ class PiecewiseLinearAdam(OptaxOptimizer):
         as_points(self, "times", "lrs")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.adam(piecewise_linear(self.times, self.lrs), **adam_moments(self))
 
 
@@ -145,7 +145,7 @@ class RMSProp(OptaxOptimizer):
     nesterov: bool = static_field(default=False, short="nesterov")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.rmsprop(
             self.learning_rate,
             decay=self.decay,
@@ -168,7 +168,7 @@ class AdaBelief(OptaxOptimizer):
     eps_root: Scalar = hparam(default=1e-16, short="epsroot")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.adabelief(self.learning_rate, **_moments(self))
 
 
@@ -190,7 +190,7 @@ class AdamW(OptaxOptimizer):
     weight_decay: Scalar = hparam(default=1e-4, short="wd")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.adamw(
             self.learning_rate, **_moments(self), weight_decay=self.weight_decay
         )
@@ -222,7 +222,7 @@ class Adafactor(OptaxOptimizer):
     factored: bool = static_field(default=True, short="fact")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.adafactor(
             self.learning_rate,
             min_dim_size_to_factor=self.min_dim_size_to_factor,
@@ -248,7 +248,7 @@ class AdaGrad(OptaxOptimizer):
     eps: Scalar = hparam(default=1e-7, short="eps")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.adagrad(
             self.learning_rate,
             initial_accumulator_value=self.initial_accumulator_value,
@@ -264,7 +264,7 @@ class Fromage(OptaxOptimizer):
     min_norm: Scalar = hparam(default=1e-6, short="minnorm")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.fromage(self.learning_rate, min_norm=self.min_norm)
 
 
@@ -282,7 +282,7 @@ class Lamb(OptaxOptimizer):
     weight_decay: Scalar = hparam(default=0.0, short="wd")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.lamb(
             self.learning_rate, **_moments(self), weight_decay=self.weight_decay
         )
@@ -307,7 +307,7 @@ class Lars(OptaxOptimizer):
     nesterov: bool = static_field(default=False, short="nesterov")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.lars(
             self.learning_rate,
             weight_decay=self.weight_decay,
@@ -332,7 +332,7 @@ class RAdam(OptaxOptimizer):
     threshold: Scalar = hparam(default=5.0, short="threshold")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.radam(
             self.learning_rate, **_moments(self), threshold=self.threshold
         )
@@ -341,7 +341,7 @@ class RAdam(OptaxOptimizer):
 def _scalars_as_vectors(
     transformation: optax.GradientTransformation,
 ) -> optax.GradientTransformation:
-    """The same transformation, shown each scalar as a vector of length one."""
+    """Return the same transformation, shown each scalar as a vector of length one."""
 
     def init(params: Params) -> Any:
         return transformation.init(jax.tree.map(jnp.atleast_1d, params))
@@ -380,7 +380,7 @@ class SM3(OptaxOptimizer):
     eps: Scalar = hparam(default=1e-8, short="eps")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         sm3 = optax.scale_by_sm3(b1=self.momentum, b2=self.b2, eps=self.eps)
         return optax.chain(
             _scalars_as_vectors(sm3), optax.scale_by_learning_rate(self.learning_rate)
@@ -399,5 +399,5 @@ class Yogi(OptaxOptimizer):
     eps: Scalar = hparam(default=1e-3, short="eps")
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.yogi(self.learning_rate, b1=self.b1, b2=self.b2, eps=self.eps)

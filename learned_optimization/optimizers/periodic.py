@@ -24,7 +24,7 @@ def compute_if(
     operand: Operand,
     otherwise: Result,
 ) -> Result:
-    """`function(operand)` where `pred` holds, else `otherwise`.
+    """Return `function(operand)` where `pred` holds, else `otherwise`.
 
     The function is not run where `pred` is False. Under `jax.vmap` it is run for
     all elements as soon as `pred` holds for one of them; those whose own

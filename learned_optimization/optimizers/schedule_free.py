@@ -24,7 +24,7 @@ class ScheduleFree(OptaxOptimizer):
     """What schedule-free optimizers share: they evaluate the average."""
 
     def get_eval_params(self, opt_state: OptaxState) -> Params:
-        """The average of the iterates."""
+        """Return the average of the iterates."""
         return optax.contrib.schedule_free_eval_params(
             opt_state.optax_opt_state, opt_state.params
         )

@@ -27,7 +27,7 @@ from learned_optimization.optimizers.optax_optimizer import (
 
 
 def _hutchinson() -> optax.GradientTransformationExtraArgs:
-    """Hutchinson's estimate of the diagonal of the Hessian, from the step's key."""
+    """Estimate the diagonal of the Hessian (Hutchinson), from the step's key."""
 
     def update(
         updates: Gradient,
@@ -105,7 +105,7 @@ class LBFGS(OptaxOptimizer):
         return frozenset({"loss", "loss_fn"} if self.learning_rate is None else ())
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         search = optax.scale_by_zoom_linesearch(
             self.max_linesearch_steps, initial_guess_strategy="one"
         )

@@ -150,7 +150,7 @@ class Shampoo(OptaxOptimizer):
     skip_preconditioning_dim_size_gt: int = static_field(default=4096, short="maxdim")
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no program.
+        """Refuse settings that make no program.
 
         Raises:
           LoptError: naming the setting, and the nearest allowed ones.
@@ -166,7 +166,7 @@ class Shampoo(OptaxOptimizer):
         )
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.chain(
             optax.GradientTransformation(self._init, self._update),
             optax.scale_by_learning_rate(self.learning_rate),
@@ -298,7 +298,7 @@ class Shampoo(OptaxOptimizer):
     def _graft(
         self, grad: jax.Array, squares: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """The graft's step, and its squared gradients."""
+        """Return the graft's step, and its squared gradients."""
         kind = self.graft_type.removesuffix("_NORMALIZED")
         if kind == "SGD":
             return grad, squares

@@ -34,7 +34,7 @@ _RANK_TOLERANCE = 1e-5
 
 
 class SOAPState(NamedTuple):
-    """What SOAP carries from step to step, each a list with one item a parameter.
+    """What SOAP carries from step to step, each a list with one item per parameter.
 
     Attributes:
       count: int32 scalar, the number of updates done.
@@ -94,7 +94,7 @@ class SOAP(OptaxOptimizer):
     max_preconditioner_dim: int = static_field(default=10_000, short="maxdim")
 
     def __post_init__(self) -> None:
-        """Refuses settings that make no program.
+        """Refuse settings that make no program.
 
         Raises:
           LoptError: naming the setting.
@@ -102,14 +102,14 @@ class SOAP(OptaxOptimizer):
         check_at_least("SOAP.max_preconditioner_dim", self.max_preconditioner_dim, 0)
 
     def transformation(self) -> optax.GradientTransformation:
-        """The optax transformation of these hyper-parameters."""
+        """Return the optax transformation of these hyper-parameters."""
         return optax.chain(
             optax.GradientTransformation(self._init, self._update),
             optax.scale_by_learning_rate(self.learning_rate),
         )
 
     def _blocks(self, array: jax.Array) -> Blocks:
-        """The parameter as one block, with a basis for axes of matrices alone."""
+        """Return the parameter as one block, with bases for axes of matrices alone."""
         limit = self.max_preconditioner_dim
         *inputs, output = jnp.shape(array) or (1,)
         shape = (*merge_small_axes(inputs, limit), output)
@@ -181,7 +181,7 @@ class SOAP(OptaxOptimizer):
         old: tuple[jax.Array, jax.Array],
         count: jax.Array,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """Adam's direction in the eigenbasis, and its two averages."""
+        """Return Adam's direction in the eigenbasis, and its two averages."""
         # What has a basis has made one step less, but no division by zero.
         steps = jnp.maximum(count, 1) if bases else count + 1
 
@@ -206,7 +206,7 @@ class SOAP(OptaxOptimizer):
         statistics: list[tuple[jax.Array, ...]],
         squares: list[jax.Array],
     ) -> tuple[list[tuple[jax.Array, ...]], list[jax.Array]]:
-        """Bases, and squared gradients in the order of their eigenvectors."""
+        """Return bases, and squared gradients in the order of their eigenvectors."""
         if not any(statistics):
             return state.bases, squares
         bases = compute_if(state.count == 0, _eigenbases, statistics, state.bases)
@@ -248,7 +248,7 @@ def _eigenbases(
 
 
 def _eigenbasis(matrix: jax.Array) -> jax.Array:
-    """Eigenvectors as rows, the one of the largest eigenvalue first."""
+    """Return eigenvectors as rows, the one of the largest eigenvalue first."""
     # Entries far from one are squared to nothing, or to infinity.
     scale = jnp.max(jnp.abs(matrix), axis=(-2, -1), keepdims=True)
     usable = jnp.isfinite(scale) & (scale > 0.0)
@@ -268,7 +268,7 @@ def _refreshed(
     squares: list[jax.Array],
     axes: list[tuple[int, ...]],
 ) -> tuple[list[tuple[jax.Array, ...]], list[jax.Array]]:
-    """One power iteration of every basis."""
+    """Return one power iteration of every basis."""
     new_bases, new_squares = [], []
     for i, square in enumerate(squares):
         refreshed = []

@@ -17,7 +17,7 @@ _EXACT = jax.lax.Precision.HIGHEST
 
 
 def merge_small_axes(shape: Sequence[int], limit: int) -> tuple[int, ...]:
-    """The shape without axes of size 1, small neighbouring axes made one.
+    """Return the shape without axes of size 1, small neighbouring axes made one.
 
     From the first axis on, each is merged with the one before it while their
     product is at most `limit`: `(3, 3, 2, 40)` becomes `(18, 40)` for 128.
@@ -68,11 +68,11 @@ class Blocks:
         return tuple(-(-s // b) for s, b in zip(self.shape, self.sizes, strict=True))
 
     def square(self, axis: int) -> tuple[int, int, int]:
-        """The shape of the matrices of an axis, `[B, b_axis, b_axis]`."""
+        """Return the shape of the matrices of an axis, `[B, b_axis, b_axis]`."""
         return math.prod(self.counts), self.sizes[axis], self.sizes[axis]
 
     def cut(self, tensor: jax.Array) -> jax.Array:
-        """The blocks of a tensor of as many elements."""
+        """Return the blocks of a tensor of as many elements."""
         counts, sizes = self.counts, self.sizes
         tensor = tensor.reshape(self.shape)
         missing = [c * b - s for c, b, s in zip(counts, sizes, self.shape, strict=True)]
@@ -85,7 +85,7 @@ class Blocks:
         return blocks.reshape(math.prod(counts), *sizes)
 
     def join(self, blocks: jax.Array) -> jax.Array:
-        """The tensor `[s_1, .., s_r]` that was cut."""
+        """Return the tensor `[s_1, .., s_r]` that was cut."""
         counts, sizes = self.counts, self.sizes
         rank = len(sizes)
         order = [i + offset for i in range(rank) for offset in (0, rank)]
@@ -95,7 +95,7 @@ class Blocks:
 
 
 def gram(blocks: jax.Array, axis: int) -> jax.Array:
-    """Inner products of the slices along an axis, `[B, b_axis, b_axis]`.
+    """Return inner products of the slices along an axis, `[B, b_axis, b_axis]`.
 
     `G @ G.T` for axis 0 of a block that is a matrix, `G.T @ G` for axis 1.
     """
@@ -105,7 +105,7 @@ def gram(blocks: jax.Array, axis: int) -> jax.Array:
 
 
 def multiply(blocks: jax.Array, matrices: jax.Array, axis: int) -> jax.Array:
-    """Each block with its matrix `[b_axis, b_axis]` applied along an axis.
+    """Return each block with its matrix `[b_axis, b_axis]` applied along an axis.
 
     `M @ G` for axis 0 of a block that is a matrix, `G @ M.T` for axis 1.
     """

@@ -36,7 +36,7 @@ class Cost:
 
 
 def cost(task: Task) -> Cost:
-    """The size of a task, worked out from shapes alone: nothing is computed.
+    """Return the size of a task, worked out from shapes alone: nothing is computed.
 
     Args:
       task: a task whose model runs no loop of unknown length.
@@ -50,7 +50,7 @@ def cost(task: Task) -> Cost:
 
 
 def loss_flops(task: Task) -> int:
-    """`Cost.flops` of one loss on one batch, without its gradient.
+    """Return `Cost.flops` of one loss on one batch, without its gradient.
 
     Raises:
       NotImplementedError: as `cost`.
@@ -59,7 +59,7 @@ def loss_flops(task: Task) -> int:
 
 
 def num_params(task: Task) -> int:
-    """Numbers that are trained."""
+    """Return numbers that are trained."""
     params = jax.eval_shape(task.init, jax.random.PRNGKey(0))
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 

@@ -182,7 +182,7 @@ class AsyncDelayedGradients(CustomGradientTask):
         check_at_least("delay_steps", self.delay_steps, 0)
 
     def init_with_state(self, key: PRNGKey) -> tuple[Params, DelayedState]:
-        """The start of the task, with its parameters as every older ones."""
+        """Return the start of the task, with its parameters as every older ones."""
         params, inner = self.task.init_with_state(key)
         rows = self.delay_steps + 1
         past = jax.tree.map(lambda p: jnp.broadcast_to(p, (rows, *p.shape)), params)

@@ -22,7 +22,7 @@ from learned_optimization.tasks.datasets.base import (
     dataset_lru_cache,
     split_ranges,
 )
-from learned_optimization.tasks.models.moved_task import MovedTask
+from learned_optimization.tasks.moved_task import MovedTask
 
 _configurable = configurable(__name__)
 
@@ -33,7 +33,7 @@ class GaussianOffsets(Datasets):
 
     Attributes:
       dim: entries a point.
-      batch_size: points a batch; a batch is `{"offset": f32[batch_size, dim]}`.
+      batch_size: points per batch; a batch is `{"offset": f32[batch_size, dim]}`.
     """
 
     dim: int
@@ -50,12 +50,12 @@ class GaussianOffsets(Datasets):
         """The shape of one batch."""
         return {"offset": jax.ShapeDtypeStruct((self.batch_size, self.dim), "float32")}
 
-    def is_at_hand(self) -> bool:
-        """Always: the points are made, not read."""
+    def is_available(self) -> bool:
+        """Return True: the points are made, not read."""
         return True
 
     def load(self) -> ArrayData:
-        """The points, the same in every process."""
+        """Return the points, the same in every process."""
         return _gaussian_offsets(self.dim)
 
 
@@ -116,11 +116,11 @@ class QuadraticTask(Task):
         return self._name or type(self).__name__ + "".join(changed)
 
     def init(self, key: PRNGKey) -> Params:
-        """A standard normal draw, float32 `[dim]`."""
+        """Return a standard normal draw, float32 `[dim]`."""
         return jax.random.normal(key, (self.dim,))
 
     def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
-        """`sum(x^2)`."""
+        """Return `sum(x^2)`."""
         return _square_norm(params)
 
 
@@ -132,7 +132,7 @@ class NoisyMeanQuadraticTask(QuadraticTask):
     noise_std: float = 0.1
 
     def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
-        """`sum((x - e)^2)`; on average over `key`, `sum(x^2) + dim noise_std^2`."""
+        """Return `sum((x - e)^2)`, whose mean is `sum(x^2) + dim noise_std^2`."""
         noise = self.noise_std * jax.random.normal(key, params.shape, params.dtype)
         return _square_norm(params - noise)
 
@@ -150,7 +150,7 @@ class BatchQuadraticTask(QuadraticTask):
         return GaussianOffsets(self.dim, self.batch_size)
 
     def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
-        """`mean_b sum((x - d_b)^2)` with `d = data["offset"]`."""
+        """Return `mean_b sum((x - d_b)^2)` with `d = data["offset"]`."""
         return jnp.mean(_square_norm(params - data["offset"]))
 
 
@@ -160,7 +160,7 @@ class LogQuadraticTask(QuadraticTask):
     """`log(sum(x^2) + 1e-10)`: geometric convergence is a straight line."""
 
     def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
-        """`log(sum(x^2) + 1e-10)`, finite at the minimum."""
+        """Return `log(sum(x^2) + 1e-10)`, finite at the minimum."""
         return jnp.log(_square_norm(params) + 1e-10)
 
 
@@ -170,12 +170,12 @@ class SumQuadraticTask(QuadraticTask):
     """`sum((a + b)^2)`: two parameters of which only the sum matters."""
 
     def init(self, key: PRNGKey) -> Params:
-        """Two standard normal draws, `{"a": f32[dim], "b": f32[dim]}`."""
+        """Return two standard normal draws, `{"a": f32[dim], "b": f32[dim]}`."""
         a, b = jax.random.normal(key, (2, self.dim))
         return {"a": a, "b": b}
 
     def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
-        """`sum((a + b)^2)`."""
+        """Return `sum((a + b)^2)`."""
         return _square_norm(params["a"] + params["b"])
 
 
@@ -197,12 +197,12 @@ class FixedDimQuadraticFamily(TaskFamily):
         return self.base.datasets
 
     def sample(self, key: PRNGKey) -> dict[str, jax.Array]:
-        """A center, `{"center": f32[dim]}`."""
+        """Return a center, `{"center": f32[dim]}`."""
         # A task drawn and started with one key must not start at its minimum.
         return {"center": jax.random.normal(jax.random.fold_in(key, 1), (self.dim,))}
 
     def task_fn(self, cfg: dict[str, jax.Array]) -> Task:
-        """The base task, moved as `cfg` says."""
+        """Return the base task, moved as `cfg` says."""
         return MovedTask(self.base, **cfg)
 
 
@@ -236,6 +236,6 @@ class NoisyQuadraticFamily(FixedDimQuadraticFamily):
         return NoisyMeanQuadraticTask(self.dim, math.sqrt(self.cov))
 
     def sample(self, key: PRNGKey) -> dict[str, jax.Array]:
-        """A center and a stretch, `{"center": f32[dim], "stretch": f32[dim]}`."""
+        """Draw a center and a stretch, `{"center": f32[dim], "stretch": f32[dim]}`."""
         log_curvature = jax.random.normal(jax.random.fold_in(key, 2), (self.dim,))
         return {**super().sample(key), "stretch": jnp.exp(log_curvature / 2)}

@@ -1,4 +1,4 @@
-"""The registry of fixed tasks, built from the modules of `tasks/fixed`.
+"""The registry of fixed tasks.
 
 A fixed task is a no-argument function decorated with `@fixed_task`. Writing it
 in a module of `learned_optimization/tasks/fixed` is all there is to adding one.
@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 
 from learned_optimization.configurable import configurable
-from learned_optimization.errors import UnknownNameError
-from learned_optimization.tasks.base import Task
-
-_REGISTRY: dict[str, FixedTask] = {}
+from learned_optimization.registry import Registry
+from learned_optimization.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,14 @@ class FixedTask:
     is_published: bool
 
 
+TASKS: Registry[FixedTask] = Registry(
+    "task", "a task", "learned_optimization.tasks.fixed", "`lopt tasks` lists them all"
+)
+"""Every fixed task."""
+
+
 def fixed_task(function: Callable[[], Task]) -> Callable[[], Task]:
-    """Function decorator that registers a fixed task.
+    """Register a fixed task of the published distribution, as a decorator.
 
     The function becomes gin-configurable, and the task it returns carries the
     function's name.
@@ -50,7 +52,7 @@ def fixed_task(function: Callable[[], Task]) -> Callable[[], Task]:
 
 
 def own_fixed_task(function: Callable[[], Task]) -> Callable[[], Task]:
-    """As `fixed_task`, for a task that the published distribution does not have."""
+    """Register a task that the published distribution does not have."""
     return _register(function, is_published=False)
 
 
@@ -64,30 +66,24 @@ def _register(function: Callable[[], Task], is_published: bool) -> Callable[[], 
         object.__setattr__(task, "_name", name)
         return task
 
-    registered = configurable(function.__module__)(make)
+    module = function.__module__
     summary = (inspect.getdoc(function) or "").partition("\n")[0]
-    _REGISTRY[name] = FixedTask(
-        name, registered, function.__module__, summary, is_published
-    )
+    # gin decorates a function by one of its own, which is then the task's.
+    TASKS.check(name, module)
+    registered = configurable(module, redefine=True)(make)
+    TASKS.add(name, FixedTask(name, registered, module, summary, is_published), module)
     return registered
 
 
 def all_fixed_tasks() -> dict[str, FixedTask]:
-    """Every fixed task by name, in alphabetical order."""
-    from learned_optimization.tasks import fixed
-
-    for module in pkgutil.iter_modules(fixed.__path__, fixed.__name__ + "."):
-        import_module(module.name)
-    return dict(sorted(_REGISTRY.items()))
+    """Return every fixed task by name, in alphabetical order."""
+    return TASKS.all()
 
 
 def get(name: str) -> FixedTask:
-    """The registered task of that name.
+    """Return the registered task of that name.
 
     Raises:
       UnknownNameError: with the nearest names, if there is none.
     """
-    known = all_fixed_tasks()
-    if name not in known:
-        raise UnknownNameError("task", name, known, "`lopt tasks` lists them all")
-    return known[name]
+    return TASKS.get(name)

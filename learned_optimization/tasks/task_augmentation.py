@@ -107,14 +107,14 @@ class ReparamWeights(WrappedTask):
         return jax.tree.map(lambda p, s: function(p, s).astype(p.dtype), params, scale)
 
     def init_with_state(self, key: PRNGKey) -> tuple[Params, ModelState]:
-        """The start of the task, its parameters divided by the scale."""
+        """Return the start of the task, its parameters divided by the scale."""
         params, state = self.task.init_with_state(key)
         return self._per_leaf(jnp.divide, params), state
 
     def loss_with_state_and_aux(
         self, params: Params, state: ModelState, key: PRNGKey, data: Batch
     ) -> tuple[jax.Array, ModelState, Any]:
-        """The loss at `params * param_scale`."""
+        """Return the loss at `params * param_scale`."""
         params = self._per_leaf(jnp.multiply, params)
         return self.task.loss_with_state_and_aux(params, state, key, data)
 
@@ -125,7 +125,7 @@ class ReparamWeightsFamily(WrappedTaskFamily):
     """`ReparamWeights` with scales drawn log-uniformly.
 
     Attributes:
-      level: `"global"` draws one scale a task, `"tensor"` one for each array of
+      level: `"global"` draws one scale per task, `"tensor"` one for each array of
         the parameters, `"parameter"` one for each of their entries.
       param_scale_range: the least and the largest scale.
     """
@@ -148,7 +148,7 @@ class ReparamWeightsFamily(WrappedTaskFamily):
         check_positive("the least param_scale", low, maximum=high)
 
     def sample(self, key: PRNGKey) -> dict[str, Any]:
-        """`{"inner": the inner configuration, "param_scale": float32 scales}`."""
+        """Draw `{"inner": the inner configuration, "param_scale": float32}`."""
         inner_key, key = jax.random.split(key)
         inner = self.task_family.sample(inner_key)
         low, high = np.log(self.param_scale_range)
@@ -200,7 +200,7 @@ class ReducedBatchsizeTask(WrappedTask):
     def loss_with_state_and_aux(
         self, params: Params, state: ModelState, key: PRNGKey, data: Batch
     ) -> tuple[jax.Array, ModelState, Any]:
-        """The loss of the reduced batch."""
+        """Return the loss of the reduced batch."""
         data = jax.tree.map(self._reduce, data)
         return self.task.loss_with_state_and_aux(params, state, key, data)
 
@@ -243,7 +243,7 @@ class ReducedBatchsizeFamily(WrappedTaskFamily):
             check_positive("fraction_of_batchsize", fraction, maximum=1.0)
 
     def sample(self, key: PRNGKey) -> dict[str, Any]:
-        """`{"inner": the inner configuration, "fraction": float32 scalar}`."""
+        """Draw `{"inner": the inner configuration, "fraction": float32}`."""
         inner_key, key = jax.random.split(key)
         fractions = jnp.asarray(self.fraction_of_batchsize, jnp.float32)
         fraction = jax.random.choice(key, jnp.atleast_1d(fractions))
@@ -286,13 +286,13 @@ class ConvertFloatDType(WrappedTask):
         object.__setattr__(self, "dtype", name)
 
     def init_with_state(self, key: PRNGKey) -> tuple[Params, ModelState]:
-        """The start of the task, converted."""
+        """Return the start of the task, converted."""
         return with_float_dtype(self.task.init_with_state(key), self.dtype)
 
     def loss_with_state_and_aux(
         self, params: Params, state: ModelState, key: PRNGKey, data: Batch
     ) -> tuple[jax.Array, ModelState, Any]:
-        """The loss computed in `dtype`, as float32; the state in `dtype`."""
+        """Return the loss computed in `dtype`, as float32; the state in `dtype`."""
         params, state, data = with_float_dtype((params, state, data), self.dtype)
         loss, state, aux = self.task.loss_with_state_and_aux(params, state, key, data)
         return (

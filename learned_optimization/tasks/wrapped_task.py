@@ -30,7 +30,7 @@ ARRAYS = (jax.Array, np.ndarray)
 
 
 def check_positive(what: str, value: Any, maximum: float = math.inf) -> None:
-    """Raises `LoptError` unless `value` is finite, above 0 and at most `maximum`."""
+    """Raise `LoptError` unless `value` is finite, above 0 and at most `maximum`."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     number = float(value) if is_number else math.nan
     if not 0 < number <= maximum or math.isinf(number):
@@ -39,7 +39,7 @@ def check_positive(what: str, value: Any, maximum: float = math.inf) -> None:
 
 
 def normal_like(key: PRNGKey, tree: Any) -> Any:
-    """A standard normal draw of the shapes and float dtypes of `tree`."""
+    """Return a standard normal draw of the shapes and float dtypes of `tree`."""
     leaves, treedef = jax.tree.flatten(tree)
     keys = jax.random.split(key, max(len(leaves), 1))
     draws = [
@@ -50,7 +50,7 @@ def normal_like(key: PRNGKey, tree: Any) -> Any:
 
 
 def with_float_dtype(tree: Any, dtype: str = "float32") -> Any:
-    """The same tree as jax arrays, those of floats in another dtype."""
+    """Return the same tree as jax arrays, those of floats in another dtype."""
 
     def one(x):
         x = jnp.asarray(x)
@@ -77,7 +77,7 @@ def _text(value: Any) -> str:
 
 
 def _wrapper_name(wrapper: Any, inner: str) -> str:
-    """The class, every setting that is not the default, and what is wrapped."""
+    """Return the class, every setting that is not the default, and what is wrapped."""
     _, *fields = dataclasses.fields(wrapper)
     changed = [
         f"_{name}{_text(value)}"
@@ -123,38 +123,38 @@ class WrappedTask(Task):
         return self.task.datasets
 
     def init(self, key: PRNGKey) -> Params:
-        """Draws initial parameters."""
+        """Draw initial parameters."""
         return self.init_with_state(key)[0]
 
     def init_with_state(self, key: PRNGKey) -> tuple[Params, ModelState]:
-        """Draws initial parameters and model state."""
+        """Draw initial parameters and model state."""
         return self.task.init_with_state(key)
 
     def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
-        """The loss of one batch, for a task without model state."""
+        """Return the loss of one batch, for a task without model state."""
         return self.loss_with_state(params, None, key, data)[0]
 
     def loss_with_state(
         self, params: Params, state: ModelState, key: PRNGKey, data: Batch
     ) -> tuple[jax.Array, ModelState]:
-        """The loss of one batch and the model state after it."""
+        """Return the loss of one batch and the model state after it."""
         return self.loss_with_state_and_aux(params, state, key, data)[:2]
 
     def loss_and_aux(
         self, params: Params, key: PRNGKey, data: Batch
     ) -> tuple[jax.Array, Any]:
-        """The loss and further scalars, for a task without model state."""
+        """Return the loss and further scalars, for a task without model state."""
         loss, _, aux = self.loss_with_state_and_aux(params, None, key, data)
         return loss, aux
 
     def loss_with_state_and_aux(
         self, params: Params, state: ModelState, key: PRNGKey, data: Batch
     ) -> tuple[jax.Array, ModelState, Any]:
-        """The loss, the model state after the batch, and further scalars."""
+        """Return the loss, the model state after the batch, and further scalars."""
         return self.task.loss_with_state_and_aux(params, state, key, data)
 
     def normalizer(self, loss: jax.Array) -> jax.Array:
-        """The scale of the wrapped task."""
+        """Return the scale of the wrapped task."""
         return self.task.normalizer(loss)
 
 
@@ -190,7 +190,7 @@ class WrappedTaskFamily(TaskFamily):
         return self.task_family.eval_datasets
 
     def sample(self, key: PRNGKey) -> Any:
-        """A configuration of the wrapped family."""
+        """Return a configuration of the wrapped family."""
         return self.task_family.sample(key)
 
     def task_fn(self, cfg: Any) -> Task:

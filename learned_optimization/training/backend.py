@@ -17,7 +17,7 @@ _CACHE_BYTES = 2 << 30
 
 
 def use_all_cores() -> None:
-    """Makes every processor core a jax device of its own.
+    """Make every processor core a jax device of its own.
 
     Small models gain far more from several trials side by side than from
     several threads in one matrix product. To be called before jax first
@@ -34,7 +34,7 @@ def use_all_cores() -> None:
 
 
 def keep_compiled() -> None:
-    """Keeps compiled programs on disk, for the next run of the same kind.
+    """Keep compiled programs on disk, for the next run of the same kind.
 
     They go to `LOPT_CACHE_DIR` (`~/.cache/lopt`), a folder for each kind of
     processor: a program compiled for one may not run on another. A program holds
@@ -54,7 +54,7 @@ def keep_compiled() -> None:
 
 
 def num_cores() -> int:
-    """Processor cores this process may use."""
+    """Return processor cores this process may use."""
     # Not every system can say which cores this process may use.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -62,7 +62,7 @@ def num_cores() -> int:
 
 
 def processor() -> str:
-    """Equal for processors that run each other's programs."""
+    """Return equal for processors that run each other's programs."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

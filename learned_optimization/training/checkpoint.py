@@ -67,12 +67,12 @@ class Checkpoint:
     _cost: float = 0.0
 
     def is_due(self) -> bool:
-        """Whether enough time went by since the last one, or the start."""
+        """Return whether enough time went by since the last one, or the start."""
         wait = max(self.seconds_between, self._cost / _SHARE_OF_TIME)
         return time.monotonic() - self._last >= wait
 
     def save(self, saved: Saved) -> None:
-        """Replaces the checkpoint."""
+        """Replace the checkpoint."""
         start = time.monotonic()
         leaves = jax.tree.leaves(saved.opt_state)
         arrays: dict[str, Any] = {
@@ -89,12 +89,12 @@ class Checkpoint:
         self._cost = self._last - start
 
     def strategy(self) -> Strategy | None:
-        """That of the run that was saved, if there is one: its curve goes on so."""
+        """Return the strategy of the run saved, if any: its curve goes on so."""
         arrays = self._read(["identity", "strategy"])
         return None if arrays is None else Strategy.parse(str(arrays["strategy"]))
 
     def load(self, template: Any) -> Saved | None:
-        """The run as it was saved, if there is a checkpoint of this very run.
+        """Return the run as it was saved, if there is a checkpoint of this very run.
 
         A checkpoint that cannot be read, or is of another run, is as good as
         none.
@@ -133,12 +133,12 @@ class Checkpoint:
         return arrays if str(arrays["identity"]) == self.identity else None
 
     def remove(self) -> None:
-        """Deletes the checkpoint, once the run's results are kept."""
+        """Delete the checkpoint, once the run's results are kept."""
         filesystem.remove_file(self.path)
 
 
 def read_identity(path: str) -> str | None:
-    """The identity of the checkpoint at a path, None if there is none to be read.
+    """Return the identity of a checkpoint, None if there is none to be read.
 
     The states, which may be large, are not read.
     """
@@ -149,7 +149,7 @@ def read_identity(path: str) -> str | None:
 
 
 def join(chunks: Sequence[ChunkOutputs]) -> ChunkOutputs:
-    """One chunk that holds what several do, one after another."""
+    """Return one chunk that holds what several do, one after another."""
     return jax.tree.map(lambda *x: np.concatenate(x, axis=2), *chunks)
 
 

@@ -79,7 +79,7 @@ class Feed:
         self._data = on_devices, evaluation
 
     def inputs(self, first: int, num_blocks: int) -> FedChunk:
-        """What a chunk reads.
+        """Return what a chunk reads.
 
         Args:
           first: number of its first block, the one behind the last call's last.
@@ -110,7 +110,7 @@ class Feed:
         )
 
     def skip(self, num_blocks: int) -> None:
-        """Passes over the first blocks of a run, which were done before."""
+        """Pass over the first blocks of a run, which were done before."""
         self._train_reader.skip(num_blocks)
         if self._eval_reader is not self._train_reader:
             self._eval_reader.skip(num_blocks)
@@ -118,7 +118,7 @@ class Feed:
     def _read(
         self, train: list[np.ndarray], evals: list[np.ndarray]
     ) -> tuple[list[np.ndarray], list[np.ndarray], Any]:
-        """Brings what a chunk reads, where it is not all there."""
+        """Bring what a chunk reads, where it is not all there."""
         train_pool, eval_pool = self._train_pool, self._eval_pool
         if not (train_pool.is_streamed or eval_pool.is_streamed):
             return train, evals, self._data
@@ -140,12 +140,12 @@ class Feed:
         return train, evals, (train_data, eval_data)
 
     def _put_data(self, arrays: Any) -> Any:
-        """Arrays on every device."""
+        """Return arrays on every device."""
         return self._layout.put(arrays, PartitionSpec())
 
 
 def max_blocks(plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int) -> int:
-    """Blocks a chunk has room for."""
+    """Return blocks a chunk has room for."""
     index_bytes = 4 * len(EVAL_SPLITS) * max(eval_pool.batch_size, 1)
     index_bytes *= max(plan.eval_batches, plan.last_eval_batches)
     limits = [_CHUNK_UPDATES // plan.block_updates, _CHUNK_INDEX_BYTES // index_bytes]
@@ -159,7 +159,7 @@ def max_blocks(plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int)
 def _examples_a_block(
     plan: RunPlan, train_pool: Pool, eval_pool: Pool, num_seeds: int
 ) -> int:
-    """Rows a block reads at most, all seeds together."""
+    """Return rows a block reads at most, all seeds together."""
     eval_batches = max(plan.eval_batches, plan.last_eval_batches) * len(EVAL_SPLITS)
     trained = plan.block_updates * train_pool.batch_size
     evaluated = eval_batches * eval_pool.batch_size
@@ -169,7 +169,7 @@ def _examples_a_block(
 
 
 def _pad(values: np.ndarray, length: int) -> np.ndarray:
-    """Zeros behind `values` up to `length` rows."""
+    """Return zeros behind `values` up to `length` rows."""
     out = np.zeros((length, *values.shape[1:]), values.dtype)
     out[: len(values)] = values
     return out

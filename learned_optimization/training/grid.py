@@ -47,7 +47,7 @@ class Layout:
     def choose(
         cls, num_seeds: int, num_configs: int, devices: Sequence[Device]
     ) -> Layout:
-        """The layout with the least work on the busiest device.
+        """Return the layout with the least work on the busiest device.
 
         Args:
           num_seeds: seeds of the grid.
@@ -131,19 +131,19 @@ class Layout:
         return PartitionSpec(_AXIS) if self.split == 1 else PartitionSpec()
 
     def put(self, tree: Any, spec: PartitionSpec) -> Any:
-        """Places arrays on the devices."""
+        """Place arrays on the devices."""
         return jax.device_put(tree, NamedSharding(self.mesh, spec))
 
     def pad_seeds(self, items: Sequence[Any]) -> list[Any]:
-        """One item a seed, the last repeated as padding."""
+        """Return one item per seed, the last repeated as padding."""
         return [*items, *[items[-1]] * (self.padded[0] - len(items))]
 
     def pad_configs(self, items: Sequence[Any]) -> list[Any]:
-        """One item a configuration, the last repeated as padding."""
+        """Return one item per configuration, the last repeated as padding."""
         return [*items, *[items[-1]] * (self.padded[1] - len(items))]
 
     def map(self, function: Callable, in_specs: Sequence[PartitionSpec]) -> Callable:
-        """Splits a function of grids over the devices; all results are grids."""
+        """Split a function of grids over the devices; all results are grids."""
         return jax.shard_map(
             function,
             mesh=self.mesh,
@@ -156,7 +156,7 @@ class Layout:
 def map_in_groups(
     function: Callable, in_axes: Sequence[int | None], size: int, width: int
 ) -> Callable:
-    """`jax.vmap` over groups of an axis, one group after another.
+    """Map (`jax.vmap`) over groups of an axis, one group after another.
 
     Args:
       function: what to map.
@@ -192,7 +192,7 @@ def map_in_groups(
 def stack_hparams(
     opts: Sequence[Optimizer],
 ) -> tuple[list[np.ndarray], Callable[[Sequence[jax.Array]], Optimizer]]:
-    """Separates what differs between optimizers from what they share.
+    """Separate what differs between optimizers from what they share.
 
     Only hyper-parameters that differ become arrays: the others stay Python
     numbers, which keep their full precision in the program.

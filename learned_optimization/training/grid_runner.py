@@ -22,7 +22,7 @@ from learned_optimization.training.program import ChunkOutputs, TrialProgram
 from learned_optimization.training.results import GridResult, Progress, curves_of
 from learned_optimization.training.strategy import Strategy
 
-_SECONDS_A_CHUNK = 1.0
+_SECONDS_PER_CHUNK = 1.0
 
 
 class GridRunner:
@@ -40,7 +40,7 @@ class GridRunner:
       strategy: as given.
       run_seconds: seconds spent running so far, compilation apart.
       compile_seconds: seconds spent compiling so far.
-      seconds_a_block: seconds a block took in the last chunk, compilation apart;
+      seconds_per_block: seconds a block took in the last chunk, compilation apart;
         infinite before the first.
     """
 
@@ -57,7 +57,7 @@ class GridRunner:
         self._program, self._layout, self._plan = program, layout, plan
         self.compile_seconds = self.run_seconds = 0.0
         self._done, self._chunks = 0, cast("list[ChunkOutputs]", [])
-        self.seconds_a_block = float("inf")
+        self.seconds_per_block = float("inf")
         self._fed: tuple[FedChunk, int] | None = None
 
         self._options = strategy.compiler_options(layout.platform)
@@ -159,7 +159,7 @@ class GridRunner:
         )
 
     def _start(self, inputs: FedChunk) -> ChunkOutputs:
-        """Sets the devices to work on a chunk, without waiting for them."""
+        """Set the devices to work on a chunk, without waiting for them."""
         args = (
             self._opt_state,
             self._is_asked_for,
@@ -175,7 +175,7 @@ class GridRunner:
     def _collect(
         self, outputs: ChunkOutputs, first: int, num_blocks: int
     ) -> ChunkOutputs:
-        """The curves of a chunk, once the devices are done with it."""
+        """Return the curves of a chunk, once the devices are done with it."""
         outputs = jax.tree.map(np.asarray, outputs)
         updates = int(self._plan.updates_of_block[first : first + num_blocks].sum())
         seeds, configs = self._layout.num_seeds, self._layout.num_configs
@@ -188,7 +188,7 @@ class GridRunner:
         )
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Goes to where a checkpoint was made, if there is one of this grid."""
+        """Go to where a checkpoint was made, if there is one of this grid."""
         saved = checkpoint.load(self._unpadded_state())
         if saved is None:
             return
@@ -226,7 +226,7 @@ class GridRunner:
         on_progress: Callable[[Progress], None] = lambda progress: None,
         checkpoint: Checkpoint | None = None,
     ) -> None:
-        """Goes on for about so long, or to the end.
+        """Go on for about so long, or to the end.
 
         Args:
           seconds: how long, compilation apart.
@@ -254,18 +254,18 @@ class GridRunner:
         seconds = time.perf_counter() - start
         seconds -= self.compile_seconds - compile_seconds
         self.run_seconds += seconds
-        self.seconds_a_block = seconds / size
+        self.seconds_per_block = seconds / size
         self._chunks.append(chunk)
         self._done += size
 
     def _read(self, first: int) -> tuple[FedChunk, int]:
-        """What the chunk beginning with a block reads, and its number of blocks."""
-        size = int(_SECONDS_A_CHUNK / max(self.seconds_a_block, 1e-9))
+        """Return what the chunk from a block on reads, and its number of blocks."""
+        size = int(_SECONDS_PER_CHUNK / max(self.seconds_per_block, 1e-9))
         size = max(1, min(size, self._program.max_blocks, self._plan.num_evals - first))
         return self._feed.inputs(first, size), size
 
     def result(self) -> GridResult:
-        """The whole curves, once no block is left."""
+        """Return the whole curves, once no block is left."""
         return GridResult(
             curves=curves_of(self._plan, join(self._chunks)),
             run_seconds=self.run_seconds,

@@ -16,7 +16,7 @@ from learned_optimization.training.program import INIT_KEY
 
 
 def _initializer(task: Task) -> Callable[[np.ndarray], Any]:
-    """Draws parameters and model state from the words of a key."""
+    """Draw parameters and model state from the words of a key."""
 
     def draw(words: jax.Array) -> Any:
         key = jax.random.wrap_key_data(words)
@@ -29,7 +29,7 @@ _cached_initializer = lru_cache(maxsize=8)(_initializer)
 
 
 def initializer_of(task: Task) -> Callable[[np.ndarray], Any]:
-    """A function from the words of a key to initial parameters and model state.
+    """Return a function from the words of a key to initial parameters and model state.
 
     It is compiled once for all sets on a task.
     """
@@ -40,7 +40,7 @@ def initializer_of(task: Task) -> Callable[[np.ndarray], Any]:
 
 
 def key_words(key: Any) -> np.ndarray:
-    """The words of a PRNG key, new or old style."""
+    """Return the words of a PRNG key, new or old style."""
     if not isinstance(key, (jax.Array, np.ndarray)):
         raise LoptError(
             f"a key must be a jax PRNG key, e.g. jax.random.PRNGKey(0), got {key!r}."

@@ -63,12 +63,12 @@ class IteratedPool:
         return float(sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)) or 1.0
 
     def num_streams(self, num_seeds: int) -> int:
-        """How many seeds read batches of their own, at most."""
+        """Return how many seeds read batches of their own, at most."""
         sources = [self.datasets.source(split) for split in EVAL_SPLITS]
         return num_seeds if any(source.is_seeded for source in sources) else 1
 
     def one_row(self) -> Any:
-        """A tree of arrays `[1, ...]` like one batch."""
+        """Return a tree of arrays `[1, ...]` like one batch."""
         return self.empty(1)
 
     def empty(self, room: int) -> Any:
@@ -78,7 +78,7 @@ class IteratedPool:
         )
 
     def batch(self, arrays: Any, indices: Any) -> Any:
-        """The batch at `indices`, int32 `[1]`, traceable."""
+        """Return the batch at `indices`, int32 `[1]`, traceable."""
         return jax.tree.map(lambda a: a[indices[0]], arrays)
 
     def reader(
@@ -89,7 +89,7 @@ class IteratedPool:
         is_trained: bool,
         is_evaluated: bool,
     ) -> IteratedReader:
-        """What one run reads; the arguments are those of `ArrayPool.reader`."""
+        """Return what one run reads; the arguments are those of `ArrayPool.reader`."""
         return IteratedReader(self, keys, plan, is_trained, is_evaluated)
 
 
@@ -138,7 +138,7 @@ class IteratedReader:
         self._evaluated_until = np.cumsum(evals)
 
     def train_indices(self, first: int, num_blocks: int) -> list[np.ndarray]:
-        """Batches of the updates of some blocks, int64, as `ArrayReader`."""
+        """Return batches of the updates of some blocks, int64, as `ArrayReader`."""
         places = [np.zeros(0, np.int64)]
         for block in range(first, first + num_blocks):
             start = self._evaluated_until[block] + self._trained_before[block]
@@ -147,7 +147,7 @@ class IteratedReader:
         return [_numbers(s, rows) for s in self._sequences["train"]]
 
     def eval_indices(self, first: int, num_blocks: int) -> list[np.ndarray]:
-        """Batches of the evaluations of some blocks, int64, as `ArrayReader`."""
+        """Return batches of the evaluations of some blocks, int64, as `ArrayReader`."""
         shape = (self._num_seeds, num_blocks, self._width, len(EVAL_SPLITS), 1)
         out = np.zeros(shape, np.int64)
         for i, split in enumerate(EVAL_SPLITS):
@@ -165,7 +165,7 @@ class IteratedReader:
     def gather(
         self, indices: Sequence[np.ndarray], room: int
     ) -> tuple[Any, list[np.ndarray]]:
-        """The batches that some indices point to, each once, as `ArrayReader`."""
+        """Return the batches that indices point to, each once, as `ArrayReader`."""
         wanted = np.unique(np.concatenate([i.ravel() for i in indices]))
         wanted = wanted[wanted > 0]
         table = self._pool.empty(room)
@@ -183,7 +183,7 @@ class IteratedReader:
         return table, [np.searchsorted(wanted, i).astype(np.int32) for i in indices]
 
     def skip(self, num_blocks: int) -> None:
-        """Passes over blocks done before: their batches are drawn with the next."""
+        """Pass over blocks done before: their batches are drawn with the next."""
 
 
 class _Sequence:
@@ -235,7 +235,7 @@ def _numbers(sequence: int, places: np.ndarray) -> np.ndarray:
 
 
 def _seed_of(words: np.ndarray) -> int:
-    """The seed a key was made from, `jax.random.PRNGKey(seed)`; else its bits."""
+    """Return the seed of a key `jax.random.PRNGKey(seed)`; of others, the bits."""
     seed = 0
     for word in words.tolist():
         seed = (seed << 32) | int(word)

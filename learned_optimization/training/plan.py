@@ -41,7 +41,7 @@ class RunPlan:
 
     @property
     def num_evals(self) -> int:
-        """Evaluations in a run, one a block."""
+        """Evaluations in a run, one per block."""
         return self.num_steps // self.eval_every + 1
 
     @property

@@ -14,7 +14,7 @@ def pool_of(datasets: Datasets | None) -> Pool:
     """Return a data set as a compiled program sees it; loads data in arrays.
 
     Raises:
-      DataNotFoundError: if the data is not at hand.
+      DataNotFoundError: if the data is not available.
     """
     if datasets is None:
         return ArrayPool(None, 0)

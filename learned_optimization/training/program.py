@@ -69,7 +69,7 @@ class TrialProgram:
       train_pool: data trained on.
       eval_pool: data evaluated on.
       num_steps: told to the optimizer's `init`.
-      block_updates: updates a block at most.
+      block_updates: updates per block at most.
       max_blocks: blocks a call at most.
     """
 
@@ -83,7 +83,7 @@ class TrialProgram:
     max_blocks: int
 
     def init(self, hparams: Any, params: Any, model_state: Any, key: jax.Array) -> Any:
-        """The optimizer state before the first update."""
+        """Return the optimizer state before the first update."""
         return self.make_optimizer(hparams).init(
             params,
             model_state=model_state,
@@ -102,7 +102,7 @@ class TrialProgram:
         eval_arrays: Any,
         inputs: ChunkInputs,
     ) -> tuple[Any, ChunkOutputs]:
-        """Runs some blocks of one trial.
+        """Run some blocks of one trial.
 
         Args:
           hparams: traced hyper-parameters of the configuration.
@@ -191,7 +191,7 @@ class TrialProgram:
         return lax.fori_loop(0, inputs.num_blocks, block, (opt_state, out))
 
     def metric_names(self, opt: Optimizer, opt_state: Any, key: jax.Array) -> list[str]:
-        """`loss`, `loss_normalized` and the auxiliary names of the task."""
+        """Return `loss`, `loss_normalized` and the auxiliary names of the task."""
 
         def metrics(opt_state, key):
             params, state = opt.get_params_state(opt_state)

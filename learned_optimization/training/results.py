@@ -66,24 +66,24 @@ class Measurement:
 
     Attributes:
       strategy: how the devices compute their shares.
-      seconds_a_block: seconds of one evaluation and the updates behind it.
-      trial_steps_a_block: updates of all trials in a block.
+      seconds_per_block: seconds of one evaluation and the updates behind it.
+      trial_steps_per_block: updates of all trials in a block.
       compile_seconds: seconds of compiling.
     """
 
     strategy: Strategy
-    seconds_a_block: float
-    trial_steps_a_block: int
+    seconds_per_block: float
+    trial_steps_per_block: int
     compile_seconds: float
 
     @property
     def trial_steps_per_second(self) -> float:
-        """Updates a second, over all trials, evaluations included."""
-        return self.trial_steps_a_block / self.seconds_a_block
+        """Updates per second, over all trials, evaluations included."""
+        return self.trial_steps_per_block / self.seconds_per_block
 
 
 def curves_of(plan: RunPlan, joined: ChunkOutputs) -> dict[str, np.ndarray]:
-    """The curves of a whole run.
+    """Return the curves of a whole run.
 
     Args:
       plan: number of steps and evaluations.

@@ -24,7 +24,7 @@ from learned_optimization.training.strategy import (
     default_strategy,
     other_strategies,
 )
-from learned_optimization.training.tuning import (
+from learned_optimization.training.strategy_choice import (
     MEASURED_SECONDS,
     Remembered,
     fastest,
@@ -49,19 +49,19 @@ def run_grid(
     on_progress: Callable[[Progress], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> GridResult:
-    """Trains every optimizer with every key.
+    """Train every optimizer with every key.
 
     Args:
       task: the task trained on.
-      opts: one optimizer a configuration, differing in numeric
+      opts: one optimizer per configuration, differing in numeric
         hyper-parameters only.
-      keys: one PRNG key a seed; it decides initial parameters, the order of the
+      keys: one PRNG key per seed; it decides initial parameters, the order of the
         data and every other random number, the same for each configuration.
       plan: number of steps and evaluations.
       eval_task: the task evaluated; `task` if None.
       devices: devices to run on; all local ones if None.
       strategy: how a device computes its share; if None, that of the checkpoint
-        or, if there is none, the fastest known, see `training.tuning`.
+        or, if there is none, the fastest known, see `training.strategy_choice`.
       similar_runs: the work of this and of coming runs that will use the
         strategy, in runs like this one. Strategies are measured only where that
         takes a small share of it.
@@ -73,7 +73,7 @@ def run_grid(
       The curves, and how long they took.
 
     Raises:
-      DataNotFoundError: if the task's data is not at hand.
+      DataNotFoundError: if the task's data is not available.
       LoptError: if the optimizers cannot run in one program.
       RunStoppedError: if the checkpoint says to stop; what was done is saved.
     """
@@ -118,7 +118,7 @@ def measure_grid(
     devices: Sequence[Device] | None = None,
     strategy: Strategy | None = None,
 ) -> Measurement:
-    """Runs the beginning of a grid to learn how fast it goes; keeps nothing.
+    """Run the beginning of a grid to learn how fast it goes; keeps nothing.
 
     Args:
       task: as in `run_grid`.
@@ -146,8 +146,8 @@ def measure_grid(
     done, spent = blocks - runner.blocks_left, runner.run_seconds - spent
     return Measurement(
         strategy=strategy,
-        seconds_a_block=spent / done if done else runner.seconds_a_block,
-        trial_steps_a_block=runner.steps_per_block,
+        seconds_per_block=spent / done if done else runner.seconds_per_block,
+        trial_steps_per_block=runner.steps_per_block,
         compile_seconds=runner.compile_seconds,
     )
 
@@ -160,7 +160,7 @@ def _prepare(
     plan: RunPlan,
     devices: Sequence[Device] | None,
 ) -> tuple[Layout, Callable[[Strategy], GridRunner], bool]:
-    """Where a grid runs, what starts it with a strategy, and whether that may again."""
+    """Return where a grid runs, what starts it, and whether that may start it again."""
     train_pool = eval_pool = pool_of(task.datasets)
     if eval_task.datasets != task.datasets:
         eval_pool = pool_of(eval_task.datasets)
@@ -190,7 +190,7 @@ def _default_strategy(task: Task, layout: Layout) -> Strategy:
 def _while_it_fits(
     run: Callable[[Strategy], GridResult], strategy: Strategy, trials_per_device: int
 ) -> GridResult:
-    """Runs with ever fewer trials side by side until memory is enough."""
+    """Run with ever fewer trials side by side until memory is enough."""
     while True:
         try:
             return run(strategy)

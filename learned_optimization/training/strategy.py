@@ -2,7 +2,7 @@
 
 Every strategy does the same arithmetic; XLA may add numbers in another order, so
 curves agree up to float32 rounding (`docs/determinism.md`). Which is fastest
-depends on the model and the machine, see `training/tuning.py`.
+depends on the model and the machine, see `training/strategy_choice.py`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Strategy:
 
     @classmethod
     def parse(cls, text: str) -> Strategy:
-        """A strategy from its text, e.g. `trials_at_once=8,library_kernels=no`.
+        """Return a strategy from its text, e.g. `trials_at_once=8,library_kernels=no`.
 
         Raises:
           LoptError: if the text is not of this form.
@@ -76,12 +76,12 @@ class Strategy:
         return strategy
 
     def halved(self, trials_per_device: int) -> Strategy:
-        """With half as many trials side by side, of those there are."""
+        """Return the strategy with half as many of some trials side by side."""
         used = min(self.trials_at_once, trials_per_device)
         return replace(self, trials_at_once=max(1, used // 2))
 
     def compiler_options(self, platform: str) -> dict[str, str | bool]:
-        """What XLA is told when it compiles for a platform."""
+        """Return what XLA is told when it compiles for a platform."""
         if platform != "cpu" or self.library_kernels or not has_library_kernels():
             return {}
         return _LIBRARY_KERNELS_OFF
@@ -90,7 +90,7 @@ class Strategy:
 def default_strategy(
     task: Task, trials_per_device: int, platform: str, idle_cores: bool = False
 ) -> Strategy:
-    """The strategy where none was measured.
+    """Return the strategy where none was measured.
 
     Args:
       task: the task trained on.
@@ -113,7 +113,7 @@ def default_strategy(
 def other_strategies(
     default: Strategy, trials_per_device: int, platform: str
 ) -> list[Strategy]:
-    """What may be faster than the default, to be measured.
+    """Return what may be faster than the default, to be measured.
 
     Args:
       default: the default, which is not among them.
@@ -129,13 +129,13 @@ def other_strategies(
 
 
 def size_class(num_trials: int) -> int:
-    """The least power of two that is not below a number of trials."""
+    """Return the least power of two that is not below a number of trials."""
     return 1 << (num_trials - 1).bit_length()
 
 
 @lru_cache
 def has_library_kernels() -> bool:
-    """Whether this XLA:CPU can be told not to use YNNPACK's kernels."""
+    """Return whether this XLA:CPU can be told not to use YNNPACK's kernels."""
     lowered = jax.jit(lambda x: x).lower(1.0)
     try:
         lowered.compile(compiler_options=_LIBRARY_KERNELS_OFF)

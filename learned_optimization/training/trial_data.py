@@ -29,7 +29,7 @@ class ArrayPool:
 
     Attributes:
       data: the arrays, splits and decoding; None for a task without data.
-      batch_size: examples a batch; 0 for a task without data.
+      batch_size: examples per batch; 0 for a task without data.
     """
 
     data: ArrayData | None
@@ -61,16 +61,16 @@ class ArrayPool:
         return 0.0 if self.data is None else self.data.nbytes / self.data.num_examples
 
     def num_streams(self, num_seeds: int) -> int:
-        """How many seeds read rows of their own: all of them."""
+        """Return how many seeds read rows of their own: all of them."""
         return num_seeds
 
     def one_row(self) -> dict[str, np.ndarray]:
-        """A row of the stored arrays, `[1, ...]`: the first example."""
+        """Return a row of the stored arrays, `[1, ...]`: the first example."""
         first = np.zeros(1, np.int32)
         return {field: np.asarray(array[first]) for field, array in self.stored.items()}
 
     def batch(self, arrays: Any, indices: Any) -> Any:
-        """The decoded batch at `indices`, traceable; None without data."""
+        """Return the decoded batch at `indices`, traceable; None without data."""
         if self.data is None:
             return None
         return self.data.decode({f: a[indices] for f, a in arrays.items()})
@@ -83,7 +83,7 @@ class ArrayPool:
         is_trained: bool,
         is_evaluated: bool,
     ) -> ArrayReader:
-        """What one run reads.
+        """Return what one run reads.
 
         Args:
           keys: words of the PRNG key of each seed.
@@ -130,7 +130,7 @@ class ArrayReader:
             self._evals = [streams(_EVAL_STREAMS[s], s) for s in EVAL_SPLITS]
 
     def train_indices(self, first: int, num_blocks: int) -> list[np.ndarray]:
-        """Rows of the updates of some blocks.
+        """Return rows of the updates of some blocks.
 
         Args:
           first: number of the first block, the one behind the last call's last.
@@ -146,7 +146,7 @@ class ArrayReader:
         return [s.take(count, self._pool.batch_size) for s in self._train]
 
     def eval_indices(self, first: int, num_blocks: int) -> list[np.ndarray]:
-        """Rows of the evaluations of some blocks.
+        """Return rows of the evaluations of some blocks.
 
         Args:
           first: as of `train_indices`.
@@ -170,7 +170,7 @@ class ArrayReader:
     def gather(
         self, indices: Sequence[np.ndarray], room: int
     ) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-        """The rows that some indices point to, each once.
+        """Return the rows that some indices point to, each once.
 
         Args:
           indices: int32 arrays of any shape.
@@ -189,7 +189,7 @@ class ArrayReader:
         return arrays, [np.searchsorted(wanted, i).astype(np.int32) for i in indices]
 
     def skip(self, num_blocks: int) -> None:
-        """Passes over the first blocks of a run, which were done before."""
+        """Pass over the first blocks of a run, which were done before."""
         size = self._pool.batch_size
         updates = int(self._plan.updates_of_block[:num_blocks].sum())
         batches = int(self._plan.eval_batches_of_block[:num_blocks].sum())

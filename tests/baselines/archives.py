@@ -26,7 +26,7 @@ def curves_to(final, num_evals=101, start=2.0, decay=0.1, noise=0.0, seed=0):
 def write_archive(
     task, set_name, final, opt="Opt", seeds=None, changes=None, facts=(), **curves
 ):
-    """Writes an archive whose losses end at `final`, `[configs, seeds]`.
+    """Write an archive whose losses end at `final`, `[configs, seeds]`.
 
     `changes` gives splits of their own ends; others end as `test` does.
     """

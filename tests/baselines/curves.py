@@ -8,7 +8,7 @@ SPLITS = ("train", "outer_valid", "test")
 
 
 def write_losses(task, hparam_set, losses, every=10, **splits):
-    """Archives losses `[configs, seeds, evals]`; of splits not given, those too."""
+    """Archive losses `[configs, seeds, evals]`; of splits not given, those too."""
     shape = losses.shape
     xs = np.broadcast_to(np.arange(shape[2]) * every, shape)
     names = np.array([f"{hparam_set}_lr{i + 1}" for i in range(shape[0])])

@@ -3,8 +3,8 @@
 import numpy as np
 
 from learned_optimization.baselines import utils
-from learned_optimization.baselines.hparam_set import HParamSet
-from learned_optimization.baselines.result_format import SCHEMA_VERSION, diverged_from
+from learned_optimization.baselines.results.format import SCHEMA_VERSION, diverged_from
+from learned_optimization.baselines.sets.hparam_set import HParamSet
 
 TASK = "TinyRegression"
 SPLITS = ("train", "outer_valid", "test")
@@ -40,12 +40,12 @@ def result(opt_name, seed, num_steps=20, diverges_at=None, **changes):
 
 
 def write(opt_name, seed, **changes):
-    """Writes the file of one trial; returns its path."""
+    """Write the file of one trial; returns its path."""
     return utils.write_baseline_result(result(opt_name, seed, **changes))
 
 
 def write_set(hparam_set: HParamSet, task=TASK):
-    """Writes the files of all trials of a set; returns their paths."""
+    """Write the files of all trials of a set; returns their paths."""
     return [
         write(opt_name, seed, num_steps=hparam_set.num_steps, task_name=task)
         for opt_name in hparam_set.opt_names

@@ -22,7 +22,7 @@ SPLITS = ("train", "outer_valid", "test")
 
 
 def final_loss(config: int, seed: int) -> float:
-    """The loss a trial ends at: the tenth rate is the best."""
+    """Return the loss a trial ends at: the tenth rate is the best."""
     return 0.5 + 0.1 * abs(config - 9) + 0.01 * seed
 
 

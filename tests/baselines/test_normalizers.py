@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines import hparam_sets, normalizers
-from learned_optimization.baselines.normalizer_files import info_path, read_entries
+from learned_optimization.baselines.speedups import specs
+from learned_optimization.baselines.speedups.curve import build_curve
+from learned_optimization.baselines.speedups.files import info_path, read_entries
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 from tests.baselines.curves import (
     averaged_geometric,
@@ -104,9 +106,7 @@ def test_round_trip(tasks, tmp_path):
     build(tasks, path, num_resamples=50, level=0.8, bootstrap_seed=3)
     found = load(path)
     assert list(found) == tasks
-    curve = normalizers.build_curve(
-        "First", [SET], 512, num_resamples=50, level=0.8, seed=3
-    )
+    curve = build_curve("First", [SET], 512, num_resamples=50, level=0.8, seed=3)
     got = found["First"].curve
     assert got.band is not None
     assert curve.band is not None
@@ -230,7 +230,7 @@ def test_information_of_another_curve_is_refused(tasks, tmp_path):
 
 
 def test_where_normalizers_are_found(tasks, tmp_path, monkeypatch):
-    monkeypatch.setattr(normalizers, "PACKAGED", tmp_path / "packaged")
+    monkeypatch.setattr(specs, "PACKAGED", tmp_path / "packaged")
     with pytest.raises(
         ResultError, match=f"lopt sweep TASK {SET}.*lopt normalize build {NAME}"
     ):

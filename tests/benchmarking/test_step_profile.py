@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from learned_optimization.benchmarking import peak
 from learned_optimization.benchmarking.step_profile import (
     PRODUCTS,
     kinds_of_operations,
@@ -13,7 +14,6 @@ from learned_optimization.benchmarking.step_profile import (
     step_profile,
 )
 from learned_optimization.tasks.base import Task
-from learned_optimization.training import peak
 
 # They compile a program each, or train in processes of their own.
 pytestmark = pytest.mark.slow
@@ -78,6 +78,6 @@ def test_a_task_of_products(monkeypatch):
     assert sum(found["shares"].values()) == pytest.approx(1)
     assert sum(found["shares"].get(kind, 0) for kind in PRODUCTS) > 0.5
     # Each product of the loss has two in the gradient.
-    assert found["flops_a_step"] == pytest.approx(12 * 2 * 600**3, rel=0.1)
+    assert found["flops_per_step"] == pytest.approx(12 * 2 * 600**3, rel=0.1)
     whole, products = share_of_peak(found)
     assert 0.1 < whole <= products < 1.5

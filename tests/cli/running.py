@@ -70,7 +70,7 @@ def run_trainer_here(*args: str) -> subprocess.CompletedProcess:
 
 
 def refused(result: subprocess.CompletedProcess) -> str:
-    """The one line of a refusal, after checking that it is one."""
+    """Return the one line of a refusal, after checking that it is one."""
     assert result.returncode == 2, result
     assert result.stdout == ""
     lines = result.stderr.strip().splitlines()

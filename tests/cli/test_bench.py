@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from learned_optimization.training import peak
+from learned_optimization.benchmarking import peak
 from tests.cli.running import TASK, lopt, lopt_here, refused
 
 

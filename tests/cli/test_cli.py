@@ -77,7 +77,7 @@ def test_data_commands(tmp_path):
 def test_data_is_prepared_and_checked(tmp_path):
     texts = tmp_path / "texts"
     texts.mkdir()
-    (texts / "train.txt").write_text("one sentence a line\n" * 40)
+    (texts / "train.txt").write_text("one sentence per line\n" * 40)
     prepare = ("data", "prepare", "lm1b", "--vocabulary", "bytes")
     missing = refused(lopt_here(*prepare))
     assert missing.startswith("error: the data set lm1b (bytes) is not on this machine")

@@ -10,7 +10,7 @@ import pytest
 from learned_optimization.baselines import utils
 from learned_optimization.cli.options import split_tasks_and_sets
 from learned_optimization.errors import UnknownNameError
-from tests.baselines.exported import (
+from tests.baselines.exporting.exported import (
     COSINE,
     MOMENTUM,
     TASK,
@@ -67,7 +67,7 @@ def test_export_to_tensorboard(handmade):
 
 
 def test_a_set_of_a_file(monkeypatch):
-    register(monkeypatch)
+    register()
     with open("mine.yaml", "w") as file:
         file.write("name: Mine\noptimizer: SGD\nnum_steps: 20\nseeds: 2\n")
         file.write("space: {learning_rate: [0.1]}\n")

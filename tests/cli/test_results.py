@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines import utils
-from learned_optimization.baselines.archiving import archive
 from learned_optimization.baselines.hparam_sets import get_hparam_set
+from learned_optimization.baselines.results.archiving import archive
 from tests.baselines.files import write, write_set
 from tests.cli.running import LOPT, TASK, lopt, lopt_here, refused
 

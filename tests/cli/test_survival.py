@@ -25,7 +25,7 @@ space:
 
 @pytest.fixture
 def sweep(tmp_path):
-    """Starts a sweep with its results below a folder of a given name."""
+    """Start a sweep with its results below a folder of a given name."""
     (tmp_path / "survivors.yaml").write_text(SET)
 
     def start(root: str) -> subprocess.Popen:

@@ -58,7 +58,7 @@ def test_the_page_runs_as_it_stands(tmp_path, monkeypatch):
 
 MINE = """
 import optax
-from learned_optimization.baselines.user_sets import hparam_set
+from learned_optimization.baselines.sets.define import hparam_set
 from learned_optimization.optimizers.optax_optimizer import optax_optimizer
 @optax_optimizer(needs=["loss"])
 def Mine(learning_rate={default}, decay=0.9):

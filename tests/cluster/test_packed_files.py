@@ -34,7 +34,7 @@ space:
 """
 SENDER = """\
 import pickle, sys
-from learned_optimization.baselines.user_files import files_read, load_user_file
+from learned_optimization.baselines.sets.files import files_read, load_user_file
 from learned_optimization.cluster.packed_files import PackedFiles
 load_user_file(sys.argv[1])
 sys.stdout.buffer.write(pickle.dumps(PackedFiles.pack(files_read())))

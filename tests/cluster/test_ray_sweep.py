@@ -52,7 +52,7 @@ class RayCluster:
         self.address = self._next_line()
 
     def kill_node(self) -> None:
-        """Kills all processes of a node at once."""
+        """Kill all processes of a node at once."""
         self._process.stdin.write("kill\n")
         self._process.stdin.flush()
         assert self._next_line() == "killed"
@@ -81,7 +81,7 @@ def cluster():
 
 @pytest.fixture
 def sweep(tmp_path):
-    """Starts a sweep with its results below a folder of a given name."""
+    """Start a sweep with its results below a folder of a given name."""
     (tmp_path / "on_a_cluster.yaml").write_text(SET)
 
     def start(root: str, *options: str, **env: str) -> subprocess.Popen:
@@ -126,7 +126,7 @@ def test_stopped_then_robbed_of_a_node(cluster, sweep, tmp_path):
     stdout, stderr = process.communicate(timeout=300)
     print("a node killed ->", process.returncode, stderr, stdout)
     assert process.returncode == 0
-    assert "its group begins anew (1 so far)" in stderr
+    assert "its group begins again (1 so far)" in stderr
     assert f"{NUM_GROUPS} of {NUM_GROUPS} groups done" in stderr
     assert "6 trials run, 0 had results, 0 diverged" in stdout
 

@@ -30,12 +30,12 @@ def test_places_of_a_node(resources, node, places):
 @pytest.mark.parametrize(
     ("resources", "num_trials", "num_places", "num_groups"),
     [
-        (GroupResources(1), 70, 2, 5),  # 16 trials a core
+        (GroupResources(1), 70, 2, 5),  # 16 trials per core
         (GroupResources(4), 70, 1, 2),
         (GroupResources(1), 70, 100, 70),  # a trial for each place
         (GroupResources(1), 1120, 100, 94),  # 12 trials for each place
         (GroupResources(1), 70, 0, 5),
-        (GroupResources(4, 1), 1120, 2, 9),  # 128 trials a GPU
+        (GroupResources(4, 1), 1120, 2, 9),  # 128 trials per GPU
         (GroupResources(1, 0.25), 1120, 4, 35),
         (GroupResources(1, 0, 30), 70, 100, 3),
         (GroupResources(1), 1, 100, 1),

@@ -22,7 +22,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["learned_optimization", "zipfile"]):
-    from learned_optimization.baselines.result_format import read_archive, read_result
+    from learned_optimization.baselines.results.format import read_archive, read_result
     from learned_optimization.errors import FileContentError
     from learned_optimization.npz import read_npz
 
@@ -42,7 +42,7 @@ def _no_pickle(*args: object, **kwargs: object) -> None:
 
 
 def read_one(data: bytes) -> None:
-    """Reads the bytes as each kind of file."""
+    """Read the bytes as each kind of file."""
     _FILE.write_bytes(data[1:] if data[:1] == b"F" else _sound_zip(data))
     for read in _READERS:
         try:
@@ -57,7 +57,7 @@ def read_one(data: bytes) -> None:
 
 
 def _sound_zip(data: bytes) -> bytes:
-    """A zip whose members, of names that are known, hold the bytes."""
+    """Return a zip whose members, of names that are known, hold the bytes."""
     members: dict[str, bytes] = {}
     for content in data.split(b"|||"):
         key = _KEYS[content[0] % len(_KEYS)] if content else "empty"
@@ -71,7 +71,7 @@ def _sound_zip(data: bytes) -> bytes:
 
 
 def main() -> None:
-    """Runs the fuzzer, and prints how the readings ended."""
+    """Run the fuzzer, and print how the readings ended."""
     os.environ["LOPT_MAX_READ_BYTES"] = str(1 << 24)
     warnings.simplefilter("error")
     pickle.load = pickle.loads = pickle.Unpickler = _no_pickle  # type: ignore[assignment]

@@ -10,7 +10,7 @@ from tests.tasks.conftest import quick_compilation  # noqa: F401
 
 @pytest.fixture(scope="session")
 def made_up_opt_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file in the form of OptList's, with settings drawn here."""
+    """Return a file in the form of OptList's, with settings drawn here."""
     draw = np.random.default_rng(0).uniform
     rows = [
         {
@@ -36,7 +36,7 @@ def made_up_opt_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def use_made_up_opt_list(
     made_up_opt_list: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lets `OptList` run where the published file is not at hand."""
+    """Let `OptList` run where the published file is not available."""
     digest = opt_list.hashlib.sha256(made_up_opt_list.read_bytes()).hexdigest()
     monkeypatch.setattr(opt_list, "SHA256", digest)
     monkeypatch.setenv("LOPT_OPT_LIST", str(made_up_opt_list))

@@ -55,7 +55,7 @@ def _adam_direction(g: Array, s: State, t: int, h: Hparams) -> Step:
 
 
 def _as_adam(h: Hparams) -> Hparams:
-    """The same hyper-parameters under the names that Adam has for them."""
+    """Return the same hyper-parameters under the names that Adam has for them."""
     names = {"beta1": "b1", "beta2": "b2", "epsilon": "eps", "epsilon_root": "eps_root"}
     return Hparams(**{adams: getattr(h, name) for adams, name in names.items()})
 

@@ -25,7 +25,7 @@ def exact_root(matrix: Array, p: int, epsilon: float) -> Array:
 
 
 def newton_root(matrix: Array, p: int, epsilon: float) -> Array | None:
-    """The same in float32, by the coupled iteration (Guo & Higham 2006).
+    """Return the same in float32, by the coupled iteration (Guo & Higham 2006).
 
     None where the residual stays at 0.1 or above. The iteration ends when the largest
     residual is below 1e-6, or would become more than 1.2 times as large.
@@ -52,7 +52,7 @@ def newton_root(matrix: Array, p: int, epsilon: float) -> Array | None:
 
 
 def _largest(matrix: Array) -> np.float32:
-    """The largest eigenvalue by at most 100 steps of power iteration."""
+    """Return the largest eigenvalue by at most 100 steps of power iteration."""
     v = np.random.RandomState(1729).uniform(-1, 1, len(matrix)).astype(np.float32)
     value, last = np.float32(0.0), np.float32(np.inf)
     for _ in range(100):
@@ -66,7 +66,7 @@ def _largest(matrix: Array) -> np.float32:
 
 
 def merged_shape(shape: tuple[int, ...], limit: int = 4096) -> tuple[int, ...]:
-    """Axes merged, from the first on, while their product is at most the limit."""
+    """Merge axes, from the first on, while their product is at most the limit."""
     if not shape:
         return ()
     merged, product = [], 1
@@ -112,7 +112,7 @@ class Shampoo:
         self.velocities = [np.zeros(shape), np.zeros(shape)]
 
     def step(self, param: Array, grad: Array, rate: float) -> Array:
-        """The parameter after one more step."""
+        """Return the parameter after one more step."""
         h, param, grad = self.h, np.float64(param), np.float64(grad)
         graft = self._graft(grad)
         direction = graft
@@ -168,5 +168,5 @@ class Shampoo:
 
 
 def error(got: Array, want: Array, start: Array) -> float:
-    """The largest difference, as a share of how far the array moves."""
+    """Return the largest difference, as a share of how far the array moves."""
     return float(np.max(np.abs(got - want)) / np.max(np.abs(want - start)))

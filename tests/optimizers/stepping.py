@@ -26,7 +26,7 @@ def draw(seed: int, *shape: int) -> np.ndarray:
 
 @functools.cache
 def problem(shape: tuple[int, ...]) -> Problem:
-    """Initial parameters, curvatures, minima and the noise of each step."""
+    """Return initial parameters, curvatures, minima and the noise of each step."""
     shapes = {"zeros": (5,), "weights": shape}
     params = {"zeros": np.zeros(5, np.float32), "weights": draw(0, *shape)}
     curvature = {k: 0.2 + 0.1 * np.abs(draw(1, *s)) for k, s in shapes.items()}
@@ -38,7 +38,7 @@ def problem(shape: tuple[int, ...]) -> Problem:
 
 
 def loss(params: Tree, curvature: Tree, minimum: Tree, noise: Tree) -> jax.Array:
-    """A quadratic whose axes are the parameters, tilted by the noise of a step."""
+    """Make a quadratic whose axes are the parameters, tilted by a step's noise."""
     terms = jax.tree.map(
         lambda p, c, m, n: jnp.sum(0.5 * c * (p - m) ** 2 + n * p),
         params,
@@ -64,7 +64,7 @@ def train(
     noise: Tree,
     num_steps: int = STEPS,
 ) -> tuple[Any, Tree, Tree]:
-    """The last state; parameters, and those to evaluate, after each step."""
+    """Return the last state; parameters, and those to evaluate, after each step."""
     keys = jax.random.split(jax.random.PRNGKey(0), STEPS)
 
     def step(state: Any, now: tuple[Tree, jax.Array]) -> tuple[Any, Any]:
@@ -85,7 +85,7 @@ def train(
 
 
 def on_each_array(step: Callable[..., Any]) -> TreeStep:
-    """A reference that steps one array, made to step all of them alike."""
+    """Return a reference that steps one array, made to step all of them alike."""
 
     def tree_step(
         params: Tree, grads: Tree, states: Any, t: int, h: SimpleNamespace
@@ -112,7 +112,7 @@ def train_reference(
     schedule: Callable[[int], float] | None = None,
     read: Callable[[Tree, Any], Tree] = _only_params,
 ) -> Tree:
-    """What `read` finds in the parameters and the state, after each step.
+    """Return what `read` finds in the parameters and the state, after each step.
 
     Under a schedule the reference finds its value in `learning_rate`, and that
     of the step after in `next_rate`.

@@ -54,7 +54,7 @@ def loss(params: Any) -> jax.Array:
 
 
 def make(name: str, rate: float | None = None) -> Optimizer:
-    """The optimizer, with that learning rate wherever it has one."""
+    """Return the optimizer, with that learning rate wherever it has one."""
     opt = get_optimizer(name)()
     return opt if rate is None else with_rate(opt, rate)
 
@@ -84,7 +84,7 @@ def start(opt: Optimizer, params: Any, **kwargs: Any) -> Any:
 
 
 def step(opt: Optimizer, state: Any, key: jax.Array, **kwargs: Any) -> Any:
-    """One `opt.update` on `loss`, given what the optimizer says it needs."""
+    """Return one `opt.update` on `loss`, given what the optimizer says it needs."""
     value, grad = jax.value_and_grad(loss)(opt.get_params(state))
     if "loss_fn" in opt.needs:
         kwargs["loss_fn"] = loss
@@ -92,7 +92,7 @@ def step(opt: Optimizer, state: Any, key: jax.Array, **kwargs: Any) -> Any:
 
 
 def curve(opt: Optimizer, params: Any, keys: jax.Array) -> Any:
-    """The parameters after each step on `loss`."""
+    """Return the parameters after each step on `loss`."""
 
     def body(state: Any, key: jax.Array) -> tuple[Any, Any]:
         state = step(opt, state, key)
@@ -111,7 +111,7 @@ def stack(name: str, rates: tuple[float, ...]) -> Any:
 
 
 def curves_together(name: str) -> Any:
-    """The curves of all rates, from one program that is then used again."""
+    """Return the curves of all rates, from one program that is then used again."""
     traces = []
 
     def run(opt: Optimizer, params: Any, keys: jax.Array) -> Any:
@@ -262,7 +262,7 @@ def traced_fields(opt: Any, prefix: str = "") -> set[str]:
 
 
 def changed(opt: Any, field: str) -> Any:
-    """The optimizer with another value in one field, valid or not."""
+    """Return the optimizer with another value in one field, valid or not."""
     value = getattr(opt, field)
     if isinstance(value, bool):
         other: Any = not value

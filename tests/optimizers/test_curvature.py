@@ -33,7 +33,7 @@ def _flat(params: Any) -> np.ndarray:
 
 
 def _sophia_curve(opt: Optimizer, keys: jax.Array) -> Any:
-    """The parameters after each step, and the last average of diagonals."""
+    """Return the parameters after each step, and the last average of diagonals."""
 
     def step(state: Any, key: jax.Array) -> tuple[Any, Any]:
         params = opt.get_params(state)
@@ -131,7 +131,7 @@ FUNCTIONS = [
 def _minimize(
     opt: Optimizer, function: Callable[[Any], Any], start: np.ndarray, steps: int
 ) -> np.ndarray:
-    """All points, the start too."""
+    """Return all points, the start too."""
 
     def step(state: Any, _: None) -> tuple[Any, Any]:
         extra: dict[str, Any] = {"loss_fn": function} if "loss_fn" in opt.needs else {}
@@ -144,7 +144,7 @@ def _minimize(
 
 
 def _steps_to(points: np.ndarray, function: Callable[[Any], Any]) -> int:
-    """Steps until the function is below 1e-6, or one more than there are."""
+    """Return steps until the function is below 1e-6, or one more than there are."""
     # Where a rate is too large there is no number in the end.
     with np.errstate(all="ignore"):
         below = [float(function(np.float64(x))) < 1e-6 for x in points]

@@ -66,7 +66,7 @@ CASES: dict[int, dict[str, Any]] = {
 def write_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Path]]:
-    """Writes the list of `CASES` to where it is looked for, as the right one."""
+    """Write the list of `CASES` to where it is looked for, as the right one."""
     path = tmp_path / "list.json"
     rows = [{**PLAIN, **CASES.get(i, {})} for i in range(1000)]
     content = json.dumps(rows).encode()
@@ -246,7 +246,7 @@ class _Handler(BaseHTTPRequestHandler):
 def server(
     write_list: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[type[_Handler]]:
-    """A server of the list, which is asked for it."""
+    """Return a server of the list, which is asked for it."""
     path = write_list()
     content = path.read_bytes()
     path.unlink()

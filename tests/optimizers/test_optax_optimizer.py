@@ -36,14 +36,12 @@ _COUNTER = itertools.count()
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forgets the optimizers that a test registers."""
-    base.all_optimizers()
-    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+    """Forget the names that a test makes known to gin."""
     monkeypatch.setattr(configurable, "_NAMES", list(configurable._NAMES))
 
 
 def _made(factory: Callable[..., Any], **kwargs: Any) -> Any:
-    """The optimizer of a factory, under a name that gin has not seen yet."""
+    """Return the optimizer of a factory, under a name that gin has not seen yet."""
     factory.__name__ = f"Made{next(_COUNTER)}"
     decorate = optax_optimizer(**kwargs) if kwargs else optax_optimizer
     made: Any = decorate(factory)
@@ -225,10 +223,10 @@ def test_what_cannot_be_a_hyper_parameter_is_refused(
         def factory(betas: Any) -> optax.GradientTransformation:
             return optax.sgd(betas)
 
-    before = dict(base._REGISTRY)
+    before = base.all_optimizers()
     with pytest.raises(LoptError, match=rf"factory\.betas {message}"):
         optax_optimizer(factory)
-    assert before == base._REGISTRY
+    assert before == base.all_optimizers()
 
 
 def test_an_unknown_need_is_refused() -> None:

@@ -22,7 +22,7 @@ def _double(operand: Any) -> Any:
 
 
 def _calls(function: Any, *args: Any) -> tuple[Any, int]:
-    """The result, and how often `_double` ran, for all elements at once."""
+    """Return the result, and how often `_double` ran, for all elements at once."""
     CALLS.clear()
     result = jax.block_until_ready(jax.jit(function)(*args))
     jax.effects_barrier()

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from learned_optimization import configuration
-from learned_optimization.baselines.inner_training import inner_train_task
+from learned_optimization.baselines.sweeps.inner_training import inner_train_task
 from learned_optimization.baselines.utils import load_baseline_results
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from learned_optimization import configuration
-from learned_optimization.baselines import user_sets
+from learned_optimization.baselines.sets import define
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers import base, optax_opts
 from learned_optimization.optimizers import learning_rate_schedules as schedules
@@ -204,7 +204,7 @@ def test_an_earlier_name_leads_to_the_new_one(name: str, old: str, new: str) -> 
     with pytest.raises(LoptError, match=f"{name} has no parameter '{old}': .* {new}"):
         configuration.load(bindings=[f"{name}.{old} = 0.5"])
     with pytest.raises(LoptError, match=f"'{old}': it is called {new}"):
-        user_sets.hparam_set(name="S", optimizer=name, num_steps=10, fixed={old: 0.5})
+        define.hparam_set(name="S", optimizer=name, num_steps=10, fixed={old: 0.5})
 
 
 def test_names_of_settings_are_as_they_were() -> None:

@@ -51,7 +51,7 @@ def _train(opt: Any) -> Any:
 
 
 def _error(hparams: dict[str, Any], rate: Any = None) -> float:
-    """The largest error, as a share of how far its array moves."""
+    """Return the largest error, as a share of how far its array moves."""
     opt = Shampoo(**hparams)
     got = _train(opt)
     h = SimpleNamespace(**vars(opt))

@@ -44,7 +44,7 @@ NOISE = _draw(1)
 
 @jax.jit
 def _train(opt: Any) -> Any:
-    """Parameters, and the state they were stepped from, at every step."""
+    """Return parameters, and the state they were stepped from, at every step."""
 
     def step(state: Any, noise: Any) -> tuple[Any, Any]:
         params = opt.get_params(state)
@@ -60,7 +60,7 @@ def _order(old: Array, statistics: Array) -> Array:
 
 
 def _reference(h: Any, name: str, bases: Any, rate: Any) -> tuple[Array, list[Any]]:
-    """The parameters after each step, and each step's statistics."""
+    """Return the parameters after each step, and each step's statistics."""
     p = np.float64(PARAMS[name])
     seen = SEEN[name]
     has = [

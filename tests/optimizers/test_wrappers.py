@@ -222,7 +222,7 @@ def test_accumulation_passes_means_and_the_key_on(
 
 
 def _step_of(opt: Optimizer, state: Any, grad: Tree) -> tuple[Any, Tree]:
-    """The state after, and how far the parameters went."""
+    """Return the state after, and how far the parameters went."""
     before = opt.get_params(state)
     state = opt.update(state, grad)
     after = opt.get_params(state)

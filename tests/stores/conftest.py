@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 def _serve(command: list[str], port: int, env: dict[str, str]) -> subprocess.Popen:
-    """Starts a server and waits until it accepts connections."""
+    """Start a server and wait until it accepts connections."""
     bin_dir = Path(sys.executable).parent
     process = subprocess.Popen(
         [str(bin_dir / command[0]), *command[1:]],
@@ -106,7 +106,7 @@ def bucket(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address it is served at."""
+    """Return a folder, and the address it is served at."""
     folder = tmp_path / "web"
     folder.mkdir()
     handler = functools.partial(_Quiet, directory=str(folder))

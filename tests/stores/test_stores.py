@@ -10,11 +10,11 @@ import pytest
 
 from learned_optimization import filesystem
 from learned_optimization.baselines import utils, vis
-from learned_optimization.baselines.archiving import archive
-from learned_optimization.baselines.best_of_set import load_final_losses
-from learned_optimization.baselines.deleting import files_of
-from learned_optimization.baselines.status import status
-from learned_optimization.baselines.sweep import run_sweep
+from learned_optimization.baselines.analysis.best_of_set import load_final_losses
+from learned_optimization.baselines.results.archiving import archive
+from learned_optimization.baselines.results.selecting import files_of
+from learned_optimization.baselines.results.status import status
+from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.cache import cache_dir, local_copy
 from learned_optimization.errors import DamagedFileError, ResultError
 from tests.baselines.files import TASK, result, write, write_set
@@ -141,7 +141,7 @@ def test_archives_are_copied_once_and_again_when_they_change(store, small_set):
     assert load_final_losses(TASK, small_set.name).losses["test"][0, 0] == 1.0
     assert local_copy(path) == str(copies[0])
     assert copies[0].stat().st_ino == modified
-    # A damaged copy is made anew, whether its size has changed or not.
+    # A damaged copy is made again, whether its size has changed or not.
     for damaged in (b"short", b"x" * copies[0].stat().st_size):
         copies[0].write_bytes(damaged)
         assert utils.load_archive(TASK, small_set.name).keys() == first.keys()
@@ -179,7 +179,7 @@ def test_published_archives_are_read_over_http(web, monkeypatch, small_set):
     assert vis.load_curves(TASK, small_set.name).losses["test"].shape == (3, 3, 3)
     with pytest.raises(ResultError, match=f"archived for this task: {small_set.name}"):
         utils.load_archive(TASK, "None_1_R1")
-    # Written anew there, it is fetched anew.
+    # Written again there, it is fetched again.
     served = folder / TASK / f"{small_set.name}.npz"
     arrays = utils.read_npz(local)
     utils.write_npz(str(served), {**arrays, "seed": arrays["seed"] + 1})

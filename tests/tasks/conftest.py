@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def quick_compilation() -> Iterator[None]:
-    """Compiles without optimizing: these tests ask for values, not for speed.
+    """Compile without optimizing: these tests ask for values, not for speed.
 
     Most of their time would otherwise go into compiling random draws.
     """

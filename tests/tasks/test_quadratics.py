@@ -133,7 +133,7 @@ def test_offsets_are_a_data_set():
     datasets = GaussianOffsets(dim=3, batch_size=7)
     data = datasets.load()
     assert datasets == GaussianOffsets(3, 7)
-    assert datasets.is_at_hand()
+    assert datasets.is_available()
     assert datasets.load() is data
     assert GaussianOffsets(3, 8).load() is data
     assert data.splits == {

@@ -28,7 +28,7 @@ OPTS = [Adam(learning_rate=lr) for lr in (0.01, 0.1, 1e8)]
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Chunks of one block, so that a run can be cut between any two."""
-    monkeypatch.setattr(grid_runner, "_SECONDS_A_CHUNK", 0.0)
+    monkeypatch.setattr(grid_runner, "_SECONDS_PER_CHUNK", 0.0)
 
 
 def run(task, checkpoint=None, num_seeds=2, **kwargs):
@@ -81,7 +81,7 @@ def test_resumed_run_is_the_unbroken_one(task, after, tmp_path):
     stop(task, tmp_path, after)
     got, seen = run(task, checkpoint_at(tmp_path))
     assert_same(got, want)
-    # It did not begin anew.
+    # It did not begin again.
     assert len(seen) == 12 - after
     assert [p.updates_done for p in seen] == [
         p.updates_done for p in every_chunk[after:]

@@ -143,7 +143,7 @@ def test_chunks_do_not_change_one_bit(monkeypatch):
 
     whole = run()
     # No time at all for a chunk: every block becomes one of its own.
-    monkeypatch.setattr(grid_runner, "_SECONDS_A_CHUNK", 0.0)
+    monkeypatch.setattr(grid_runner, "_SECONDS_PER_CHUNK", 0.0)
     calls = []
     collect = grid_runner.GridRunner._collect
     monkeypatch.setattr(

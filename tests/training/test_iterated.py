@@ -9,9 +9,10 @@ import numpy as np
 import optax
 import pytest
 
-from learned_optimization.baselines import hparam_sets, utils
+from learned_optimization.baselines import utils
+from learned_optimization.baselines.hparam_sets import add_hparam_set
 from learned_optimization.baselines.run_trainer import inner_train_task
-from learned_optimization.baselines.sweep import run_sweep
+from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import (
@@ -85,7 +86,7 @@ class LineTask(Task):
 
 
 def plain_loop(iterators, learning_rate, num_steps, evaluates=EVAL_SPLITS):
-    """What a user would write: one iterator a split, one call a step."""
+    """What a user would write: one iterator per split, one call per step."""
     task = LineTask(None)
     opt = optax.adam(learning_rate)
     loss_fn = jax.jit(lambda params, batch: task.loss(params, None, batch))
@@ -261,7 +262,7 @@ def run_stopped_and_resumed(task_of, path):
     "make", [of_seeded_functions, lambda: of_functions(11), of_iterators]
 )
 def test_a_resumed_run_ends_as_an_unbroken_one(make, tmp_path, monkeypatch):
-    """In another process a task is made anew, and so are its iterators."""
+    """In another process a task is made again, and so are its iterators."""
     monkeypatch.setattr(feed, "_CHUNK_UPDATES", 20)
     resumed = run_stopped_and_resumed(lambda: LineTask(make()), tmp_path / "saved.npz")
     unbroken = multi_trial_training_curves(
@@ -339,7 +340,7 @@ def test_splits_and_facts():
     assert data.extra_info == {"num_classes": 2}
     assert data.abstract_batch == {"x": jax.ShapeDtypeStruct((6, 3), np.float32)}
     assert data.load() is None
-    assert data.is_at_hand()
+    assert data.is_available()
     assert not data.is_synthetic
     for split in SPLITS:
         want = batches(split)
@@ -380,7 +381,7 @@ def test_mapped_and_lazy_data_sets():
     want = 2 * next(batches("test", 4))["x"]
     np.testing.assert_array_equal(next(doubled.split("test", 4))["x"], want)
     assert len(made) == 1
-    assert lazy.is_at_hand()
+    assert lazy.is_available()
     assert (lazy.load(), lazy.extra_info) == (None, {})
     assert LazyDataset(lambda: TinyTask().datasets).batch_size == 8
     # Of an iterator the map is an iterator, which goes on.
@@ -438,7 +439,7 @@ def test_inner_train_task(tmp_path):
 
 def test_a_sweep_trains_on_it(monkeypatch):
     own = tiny_set("OwnAdam_20_R3", "Adam")
-    monkeypatch.setitem(hparam_sets._BY_NAME, own.name, own)
+    add_hparam_set(own)
     summary = run_sweep(["OwnLine"], [own])
     assert (summary.num_trials, summary.num_failed) == (9, 0), summary.failures
     for config, (folder, _) in enumerate(own("OwnLine")[1]):

@@ -20,7 +20,7 @@ from learned_optimization.optimizers.optax_opts import SGD
 from learned_optimization.tasks.models.convolution import convolve
 from learned_optimization.training import run as run_module
 from learned_optimization.training import strategy as strategy_module
-from learned_optimization.training import tuning
+from learned_optimization.training import strategy_choice
 from learned_optimization.training.checkpoint import Checkpoint
 from learned_optimization.training.strategy import (
     default_strategy,
@@ -118,7 +118,7 @@ def test_defaults_and_what_is_tried_besides():
 @pytest.fixture
 def quick_measuring(monkeypatch):
     monkeypatch.setattr(run_module, "MEASURED_SECONDS", 1e-9)
-    monkeypatch.setattr(tuning, "MEASURED_SECONDS", 1e-9)
+    monkeypatch.setattr(strategy_choice, "MEASURED_SECONDS", 1e-9)
 
 
 def remembered() -> list[dict]:
@@ -200,7 +200,7 @@ print(result.strategy, bool((result.curves["train/loss"] > 0).all()))
 
 
 class Wide(TinyTask):
-    """Needs over 128 MiB a trial to compute its loss."""
+    """Needs over 128 MiB per trial to compute its loss."""
 
     def loss(self, params, key, data):
         field = jax.numpy.full((1 << 12, 1 << 13), params["w"][0])

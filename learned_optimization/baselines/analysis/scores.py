@@ -18,19 +18,19 @@ All of it would take the reference its whole run, whatever the others do.
 
 
 def improvement(reference: SetResult) -> float:
-    """How much lower than the initial loss a set ends on a task, at least 0."""
+    """Return how much lower than the initial loss a set ends on a task, at least 0."""
     gained = reference.initial_loss - float(reference.reported.mean())
     return max(gained, 0.0) if np.isfinite(gained) else 0.0
 
 
 def choose_reference(results: Sequence[Sequence[SetResult]]) -> str:
-    """The set others are measured by.
+    """Return the set others are measured by.
 
     Adam's learning rates if they are there and improve on the initial loss of every
     task, or else the first set that does.
 
     Args:
-      results: for each task one result a set, the same sets in the same order.
+      results: for each task one result per set, the same sets in the same order.
 
     Raises:
       LoptError: if no set does.
@@ -48,7 +48,7 @@ def choose_reference(results: Sequence[Sequence[SetResult]]) -> str:
 
 
 def check_reference(results: Sequence[Sequence[SetResult]], reference: str) -> None:
-    """Refuses a reference that nothing can be measured by.
+    """Refuse a reference that nothing can be measured by.
 
     Args:
       results: as in `choose_reference`.
@@ -77,7 +77,7 @@ def _is_usable(result: SetResult) -> bool:
 
 
 def target_of(reference: SetResult) -> float:
-    """The loss that times on a task are taken to.
+    """Return the loss that times on a task are taken to.
 
     The median seed of the reference reaches it: it is `TARGET_SHARE` of the way from
     the initial loss to that seed's lowest smoothed one.
@@ -89,7 +89,7 @@ def target_of(reference: SetResult) -> float:
 def scores(
     results: Sequence[Sequence[SetResult]], index: int, reference: int
 ) -> np.ndarray:
-    """The scores of a set: 1 is as good as the reference, 0 as not trained.
+    """Return the scores of a set: 1 is as good as the reference, 0 as not trained.
 
     Args:
       results: as in `choose_reference`.
@@ -109,7 +109,7 @@ def scores(
 
 
 def score_of_runs(scores: np.ndarray) -> np.ndarray:
-    """Interquartile mean over tasks: `[..., runs, tasks]` to `[..., runs]`.
+    """Return interquartile mean over tasks: `[..., runs, tasks]` to `[..., runs]`.
 
     Of up to three tasks it is their mean.
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from learned_optimization.baselines import stats
-from learned_optimization.baselines.best_of_set import (
+from learned_optimization.baselines.analysis.best_of_set import (
     CURVE_KEYS,
     BestOfSet,
     Curves,
@@ -17,9 +17,9 @@ from learned_optimization.baselines.best_of_set import (
     check_eval_split,
     curves_of,
 )
-from learned_optimization.baselines.result_format import Result, read_archive
-from learned_optimization.baselines.smoothing import smooth
-from learned_optimization.baselines.utils import find_archive
+from learned_optimization.baselines.analysis.smoothing import smooth
+from learned_optimization.baselines.results.archives import find_archive
+from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.errors import ResultError
 
 # Smoothing, per evaluation, of the curves that times to a target are read from: one
@@ -94,7 +94,7 @@ class SetResult:
         return stats.mark_diverged(self.curves.losses[self.report][:, :, -1])
 
     def final_over_rates(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Learning rates in order, and the final losses of each.
+        """Return learning rates in order, and the final losses of each.
 
         Returns:
           Float `[num_configs]`, and float64 `[num_configs, num_seeds]`, NaN for all
@@ -115,7 +115,7 @@ class SetResult:
         return float(finite.mean()) if finite.size else float("nan")
 
     def best_curves(self, split: str | None = None) -> np.ndarray:
-        """Float `[num_seeds, num_evals]`, the best configuration's loss."""
+        """Return float `[num_seeds, num_evals]`, the best configuration's loss."""
         return self.curves.losses[split or self.report][self.best.index]
 
     @property
@@ -132,7 +132,7 @@ class SetResult:
         return int((~np.isfinite(self.nested.report)).sum())
 
     def steps_to(self, target: float) -> np.ndarray:
-        """Updates until the best configuration's smoothed loss is at a target.
+        """Return updates until the best configuration's smoothed loss is at a target.
 
         Args:
           target: a loss on the reporting split.
@@ -143,7 +143,7 @@ class SetResult:
         return stats.steps_to_target(self._timed_curves(), self.curves.xs, target)
 
     def lowest(self) -> float:
-        """Lowest smoothed loss of the best configuration, median over seeds.
+        """Return lowest smoothed loss of the best configuration, median over seeds.
 
         Of an even number it is the upper one, so that at least half get there.
         """
@@ -167,7 +167,7 @@ def load_set_result(
     report: str = "test",
     arrays: Result | None = None,
 ) -> SetResult:
-    """Works out what an archive says of a set on a task.
+    """Work out what an archive says of a set on a task.
 
     Args:
       task_name: the task.
@@ -220,7 +220,7 @@ def load_set_result(
 
 
 def learning_rates_of(opt_names: tuple[str, ...]) -> np.ndarray | None:
-    """The learning rates of configurations that differ in nothing else.
+    """Return the learning rates of configurations that differ in nothing else.
 
     Args:
       opt_names: their names, such as `Adam_lr0.1`, or `Adam_lr0.1_b10.9` where

@@ -14,10 +14,10 @@ LEVEL = 0.95
 
 
 def share_seeds(a: Sequence[SetResult], b: Sequence[SetResult]) -> bool:
-    """Whether two sets were trained with the same seeds on each of some tasks.
+    """Return whether two sets were trained with the same seeds on each of some tasks.
 
     Args:
-      a: one result a task.
+      a: one result per task.
       b: of the other set, in the same order.
     """
     return all(
@@ -29,10 +29,10 @@ def share_seeds(a: Sequence[SetResult], b: Sequence[SetResult]) -> bool:
 def p_values(
     sets: Sequence[Sequence[SetResult]], losses: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """That each of some sets is the best, see `stats.p_values_of_being_best`.
+    """Return the p-value of each set being the best, as `stats.p_values_of_being_best`.
 
     Args:
-      sets: for each set one result a task.
+      sets: for each set one result per task.
       losses: for each set float `[seeds]`, nested, lower is better.
 
     Returns:

@@ -72,7 +72,7 @@ class TaskVerdict:
 
     Attributes:
       task_name: the task.
-      standings: one a set.
+      standings: one per set.
       reference: the set that decides the target.
       target: the smoothed loss that times are taken to, see `target_of`.
       is_paired: whether all sets share their seeds.
@@ -135,8 +135,8 @@ class Verdict:
     """Sets on tasks.
 
     Attributes:
-      tasks: one a task.
-      overall: one a set, best first.
+      tasks: one per task.
+      overall: one per set, best first.
       reference: the set that scores and speed-ups refer to.
       ratios: float `[num_sets, num_tasks]`, cost of the target in updates over that
         of the fastest set, in the order of `overall`.
@@ -158,10 +158,10 @@ class Verdict:
 
 
 def task_verdict(results: Sequence[SetResult], reference: str) -> TaskVerdict:
-    """Compares sets on one task.
+    """Compare sets on one task.
 
     Args:
-      results: one a set, of the same task.
+      results: one per set, of the same task.
       reference: name of one of the sets.
 
     Raises:
@@ -202,10 +202,10 @@ def verdict(
     reference: str | None = None,
     seed: int = 0,
 ) -> Verdict:
-    """Compares sets on tasks.
+    """Compare sets on tasks.
 
     Args:
-      results: for each task one result a set, the same sets in the same order.
+      results: for each task one result per set, the same sets in the same order.
       reference: the set that scores and speed-ups refer to; `choose_reference` if
         None.
       seed: of the bootstrap.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from learned_optimization.baselines.folder_names import present_name
-from learned_optimization.baselines.hparam_sets import all_hparam_sets
-from learned_optimization.baselines.result_format import Result, read_archive
-from learned_optimization.baselines.utils import find_archive
+from learned_optimization.baselines.results.archives import find_archive
+from learned_optimization.baselines.results.format import Result, read_archive
+from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.cache import local_copy
 from learned_optimization.errors import LoptError
 from learned_optimization.npz import open_npz
@@ -44,7 +44,7 @@ class Archive:
         return self.hparams.get(present_name(opt_name), {})
 
     def read(self, *keys: str, optional: Iterable[str] = ()) -> Result:
-        """Reads keys, and those of the optional ones that it holds.
+        """Read keys, and those of the optional ones that it holds.
 
         Raises:
           ResultError: if it cannot be read, or lacks one of `keys`.
@@ -53,7 +53,7 @@ class Archive:
         return read_archive(self.path, [*keys, *there])
 
     def metrics(self, split: str) -> dict[str, str]:
-        """Keys of what was evaluated on a split, and names: losses, then the rest."""
+        """Return keys and names of what a split was evaluated for, losses first."""
         prefix = f"eval/{split}/"
         found = {k.removeprefix(prefix) for k in self.keys if k.startswith(prefix)}
         losses = [name for name in ("loss", "loss_normalized") if name in found]
@@ -64,7 +64,7 @@ class Archive:
 def find_archives(
     task_names: str | Sequence[str], set_names: str | Sequence[str]
 ) -> list[Archive]:
-    """The archive of every set on every task, task by task.
+    """Return the archive of every set on every task, task by task.
 
     Raises:
       LoptError: if no task or no set is named.

@@ -1,4 +1,4 @@
-"""Curves as TensorBoard reads them: one run a trial.
+"""Curves as TensorBoard reads them: one run per trial.
 
 The event files are written with tensorboard's own messages and record writer, not
 its event file writer: that one stamps files with the time of the export and writes
@@ -18,10 +18,13 @@ from tensorboard.plugins.hparams import summary_v2 as hparams_plugin
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from learned_optimization import filesystem
-from learned_optimization.baselines.best_of_set import best_of_set, load_final_losses
+from learned_optimization.baselines.analysis.best_of_set import (
+    best_of_set,
+    load_final_losses,
+)
 from learned_optimization.baselines.exporting.archives import Archive, find_archives
 from learned_optimization.baselines.exporting.frames import ALL_SPLITS
-from learned_optimization.baselines.result_format import Result
+from learned_optimization.baselines.results.format import Result
 from learned_optimization.errors import DamagedFileError
 
 _FILE_NAME = "events.out.tfevents.0000000000.lopt"
@@ -35,7 +38,7 @@ def write_events(
     every_config: bool = False,
     select: str = "outer_valid",
 ) -> int:
-    """Writes a log folder for TensorBoard.
+    """Write a log folder for TensorBoard.
 
     Each trial is a run `TASK/SET/OPT_NAME/seedSEED`. Its scalars, at every
     evaluation, are `loss/SPLIT`, `loss_normalized/SPLIT`, what else the task

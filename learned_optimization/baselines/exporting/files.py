@@ -23,13 +23,13 @@ pc: Any = pyarrow.compute
 
 
 def write_table(table: pa.Table, path: str | os.PathLike, kind: str) -> None:
-    """Writes a table.
+    """Write a table.
 
     Args:
       table: any table of `to_frame`.
       path: local path or URL; what is there is replaced.
       kind: `parquet` (with every type, readable by all libraries), `csv` (nulls
-        are empty, others `NaN` and `inf`) or `json` (a list of objects, one a row
+        are empty, others `NaN` and `inf`) or `json` (a list of objects, one per row
         and line; JSON has no NaN or infinity: they are null).
 
     Raises:
@@ -72,7 +72,7 @@ def _write_json(table: pa.Table, file: IO[bytes]) -> None:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """The table with strings in place of dictionaries."""
+    """Return the table with strings in place of dictionaries."""
     fields = [
         field.with_type(field.type.value_type)
         if pa.types.is_dictionary(field.type)
@@ -83,7 +83,7 @@ def _plain(table: pa.Table) -> pa.Table:
 
 
 def _finite(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with null in place of NaN and infinity."""
+    """Return the batch with null in place of NaN and infinity."""
     columns = [
         pc.if_else(pc.is_finite(column), column, None)
         if pa.types.is_floating(column.type)

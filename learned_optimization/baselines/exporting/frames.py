@@ -24,9 +24,9 @@ def to_frame(
     splits: Sequence[str] = ALL_SPLITS,
     library: str = "pandas",
 ) -> Any:
-    """The trials of archived sets as a data frame.
+    """Return the trials of archived sets as a data frame.
 
-    One row a trial, in the order of tasks, sets, configurations and repetitions:
+    One row per trial, in the order of tasks, sets, configurations and repetitions:
 
     | column | type | |
     |---|---|---|
@@ -44,7 +44,7 @@ def to_frame(
     | `accelerator_platform`, `accelerator_kind`, `strategy` | string | |
     | `versions` | string | `package==version`, separated by spaces |
 
-    With `curves=True` one row a split, trial and evaluation, in that order for each
+    With `curves=True` one row per split, trial and evaluation, in that order for each
     archive: `task`, `set`, `opt_name`, `split` (dictionary-encoded strings: pandas'
     category, polars' Categorical), `config`, `repetition`, `seed`, `hparam/NAME` as
     above, `step` (int64, number of the update the evaluation precedes), `loss`,
@@ -90,7 +90,7 @@ def to_frame(
 
 
 def require(module: str, extra: str) -> Any:
-    """Imports what an extra installs.
+    """Import what an extra installs.
 
     Raises:
       LoptError: naming the extra, if it is not installed.

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from learned_optimization.baselines.exporting.archives import Archive
-from learned_optimization.baselines.result_format import Result, diverged_from
+from learned_optimization.baselines.results.format import Result, diverged_from
 
 # Column: the result key it is of, and its type.
 _BEFORE_LOSSES = {
@@ -30,13 +30,13 @@ _REPEATED = ("task", "set", "opt_name")
 
 
 def trials_table(archives: Sequence[Archive], splits: Sequence[str]) -> pa.Table:
-    """One row a trial; `to_frame` lists the columns."""
+    """Return one row per trial; `to_frame` lists the columns."""
     types = _hparam_types(archives)
     return _joined([_trials(archive, splits, types) for archive in archives])
 
 
 def curves_table(archives: Sequence[Archive], splits: Sequence[str]) -> pa.Table:
-    """One row a split, trial and evaluation; `to_frame` lists the columns."""
+    """Return one row per split, trial and evaluation; `to_frame` lists the columns."""
     types = _hparam_types(archives)
     tables = []
     for archive in archives:
@@ -73,7 +73,7 @@ def _trials(
 
 
 def _which(archive: Archive, types: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:
-    """The columns that say which trial a row is of."""
+    """Return the columns that say which trial a row is of."""
     data = archive.read("opt_name", optional=["seed"])
     shape = data["opt_name"].shape
     count = data["opt_name"].size
@@ -111,7 +111,7 @@ def _curves(archive: Archive, split: str, trials: pa.Table) -> pa.Table:
 
 
 def _endings(archive: Archive) -> Result:
-    """How trials ended, where the archive says so only by their losses."""
+    """Return how trials ended, where the archive says so only by their losses."""
     data = archive.read(optional=["train/loss"])
     if "train/loss" not in data:
         return {}
@@ -125,7 +125,7 @@ def _endings(archive: Archive) -> Result:
 def _stored(
     data: Result, columns: Mapping[str, tuple[str, pa.DataType]], count: int
 ) -> dict[str, pa.Array]:
-    """Columns of what the archive stores of each trial; null where it does not."""
+    """Return columns of what an archive stores of each trial; null if it does not."""
     return {
         name: pa.array(data[key].reshape(-1)).cast(kind)
         if key in data
@@ -145,7 +145,7 @@ def _values(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _hparam_types(archives: Sequence[Archive]) -> dict[str, pa.DataType]:
-    """The type of every hyper-parameter: one that holds its values in all sets."""
+    """Return every hyper-parameter's type: one that holds its values in all sets."""
     values: dict[str, list[Any]] = {}
     for archive in archives:
         for hparams in archive.hparams.values():

@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.analysis.best_of_set import check_eval_split
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
     load_set_result,
 )
 from learned_optimization.baselines.analysis.verdicts import Verdict, verdict
-from learned_optimization.baselines.best_of_set import check_eval_split
 from learned_optimization.baselines.report import rows
 from learned_optimization.baselines.report.page import render
 from learned_optimization.errors import LoptError
@@ -26,7 +26,7 @@ def analyse(
     report: str = "test",
     reference: str | None = None,
 ) -> tuple[list[list[SetResult]], Verdict]:
-    """Loads sets on tasks and compares them.
+    """Load sets on tasks and compare them.
 
     Args:
       task_names: tasks.
@@ -55,7 +55,7 @@ def check_comparison(
     report: str,
     reference: str | None,
 ) -> None:
-    """Refuses what cannot be compared, before anything is read.
+    """Refuse what cannot be compared, before anything is read.
 
     The arguments are those of `analyse`.
 
@@ -79,10 +79,10 @@ def files_of_report(
     live_version: str = "",
     progress: Sequence[str] = (),
 ) -> dict[str, str]:
-    """The report's files: name to text.
+    """Return the report's files: name to text.
 
     Args:
-      results: for each task one result a set.
+      results: for each task one result per set.
       found: the verdict on them.
       title: of the page.
       live_version: of a page that looks now and then whether there is another.
@@ -122,7 +122,7 @@ def build_report(
     reference: str | None = None,
     title: str | None = None,
 ) -> str:
-    """Writes the report on sets and tasks.
+    """Write the report on sets and tasks.
 
     Args:
       task_names: tasks.
@@ -145,7 +145,7 @@ def build_report(
 
 
 def write(files: Mapping[str, str], output: str) -> None:
-    """Writes the report's files.
+    """Write the report's files.
 
     Args:
       files: name to text.

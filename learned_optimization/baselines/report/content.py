@@ -10,14 +10,14 @@ import numpy as np
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, Verdict
-from learned_optimization.baselines.set_styles import styles
-from learned_optimization.baselines.smoothing import (
+from learned_optimization.baselines.analysis.smoothing import (
     kept_points,
     mean_and_error,
     smooth,
     thinned_band,
 )
+from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, Verdict
+from learned_optimization.baselines.plots.styles import styles
 from learned_optimization.eval_training import EVAL_SPLITS
 
 SMOOTHING = (0.0, 0.9)
@@ -30,10 +30,10 @@ _DIGITS = 4
 
 
 def content(results: Sequence[Sequence[SetResult]], found: Verdict) -> dict[str, Any]:
-    """Everything the charts draw.
+    """Return everything the charts draw.
 
     Args:
-      results: for each task one result a set.
+      results: for each task one result per set.
       found: the verdict on them.
 
     Returns:
@@ -71,13 +71,13 @@ def content(results: Sequence[Sequence[SetResult]], found: Verdict) -> dict[str,
 
 
 def number(value: float) -> float | None:
-    """A number with four digits; None if it is not finite."""
+    """Return a number with four digits; None if it is not finite."""
     value = float(value)
     return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
 
 
 def numbers(values: Any) -> list[float | None]:
-    """Numbers as `number` has them."""
+    """Return numbers as `number` has them."""
     return [number(value) for value in values]
 
 
@@ -100,7 +100,7 @@ def _of_set(result: SetResult) -> dict[str, Any]:
 
 
 def _curve(result: SetResult, split: str, ema: float) -> dict[str, Any]:
-    """Mean over seeds, and a standard error to both sides, thinned."""
+    """Return mean over seeds, and a standard error to both sides, thinned."""
     xs = result.curves.xs
     mean, error = mean_and_error(smooth(result.best_curves(split), ema))
     # A curve ends where it diverges, and so does its band.

@@ -41,10 +41,10 @@ def render(
     live_version: str = "",
     progress: Sequence[str] = (),
 ) -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
     Args:
-      results: for each task one result a set.
+      results: for each task one result per set.
       found: the verdict on them.
       title: of the page.
       command: makes this page.
@@ -108,7 +108,7 @@ def _packed(text: str) -> str:
 
 
 def _where(results: Sequence[Sequence[SetResult]]) -> list[dict[str, Any]]:
-    """With what and on what the sets were trained: equal ones in one row."""
+    """Return with what the sets were trained, and on what: equal ones in one row."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for row in results:
         for result in row:

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 def task_rows(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[Row]:
-    """One row a task and set, best set of a task first.
+    """Return one row per task and set, best set of a task first.
 
     Losses are of the last evaluation. `loss` and its interval are nested (see
     `stats.nested_selection`), `naive` is where the same seeds choose and report.
@@ -61,7 +61,7 @@ def task_rows(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[Ro
 
 
 def overall_rows(found: Verdict) -> list[Row]:
-    """One row a set over all tasks, best first."""
+    """Return one row per set over all tasks, best first."""
     rows = []
     for place, o in enumerate(found.overall, 1):
         wide = o.score_over_tasks
@@ -88,7 +88,7 @@ def overall_rows(found: Verdict) -> list[Row]:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV with a header; numbers with all their digits."""
+    """Return rows as CSV with a header; numbers with all their digits."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -97,7 +97,7 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def as_json(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
-    """Both tables, and what they rest on, as JSON; not finite is null."""
+    """Return both tables, and what they rest on, as JSON; not finite is null."""
 
     def clean(row: Row) -> Row:
         return {
@@ -125,7 +125,7 @@ def as_json(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
 
 
 def as_latex(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
-    """A booktabs table: sets down, tasks across, all that may be the best bold."""
+    """Return a booktabs table of sets by tasks: all that may be the best are bold."""
     names = [o.set_name for o in found.overall]
     cells = {
         (task.task_name, s.set_name): _latex_cell(

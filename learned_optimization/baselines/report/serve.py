@@ -1,4 +1,4 @@
-"""Serves the report while a sweep runs: it is made anew when results change."""
+"""Serves the report while a sweep runs: it is made again when results change."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from learned_optimization.baselines.analysis.set_results import (
     load_set_result,
 )
 from learned_optimization.baselines.analysis.verdicts import verdict
-from learned_optimization.baselines.archiving import maybe_get_hparam_set
-from learned_optimization.baselines.hparam_set import HParamSet
+from learned_optimization.baselines.layout import get_baseline_archive_path
 from learned_optimization.baselines.report.build import (
     PAGE,
     check_comparison,
     files_of_report,
 )
-from learned_optimization.baselines.status import SetStatus
-from learned_optimization.baselines.status import status as status_of
-from learned_optimization.baselines.utils import get_baseline_archive_path
+from learned_optimization.baselines.results.archiving import maybe_get_hparam_set
+from learned_optimization.baselines.results.status import SetStatus
+from learned_optimization.baselines.results.status import status as status_of
+from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.errors import LoptError, ResultError
 
 _PROGRESS = "progress"
@@ -89,7 +89,7 @@ class LiveReport:
         self.files: dict[str, str] = {PAGE: _WAITING.format(lines=""), _PROGRESS: "[]"}
 
     def look(self) -> bool:
-        """Looks at the results; returns whether what is compared has changed."""
+        """Look at the results; returns whether what is compared has changed."""
         try:
             return self._look()
         except Exception as error:
@@ -151,7 +151,7 @@ class LiveReport:
             self._on_error(message)
 
     def _load(self, row: SetStatus) -> SetResult | str:
-        """The set, or how far it is, or why it cannot be used."""
+        """Return the set, or how far it is, or why it cannot be used."""
         place, state = (row.task, row.hparam_set), _state(row)
         known = self._loaded.get(place)
         if known is None or known[0] != state:
@@ -202,7 +202,7 @@ def _progress(row: SetStatus) -> str:
 def make_server(
     live: LiveReport, port: int, host: str = "127.0.0.1"
 ) -> ThreadingHTTPServer:
-    """An HTTP server of a live report; `serve_forever` starts it.
+    """Return an HTTP server of a live report; `serve_forever` starts it.
 
     Args:
       live: the report.
@@ -248,7 +248,7 @@ def make_server(
 
 
 def watch(live: LiveReport, seconds: float, stop: threading.Event) -> None:
-    """Looks again and again until told to stop.
+    """Look again and again until told to stop.
 
     Args:
       live: the report.

@@ -19,7 +19,7 @@ from learned_optimization.baselines.analysis.verdicts import (
 
 
 def interval(found: stats.Interval, digits: int = 4) -> str:
-    """An estimate with its interval, as `0.4829 [0.4780, 0.4878]`."""
+    """Return an estimate with its interval, as `0.4829 [0.4780, 0.4878]`."""
     text = f"{found.estimate:.{digits}f}"
     if math.isfinite(found.low):
         text += f" [{found.low:.{digits}f}, {found.high:.{digits}f}]"
@@ -27,7 +27,7 @@ def interval(found: stats.Interval, digits: int = 4) -> str:
 
 
 def headline(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]:
-    """What came out, in a few sentences."""
+    """Return what came out, in a few sentences."""
     if len(found.tasks) == 1:
         return _of_task(found.tasks[0], results[0])
     best = found.overall[0]
@@ -43,7 +43,7 @@ def headline(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str
     ]
     if wide := best.score_over_tasks:
         sentences.append(
-            "That speaks of these tasks. For tasks drawn anew from where these come "
+            "That speaks of these tasks. For tasks drawn again from where these come "
             f"from the interval is [{wide.low:.3f}, {wide.high:.3f}]."
         )
     else:
@@ -87,7 +87,7 @@ def _may_be_best(
 
 
 def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]:
-    """What a careful reader should know before believing the verdict."""
+    """Return what a careful reader should know before believing the verdict."""
     everything = [result for row in results for result in row]
     said = []
 

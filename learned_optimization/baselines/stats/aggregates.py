@@ -20,7 +20,7 @@ _SCORES = "[..., runs, tasks]"
 
 
 def mark_diverged(losses: ArrayLike) -> np.ndarray:
-    """A float64 copy in which every loss that is not finite is `+inf`, the worst.
+    """Return a float64 copy whose losses that are not finite are `+inf`, the worst.
 
     Only for losses, where NaN comes of a trial that diverged: NaN that means
     "never measured" has to be left out instead.
@@ -31,7 +31,7 @@ def mark_diverged(losses: ArrayLike) -> np.ndarray:
 
 
 def iqm(scores: ArrayLike, axis: int | tuple[int, ...] = (-2, -1)) -> np.ndarray:
-    """The interquartile mean: the mean of the middle half of all runs of all tasks.
+    """Return the interquartile mean, of the middle half of all runs of all tasks.
 
     A quarter of the values, rounded down, is left out at either end. Diverged runs
     (`-inf`, or `+inf` where lower is better) are at one end: as long as they are no
@@ -66,7 +66,7 @@ def iqm(scores: ArrayLike, axis: int | tuple[int, ...] = (-2, -1)) -> np.ndarray
 
 
 def median(scores: ArrayLike) -> np.ndarray:
-    """The median over tasks of the mean over runs.
+    """Return the median over tasks of the mean over runs.
 
     A task with a diverged run counts as the worst; the result is finite as long as
     fewer than half of the tasks have one.
@@ -85,7 +85,7 @@ def median(scores: ArrayLike) -> np.ndarray:
 
 
 def mean(scores: ArrayLike) -> np.ndarray:
-    """The mean over runs and tasks; infinite if any run diverged.
+    """Return the mean over runs and tasks; infinite if any run diverged.
 
     Args:
       scores: `[..., runs, tasks]`; infinities of one sign are allowed.
@@ -101,7 +101,7 @@ def mean(scores: ArrayLike) -> np.ndarray:
 
 
 def optimality_gap(scores: ArrayLike, target: float = 1.0) -> np.ndarray:
-    """How far scores stay below a target, on average; lower is better.
+    """Return how far scores stay below a target, on average; lower is better.
 
     The mean over runs and tasks of `max(target - score, 0)`: what exceeds the target
     is worth nothing. A diverged run (`-inf`) makes it `+inf`: give scores a floor

@@ -14,7 +14,7 @@ from learned_optimization.errors import LoptError
 def mean_interval(
     losses: ArrayLike, level: float = 0.95, *, nested: bool = False
 ) -> Interval:
-    """Student's interval of a mean over seeds.
+    """Return Student's interval of a mean over seeds.
 
     Args:
       losses: `[seeds]`, finite.
@@ -45,7 +45,7 @@ def mean_interval(
 def p_value_of_worse(
     losses: ArrayLike, others: ArrayLike, *, paired: bool, nested: bool = False
 ) -> float:
-    """How likely losses would be so much above others by chance alone.
+    """Return how likely losses would be so much above others by chance alone.
 
     One-sided: Student's test of the differences seed by seed, or Welch's test.
 
@@ -84,7 +84,7 @@ def p_value_of_worse(
 
 
 def p_values_of_being_best(p_values: ArrayLike) -> np.ndarray:
-    """Which methods may be the best one.
+    """Return which methods may be the best one.
 
     A method is ruled out where any other is better beyond chance. The best one is
     ruled out only by mistake, in one of at most k - 1 comparisons: those that are not

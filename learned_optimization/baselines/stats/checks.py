@@ -23,7 +23,7 @@ _ALLOWED = {"none": "", "+": "+", "-": "-", "either": "+-", "both": "+-"}
 def checked_array(
     what: str, values: ArrayLike, axes: str, *, infinities: Infinities = "none"
 ) -> np.ndarray:
-    """The values as float64, if they are what a statistic can take.
+    """Return the values as float64, if they are what a statistic can take.
 
     Args:
       what: what the values are, in the plural, e.g. `"losses"`.
@@ -70,7 +70,7 @@ def _in_words(infinities: Infinities) -> str:
 
 
 def check_between(what: str, value: float, low: float, high: float) -> None:
-    """Raises `LoptError` unless `low < value < high`."""
+    """Raise `LoptError` unless `low < value < high`."""
     if not low < value < high:
         raise LoptError(
             f"{what} must be a number between {low} and {high}, got {value!r}."

@@ -40,7 +40,7 @@ class PairedComparison:
 
 
 def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> np.ndarray:
-    """How likely a run of x is better than one of y, mean over tasks.
+    """Return how likely a run of x is better than one of y, mean over tasks.
 
     `P(X > Y) + P(X = Y) / 2` of each task, the Mann-Whitney U statistic over the number
     of pairs of runs. It says nothing of how much better. Agarwal et al. 2021, "Deep
@@ -75,7 +75,7 @@ def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> np.ndarray:
 def paired_comparison(
     losses_a: ArrayLike, losses_b: ArrayLike, level: float = 0.95
 ) -> PairedComparison:
-    """Compares two methods run with the same seeds, seed by seed.
+    """Compare two methods run with the same seeds, seed by seed.
 
     What a seed decides for both (data order, initial parameters) cancels in their
     difference. The seeds are the units: with several tasks, each seed counts with its
@@ -124,7 +124,7 @@ def paired_comparison(
 
 
 def _sign_flip_p(differences: np.ndarray) -> float | None:
-    """The share of all sign flips with a sum as far from 0 as the one observed.
+    """Return the share of all sign flips with a sum as far from 0 as the one observed.
 
     Every sum is one of the first half of the seeds plus one of the second: so 2**40
     sums are counted from two lists of 2**20.
@@ -143,7 +143,7 @@ def _sign_flip_p(differences: np.ndarray) -> float | None:
 
 
 def _sums(values: np.ndarray) -> np.ndarray:
-    """The sums of values under every choice of signs, `[2 ** len(values)]`."""
+    """Return the sums of values under every choice of signs, `[2 ** len(values)]`."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate([sums + value, sums - value])
@@ -151,7 +151,7 @@ def _sums(values: np.ndarray) -> np.ndarray:
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
-    """Adjusts p values for being several: Holm's step-down correction.
+    """Adjust p values for being several: Holm's step-down correction.
 
     To reject where the adjusted value is below alpha makes a single false rejection
     among all of them less likely than alpha, however they depend on each other. Holm

@@ -1,7 +1,7 @@
 """Many methods on many tasks, by their ranks.
 
 Demsar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7.
-The tasks are the units: a method counts with one loss a task, e.g. the mean over runs
+The tasks are the units: a method counts with one loss per task, e.g. the mean over runs
 of its best configuration.
 """
 
@@ -16,7 +16,7 @@ from learned_optimization.errors import LoptError, check_at_least
 
 
 def mean_ranks(losses: ArrayLike) -> np.ndarray:
-    """The rank of each method, mean over tasks; 1 is the best.
+    """Return the rank of each method, mean over tasks; 1 is the best.
 
     Args:
       losses: `[methods, tasks]`, lower is better; `+inf` is the worst, ties share the
@@ -33,7 +33,7 @@ def mean_ranks(losses: ArrayLike) -> np.ndarray:
 
 
 def friedman_p(losses: ArrayLike) -> float:
-    """The p value of Friedman's test that no method differs from another.
+    """Return the p value of Friedman's test that no method differs from another.
 
     The chi-squared form with correction for ties. It is approximate, and
     conservative, for few tasks (below about 10).
@@ -63,7 +63,7 @@ def friedman_p(losses: ArrayLike) -> float:
 
 
 def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -> float:
-    """How far mean ranks of two methods must differ to be told apart: Nemenyi's test.
+    """Return by how much mean ranks differ of methods that Nemenyi's test tells apart.
 
     `q * sqrt(k (k + 1) / (6 n))` for k methods and n tasks, q from the studentized
     range over the square root of 2 (Demsar 2006, section 3.2.2). Any two of the methods
@@ -85,7 +85,7 @@ def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -
 
 
 def cliques(ranks: ArrayLike, difference: float) -> list[tuple[int, ...]]:
-    """The largest groups of methods that are not told apart.
+    """Return the largest groups of methods that are not told apart.
 
     They are the bars of a critical difference diagram. Methods whose mean ranks
     differ by the critical difference or more are told apart.

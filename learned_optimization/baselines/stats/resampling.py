@@ -67,7 +67,7 @@ def bootstrap(
     method: Method = "adjusted",
     seed: int,
 ) -> Interval:
-    """The bootstrap interval of one figure; see `bootstrap_band`.
+    """Return the bootstrap interval of one figure; see `bootstrap_band`.
 
     Example: `bootstrap(iqm, scores, over=("runs",), seed=0)`.
 
@@ -103,10 +103,10 @@ def bootstrap_band(
     method: Method = "adjusted",
     seed: int,
 ) -> Band:
-    """Bootstrap intervals of the figures a statistic gives, pointwise.
+    """Return bootstrap intervals of the figures a statistic gives, pointwise.
 
     Runs are drawn with replacement within each task, tasks with replacement where
-    `over` names them; a task drawn twice has its runs drawn anew. The interval lies
+    `over` names them; a task drawn twice has its runs drawn again. The interval lies
     between two quantiles of the statistic of the resamples.
 
     The usual percentile interval is too narrow for few runs: n draws of n runs vary
@@ -206,7 +206,7 @@ def resampled_statistics(
     one_fewer: bool,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The statistic of resampled scores.
+    """Return the statistic of resampled scores.
 
     Args:
       statistic: see `bootstrap_band`.
@@ -251,7 +251,7 @@ def resampled_statistics(
 def _wider_tail(
     tail: float, arrays: Sequence[np.ndarray], over: Sequence[Over]
 ) -> float:
-    """The normal tail beyond the t quantile: what few samples do not know of spread."""
+    """Return the normal tail beyond the t quantile: what few samples do not know."""
     num_tasks = arrays[0].shape[1]
     if "tasks" in over:
         degrees = num_tasks - 1

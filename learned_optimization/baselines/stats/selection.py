@@ -35,7 +35,7 @@ class NestedSelection:
 
 
 def nested_selection(select: ArrayLike, report: ArrayLike) -> NestedSelection:
-    """Chooses a configuration with every seed left out, and reports on that seed.
+    """Choose a configuration with every seed left out, and report on that seed.
 
     The best of many configurations is in part the luckiest. A seed that took no part
     in the choice has no such luck. This is cross-validation over seeds: Cawley &

@@ -35,7 +35,7 @@ class Sensitivity:
 def sensitivity_width(
     learning_rates: ArrayLike, losses: ArrayLike, tolerance: float = 0.05
 ) -> Sensitivity:
-    """How far the learning rate may be off for a loss at most 5% above the best.
+    """Return how far the learning rate may be off for a loss at most 5% above the best.
 
     The range is the one around the best learning rate: a second valley behind a worse
     one does not count. Between two learning rates the loss is taken to be linear in
@@ -88,7 +88,7 @@ def sensitivity_width(
 def _border(
     logs: np.ndarray, losses: np.ndarray, best: int, step: int, allowed: float
 ) -> tuple[float, bool]:
-    """Where the loss rises above the allowed one, and whether the grid ends before."""
+    """Return where the loss exceeds the allowed one, and whether the grid ends."""
     inside = best
     while True:
         outside = inside + step

@@ -10,7 +10,7 @@ from learned_optimization.errors import LoptError
 
 
 def steps_to_target(losses: ArrayLike, xs: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """When the lowest loss so far first is at or below a target.
+    """Return when the lowest loss so far is first at or below a target.
 
     Between two evaluations the lowest loss so far is taken to fall linearly. An
     evaluation that diverged (`+inf`) never reaches anything; after one, the target is
@@ -57,7 +57,7 @@ def steps_to_target(losses: ArrayLike, xs: ArrayLike, target: ArrayLike) -> np.n
 
 
 def performance_ratios(costs: ArrayLike) -> np.ndarray:
-    """The cost of each method over that of the best method of the task.
+    """Return the cost of each method over that of the best method of the task.
 
     Dolan & More 2002, "Benchmarking optimization software with performance
     profiles", Mathematical Programming 91.
@@ -82,7 +82,7 @@ def performance_ratios(costs: ArrayLike) -> np.ndarray:
 def performance_profile(
     ratios: ArrayLike, taus: ArrayLike, *, count_unsolved: bool = False
 ) -> np.ndarray:
-    """The share of tasks a method solves within `tau` times the best's cost.
+    """Return the share of tasks a method solves within `tau` times the best's cost.
 
     Args:
       ratios: `[..., methods, tasks]` of `performance_ratios`, of all methods compared.
@@ -106,7 +106,7 @@ def performance_profile(
 def integrated_profile(
     ratios: ArrayLike, max_ratio: float = 4.0, *, count_unsolved: bool = False
 ) -> np.ndarray:
-    """The area under a performance profile from 1 to `max_ratio`, between 0 and 1.
+    """Return the area, in [0, 1], under a performance profile from 1 to `max_ratio`.
 
     It is 1 for a method that is the best of every task. It is exact: a task of ratio
     r adds `(max_ratio - r) / (max_ratio - 1)` if that is above 0. This is the score
@@ -133,7 +133,7 @@ def integrated_profile(
 def geometric_mean_speedup(
     costs: ArrayLike, baseline_costs: ArrayLike, *, censored_at: float | None = None
 ) -> np.ndarray:
-    """How many times faster than a baseline, as the geometric mean over tasks.
+    """Return how many times faster than a baseline, as the geometric mean over tasks.
 
     `exp(mean(log(baseline_cost / cost)))`: the speed-up of the baseline over the
     method is its inverse, whichever is called the baseline (Fleming & Wallace 1986,
@@ -189,7 +189,7 @@ def geometric_mean_speedup(
 
 
 def score_profile(scores: ArrayLike, taus: ArrayLike) -> np.ndarray:
-    """The share of all runs of all tasks with a score above `tau`.
+    """Return the share of all runs of all tasks with a score above `tau`.
 
     Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical
     Precipice", NeurIPS, call it the run-score distribution.
@@ -230,7 +230,7 @@ def _checked_ratios(ratios: ArrayLike) -> np.ndarray:
 
 
 def _num_tasks(ratios: np.ndarray, count_unsolved: bool) -> np.ndarray:
-    """Tasks that count, `[..., 1]`; 1 where none does, so that a share of them is 0."""
+    """Return how many tasks count, `[..., 1]`; 1 where none, so that a share is 0."""
     counted = np.isfinite(ratios).any(axis=-2) | count_unsolved
     return np.maximum(counted.sum(axis=-1, keepdims=True), 1)
 

@@ -36,7 +36,7 @@ def best_after(
     ks: Sequence[int] | None = None,
     quantiles: tuple[float, float] = (0.1, 0.9),
 ) -> TuningCurve:
-    """What random search over a set finds with k of its configurations.
+    """Return what random search over a set finds with k of its configurations.
 
     Of each subset of k configurations the one with the lowest `select` loss is taken,
     and counts with its `report` loss. The mean and the quantiles are exact, over all
@@ -93,7 +93,7 @@ def best_after(
 
 
 def _chances_to_be_chosen(select: np.ndarray, ks: np.ndarray) -> np.ndarray:
-    """How likely each configuration is the best of k chosen, `[ks, configs]`.
+    """Return how likely each configuration is the best of k chosen, `[ks, configs]`.
 
     The j-th best (from 0) of n is if it is chosen and no better one is: with chance
     `C(n - 1 - j, k - 1) / C(n, k)`, here from one j to the next.

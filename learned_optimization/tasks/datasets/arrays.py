@@ -34,7 +34,7 @@ class ArrayData:
     divisors: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def decode(self, batch: Batch) -> dict[str, Any]:
-        """Turns stored values into what a task sees (numpy in and out, or jax)."""
+        """Turn stored values into what a task sees (numpy in and out, or jax)."""
         return {
             field: (
                 values.astype(np.float32) / np.float32(self.divisors[field])
@@ -45,7 +45,7 @@ class ArrayData:
         }
 
     def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """The decoded batch of the examples at `indices` (host side)."""
+        """Return the decoded batch of the examples at `indices` (host side)."""
         return self.decode({f: a[indices] for f, a in self.arrays.items()})
 
     @property
@@ -66,7 +66,7 @@ class ArrayData:
 
 
 def split_ranges(num_train: int, num_test: int) -> dict[str, tuple[int, int]]:
-    """Ranges of the four splits in a training part followed by a test part.
+    """Return ranges of the four splits in a training part followed by a test part.
 
     The first 80% of the training part is `train`, the next 10% `inner_valid`,
     the last 10% `outer_valid`.

@@ -80,7 +80,7 @@ class Datasets:
 
     Attributes:
       name: the data set's name, as in `lopt data list`.
-      batch_size: examples a batch; of data in arrays only.
+      batch_size: examples per batch; of data in arrays only.
       extra_info: facts such as `num_classes` or `vocab_size`.
       abstract_batch: a tree of `jax.ShapeDtypeStruct` like one batch.
     """
@@ -132,7 +132,7 @@ class Datasets:
         return self._abstract_batch
 
     def load(self) -> ArrayData | None:
-        """The whole data set as arrays, loaded once and cached.
+        """Return the whole data set as arrays, loaded once and cached.
 
         None where it is given as iterators.
 
@@ -141,8 +141,8 @@ class Datasets:
         """
         return None
 
-    def is_at_hand(self) -> bool:
-        """Whether `load` would find its files; reads no data."""
+    def is_available(self) -> bool:
+        """Return whether `load` would find its files; reads no data."""
         return True
 
     def source(self, name: str) -> BatchSource:
@@ -157,7 +157,7 @@ class Datasets:
         return BatchSource(lambda seed: self._batches(name, seed), True, True)
 
     def split(self, name: str, seed: int = 0) -> Iterator[Any]:
-        """Batches of one split: endless and shuffled, where the data is in arrays.
+        """Return endless batches of one split, shuffled where the data is in arrays.
 
         Args:
           name: one of `train`, `inner_valid`, `outer_valid`, `test`.
@@ -239,12 +239,12 @@ class LazyDataset(Datasets):
         return getattr(self._made(), name)
 
     def load(self) -> ArrayData | None:
-        """The whole data set as arrays; None where it is given as iterators."""
+        """Return the whole data set as arrays; None where it is given as iterators."""
         return self._made().load()
 
-    def is_at_hand(self) -> bool:
-        """Whether `load` would find its files; reads no data."""
-        return self._made().is_at_hand()
+    def is_available(self) -> bool:
+        """Return whether `load` would find its files; reads no data."""
+        return self._made().is_available()
 
     def source(self, name: str) -> BatchSource:
         """Return where the batches of a split come from."""
@@ -277,7 +277,7 @@ _CACHED: list[Any] = []
 
 
 def dataset_lru_cache(fn: _Function) -> _Function:
-    """Function decorator that keeps the data set made for each set of arguments."""
+    """Keep the data set made for each set of arguments, as a decorator."""
     cached = lru_cache(maxsize=None)(fn)
     _CACHED.append(cached)
     return cast("_Function", cached)
@@ -308,6 +308,6 @@ def __getattr__(name: str) -> Any:
 
 
 def check_split(name: str) -> None:
-    """Raises `UnknownNameError` unless `name` is a split."""
+    """Raise `UnknownNameError` unless `name` is a split."""
     if name not in SPLITS:
         raise UnknownNameError("split", name, SPLITS)

@@ -204,7 +204,7 @@ TEXT_DATASETS: dict[str, TextDataset] = {
             name="kjv",
             licence="public domain (King James Version, 1611/1769)",
             how_to_get=(
-                "Put text files, one document a line (the bytes are part of the "
+                "Put text files, one document per line (the bytes are part of the "
                 "package; only a vocabulary of pieces needs them),"
             ),
             formats=("text_files",),
@@ -230,7 +230,7 @@ TEXT_DATASETS: dict[str, TextDataset] = {
             how_to_get=(
                 "Put the parquet files of the English part of "
                 "https://huggingface.co/datasets/wikimedia/wikipedia (20231101.en), or "
-                "text files, one document a line,"
+                "text files, one document per line,"
             ),
             formats=("parquet", "text_files"),
             # They lie by age.
@@ -242,12 +242,12 @@ TEXT_DATASETS: dict[str, TextDataset] = {
 
 
 def all_datasets() -> dict[str, Dataset]:
-    """Every data set by name, images first."""
+    """Return every data set by name, images first."""
     return {**IMAGE_DATASETS, **TEXT_DATASETS}
 
 
 def get_dataset(name: str) -> Dataset:
-    """The row of that name, images or text.
+    """Return the row of that name, images or text.
 
     Raises:
       UnknownNameError: with the nearest names, if there is none.
@@ -259,7 +259,7 @@ def get_dataset(name: str) -> Dataset:
 
 
 def get_image_dataset(name: str) -> ImageDataset:
-    """The image data set of that name.
+    """Return the image data set of that name.
 
     Raises:
       UnknownNameError: with the nearest names, if there is none.
@@ -270,7 +270,7 @@ def get_image_dataset(name: str) -> ImageDataset:
 
 
 def get_text_dataset(name: str) -> TextDataset:
-    """The text data set of that name.
+    """Return the text data set of that name.
 
     Raises:
       UnknownNameError: with the nearest names, if there is none.

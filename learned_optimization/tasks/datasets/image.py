@@ -20,39 +20,39 @@ ImageSize = int | Sequence[int]
 
 
 def fashion_mnist(batch_size: int, image_size: int = 28) -> ImageDatasets:
-    """Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747); 8x8 is embedded."""
+    """Return Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747); 8x8 is embedded."""
     return ImageDatasets("fashion_mnist", batch_size, image_size)
 
 
 def mnist(batch_size: int, image_size: int = 28) -> ImageDatasets:
-    """MNIST (LeCun et al. 1998)."""
+    """Return MNIST (LeCun et al. 1998)."""
     return ImageDatasets("mnist", batch_size, image_size)
 
 
 def cifar10(
     batch_size: int, image_size: int = 32, is_grey: bool = False
 ) -> ImageDatasets:
-    """CIFAR-10 (Krizhevsky 2009)."""
+    """Return CIFAR-10 (Krizhevsky 2009)."""
     return ImageDatasets("cifar10", batch_size, image_size, is_grey)
 
 
 def cifar100(batch_size: int, image_size: int = 32) -> ImageDatasets:
-    """CIFAR-100 with its 100 fine labels (Krizhevsky 2009)."""
+    """Return CIFAR-100 with its 100 fine labels (Krizhevsky 2009)."""
     return ImageDatasets("cifar100", batch_size, image_size)
 
 
 def svhn_cropped(batch_size: int, image_size: int = 32) -> ImageDatasets:
-    """Street View House Numbers, cropped digits (Netzer et al. 2011)."""
+    """Return Street View House Numbers, cropped digits (Netzer et al. 2011)."""
     return ImageDatasets("svhn_cropped", batch_size, image_size)
 
 
 def food101(batch_size: int, image_size: int = 64) -> ImageDatasets:
-    """Food-101 (Bossard et al. 2014), made square at one size."""
+    """Return Food-101 (Bossard et al. 2014), made square at one size."""
     return ImageDatasets("food101", batch_size, image_size)
 
 
 def imagenet(batch_size: int, image_size: int) -> ImageDatasets:
-    """ImageNet (Russakovsky et al. 2015), downsampled to one size.
+    """Return ImageNet (Russakovsky et al. 2015), downsampled to one size.
 
     Images are reduced as in Chrabaszcz et al. 2017 (arXiv:1707.08819), which the
     published tasks are trained on: every pixel is the mean of those it covers.
@@ -67,10 +67,10 @@ def mnist_datasets(
     stack_channels: int = 1,
     **options: Any,
 ) -> ImageDatasets:
-    """MNIST (LeCun et al. 1998).
+    """Return MNIST (LeCun et al. 1998).
 
     Args:
-      batch_size: examples a batch.
+      batch_size: examples per batch.
       image_size: height and width in pixels, which must be equal, or one number.
       stack_channels: how often the one channel of a pixel is repeated.
       **options: `convert_to_black_and_white`, `normalize_mean` and `normalize_std`
@@ -94,7 +94,7 @@ def fashion_mnist_datasets(
     stack_channels: int = 1,
     **options: Any,
 ) -> ImageDatasets:
-    """Fashion-MNIST (Xiao et al. 2017); arguments are those of `mnist_datasets`."""
+    """Return Fashion-MNIST (Xiao et al. 2017), as `mnist_datasets` MNIST."""
     options["stack_channels"] = stack_channels
     return _image_datasets("fashion_mnist", batch_size, image_size, options)
 
@@ -103,7 +103,7 @@ def fashion_mnist_datasets(
 def cifar10_datasets(
     batch_size: int, image_size: ImageSize = (32, 32), **options: Any
 ) -> ImageDatasets:
-    """CIFAR-10 (Krizhevsky 2009); arguments are those of `mnist_datasets`."""
+    """Return CIFAR-10 (Krizhevsky 2009), as `mnist_datasets` MNIST."""
     return _image_datasets("cifar10", batch_size, image_size, options)
 
 
@@ -111,7 +111,7 @@ def cifar10_datasets(
 def cifar100_datasets(
     batch_size: int, image_size: ImageSize = (32, 32), **options: Any
 ) -> ImageDatasets:
-    """CIFAR-100 (Krizhevsky 2009); arguments are those of `mnist_datasets`."""
+    """Return CIFAR-100 (Krizhevsky 2009), as `mnist_datasets` MNIST."""
     return _image_datasets("cifar100", batch_size, image_size, options)
 
 
@@ -119,7 +119,7 @@ def cifar100_datasets(
 def svhn_cropped_datasets(
     batch_size: int, image_size: ImageSize = (32, 32), **options: Any
 ) -> ImageDatasets:
-    """SVHN, cropped (Netzer et al. 2011); arguments are those of `mnist_datasets`."""
+    """Return cropped SVHN (Netzer et al. 2011), as `mnist_datasets` MNIST."""
     return _image_datasets("svhn_cropped", batch_size, image_size, options)
 
 
@@ -127,7 +127,7 @@ def svhn_cropped_datasets(
 def food101_datasets(
     batch_size: int, image_size: ImageSize = (32, 32), **options: Any
 ) -> ImageDatasets:
-    """Food-101 (Bossard et al. 2014); arguments are those of `mnist_datasets`."""
+    """Return Food-101 (Bossard et al. 2014), as `mnist_datasets` MNIST."""
     return _image_datasets("food101", batch_size, image_size, options)
 
 
@@ -135,7 +135,7 @@ def food101_datasets(
 def imagenet16_datasets(
     batch_size: int, image_size: ImageSize = (16, 16), **options: Any
 ) -> ImageDatasets:
-    """ImageNet downsampled to 16x16; arguments are those of `mnist_datasets`."""
+    """Return ImageNet downsampled to 16x16, as `mnist_datasets` MNIST."""
     return _image_datasets("imagenet", batch_size, image_size, options, only=16)
 
 
@@ -143,7 +143,7 @@ def imagenet16_datasets(
 def imagenet32_datasets(
     batch_size: int, image_size: ImageSize = (32, 32), **options: Any
 ) -> ImageDatasets:
-    """ImageNet downsampled to 32x32; arguments are those of `mnist_datasets`."""
+    """Return ImageNet downsampled to 32x32, as `mnist_datasets` MNIST."""
     return _image_datasets("imagenet", batch_size, image_size, options, only=32)
 
 
@@ -151,7 +151,7 @@ def imagenet32_datasets(
 def imagenet64_datasets(
     batch_size: int, image_size: ImageSize = (64, 64), **options: Any
 ) -> ImageDatasets:
-    """ImageNet downsampled to 64x64; arguments are those of `mnist_datasets`."""
+    """Return ImageNet downsampled to 64x64, as `mnist_datasets` MNIST."""
     return _image_datasets("imagenet", batch_size, image_size, options, only=64)
 
 

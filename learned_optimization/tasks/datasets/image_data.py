@@ -44,7 +44,7 @@ class ChangedImages(ArrayData):
     std: tuple[float, ...] | None = None
 
     def decode(self, batch: Batch) -> dict[str, Any]:
-        """Turns stored values into what a task sees (numpy in and out, or jax)."""
+        """Turn stored values into what a task sees (numpy in and out, or jax)."""
         decoded = super().decode(batch)
         image = decoded["image"]
         if self.stack_channels > 1:
@@ -65,7 +65,7 @@ class ImageDatasets(Datasets):
 
     Attributes:
       name: a name of `IMAGE_DATASETS`.
-      batch_size: examples a batch.
+      batch_size: examples per batch.
       image_size: height and width, in pixels.
       is_grey: whether the channels of a pixel are averaged into one.
       stack_channels: how often the one channel of a pixel is repeated.
@@ -119,8 +119,8 @@ class ImageDatasets(Datasets):
             "label": jax.ShapeDtypeStruct((self.batch_size,), np.int32),
         }
 
-    def is_at_hand(self) -> bool:
-        """Whether `load` would find the data; looks at names of files only."""
+    def is_available(self) -> bool:
+        """Return whether `load` would find the data; looks at names of files only."""
         row = get_image_dataset(self.name)
         return (
             self.is_synthetic
@@ -129,7 +129,7 @@ class ImageDatasets(Datasets):
         )
 
     def load(self) -> ArrayData:
-        """The whole data set, loaded once and cached; mapped where it is large.
+        """Return the whole data set, loaded once and cached; mapped where it is large.
 
         Raises:
           DataNotFoundError: saying where it was looked for and what to do.
@@ -201,7 +201,7 @@ def _load_original(
 def _load_prepared(
     row: ImageDataset, folder: Path, changed: int, image_size: int, is_grey: bool
 ) -> ArrayData:
-    del changed  # a data set prepared anew is another one
+    del changed  # a data set prepared again is another one
     found = prepared.read(folder)
     images, labels = found.arrays["image"], found.arrays["label"]
     size = row.image_size or image_size
@@ -226,7 +226,7 @@ def _load_embedded(row: ImageDataset, image_size: int) -> ArrayData:
 
 @lru_cache(maxsize=4)
 def _load_synthetic(row: ImageDataset, image_size: int, is_grey: bool) -> ArrayData:
-    """Noise on a colour and a pattern a class: to learn from, not to report."""
+    """Return noise on a colour and a pattern a class: to learn from, not to report."""
     rng = np.random.default_rng(0)
     num_train, num_test = 2_000, 500
     # Few enough classes that there are examples enough of each.

@@ -16,30 +16,30 @@ _configurable = configurable(__name__)
 
 @_configurable
 def lm1b_32k_datasets(batch_size: int, sequence_length: int) -> TextDatasets:
-    """The One Billion Word Benchmark (Chelba et al. 2013), 32,000 pieces.
+    """Return the One Billion Word Benchmark in 32,000 pieces (arXiv:1312.3005).
 
     Args:
-      batch_size: examples a batch.
-      sequence_length: targets an example.
+      batch_size: examples per batch.
+      sequence_length: targets per example.
     """
     return text.lm1b_32k(batch_size, sequence_length)
 
 
 @_configurable
 def lm1b_bytes_datasets(batch_size: int, sequence_length: int) -> TextDatasets:
-    """The One Billion Word Benchmark, bytes; as `lm1b_32k_datasets`."""
+    """Return the One Billion Word Benchmark, bytes; as `lm1b_32k_datasets`."""
     return text.lm1b_bytes(batch_size, sequence_length)
 
 
 @_configurable
 def wikipedia_en_32k_datasets(batch_size: int, sequence_length: int) -> TextDatasets:
-    """The English Wikipedia, 32,000 pieces; as `lm1b_32k_datasets`."""
+    """Return the English Wikipedia, 32,000 pieces; as `lm1b_32k_datasets`."""
     return text.wikipedia_en_32k(batch_size, sequence_length)
 
 
 @_configurable
 def wikipedia_en_bytes_datasets(batch_size: int, sequence_length: int) -> TextDatasets:
-    """The English Wikipedia, bytes; as `lm1b_32k_datasets`."""
+    """Return the English Wikipedia, bytes; as `lm1b_32k_datasets`."""
     return text.wikipedia_en_bytes(batch_size, sequence_length)
 
 

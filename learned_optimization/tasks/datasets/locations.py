@@ -27,7 +27,7 @@ class Description:
       name: its name.
       embedded: what of it needs no files, e.g. `8x8`.
       places: prepared folders and original files found on this machine, none if
-        it is not at hand.
+        it is not available.
       licence: under what it may be used.
       how_to_get: what to do to have it.
     """
@@ -40,14 +40,14 @@ class Description:
 
 
 def data_dir() -> Path:
-    """Root of the data sets: `LOPT_DATA_DIR` or `~/.cache/lopt/data`."""
+    """Return root of the data sets: `LOPT_DATA_DIR` or `~/.cache/lopt/data`."""
     root = Path(os.environ.get("LOPT_DATA_DIR") or "~/.cache/lopt/data")
     # Absolute, because paths found here are the key that loaded data is kept by.
     return root.expanduser().absolute()
 
 
 def prepared_folder(name: str, variant: str = "") -> Path:
-    """Where the prepared form of a data set is, or would be.
+    """Return where the prepared form of a data set is, or would be.
 
     Args:
       name: the data set.
@@ -58,18 +58,18 @@ def prepared_folder(name: str, variant: str = "") -> Path:
 
 
 def image_variant(row: ImageDataset, image_size: int) -> str:
-    """The variant of an image data set prepared for images of some size."""
+    """Return the variant of an image data set prepared for images of some size."""
     return "" if row.image_size else str(image_size)
 
 
 def original_folders(name: str) -> list[Path]:
-    """Folders that may hold the original files of a data set, in order."""
+    """Return folders that may hold the original files of a data set, in order."""
     row = get_dataset(name)
     return [*row.known_folders, data_dir() / name, *_hugging_face_folders(row)]
 
 
 def find_original(name: str, folder: Path) -> ImageSource | TextSource | None:
-    """The original files of a data set in one folder, in the first format found.
+    """Return the original files of a data set in one folder, in the first format found.
 
     Looks at names only.
     """
@@ -83,13 +83,13 @@ def find_original(name: str, folder: Path) -> ImageSource | TextSource | None:
 
 
 def find_originals(name: str) -> ImageSource | TextSource | None:
-    """The original files of a data set in any of `original_folders`."""
+    """Return the original files of a data set in any of `original_folders`."""
     found = _first_original(name)
     return found[1] if found else None
 
 
 def find_prepared(name: str) -> list[Path]:
-    """Every prepared form of a data set on this machine."""
+    """Return every prepared form of a data set on this machine."""
     folders = (data_dir() / name).glob("prepared*")
     return sorted(
         folder
@@ -99,7 +99,7 @@ def find_prepared(name: str) -> list[Path]:
 
 
 def where(name: str) -> list[Path]:
-    """Prepared forms of a data set, else its original files.
+    """Return prepared forms of a data set, else its original files.
 
     Raises:
       DataNotFoundError: saying where it was looked for and what to do.
@@ -111,7 +111,7 @@ def where(name: str) -> list[Path]:
 
 
 def how_to_get(name: str, variant: str = "") -> str:
-    """What a person can do to have the data set.
+    """Return what a person can do to have the data set.
 
     Args:
       name: the data set.
@@ -128,7 +128,7 @@ def how_to_get(name: str, variant: str = "") -> str:
 
 
 def prepare_command(name: str, variant: str = "") -> str:
-    """The command that prepares a data set."""
+    """Return the command that prepares a data set."""
     row = get_dataset(name)
     option = ""
     if isinstance(row, TextDataset):
@@ -139,7 +139,7 @@ def prepare_command(name: str, variant: str = "") -> str:
 
 
 def describe() -> list[Description]:
-    """Every data set, and whether and where it is at hand; reads no data."""
+    """Return every data set, and whether and where it is available; reads no data."""
     return [
         Description(
             name=name,
@@ -153,7 +153,7 @@ def describe() -> list[Description]:
 
 
 def not_found(name: str, variant: str = "") -> DataNotFoundError:
-    """The error that says what is missing, where it was looked for, what to do.
+    """Return the error that says what is missing, where it was looked for, what to do.
 
     Args:
       name: the data set.
@@ -192,7 +192,7 @@ def _places(name: str) -> list[Path]:
 
 
 def _first_original(name: str) -> tuple[Path, ImageSource | TextSource] | None:
-    """The first folder that holds original files, and these."""
+    """Return the first folder that holds original files, and these."""
     for folder in original_folders(name):
         if (source := find_original(name, folder)) is not None:
             return folder, source
@@ -206,7 +206,7 @@ def _embedded(row: Dataset) -> tuple[str, ...]:
 
 
 def _hugging_face_folders(row: Dataset) -> list[Path]:
-    """Snapshots of the data set in the cache that Hugging Face's tools keep."""
+    """Snapshot of the data set in the cache that Hugging Face's tools keep."""
     if row.hugging_face is None:
         return []
     home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()

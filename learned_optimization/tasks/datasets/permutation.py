@@ -9,7 +9,7 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def permuted(positions: np.ndarray, length: int, keys: np.ndarray) -> np.ndarray:
-    """Where a random permutation of `range(length)` sends some positions.
+    """Return where a random permutation of `range(length)` sends some positions.
 
     A Feistel network (Luby and Rackoff 1988, doi:10.1137/0217022) permutes the
     numbers of an even count of bits; what falls outside the range is sent through
@@ -31,7 +31,7 @@ def permuted(positions: np.ndarray, length: int, keys: np.ndarray) -> np.ndarray
 
 
 def draw_keys(rng: np.random.Generator) -> np.ndarray:
-    """Keys of one permutation, uint64 `[6]`."""
+    """Return keys of one permutation, uint64 `[6]`."""
     return rng.integers(0, 1 << 64, _ROUNDS, np.uint64)
 
 

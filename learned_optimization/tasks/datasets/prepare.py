@@ -34,7 +34,7 @@ def prepare(
     vocabulary: str | None = None,
     on_progress: prepared.OnProgress = lambda done, total: None,
 ) -> Path:
-    """Reads, checks and stores a data set in the form that trains fastest.
+    """Read, check and store a data set in the form that trains fastest.
 
     Work that was cut short is gone on with; nothing is visible under its final
     name before it is whole.
@@ -124,7 +124,7 @@ def _source(
 
 
 def _download(row: Dataset) -> Path:
-    """The parquet files of a data set, in the cache of Hugging Face's tools."""
+    """Return the parquet files of a data set, in the cache of Hugging Face's tools."""
     if row.hugging_face is None:
         raise LoptError(
             f"{row.name} has no copy on Hugging Face known here. "

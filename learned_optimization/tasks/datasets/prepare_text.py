@@ -38,7 +38,7 @@ def prepare_text(
     vocabulary: str,
     on_progress: prepared.OnProgress = lambda done, total: None,
 ) -> Path:
-    """Turns the documents of a data set into tokens and stores them.
+    """Turn the documents of a data set into tokens and store them.
 
     A shard is a unit of the work: one is in memory at a time. Work that was cut
     short is gone on with, and so is a sentencepiece model that was trained.

@@ -94,11 +94,11 @@ def write(
     info: Mapping[str, Any],
     on_progress: OnProgress = lambda done, total: None,
 ) -> None:
-    """Writes a prepared data set, going on where an earlier call was cut short.
+    """Write a prepared data set, going on where an earlier call was cut short.
 
     Args:
       folder: its final name; whatever is there is replaced at the end.
-      fields: its arrays; the first has one item an example.
+      fields: its arrays; the first has one item per example.
       units: the work in order, training part first.
       fingerprint: tells the source and settings from others: only work begun
         with the same one is gone on with.
@@ -145,17 +145,17 @@ def write(
 
 
 def is_partial(folder: Path) -> bool:
-    """Whether a folder is one that is being written, or about to be removed."""
+    """Return whether a folder is one that is being written, or about to be removed."""
     return folder.name.endswith((_PARTIAL, _OLD))
 
 
 def is_prepared(folder: Path) -> bool:
-    """Whether a whole prepared data set is there."""
+    """Return whether a whole prepared data set is there."""
     return (folder / MANIFEST).is_file()
 
 
 def read(folder: Path) -> Prepared:
-    """Opens a prepared data set; checks sizes, and checksums of what is small.
+    """Open a prepared data set; checks sizes, and checksums of what is small.
 
     Raises:
       DatasetShapeError: if a file is missing, of another size or damaged.
@@ -178,7 +178,7 @@ def read(folder: Path) -> Prepared:
 
 
 def verify(folder: Path) -> None:
-    """Compares every file with its checksum.
+    """Compare every file with its checksum.
 
     Raises:
       DatasetShapeError: naming the first file that is not what was written.
@@ -215,7 +215,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 def _begin(
     partial: Path, fields: Mapping[str, Field], fingerprint: str
 ) -> dict[str, Any]:
-    """The state to go on from; cuts off what was written after it was saved."""
+    """Return the state to go on from; cuts off what was written after it was saved."""
     try:
         state = json.loads((partial / _PROGRESS).read_text())
     except (OSError, ValueError):
@@ -241,7 +241,7 @@ def _begin(
 
 
 def _replace(folder: Path, partial: Path) -> None:
-    """Puts what is whole in the place of what was there before."""
+    """Put what is whole in the place of what was there before."""
     old = folder.with_name(folder.name + _OLD)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -252,7 +252,7 @@ def _replace(folder: Path, partial: Path) -> None:
 
 @contextlib.contextmanager
 def _alone(partial: Path) -> Iterator[None]:
-    """Keeps two processes from writing the same data set at once."""
+    """Keep two processes from writing the same data set at once."""
     path = partial.with_name(partial.name + ".lock")
     with open(path, "w") as lock:
         try:

@@ -9,7 +9,7 @@ _WHITE = 255
 
 
 def resize_bilinear(images: np.ndarray, size: int) -> tuple[np.ndarray, float]:
-    """Resizes square images by bilinear interpolation, without antialiasing.
+    """Resize square images by bilinear interpolation, without antialiasing.
 
     Output pixel `i` samples the input at `(i + 0.5) * in / out - 0.5`, clamped
     to the edge (half-pixel centres, as `jax.image.resize(antialias=False)`).
@@ -48,7 +48,7 @@ def resize_bilinear(images: np.ndarray, size: int) -> tuple[np.ndarray, float]:
 
 
 def resize_bilinear_to(image: np.ndarray, size: int) -> np.ndarray:
-    """Resizes one image of any shape to a square, as `resize_bilinear` does.
+    """Resize one image of any shape to a square, as `resize_bilinear` does.
 
     Args:
       image: uint8 `[height, width, channels]`.
@@ -66,7 +66,7 @@ def resize_bilinear_to(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def _samples(in_size: int, out_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Left and right neighbour of each output pixel, and the right one's weight."""
+    """Return each output pixel's two neighbours, and the right one's weight."""
     centre = (np.arange(out_size) + 0.5) * in_size / out_size - 0.5
     centre = np.clip(centre, 0, in_size - 1)
     low = np.minimum(np.floor(centre).astype(int), max(in_size - 2, 0))
@@ -74,7 +74,7 @@ def _samples(in_size: int, out_size: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _smallest_exact_steps(weight: np.ndarray) -> int | None:
-    """Smallest power of two that makes every weight whole and fits 16 bits."""
+    """Return smallest power of two that makes every weight whole and fits 16 bits."""
     for steps in (1, 2, 4, 8, 16):
         if np.array_equal(weight * steps, np.rint(weight * steps)):
             return steps

@@ -39,7 +39,7 @@ class EpochStream:
         self._keys = np.zeros(0, np.uint64)
 
     def take(self, *shape: int) -> np.ndarray:
-        """The next indices, int32 of that shape, in C order."""
+        """Return the next indices, int32 of that shape, in C order."""
         count = int(np.prod(shape))
         parts, have = [self._pending], len(self._pending)
         while have < count:
@@ -50,14 +50,14 @@ class EpochStream:
         return flat[:count].reshape(shape)
 
     def skip(self, count: int) -> None:
-        """Passes over the next `count` indices."""
+        """Pass over the next `count` indices."""
         while count:
             part = min(count, _LARGE)
             self.take(part)
             count -= part
 
     def _next(self, count: int) -> np.ndarray:
-        """The rest of an epoch, or at least its next `count` indices."""
+        """Return the rest of an epoch, or at least its next `count` indices."""
         if self._num <= _LARGE:
             examples = np.arange(self._start, self._start + self._num, dtype=np.int32)
             return self._rng.permutation(examples)

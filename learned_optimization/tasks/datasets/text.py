@@ -51,7 +51,7 @@ class TokenData(ArrayData):
     """
 
     def decode(self, batch: Batch) -> dict[str, Any]:
-        """Every token but the last, and the token that follows each.
+        """Return every token but the last, and the token that follows each.
 
         Args:
           batch: `tokens`, integers `[..., length + 1]`, numpy or jax.
@@ -72,8 +72,8 @@ class TextDatasets(Datasets):
 
     Attributes:
       dataset: a name of `TEXT_DATASETS`.
-      batch_size: examples a batch.
-      sequence_length: targets an example.
+      batch_size: examples per batch.
+      sequence_length: targets per example.
       vocabulary: `"bytes"` (259 tokens) or `"32k"` (32,100 tokens).
     """
 
@@ -111,14 +111,14 @@ class TextDatasets(Datasets):
         tokens = jax.ShapeDtypeStruct((self.batch_size, self.sequence_length), np.int32)
         return {"obs": tokens, "target": tokens}
 
-    def is_at_hand(self) -> bool:
-        """Whether `load` would find the data; looks at names of files only."""
+    def is_available(self) -> bool:
+        """Return whether `load` would find the data; looks at names of files only."""
         return (
             self.is_synthetic or self._is_embedded or prepared.is_prepared(self._folder)
         )
 
     def load(self) -> TokenData:
-        """The whole data set, loaded once and cached; mapped where it is large.
+        """Return the whole data set, loaded once and cached; mapped where it is large.
 
         Raises:
           DataNotFoundError: saying where it was looked for and what to do.
@@ -146,34 +146,34 @@ class TextDatasets(Datasets):
 
 
 def lm1b_bytes(batch_size: int, sequence_length: int) -> TextDatasets:
-    """The One Billion Word Benchmark (Chelba et al. 2013, arXiv:1312.3005), bytes."""
+    """Return the bytes of the One Billion Word Benchmark (Chelba et al. 2013)."""
     return TextDatasets("lm1b", batch_size, sequence_length, "bytes")
 
 
 def lm1b_32k(batch_size: int, sequence_length: int) -> TextDatasets:
-    """The One Billion Word Benchmark (Chelba et al. 2013), 32,000 pieces."""
+    """Return the One Billion Word Benchmark in 32,000 pieces (arXiv:1312.3005)."""
     return TextDatasets("lm1b", batch_size, sequence_length, "32k")
 
 
 def wikipedia_en_bytes(batch_size: int, sequence_length: int) -> TextDatasets:
-    """Beginnings of the articles of the English Wikipedia, bytes."""
+    """Return beginnings of the articles of the English Wikipedia, bytes."""
     return TextDatasets("wikipedia", batch_size, sequence_length, "bytes")
 
 
 def wikipedia_en_32k(batch_size: int, sequence_length: int) -> TextDatasets:
-    """Beginnings of the articles of the English Wikipedia, 32,000 pieces."""
+    """Return beginnings of the articles of the English Wikipedia, 32,000 pieces."""
     return TextDatasets("wikipedia", batch_size, sequence_length, "32k")
 
 
 def kjv_bytes(batch_size: int, sequence_length: int) -> TextDatasets:
-    """The King James Bible (1611/1769), bytes; part of the package."""
+    """Return the King James Bible (1611/1769), bytes; part of the package."""
     return TextDatasets("kjv", batch_size, sequence_length, "bytes")
 
 
 def embedded_documents(name: str) -> tuple[list[str], list[str]]:
-    """The documents of an embedded text, training part and test part.
+    """Return the documents of an embedded text, training part and test part.
 
-    The file holds one document a line, its lines separated by tabs; an empty
+    The file holds one document per line, its lines separated by tabs; an empty
     line stands between the two parts. See `scripts/make_embedded_kjv.py`.
     """
     content = (files(embedded) / f"{name}.txt.xz").read_bytes()
@@ -207,7 +207,7 @@ def _load_prepared(
     vocabulary: Vocabulary,
     sequence_length: int,
 ) -> TokenData:
-    del changed  # a data set prepared anew is another one
+    del changed  # a data set prepared again is another one
     found = prepared.read(folder)
     tokens, lengths = found.arrays.get("token"), found.arrays.get("length")
     prepare_again = f"Run `{locations.prepare_command(row.name, vocabulary)}` again."
@@ -234,7 +234,7 @@ def _load_prepared(
 
 @lru_cache(maxsize=4)
 def _load_synthetic(vocabulary: Vocabulary, sequence_length: int) -> TokenData:
-    """One token mostly follows another: something to learn, nothing to report."""
+    """Make text in which one token mostly follows another: it can be learned."""
     rng = np.random.default_rng(0)
     num_train, num_test, num_tokens = 2_000, 500, 32
     num, width = num_train + num_test, sequence_length + 1

@@ -23,7 +23,7 @@ class TokenRows:
       starts: integers `[num_rows]`, where each row begins in `tokens`.
       lengths: integers `[num_rows]`, tokens of each row; what is beyond `width`
         is cropped.
-      width: tokens a row.
+      width: tokens per row.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class TokenRows:
         return len(self._starts)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """Gathers rows.
+        """Gather rows.
 
         Args:
           index: an integer, integers of any shape `[...]`, or a slice.
@@ -94,7 +94,7 @@ class TokenRows:
         return TokenRows(self._tokens, starts, lengths, self._width)
 
     def to_array(self) -> np.ndarray:
-        """All rows as an array in memory, `[num_rows, width]`."""
+        """Return all rows as an array in memory, `[num_rows, width]`."""
         rows = np.empty(self.shape, self.dtype)
         # Positions take eight times as much memory as bytes: not all at once.
         for i in range(0, len(self), _ROWS_AT_ONCE):
@@ -105,13 +105,13 @@ class TokenRows:
 def rows_of_documents(
     tokens: np.ndarray, document_lengths: np.ndarray, width: int, examples: Examples
 ) -> TokenRows:
-    """The examples of documents that lie end to end.
+    """Return the examples of documents that lie end to end.
 
     Args:
       tokens: integers `[num_tokens]`, the documents one after another.
       document_lengths: integers `[num_documents]`, tokens of each.
-      width: tokens an example: one more than the targets it gives.
-      examples: `"documents"` for one example a document, its first `width`
+      width: tokens per example: one more than the targets it gives.
+      examples: `"documents"` for one example per document, its first `width`
         tokens; `"windows"` to cut documents from end to end into examples that
         overlap by one token, so that every token but a document's first is a
         target exactly once. A document of fewer than two tokens has no window.
@@ -132,12 +132,12 @@ def rows_of_documents(
 
 
 def count_rows(document_lengths: np.ndarray, width: int, examples: Examples) -> int:
-    """The number of rows that `rows_of_documents` gives."""
+    """Return the number of rows that `rows_of_documents` gives."""
     if examples == "documents":
         return len(document_lengths)
     return int(_windows(np.asarray(document_lengths, np.int64), width).sum())
 
 
 def _windows(lengths: np.ndarray, width: int) -> np.ndarray:
-    """Windows of each document: its targets, divided by those of a window."""
+    """Return windows of each document: its targets, divided by those of a window."""
     return np.maximum(-(-(lengths - 1) // (width - 1)), 0)

@@ -63,11 +63,11 @@ class Tokenizer(Protocol):
         ...
 
     def encode_batch(self, documents: list[str]) -> list[np.ndarray]:
-        """The tokens of each document: 1-D arrays of `dtype`, any may be empty."""
+        """Return each document's tokens: 1-D arrays of `dtype`, which may be empty."""
         ...
 
     def decode(self, tokens: np.ndarray) -> str:
-        """The text of one document's tokens; padding is left out."""
+        """Return the text of one document's tokens; padding is left out."""
         ...
 
 
@@ -139,14 +139,14 @@ class SentencePieceTokenizer:
             )
 
     def encode_batch(self, documents: list[str]) -> list[np.ndarray]:
-        """The pieces of each document, uint16."""
+        """Return the pieces of each document, uint16."""
         return [
             np.asarray(pieces, self.dtype)
             for pieces in self._processor.encode(documents, out_type=int)
         ]
 
     def decode(self, tokens: np.ndarray) -> str:
-        """The text of one document's pieces, as the model normalizes text."""
+        """Return the text of one document's pieces, as the model normalizes text."""
         kept = np.asarray(tokens)
         return self._processor.decode(kept[kept != 0].tolist())
 
@@ -154,7 +154,7 @@ class SentencePieceTokenizer:
 def get_sentencepiece(
     corpus: str, documents: Iterable[str], corpus_fingerprint: str, folder: Path
 ) -> SentencePieceTokenizer:
-    """The model `LOPT_SENTENCEPIECE_MODEL` names, else one trained on the corpus.
+    """Return the model of `LOPT_SENTENCEPIECE_MODEL`, else one trained on the corpus.
 
     Either is kept in `folder`. One trained there before on the same corpus is
     used again.
@@ -192,7 +192,7 @@ def train_sentencepiece(
     max_documents: int = _MAX_DOCUMENTS,
     max_bytes: int = _MAX_BYTES,
 ) -> None:
-    """Trains a model of at most 32,000 pieces; the same text gives the same model.
+    """Train a model of at most 32,000 pieces; the same text gives the same model.
 
     Pieces 0, 1 and 2 are `<pad>`, `</s>` and `<unk>`, as in T5's vocabulary
     (Raffel et al. 2020, arXiv:1910.10683). A small corpus gives fewer pieces.
@@ -235,7 +235,7 @@ def train_sentencepiece(
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that it is never there in part."""
+    """Write a file so that it is never there in part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_bytes(content)
@@ -245,7 +245,7 @@ def write_whole(path: Path, content: bytes) -> None:
 def _sample(
     documents: Iterable[str], max_documents: int, max_bytes: int
 ) -> Iterator[str]:
-    """Lines of the first documents, the long ones in pieces."""
+    """Return lines of the first documents, the long ones in pieces."""
     num_bytes = 0
     for number, document in enumerate(documents):
         if number >= max_documents or num_bytes >= max_bytes:

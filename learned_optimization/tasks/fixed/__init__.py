@@ -1,1 +1,1 @@
-"""The fixed tasks: one no-argument function a task, grouped by architecture."""
+"""The fixed tasks: one no-argument function per task, grouped by architecture."""

@@ -61,18 +61,18 @@ class ImageMLPTask(ImageClassificationTask):
         return self.norm == "batch"
 
     def output_loss(self, output: jax.Array, data: Batch) -> jax.Array:
-        """The loss of the logits `[batch, num_classes]`, a scalar."""
+        """Return the loss of the logits `[batch, num_classes]`, a scalar."""
         if self.loss_kind == "mse":
             labels = jax.nn.one_hot(data["label"], self.num_classes)
             return jnp.mean(jnp.square(output - labels))
         return super().output_loss(output, data)
 
     def output_aux(self, output: jax.Array, data: Batch) -> Mapping[str, jax.Array]:
-        """The share of images classified rightly, as `accuracy` (cross entropy)."""
+        """Return the share of images classified rightly; none of `mse`."""
         return {} if self.loss_kind == "mse" else super().output_aux(output, data)
 
     def normalizer(self, loss: jax.Array) -> jax.Array:
-        """Maps a loss to a bounded one; what is not finite becomes the worst.
+        """Map a loss to a bounded one; what is not finite becomes the worst.
 
         Cross entropy is clipped to `[0, 1.5 log(num_classes)]`; the mean squared
         error is clipped at 1 and multiplied by 10.

@@ -35,7 +35,7 @@ class ImageMLPAETask(FlaxTask):
         return MLP(self.hidden, num_pixels, self.activation)
 
     def output_loss(self, output: jax.Array, data: Batch) -> jax.Array:
-        """The mean squared error over all pixels of the batch, a scalar."""
+        """Return the mean squared error over all pixels of the batch, a scalar."""
         pixels = data["image"].reshape(output.shape)
         return jnp.mean(jnp.square(jax.nn.sigmoid(output) - pixels))
 

@@ -27,27 +27,27 @@ class ImageClassificationTask(FlaxTask):
         return self.datasets.extra_info["num_classes"]
 
     def output_loss(self, output: jax.Array, data: Batch) -> jax.Array:
-        """The loss of the logits `[batch, num_classes]`, a scalar."""
+        """Return the loss of the logits `[batch, num_classes]`, a scalar."""
         labels = jax.nn.one_hot(data["label"], self.num_classes)
         return jnp.mean(softmax_cross_entropy(logits=output, labels=labels))
 
     def output_aux(self, output: jax.Array, data: Batch) -> Mapping[str, jax.Array]:
-        """The share of images classified rightly, as `accuracy`."""
+        """Return the share of images classified rightly, as `accuracy`."""
         return {"accuracy": jnp.mean(jnp.argmax(output, axis=-1) == data["label"])}
 
 
 def clip_to_chance(loss: jax.Array, num_classes: int) -> jax.Array:
-    """Clips to `[0, 1.5 log(num_classes)]`; what is not finite becomes the worst."""
+    """Clip to `[0, 1.5 log(num_classes)]`; what is not finite becomes the worst."""
     worst = 1.5 * math.log(num_classes)
     return jnp.clip(finite_or(worst, loss), 0.0, worst)
 
 
 def scale_to_ten(loss: jax.Array, num_classes: int) -> jax.Array:
-    """Maps `log(2 num_classes)` and all beyond, or not finite, to 10 and 0 to 0."""
+    """Map `log(2 num_classes)` and all beyond, or not finite, to 10 and 0 to 0."""
     worst = math.log(2 * num_classes)
     return jnp.clip(10 * finite_or(worst, loss) / worst, 0.0, 10.0)
 
 
 def finite_or(value: float, loss: jax.Array) -> jax.Array:
-    """The loss, or a value in place of NaN and either infinity."""
+    """Return the loss, or a value in place of NaN and either infinity."""
     return jnp.nan_to_num(loss, nan=value, posinf=value, neginf=value)

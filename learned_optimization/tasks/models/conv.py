@@ -32,7 +32,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Convolves images.
+        """Convolve images.
 
         Args:
           x: float `[batch, height, width, inputs]`.
@@ -51,7 +51,7 @@ class Conv(nn.Module):
 
 
 def max_pool(x: jax.Array, size: int, stride: int) -> jax.Array:
-    """The largest value of every window, with `SAME` padding.
+    """Return the largest value of every window, with `SAME` padding.
 
     The gradient goes to the first of equal values, row by row, as XLA's own
     maximum has it. One axis after the other, and strides as an axis of their own:
@@ -105,7 +105,7 @@ class ConvNet(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Maps images `[batch, h, w, c]` to outputs `[batch, output_size]`."""
+        """Map images `[batch, h, w, c]` to outputs `[batch, output_size]`."""
         x = images
         for i, channels in enumerate(self.channels):
             x = self.activation(Conv(channels, 3, stride=1 if i else 2)(x))

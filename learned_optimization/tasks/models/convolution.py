@@ -72,7 +72,7 @@ class Geometry:
 
 
 def convolve(image: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-    """A two-dimensional convolution with `SAME` padding.
+    """Return a two-dimensional convolution with `SAME` padding.
 
     Args:
       image: float `[batch, height, width, inputs]`.
@@ -91,7 +91,7 @@ def convolve(image: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
 
 
 def over_patches(a: jax.Array, b: jax.Array, **params: Any) -> jax.Array:
-    """The primitive as matrix products over patches.
+    """Return the primitive as matrix products over patches.
 
     Args:
       a: the first of image, kernel and output that is given.
@@ -107,7 +107,7 @@ def over_patches(a: jax.Array, b: jax.Array, **params: Any) -> jax.Array:
 
 
 def same_padding(length: int, size: int, stride: int) -> tuple[int, int]:
-    """How much to pad an axis before and after it.
+    """Return how much to pad an axis before and after it.
 
     With an odd number of padded places one more is after it, as in TensorFlow's
     `SAME`.
@@ -117,7 +117,7 @@ def same_padding(length: int, size: int, stride: int) -> tuple[int, int]:
 
 
 def _patches(image: jax.Array, geometry: Geometry) -> jax.Array:
-    """What each window sees, row by row: `[batch, rows, columns, size**2 * inputs]`."""
+    """Return windows, row by row: `[batch, rows, columns, size**2 * inputs]`."""
     (rows, columns), stride = geometry.output, geometry.stride
     padded = jnp.pad(image, ((0, 0), *geometry.padding, (0, 0)))
     places = [
@@ -149,7 +149,7 @@ def _solve(
     wanted: Role,
     geometry: Geometry,
 ) -> jax.Array:
-    """What is wanted, from a function that computes the output."""
+    """Return what is wanted, from a function that computes the output."""
     if wanted == "output":
         return forward(a, b)
     missing = jax.ShapeDtypeStruct(
@@ -196,7 +196,7 @@ def _on_cpu(a: jax.Array, b: jax.Array, **params: Any) -> jax.Array:
 
 
 def _is_fast(a: jax.Array, b: jax.Array, *, wanted: Role, geometry: Geometry) -> bool:
-    """Whether the canonical convolution is."""
+    """Return whether the canonical convolution is."""
     if wanted == "kernel":
         return True
     # XLA swaps the operands where the window is larger than what it slides over,

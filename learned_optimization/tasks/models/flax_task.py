@@ -42,47 +42,47 @@ class FlaxTask(Task):
         return False
 
     def output_loss(self, output: jax.Array, data: Batch) -> jax.Array:
-        """The scalar loss of what the model made of `data`."""
+        """Return the scalar loss of what the model made of `data`."""
         raise NotImplementedError(f"{type(self).__name__} must define output_loss.")
 
     def output_aux(self, output: jax.Array, data: Batch) -> Mapping[str, jax.Array]:
-        """Further scalars worth recording in evaluation; none unless overridden."""
+        """Return further scalars to record in evaluation; none unless overridden."""
         del output, data
         return {}
 
     def init(self, key: PRNGKey) -> Params:
-        """Draws initial parameters: float32 arrays by layer."""
+        """Draw initial parameters: float32 arrays by layer."""
         return self.init_with_state(key)[0]
 
     def init_with_state(self, key: PRNGKey) -> tuple[Params, ModelState]:
-        """Draws initial parameters and model state (None if not stateful)."""
+        """Draw initial parameters and model state (None if not stateful)."""
         one = self.datasets.abstract_batch[self.input_field]
         variables = self.model.init(key, jnp.zeros((1, *one.shape[1:]), one.dtype))
         params = variables.pop("params")
         return params, variables or None
 
     def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
-        """The loss of one batch, for a task without model state."""
+        """Return the loss of one batch, for a task without model state."""
         return self.loss_with_state(params, None, key, data)[0]
 
     def loss_with_state(
         self, params: Params, state: ModelState, key: PRNGKey, data: Batch
     ) -> tuple[jax.Array, ModelState]:
-        """The loss of one batch and the model state after it."""
+        """Return the loss of one batch and the model state after it."""
         output, state = self._apply(params, state, key, data)
         return self.output_loss(output, data), state
 
     def loss_and_aux(
         self, params: Params, key: PRNGKey, data: Batch
     ) -> tuple[jax.Array, Mapping[str, jax.Array]]:
-        """The loss and further scalars, for a task without model state."""
+        """Return the loss and further scalars, for a task without model state."""
         loss, _, aux = self.loss_with_state_and_aux(params, None, key, data)
         return loss, aux
 
     def loss_with_state_and_aux(
         self, params: Params, state: ModelState, key: PRNGKey, data: Batch
     ) -> tuple[jax.Array, ModelState, Mapping[str, jax.Array]]:
-        """The loss, the model state after the batch, and further scalars."""
+        """Return the loss, the model state after the batch, and further scalars."""
         output, state = self._apply(params, state, key, data)
         return self.output_loss(output, data), state, self.output_aux(output, data)
 

@@ -33,7 +33,7 @@ class LanguageModelTask(FlaxTask):
         return self.datasets.extra_info["vocab_size"]
 
     def output_loss(self, output: jax.Array, data: Batch) -> jax.Array:
-        """The loss of the logits `[batch, length, vocab_size]`, a scalar."""
+        """Return the loss of the logits `[batch, length, vocab_size]`, a scalar."""
         log_probs = jax.nn.log_softmax(output, axis=-1)
         target = data["target"][..., None]
         losses = -jnp.take_along_axis(log_probs, target, axis=-1)[..., 0]

@@ -37,7 +37,7 @@ class MLPMixer(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Maps images `[batch, h, w, c]` to outputs `[batch, output_size]`."""
+        """Map images `[batch, h, w, c]` to outputs `[batch, output_size]`."""
         x = embed_patches(images, self.patch_size, self.hidden)
         for _ in range(self.num_blocks):
             tokens = nn.LayerNorm()(x).swapaxes(1, 2)
@@ -57,6 +57,6 @@ class TwoLayers(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps `[..., width]` to `[..., width]`."""
+        """Map `[..., width]` to `[..., width]`."""
         hidden = nn.gelu(dense(self.hidden)(x))
         return dense(x.shape[-1])(hidden)

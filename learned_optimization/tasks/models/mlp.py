@@ -24,7 +24,7 @@ class MLP(nn.Module):
       activation: applied entrywise after every hidden layer.
       dropout: probability that a hidden unit is dropped; needs the PRNG stream
         `dropout` where it is not zero.
-      norm: `"layer"`, `"batch"` (statistics of the batch at hand, always; the
+      norm: `"layer"`, `"batch"` (statistics of the current batch, always; the
         moving averages are kept in the collection `batch_stats`) or None.
     """
 
@@ -36,7 +36,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Maps each example to its outputs.
+        """Map each example to its outputs.
 
         Args:
           inputs: float `[batch, ...]`; the trailing axes are flattened.

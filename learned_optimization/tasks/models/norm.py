@@ -13,11 +13,11 @@ _EPSILON = 1e-5
 
 
 def normalize(norm: Norm | None, x: jax.Array) -> jax.Array:
-    """Normalizes with learned scale and offset; to be called in a compact module.
+    """Normalize with learned scale and offset; to be called in a compact module.
 
     Args:
       norm: `"layer"` (over the last axis), `"batch"` (over all others, by the
-        statistics of the batch at hand; moving averages of decay 0.9 are kept
+        statistics of the current batch; moving averages of decay 0.9 are kept
         in the collection `batch_stats`) or None.
       x: float `[batch, ..., channels]`.
     """

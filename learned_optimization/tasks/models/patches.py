@@ -9,7 +9,7 @@ from learned_optimization.tasks.models.products import dense
 
 
 def embed_patches(images: jax.Array, patch_size: int, width: int) -> jax.Array:
-    """Cuts images into square patches and maps each linearly.
+    """Cut images into square patches and map each linearly.
 
     To be called in a compact module. The same as a convolution whose stride is
     its window.

@@ -15,7 +15,7 @@ from jax import lax
 
 
 def product(x: jax.Array, weights: jax.Array, precision: Any = None) -> jax.Array:
-    """`x @ weights`, with all leading axes of `x` made one for the product.
+    """Return `x @ weights`, with all leading axes of `x` made one for the product.
 
     Args:
       x: `[..., inputs]`.
@@ -31,7 +31,7 @@ def product(x: jax.Array, weights: jax.Array, precision: Any = None) -> jax.Arra
 
 
 def dense(width: int, **kwargs: Any) -> nn.Dense:
-    """A linear layer, as `flax.linen.Dense` has it, computed by `product`."""
+    """Return a linear layer, as `flax.linen.Dense` has it, computed by `product`."""
     return nn.Dense(width, dot_general=_dot_general, **kwargs)
 
 

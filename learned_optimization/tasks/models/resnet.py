@@ -21,7 +21,7 @@ _BOTTLENECK = 4
 class ResNet(nn.Module):
     """A convolution, four groups of residual blocks, a linear layer that starts at 0.
 
-    Batch norm uses the statistics of the batch at hand, always.
+    Batch norm uses the statistics of the current batch, always.
 
     Attributes:
       blocks_per_group: residual blocks of each of the four groups.
@@ -41,7 +41,7 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Maps images `[batch, h, w, c]` to outputs `[batch, output_size]`."""
+        """Map images `[batch, h, w, c]` to outputs `[batch, output_size]`."""
         x = Conv(
             _STEM_CHANNELS, self.stem_kernel_size, self.stem_stride, use_bias=False
         )(images)
@@ -73,7 +73,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Maps `[batch, h, w, c]` to `[batch, h / stride, w / stride, channels]`."""
+        """Map `[batch, h, w, c]` to `[batch, h / stride, w / stride, channels]`."""
         inner = self.channels // _BOTTLENECK
         x = nn.relu(normalize("batch", inputs))
         shortcut = inputs

@@ -43,7 +43,7 @@ class RNNLanguageModel(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: jax.Array) -> jax.Array:
-        """Maps tokens int `[batch, length]` to logits `[batch, length, vocab_size]`.
+        """Map tokens int `[batch, length]` to logits `[batch, length, vocab_size]`.
 
         The logits at a position are those of the token behind it.
         """
@@ -70,7 +70,7 @@ class RNNLanguageModel(nn.Module):
     def affine(
         self, name: str, inputs: int, outputs: int, kernel_init: Any = truncated_fan_in
     ) -> tuple[jax.Array, jax.Array]:
-        """A kernel `[inputs, outputs]` and a bias `[outputs]` that starts at zero."""
+        """Make a kernel `[inputs, outputs]` and a bias `[outputs]` of zeros."""
         kernel = self.param(f"{name}_kernel", kernel_init, (inputs, outputs))
         bias = self.param(f"{name}_bias", nn.initializers.zeros, (outputs,))
         return kernel, bias
@@ -84,19 +84,19 @@ class RNNLanguageModel(nn.Module):
 def _vanilla_rnn(
     model: RNNLanguageModel, x: jax.Array, hidden_init: Any = truncated_fan_in
 ) -> tuple[jax.Array, Step]:
-    """`h' = relu(W x + b + U h + c)`."""
+    """Make the cell `h' = relu(W x + b + U h + c)`."""
     w, b = model.affine("input", x.shape[-1], model.hidden)
     u, c = model.affine("hidden", model.hidden, model.hidden, hidden_init)
     return product(x, w) + b, lambda state, wx: (nn.relu(wx + state[0] @ u + c),)
 
 
 def _irnn(model: RNNLanguageModel, x: jax.Array) -> tuple[jax.Array, Step]:
-    """As `_vanilla_rnn`, but `U` starts as the identity (Le et al. 2015)."""
+    """Make a `_vanilla_rnn` whose `U` starts as the identity (Le et al. 2015)."""
     return _vanilla_rnn(model, x, lambda key, shape: jnp.eye(*shape))
 
 
 def _lstm(model: RNNLanguageModel, x: jax.Array) -> tuple[jax.Array, Step]:
-    """Hochreiter and Schmidhuber 1997, with 1 added to the forget gate.
+    """Make the cell of Hochreiter and Schmidhuber 1997, its forget gate plus 1.
 
     One matrix maps input and state to the gates input, candidate, forget, output.
     """
@@ -114,7 +114,7 @@ def _lstm(model: RNNLanguageModel, x: jax.Array) -> tuple[jax.Array, Step]:
 
 
 def _gru(model: RNNLanguageModel, x: jax.Array) -> tuple[jax.Array, Step]:
-    """Cho et al. 2014 (arXiv:1406.1078): update gate, reset gate, candidate.
+    """Make the cell of Cho et al. 2014 (arXiv:1406.1078): update, reset, candidate.
 
     The reset gate multiplies the state before the matrix of the candidate does.
     """

@@ -38,7 +38,7 @@ class TransformerLanguageModel(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: jax.Array) -> jax.Array:
-        """Maps tokens int `[batch, length]` to logits `[batch, length, vocab_size]`.
+        """Map tokens int `[batch, length]` to logits `[batch, length, vocab_size]`.
 
         The logits at a position are those of the token behind it.
         """
@@ -53,7 +53,7 @@ class TransformerLanguageModel(nn.Module):
         return linear(self.vocab_size)(normalize("layer", x))
 
     def _attend(self, x: jax.Array, mask: jax.Array) -> jax.Array:
-        """Self-attention of `[batch, length, d_model]` where the mask is True."""
+        """Attend, in `[batch, length, d_model]`, where the mask is True."""
         heads = (*x.shape[:2], self.num_heads, _KEY_SIZE)
         width = self.num_heads * _KEY_SIZE
         query, key, value = (self._linear(width)(x).reshape(heads) for _ in range(3))

@@ -40,7 +40,7 @@ class ViT(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Maps images `[batch, h, w, c]` to outputs `[batch, output_size]`."""
+        """Map images `[batch, h, w, c]` to outputs `[batch, output_size]`."""
         x = embed_patches(images, self.patch_size, self.hidden)
         token = self.param("class_token", nn.initializers.zeros, (1, 1, self.hidden))
         token = jnp.broadcast_to(token, (x.shape[0], 1, self.hidden))
@@ -66,7 +66,7 @@ class EncoderLayer(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps tokens `[batch, tokens, hidden]` to tokens of that shape."""
+        """Map tokens `[batch, tokens, hidden]` to tokens of that shape."""
         attend = nn.MultiHeadDotProductAttention(self.num_heads, kernel_init=_KERNEL)
         x += attend(nn.LayerNorm()(x))
         y = dense(self.mlp, kernel_init=_KERNEL, bias_init=_MLP_BIAS)(nn.LayerNorm()(x))

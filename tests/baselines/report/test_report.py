@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines.analysis.set_results import load_set_result
+from learned_optimization.baselines.analysis.smoothing import smooth
 from learned_optimization.baselines.report import build, build_report, rows, words
 from learned_optimization.baselines.report.build import analyse, files_of_report
 from learned_optimization.baselines.report.content import content
-from learned_optimization.baselines.smoothing import smooth
 from learned_optimization.errors import LoptError, ResultError
 from tests.baselines.archives import FACTS, write_archive, write_three
 

@@ -1,4 +1,4 @@
-"""A report that follows a sweep: whole sets only, anew when results change."""
+"""A report that follows a sweep: whole sets only, again when results change."""
 
 import dataclasses
 import json
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from learned_optimization.baselines import archiving, utils
+from learned_optimization.baselines import utils
 from learned_optimization.baselines.hparam_sets import get_hparam_set
 from learned_optimization.baselines.report import serve
 from learned_optimization.baselines.report.serve import LiveReport, make_server, watch
+from learned_optimization.baselines.results import archiving
 from learned_optimization.errors import LoptError
 from tests.baselines import files
 

@@ -47,7 +47,7 @@ SEVERAL = {
 
 
 def increasing(shape: tuple[int, ...]) -> np.ndarray:
-    """Numbers from above 1, each once."""
+    """Return numbers from above 1, each once."""
     return np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
 
 

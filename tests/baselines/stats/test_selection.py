@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines import stats
-from learned_optimization.baselines.best_of_set import FinalLosses, best_of_set
+from learned_optimization.baselines.analysis.best_of_set import FinalLosses, best_of_set
 from learned_optimization.errors import LoptError
 
 INF = np.inf

@@ -11,7 +11,7 @@ DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 def require_fashion_mnist() -> Path:
-    """The folder of the original files; on CI they must be there."""
+    """Return the folder of the original files; on CI they must be there."""
     if not (DEBIAN / "train-images-idx3-ubyte.gz").exists():
         message = (
             "the original Fashion-MNIST files are not installed: "
@@ -24,7 +24,7 @@ def require_fashion_mnist() -> Path:
 
 
 def read_debian(name: str, header: int) -> np.ndarray:
-    """The bytes of an original file behind its header, by gzip alone."""
+    """Return the bytes of an original file behind its header, by gzip alone."""
     content = gzip.decompress((require_fashion_mnist() / name).read_bytes())
     return np.frombuffer(content, np.uint8)[header:]
 
@@ -42,7 +42,7 @@ def original_labels() -> np.ndarray:
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
-    """An array of bytes in IDX form, written from the format's description."""
+    """Return an array of bytes in IDX form, written from the format's description."""
     header = bytes([0, 0, 8, array.ndim])
     header += b"".join(n.to_bytes(4, "big") for n in array.shape)
     return header + array.astype(np.uint8).tobytes()
@@ -51,7 +51,7 @@ def idx_bytes(array: np.ndarray) -> bytes:
 def write_mnist_like(
     folder: Path, ending: str = ".gz", seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Writes four IDX files of MNIST's shape; returns all images and labels."""
+    """Write four IDX files of MNIST's shape; returns all images and labels."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     images = rng.integers(0, 256, (70_000, 28, 28), np.uint8)

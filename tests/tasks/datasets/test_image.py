@@ -107,7 +107,7 @@ def test_nothing_is_read_before_it_is_needed(monkeypatch):
         assert data != make(8, size)
         assert hash(data) == hash(make(4, size))
         assert data.abstract_batch["image"].shape == (4, size, size, 1)
-        data.is_at_hand()
+        data.is_available()
 
 
 @pytest.mark.parametrize("bad", [0, -3, 8.0, True])

@@ -37,7 +37,7 @@ def mnist_folder(tmp_path):
 def test_mnist_from_idx_files(tmp_path, ending):
     images, labels = write_mnist_like(tmp_path / "data" / "mnist", ending)
     data = mnist(batch_size=8)
-    assert data.is_at_hand()
+    assert data.is_available()
     np.testing.assert_array_equal(data.load().arrays["image"][..., 0], images)
     np.testing.assert_array_equal(data.load().arrays["label"], labels)
     assert mnist(8, image_size=16).load().arrays["image"].shape == (70_000, 16, 16, 1)
@@ -162,8 +162,8 @@ def test_missing_data_says_what_to_do(tmp_path, monkeypatch):
     without_debian(monkeypatch)
     with pytest.raises(DataNotFoundError, match="apt-get install dataset-fashion-mn"):
         fashion_mnist(8).load()
-    assert not fashion_mnist(8).is_at_hand()
-    assert fashion_mnist(8, image_size=8).is_at_hand()
+    assert not fashion_mnist(8).is_available()
+    assert fashion_mnist(8, image_size=8).is_available()
 
 
 def test_sizes_that_vary_are_prepared_one_by_one(tmp_path):
@@ -172,7 +172,7 @@ def test_sizes_that_vary_are_prepared_one_by_one(tmp_path):
     text = str(error.value)
     assert text.startswith("the data set imagenet (16) is not on this machine.")
     assert "run `lopt data prepare imagenet --size 16`, or run that with" in text
-    assert not imagenet(8, image_size=16).is_at_hand()
+    assert not imagenet(8, image_size=16).is_available()
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_cache_of_hugging_face_is_looked_in(tmp_path, monkeypatch):
     snapshot = tmp_path / "hf/hub/datasets--uoft-cs--cifar10/snapshots/abc"
     snapshot.mkdir(parents=True)
     assert snapshot in locations.original_folders("cifar10")
-    assert not cifar10(8).is_at_hand()
+    assert not cifar10(8).is_available()
     (snapshot / "train-00000-of-00001.parquet").touch()
     (snapshot / "test-00000-of-00001.parquet").touch()
     with pytest.raises(DataNotFoundError, match="run `lopt data prepare cifar10` once"):

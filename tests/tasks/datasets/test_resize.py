@@ -26,7 +26,7 @@ EMBEDDED_SHA256 = "b18051a3e47ee044aac64ef700b493cf008f65d8b918e65176e1b5976c747
 
 
 def interpolation_matrix(in_size: int, out_size: int) -> np.ndarray:
-    """Row `i` holds the weights of output pixel `i`; written as a plain loop."""
+    """Return row `i` holds the weights of output pixel `i`; written as a plain loop."""
     matrix = np.zeros((out_size, in_size))
     for i in range(out_size):
         centre = (i + 0.5) * in_size / out_size - 0.5

@@ -86,7 +86,7 @@ def test_handles_tell_what_they_are_without_reading():
         assert data.extra_info == {"vocab_size": wanted}
         for struct in data.abstract_batch.values():
             assert (struct.shape, struct.dtype) == ((4, 16), np.int32)
-        assert data.is_at_hand() == (name == "kjv_bytes")
+        assert data.is_available() == (name == "kjv_bytes")
 
 
 @pytest.mark.parametrize("bad", [0, -3, 8.0, True])
@@ -131,7 +131,7 @@ def test_prepared_documents(vocabulary):
     documents = [[i + 1] * (i % 5 + 1) for i in range(200)] + [[top, 1, 2, 3, 4]] * 3
     write_prepared("lm1b", vocabulary, documents, num_train=200)
     handle = TextDatasets("lm1b", 2, 3, vocabulary)
-    assert handle.is_at_hand()
+    assert handle.is_available()
     data = handle.load()
     assert data.is_in_memory
     assert data.splits == {
@@ -307,7 +307,7 @@ def test_synthetic_data_only_when_asked(monkeypatch, make):
     assert not handle.is_synthetic
     monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "1")
     assert handle.is_synthetic
-    assert handle.is_at_hand()
+    assert handle.is_available()
     data = handle.load()
     assert data.splits["test"] == (2000, 2500)
     tokens = data.arrays["tokens"]

@@ -1,7 +1,7 @@
 """What holds for every fixed task; a new one is tested by being registered.
 
 Every task is checked by shapes alone; those a laptop can train are trained, most
-of them in the slow tests, on made-up data where the real one is not at hand.
+of them in the slow tests, on made-up data where the real one is not available.
 """
 
 import dataclasses
@@ -223,7 +223,7 @@ def test_making_and_asking_reads_nothing(name, monkeypatch):
         {"obs", "target"},
     )
     assert set(task.datasets.extra_info) <= {"num_classes", "vocab_size"}
-    task.datasets.is_at_hand()
+    task.datasets.is_available()
     with pytest.raises(AssertionError, match="data was read"):
         next(task.datasets.train)
 
@@ -273,7 +273,7 @@ def test_normalizer(name):
 
 
 def use_made_up_data_if_needed(task, monkeypatch):
-    if not task.datasets.is_at_hand():
+    if not task.datasets.is_available():
         monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "1")
 
 

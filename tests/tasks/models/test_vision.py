@@ -23,7 +23,7 @@ MODELS = {
 
 
 def shuffled(tree, scale=0.3):
-    """Parameters drawn anew, so that nothing is zero."""
+    """Parameters drawn again, so that nothing is zero."""
     leaves, structure = jax.tree.flatten(tree)
     rng = np.random.default_rng(0)
     return jax.tree.unflatten(

@@ -12,14 +12,14 @@ import numpy as np
 
 
 def file_name(name: str, image_size: int) -> str:
-    """Name of the file that holds a data set at one size."""
+    """Return name of the file that holds a data set at one size."""
     return f"{name}_{image_size}x{image_size}.npz"
 
 
 def pack(
     images: np.ndarray, divisor: float, labels: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The arrays a file holds, from uint16 images `[num, size, size, channels]`."""
+    """Return a file's arrays of uint16 images `[num, size, size, channels]`."""
     return {
         "image_high": (images >> 8).astype(np.uint8),
         "image_low": (images & 0xFF).astype(np.uint8),
@@ -29,7 +29,7 @@ def pack(
 
 
 def load(name: str, image_size: int) -> tuple[np.ndarray, float, np.ndarray]:
-    """Loads an embedded data set, the training part followed by the test part.
+    """Load an embedded data set, the training part followed by the test part.
 
     Returns:
       uint16 images `[num, size, size, channels]`, the number they are to be

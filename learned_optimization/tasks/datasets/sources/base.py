@@ -53,7 +53,7 @@ class ImageSource(Protocol):
     def read(
         self, start: int, stop: int, image_size: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Some examples, in an order that is always the same.
+        """Return some examples, in an order that is always the same.
 
         Args:
           start: number of the first, counted over both parts.
@@ -106,7 +106,7 @@ class ArraySource:
     def read(
         self, start: int, stop: int, image_size: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Images `start` to `stop`; see `ImageSource.read`."""
+        """Return images `start` to `stop`; see `ImageSource.read`."""
         images, labels = self.load()
         where = self.files[0].parent
         num = self.num_train + self.num_test
@@ -129,7 +129,7 @@ class TextShard(Protocol):
         ...
 
     def documents(self) -> Iterator[str]:
-        """The documents, in an order that is always the same."""
+        """Return the documents, in an order that is always the same."""
         ...
 
 
@@ -152,7 +152,7 @@ class TextSource:
 
 
 def fingerprint(files: Sequence[Path], *settings: object) -> str:
-    """Tells a list of files and settings from any other, by names and sizes."""
+    """Tell a list of files and settings from any other, by names and sizes."""
     digest = hashlib.sha256()
     for path in files:
         digest.update(f"{path.name}\t{path.stat().st_size}\n".encode())
@@ -161,7 +161,7 @@ def fingerprint(files: Sequence[Path], *settings: object) -> str:
 
 
 def check_labels(row: ImageDataset, labels: np.ndarray, where: Path) -> None:
-    """Raises `DatasetShapeError` unless every label is a class of the data set."""
+    """Raise `DatasetShapeError` unless every label is a class of the data set."""
     if len(labels) and not 0 <= labels.min() <= labels.max() < row.num_classes:
         wrong = labels.max() if labels.max() >= row.num_classes else labels.min()
         raise DatasetShapeError(

@@ -53,7 +53,7 @@ _LAYOUTS = {
 
 
 def find(row: ImageDataset, folder: Path) -> ArraySource | None:
-    """The binary files in a folder, in its subfolder, or in their archive.
+    """Return the binary files in a folder, in its subfolder, or in their archive.
 
     The archive is read where it is: nothing is unpacked.
     """
@@ -105,7 +105,7 @@ def _load_archive(
 def _parse(
     row: ImageDataset, layout: _Layout, read: Callable[[str], bytes], where: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels of all records, training part first."""
+    """Return images and labels of all records, training part first."""
     record = layout.label_bytes + _CHANNELS * _SIDE**2
     per_file = row.num_train // len(layout.train)
     records = []

@@ -22,7 +22,7 @@ UNIT_SIZE = 1024
 def decode_images(
     row: ImageDataset, encoded: Iterable[tuple[Any, bytes | Path]], image_size: int
 ) -> np.ndarray:
-    """Decodes many files at once; aspect ratios are not kept.
+    """Decode many files at once; aspect ratios are not kept.
 
     Args:
       row: the data set; decides channels and resampling.
@@ -47,7 +47,7 @@ def decode_images(
 def decode_image(
     name: Any, content: bytes | Path, *, row: ImageDataset, image_size: int
 ) -> np.ndarray:
-    """One image: uint8 `[image_size, image_size, channels]`; see `decode_images`."""
+    """Return an image, uint8 `[image_size, image_size, channels]`."""
     image_module = _pillow()
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     try:

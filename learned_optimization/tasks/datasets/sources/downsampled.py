@@ -25,7 +25,7 @@ _TRAIN = re.compile(r"train_data_batch_(\d+)\.npz")
 
 
 def find(row: ImageDataset, folder: Path) -> Downsampled | None:
-    """The files `train_data_batch_*.npz` and `val_data.npz`, or None.
+    """Return the files `train_data_batch_*.npz` and `val_data.npz`, or None.
 
     They may be in the folder or in the subfolders the archives unpack to.
     """
@@ -77,7 +77,7 @@ class Downsampled:
     def read(
         self, start: int, stop: int, image_size: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Images `start` to `stop`; see `ImageSource.read`."""
+        """Return images `start` to `stop`; see `ImageSource.read`."""
         where = self.files[0].parent
         if len({file.name for file in self.files}) < len(self.files):
             places = sorted({file.parent.name for file in self.files})
@@ -116,7 +116,7 @@ class Downsampled:
 
 
 def _pixels(data: np.ndarray) -> str:
-    """Tells the size found where the shape is that of images of another size."""
+    """Tell the size found where the shape is that of images of another size."""
     size = math.isqrt(data.shape[1] // _CHANNELS) if data.ndim == 2 else 0
     whole = size and data.shape[1] == _CHANNELS * size**2
     return f" ({size}x{size} pixels)" if whole else ""

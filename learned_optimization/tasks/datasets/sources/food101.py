@@ -22,7 +22,7 @@ _LISTS = ("classes.txt", "train.txt", "test.txt")
 
 
 def find(row: ImageDataset, folder: Path) -> Food101 | None:
-    """The archive's content in a folder or in its subfolder `food-101`, or None."""
+    """Return the archive's content in a folder or its `food-101`, else None."""
     for root in (folder, folder / "food-101"):
         lists = [root / "meta" / name for name in _LISTS]
         if (root / "images").is_dir() and all(path.is_file() for path in lists):
@@ -68,7 +68,7 @@ class Food101:
     def read(
         self, start: int, stop: int, image_size: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Images `start` to `stop`; see `ImageSource.read`."""
+        """Return images `start` to `stop`; see `ImageSource.read`."""
         row, (classes, train, test) = self.row, self._names
         got = (len(classes), len(train), len(test))
         want = (row.num_classes, row.num_train, row.num_test)

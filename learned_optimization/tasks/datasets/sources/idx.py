@@ -28,7 +28,7 @@ _MAX_BYTES = 1 << 30
 
 
 def find(row: ImageDataset, folder: Path) -> ArraySource | None:
-    """The four IDX files of a folder: images and labels, training then test.
+    """Return the four IDX files of a folder: images and labels, training then test.
 
     Either spelling (`train-images-idx3-ubyte`, `train-images.idx3-ubyte`) will
     do, compressed or not.
@@ -71,7 +71,7 @@ def _load(row: ImageDataset, files: list[Path]) -> tuple[np.ndarray, np.ndarray]
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """Reads an IDX file of bytes, compressed if its name ends in `.gz`.
+    """Read an IDX file of bytes, compressed if its name ends in `.gz`.
 
     Args:
       path: the file.

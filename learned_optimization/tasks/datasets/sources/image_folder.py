@@ -1,4 +1,4 @@
-"""Reads a folder of images a class: `train/CLASS/FILE`, `val/CLASS/FILE`."""
+"""Reads a folder of images per class: `train/CLASS/FILE`, `val/CLASS/FILE`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEST_NAMES = ("val", "validation", "test")
 
 
 def find(row: ImageDataset, folder: Path) -> ImageFolder | None:
-    """The folders `train` and `val` (or `validation`, `test`), or None."""
+    """Return the folders `train` and `val` (or `validation`, `test`), or None."""
     train = folder / "train"
     test = next(
         (folder / name for name in _TEST_NAMES if (folder / name).is_dir()), None
@@ -81,7 +81,7 @@ class ImageFolder:
     def read(
         self, start: int, stop: int, image_size: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Images `start` to `stop`; see `ImageSource.read`."""
+        """Return images `start` to `stop`; see `ImageSource.read`."""
         row = self.row
         got = (len(self.classes), self.num_train, self.num_test)
         want = (row.num_classes, row.num_train, row.num_test)

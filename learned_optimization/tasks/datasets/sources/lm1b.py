@@ -1,7 +1,7 @@
 """Finds the files of the One Billion Word Benchmark, as its archive unpacks.
 
 Chelba et al. 2013 (arXiv:1312.3005), https://www.statmt.org/lm-benchmark. The
-training part is 99 files of shuffled sentences, one a line; the hundredth was
+training part is 99 files of shuffled sentences, one per line; the hundredth was
 held out and cut into 50 files, which are the test part.
 """
 
@@ -22,7 +22,7 @@ _TEST_FILES = "news.en.heldout-[0-9][0-9][0-9][0-9][0-9]-of-00050"
 
 
 def find(row: TextDataset, folder: Path) -> TextSource | None:
-    """The unpacked archive in a folder, or the folder as the unpacked archive.
+    """Return the unpacked archive in a folder, or the folder as the unpacked archive.
 
     Fewer than all files will do, for trials: what is prepared from them says how
     many they were.

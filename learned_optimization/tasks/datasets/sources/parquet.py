@@ -29,7 +29,7 @@ CONFIGURATIONS = {"svhn_cropped": "cropped_digits", "wikipedia": "20231101.en"}
 
 
 def find(row: Dataset, folder: Path) -> ParquetImages | TextSource | None:
-    """Files `train-*.parquet` and `test-*.parquet` (or `validation-*`), or None.
+    """Return files `train-*.parquet` and `test-*.parquet` (or `validation-*`), or None.
 
     They may be in the folder or one level below it; where the copy has several
     configurations, in `data` or in the subfolder of the one wanted.
@@ -62,7 +62,7 @@ class ParquetText:
     path: Path
 
     def documents(self) -> Iterator[str]:
-        """The documents, in the order of the file."""
+        """Return the documents, in the order of the file."""
         file = _open(self.path)
         if "text" not in file.schema_arrow.names:
             raise DatasetShapeError(
@@ -129,7 +129,7 @@ class ParquetImages:
     def read(
         self, start: int, stop: int, image_size: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Images `start` to `stop`; see `ImageSource.read`."""
+        """Return images `start` to `stop`; see `ImageSource.read`."""
         got, want = (
             (self.num_train, self.num_test),
             (self.row.num_train, self.row.num_test),
@@ -159,7 +159,7 @@ class _RowGroup:
     stop: int
 
     def read(self, inside: slice) -> tuple[list[tuple[str, bytes]], list[int]]:
-        """Name and content of some images, and their labels."""
+        """Return name and content of some images, and their labels."""
         file = _open(self.file)
         image, label = (
             _column(self.file, file.schema_arrow.names, names)
@@ -196,7 +196,7 @@ def _column(file: Path, names: list[str], wanted: tuple[str, ...]) -> str:
 
 
 def _checked(path: Path, read: Callable[[], Any]) -> Any:
-    """What `read` returns; damage inside a file shows only there."""
+    """Return what `read` returns; damage inside a file shows only there."""
     import pyarrow
 
     try:

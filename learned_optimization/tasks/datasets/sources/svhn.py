@@ -19,7 +19,7 @@ _DIGIT_ZERO = 10
 
 
 def find(row: ImageDataset, folder: Path) -> ArraySource | None:
-    """The two Matlab files of a folder, or None unless both are there."""
+    """Return the two Matlab files of a folder, or None unless both are there."""
     files = tuple(folder / name for name in _FILES)
     if not all(file.is_file() for file in files):
         return None

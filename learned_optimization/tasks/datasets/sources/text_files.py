@@ -1,6 +1,6 @@
-"""Reads text files: one document a line, or one JSON object a line.
+"""Reads text files: one document per line, or one JSON object per line.
 
-Files `*.txt` hold one document a line; files `*.jsonl` one JSON object a line,
+Files `*.txt` hold one document per line; files `*.jsonl` one JSON object per line,
 with the document under the key `text`. Either may be compressed (`.gz`).
 """
 
@@ -25,7 +25,7 @@ _ABOUT = ("readme", "license", "licence", "copying")
 
 @dataclass(frozen=True)
 class TextFile:
-    """A file of documents, one a line; a `TextShard`.
+    """A file of documents, one per line; a `TextShard`.
 
     Attributes:
       path: the file; compressed if its name ends in `.gz`, JSON if it ends in
@@ -35,7 +35,7 @@ class TextFile:
     path: Path
 
     def documents(self) -> Iterator[str]:
-        """The documents in the order of the file; empty ones are skipped.
+        """Return the documents in the order of the file; empty ones are skipped.
 
         Raises:
           DatasetShapeError: naming the file and the line that is not UTF-8, or
@@ -95,7 +95,7 @@ class TextFile:
 
 
 def find(row: TextDataset, folder: Path) -> TextSource | None:
-    """The text files of a folder, by name.
+    """Return the text files of a folder, by name.
 
     Files whose names begin with `test` are the test part. Where some begin with
     `train`, those alone are the training part, else all that are left.

@@ -140,7 +140,7 @@ def test_the_whole_set_through_its_task_face(name, tmp_path):
     content = {file: part.tobytes() for file, part in parts.items()}
     write(name, tmp_path / "data" / name, content)
     data = {"cifar10": cifar10, "cifar100": cifar100}[name](16)
-    assert data.is_at_hand()
+    assert data.is_available()
     batch = data.load().take(np.array([0, 49_999, 50_000, 59_999]))
     red = everything[[0, 49_999, 50_000, 59_999], bytes_a_label : bytes_a_label + 1024]
     got = batch["image"][..., 0].reshape(4, -1)

@@ -75,7 +75,7 @@ def test_prepared_at_two_sizes_and_trained_on(folder):
             locations.prepared_folder("imagenet", str(size))
         )
         data = imagenet(4, image_size=size)
-        assert data.is_at_hand()
+        assert data.is_available()
         arrays = data.load()
         images, labels = image_folder.find(ROW, folder).read(0, 26, size)
         np.testing.assert_array_equal(arrays.arrays["image"], images)
@@ -83,7 +83,7 @@ def test_prepared_at_two_sizes_and_trained_on(folder):
         batch = next(data.train)
         assert batch["image"].shape == (4, size, size, 3)
         assert 0 <= batch["image"].min() < batch["image"].max() <= 1
-    assert not imagenet(4, image_size=32).is_at_hand()
+    assert not imagenet(4, image_size=32).is_available()
     info = prepared.read(locations.prepared_folder("imagenet", "8")).info
     assert info["resampling"] == "box"
     assert info["format"] == "image_folder"
@@ -124,7 +124,7 @@ def test_a_damaged_image_leaves_nothing_prepared(folder):
     bad.write_bytes(bad.read_bytes()[:200])
     with pytest.raises(LoptError, match=f"{bad.name}: no image that can be read"):
         prepare("imagenet", folder, image_size=8)
-    assert not imagenet(4, image_size=8).is_at_hand()
+    assert not imagenet(4, image_size=8).is_available()
 
 
 def test_empty_folders_are_refused(tmp_path):

@@ -1,0 +1,127 @@
+"""Smoothing of curves, and thinning them without hiding what they do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from learned_optimization.errors import LoptError
+
+
+def smooth(values: np.ndarray, ema: float) -> np.ndarray:
+    """Return exponential moving average over the last axis, corrected for its start.
+
+    Non-finite values make all later ones NaN: a diverged run stays diverged.
+
+    Args:
+      values: float `[..., num_evals]`.
+      ema: decay per evaluation, in [0, 1); 0 leaves the values as they are.
+
+    Returns:
+      Float64 array of the same shape.
+
+    Raises:
+      LoptError: if `ema` is outside [0, 1).
+    """
+    if not 0.0 <= ema < 1.0:
+        raise LoptError(f"ema must be at least 0 and below 1, got {ema!r}.")
+    out = np.empty(values.shape, np.float64)
+    total, weight = np.zeros(values.shape[:-1]), 0.0
+    for i in range(values.shape[-1]):
+        value = np.where(np.isfinite(values[..., i]), values[..., i], np.nan)
+        total = ema * total + (1.0 - ema) * value
+        weight = ema * weight + (1.0 - ema)
+        out[..., i] = total / weight
+    return out
+
+
+def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean over the first axis, and its standard error, which is 0 of one value.
+
+    Args:
+      values: float `[num_seeds, ...]`.
+    """
+    count = len(values)
+    spread = values.std(axis=0, ddof=1 if count > 1 else 0)
+    return values.mean(axis=0), spread / np.sqrt(count)
+
+
+def kept_points(xs: np.ndarray, values: np.ndarray, num_bins: int) -> np.ndarray:
+    """Return which points of a curve to keep, so that drawn thinly it looks the same.
+
+    The axis is cut into bins, half of them of equal width and half of equal ratio,
+    so that it holds on linear and on logarithmic axes. Of each bin the points that
+    are lowest and highest are kept, the first and the last point too: the curve's
+    envelope stays, spikes included.
+
+    Args:
+      xs: rising numbers `[num_points]`, not negative.
+      values: float `[num_points]`; NaN where there is no curve.
+      num_bins: number of bins; at most about twice as many points are kept.
+
+    Returns:
+      Rising indices of the points kept.
+
+    Raises:
+      LoptError: if there are fewer than two bins.
+    """
+    if num_bins < 2:
+        raise LoptError(f"thinning needs at least 2 bins, got {num_bins!r}.")
+    if len(xs) <= 2 * num_bins:
+        return np.arange(len(xs))
+    kept = {0, len(xs) - 1}
+    for start, end in _bins(xs, num_bins):
+        inside = values[start:end]
+        finite = np.flatnonzero(np.isfinite(inside))
+        # Where a curve ends or begins is part of its shape.
+        kept |= {start, end - 1} if 0 < finite.size < inside.size else set()
+        if finite.size:
+            kept.add(start + int(finite[np.argmin(inside[finite])]))
+            kept.add(start + int(finite[np.argmax(inside[finite])]))
+    return np.asarray(sorted(kept))
+
+
+def thinned_band(
+    xs: np.ndarray, low: np.ndarray, high: np.ndarray, num_bins: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a band drawn thinly, nowhere narrower than it is.
+
+    Args:
+      xs: as in `kept_points`.
+      low: float `[num_points]`, its lower border.
+      high: float `[num_points]`, its upper border.
+      num_bins: as in `kept_points`.
+
+    Returns:
+      Points of the axis, and for each the lowest and highest border of the bins on
+      both sides of it.
+    """
+    if len(xs) <= num_bins:
+        return xs, low, high
+    bins = _bins(xs, num_bins)
+    lows = [_finite(np.min, low[a:b]) for a, b in bins]
+    highs = [_finite(np.max, high[a:b]) for a, b in bins]
+    borders = np.asarray([*(xs[a] for a, _ in bins), xs[-1]])
+    lows, highs = np.asarray(lows), np.asarray(highs)
+    return (
+        borders,
+        np.fmin(np.append(lows, np.nan), np.append(np.nan, lows)),
+        np.fmax(np.append(highs, np.nan), np.append(np.nan, highs)),
+    )
+
+
+def _finite(extreme: object, values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(extreme(finite)) if finite.size else float("nan")  # type: ignore[operator]
+
+
+def _bins(xs: np.ndarray, num_bins: int) -> list[tuple[int, int]]:
+    first = max(float(xs[xs > 0].min()), 1e-12) if (xs > 0).any() else 1.0
+    half = num_bins // 2
+    last = float(xs[-1])
+    cuts = np.union1d(
+        np.linspace(float(xs[0]), last, num_bins - half + 1),
+        np.geomspace(first, max(last, first), half + 1),
+    )
+    places = np.unique(np.searchsorted(xs, cuts[1:-1], side="left"))
+    places = places[(places > 0) & (places < len(xs))]
+    return list(zip([0, *places], [*places, len(xs)], strict=True))

@@ -1,0 +1,59 @@
+"""Where results lie: the roots, the folder of a setting, the path of an archive."""
+
+from __future__ import annotations
+
+import os
+
+from learned_optimization import filesystem
+
+
+def get_root_baseline_dir() -> str:
+    """Return the root of the result files.
+
+    It is `LOPT_BASELINE_DIR`, or `~/lopt_baselines`.
+    """
+    return _directory("LOPT_BASELINE_DIR", "~/lopt_baselines")
+
+
+def get_baseline_archive_rootdir() -> str:
+    """Return the root of the archives.
+
+    It is `LOPT_BASELINE_ARCHIVES_DIR`, or `~/lopt_baselines_archives`.
+    """
+    return _directory("LOPT_BASELINE_ARCHIVES_DIR", "~/lopt_baselines_archives")
+
+
+def get_baseline_archive_path(task_name: str, hparam_set_name: str) -> str:
+    """Return the path of the archive of one task and set."""
+    return filesystem.join(
+        get_baseline_archive_rootdir(), task_name, f"{hparam_set_name}.npz"
+    )
+
+
+def get_save_dir(
+    task_name: str,
+    opt_name: str,
+    num_steps: int,
+    eval_every: int,
+    eval_batches: int,
+    last_eval_batches: int,
+    save_dir_suffix: str = "",
+) -> str:
+    """Return the folder of the result files of one configuration.
+
+    Args:
+      task_name: name of the task.
+      opt_name: name of the optimizer's setting.
+      num_steps: number of the last update.
+      eval_every: updates between evaluations.
+      eval_batches: batches of each split in an evaluation.
+      last_eval_batches: the same, at `num_steps`.
+      save_dir_suffix: what is appended to the root of the result files.
+    """
+    root = get_root_baseline_dir().rstrip("/") + save_dir_suffix
+    settings = f"{num_steps}_{eval_every}_{eval_batches}_{last_eval_batches}"
+    return filesystem.join(root, task_name, opt_name, settings)
+
+
+def _directory(variable: str, default: str) -> str:
+    return os.path.expanduser(os.environ.get(variable) or default)

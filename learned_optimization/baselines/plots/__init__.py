@@ -1,0 +1,1 @@
+"""Figures: curves of sets, and everything the statistics can show."""

@@ -1,0 +1,134 @@
+"""The figure of a speed-up: steps of the baseline over own steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from learned_optimization.baselines.plots.styles import Style, styles
+from learned_optimization.baselines.speedups.speedup import Speedup
+from learned_optimization.errors import LoptError
+
+_FACTORS = {10.0: "10 times as fast", 0.1: "10 times as slow"}
+
+
+def plot_speedup(speedups: Sequence[Speedup], ax: Axes | None = None) -> Axes:
+    """Plot steps the baseline needs for the same loss, over own steps.
+
+    Both axes are logarithmic: on the diagonal both are as fast, parallels to it are
+    ten times as fast and as slow. The band is of other seeds of the baseline. Where
+    the baseline never got as low there is no line, but triangles at the horizon: the
+    speed-up is at least what is drawn.
+
+    Args:
+      speedups: sets on one task, measured with one normalizer.
+      ax: axes to draw on; new ones if None.
+
+    Returns:
+      The axes.
+
+    Raises:
+      LoptError: if there is none, or they are of several tasks or horizons.
+    """
+    if len({(s.normalizer.task, s.normalizer.horizon) for s in speedups}) != 1:
+        raise LoptError(
+            "a figure of speed-ups needs at least one set, all on one task and "
+            f"measured with one normalizer; got {len(speedups)} sets."
+        )
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.0, 6.0), layout="constrained")
+    horizon = speedups[0].normalizer.horizon
+    start = min(float(s.xs[0]) for s in speedups)
+    end = max(float(s.xs[-1]) for s in speedups)
+    _draw_diagonals(ax, start, end)
+    ax.axhline(horizon, color="0.4", linewidth=0.8, linestyle=":")
+    ax.annotate(
+        f"the baseline ends: {horizon:,.0f} steps",
+        (start, horizon),
+        textcoords="offset points",
+        xytext=(3, 3),
+        fontsize=8,
+        color="0.35",
+    )
+    look = styles([speedup.hparam_set for speedup in speedups])
+    for speedup in speedups:
+        _draw(ax, speedup, look[speedup.hparam_set])
+    if any(speedup.is_censored.any() for speedup in speedups):
+        label = "at least this: the baseline never got as low"
+        ax.plot([], [], color="0.35", linestyle="none", marker="^", label=label)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(start, end)
+    ax.set_ylim(start / 3.0, 3.0 * max(horizon, end))
+    ax.set_xlabel("own updates")
+    ax.set_ylabel(f"updates of the baseline for the same {speedups[0].split} loss")
+    ax.set_title(
+        f"{speedups[0].normalizer.task}\nspeed-up over the baseline", fontsize=11
+    )
+    ax.grid(alpha=0.25, linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=8, loc="lower right")
+    return ax
+
+
+def _draw_diagonals(ax: Axes, start: float, end: float) -> None:
+    ends = np.array([start, end])
+    ax.plot(ends, ends, color="0.35", linewidth=1.0, label="as fast as the baseline")
+    for factor, text in _FACTORS.items():
+        ax.plot(ends, factor * ends, color="0.75", linewidth=0.8, linestyle="--")
+        # Where the line is within the axes, on either side of the diagonal.
+        x = start * 2.0 if factor > 1.0 else end / 8.0
+        ax.text(
+            x,
+            factor * x,
+            text,
+            fontsize=8,
+            color="0.35",
+            rotation=math.degrees(math.atan(factor)),
+            rotation_mode="anchor",
+            transform_rotates_text=True,
+            verticalalignment="bottom",
+        )
+
+
+def _draw(ax: Axes, speedup: Speedup, style: Style) -> None:
+    # A logarithm of 0 steps is nowhere: worse than the start is not drawn.
+    shown = np.where(speedup.steps > 0, speedup.steps, np.nan)
+    line = np.where(speedup.is_censored, np.nan, shown)
+    label = f"{speedup.hparam_set}: {speedup.opt_name}"
+    color = style.color
+    ax.plot(
+        speedup.xs,
+        line,
+        color=color,
+        linestyle=style.dash,
+        linewidth=1.6,
+        label=label,
+    )
+    if speedup.low is not None and speedup.high is not None:
+        # Beyond the horizon the band has no end that is known: it leaves the axes.
+        top = np.where(np.isfinite(speedup.high), speedup.high, 1e3 * speedup.xs[-1])
+        ax.fill_between(
+            speedup.xs,
+            np.maximum(speedup.low, 1e-3),
+            np.maximum(top, 1e-3),
+            color=color,
+            alpha=0.18,
+            linewidth=0,
+        )
+    censored = speedup.is_censored
+    if censored.any():
+        every = max(1, int(censored.sum()) // 12)
+        ax.plot(
+            speedup.xs[censored],
+            shown[censored],
+            color=color,
+            linestyle="none",
+            marker="^",
+            markersize=5,
+            markevery=every,
+        )

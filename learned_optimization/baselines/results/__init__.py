@@ -1,0 +1,1 @@
+"""Result files and archives: found, read, written, counted and compared."""

@@ -1,0 +1,88 @@
+"""Archives: one file per task and set, with all its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from learned_optimization import filesystem
+from learned_optimization.baselines.layout import (
+    get_baseline_archive_path,
+    get_baseline_archive_rootdir,
+)
+from learned_optimization.baselines.results.format import Result, read_archive
+from learned_optimization.errors import ResultError
+from learned_optimization.npz import write_npz
+
+
+def write_archive(task_name: str, hparam_set_name: str, data: Mapping[str, Any]) -> str:
+    """Write the archive of one task and set.
+
+    Args:
+      task_name: the task's name.
+      hparam_set_name: the set's name.
+      data: result key to array `[num_configs, num_seeds, ...]`.
+
+    Returns:
+      The path written.
+    """
+    path = get_baseline_archive_path(task_name, hparam_set_name)
+    write_npz(path, data)
+    return path
+
+
+def load_archive(
+    task_name: str, hparam_set_name: str, keys: Sequence[str] | None = None
+) -> Result:
+    """Load the archive of one task and set.
+
+    Args:
+      task_name: the task's name.
+      hparam_set_name: the set's name.
+      keys: the keys wanted; all of them if None.
+
+    Returns:
+      Result key to array; curves are `[num_configs, num_seeds, num_evals]` (or
+      `num_steps + 1` for `train/*`), and so are `train/xs` and `eval/xs`.
+
+    Raises:
+      ResultError: if there is no such archive, naming those there are.
+    """
+    return read_archive(find_archive(task_name, hparam_set_name), keys)
+
+
+def find_archive(task_name: str, hparam_set_name: str) -> str:
+    """Return path of the archive of one task and set, which is there.
+
+    Raises:
+      ResultError: if there is no such archive, naming those there are.
+    """
+    path = get_baseline_archive_path(task_name, hparam_set_name)
+    if not filesystem.exists(path):
+        have = list_hparam_sets_for_task(task_name)
+        raise ResultError(
+            f"no archive of {hparam_set_name} on {task_name} at {path}; archived "
+            f"for this task: {', '.join(have) or 'nothing'}. "
+            f"Make it with `lopt sweep {task_name} {hparam_set_name}`."
+        )
+    return path
+
+
+def list_hparam_sets_for_task(task_name: str) -> list[str]:
+    """Return names of the sets archived for a task, sorted."""
+    folder = filesystem.join(get_baseline_archive_rootdir(), task_name)
+    paths = filesystem.list_files(folder, ".npz")
+    return [path.rsplit("/", 1)[-1].removesuffix(".npz") for path in paths]
+
+
+def delete_archive(task_name: str, hparam_set_name: str) -> str:
+    """Delete one archive and return its path.
+
+    Raises:
+      ResultError: if there is none.
+    """
+    path = get_baseline_archive_path(task_name, hparam_set_name)
+    if not filesystem.exists(path):
+        raise ResultError(f"no archive of {hparam_set_name} on {task_name} at {path}.")
+    filesystem.remove_file(path)
+    return path

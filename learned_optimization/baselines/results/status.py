@@ -1,0 +1,217 @@
+"""How the trials of sets stand: which are done, and what became of the others."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from learned_optimization import filesystem
+from learned_optimization.baselines.folder_names import present_folder
+from learned_optimization.baselines.layout import (
+    get_baseline_archive_path,
+    get_root_baseline_dir,
+)
+from learned_optimization.baselines.results import run_notes
+from learned_optimization.baselines.results.index import (
+    TrialEntry,
+    open_entry,
+    remember,
+    trial_entries,
+)
+from learned_optimization.baselines.results.matching import fill
+from learned_optimization.baselines.results.run_notes import Ending
+from learned_optimization.baselines.sets.hparam_set import HParamSet
+
+STATES = ("done", "diverged", *run_notes.UNFINISHED, "missing")
+"""How a trial may stand; every trial of a set stands in one of these ways."""
+
+OTHER = "(other)"
+"""Results of a task that belong to no set known."""
+
+
+@dataclass
+class SetStatus:
+    """How the trials of one set on one task stand.
+
+    Attributes:
+      task: the task's name.
+      hparam_set: the set's name, or `OTHER`.
+      num_trials: trials of the set.
+      counts: trials that stand in each way of `STATES`; they add up to
+        `num_trials`.
+      bad: result files that cannot be read.
+      size: bytes of the result files.
+      modified: seconds since 1970 of the newest result file; 0 if there is none.
+      archive: `yes`, `no`, or `old` if a result is newer than the archive.
+      trials: for each trial that is not done or missing, its folder, seed, state,
+        and what there is to say about it.
+      bad_files: path and problem of each bad file.
+    """
+
+    task: str
+    hparam_set: str
+    num_trials: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    bad: int = 0
+    size: int = 0
+    modified: float = 0.0
+    archive: str = "no"
+    trials: list[tuple[str, int, str, str]] = field(default_factory=list)
+    bad_files: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything of any trial."""
+        return self.bad > 0 or self.counts["missing"] < self.num_trials
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the same as numbers, texts and lists."""
+        return {
+            "task": self.task,
+            "set": self.hparam_set,
+            "trials": self.num_trials,
+            **{state.replace(" ", "_"): self.counts[state] for state in STATES},
+            "bad": self.bad,
+            "bytes": self.size,
+            "modified": self.modified,
+            "archive": self.archive,
+            "not_done": [
+                {"folder": folder, "seed": seed, "state": state, "reason": reason}
+                for folder, seed, state, reason in self.trials
+            ],
+            "bad_files": [
+                {"path": path, "problem": problem} for path, problem in self.bad_files
+            ],
+        }
+
+
+def status(
+    task_names: Sequence[str],
+    hparam_sets: Sequence[HParamSet],
+    known_sets: Sequence[HParamSet] = (),
+    on_read: Callable[[int, int], None] | None = None,
+    check: bool = False,
+) -> list[SetStatus]:
+    """Return how the trials of sets on tasks stand.
+
+    Args:
+      task_names: the tasks; every task that has results if empty.
+      hparam_sets: the sets; every set of `known_sets` of which a task has results
+        if empty, and what belongs to none.
+      known_sets: the sets there are.
+      on_read: told now and then how many files were opened, and how many must be.
+      check: open every file and check every byte, whatever is known of it.
+
+    Returns:
+      One row per task and set, tasks in the order of their names.
+
+    Raises:
+      ResultError: if the results cannot be reached.
+    """
+    root = get_root_baseline_dir().rstrip("/")
+    if task_names:
+        entries = [
+            entry
+            for task in dict.fromkeys(task_names)
+            for entry in trial_entries(f"{root}/{task}", on_read)
+        ]
+    else:
+        entries = trial_entries(root, on_read)
+    if check:
+        entries = _checked(entries, on_read)
+    by_task: dict[str, dict[str, list[TrialEntry]]] = defaultdict(dict)
+    for entry in entries:
+        folder = entry.folder
+        by_task[_task_of(folder, root)].setdefault(folder, []).append(entry)
+    notes = {
+        (f"{root}/{folder}", seed): ending
+        for ending in run_notes.read_all()
+        for folder, seed in ending.trials
+    }
+    tasks = sorted(task_names or {*by_task, *(_task_of(p, root) for p, _ in notes)})
+    rows = []
+    for task in tasks:
+        folders = by_task[task]
+        of_sets = [_row(task, s, folders, notes) for s in hparam_sets or known_sets]
+        if not hparam_sets:
+            of_sets = [row for row in of_sets if row.has_begun]
+            of_sets += _others(task, known_sets, folders)
+        rows += of_sets
+    return rows
+
+
+def _task_of(folder: str, root: str) -> str:
+    return folder.removeprefix(f"{root}/").partition("/")[0]
+
+
+def _checked(
+    entries: list[TrialEntry], on_read: Callable[[int, int], None] | None
+) -> list[TrialEntry]:
+    checked = []
+    for i, entry in enumerate(entries):
+        info = filesystem.info(entry.path)
+        found = open_entry(info, whole=True)
+        if found != entry:
+            remember(info, found)
+        checked.append(found)
+        if on_read is not None and i % 100 == 99:
+            on_read(i + 1, len(entries))
+    return checked
+
+
+def _row(
+    task: str,
+    hparam_set: HParamSet,
+    folders: dict[str, list[TrialEntry]],
+    notes: dict[tuple[str, int], Ending],
+) -> SetStatus:
+    row = SetStatus(task, hparam_set.name, hparam_set.num_trials)
+    for folder, repetitions in hparam_set.save_dirs(task):
+        entries = folders.get(present_folder(folder), [])
+        filled = fill(entries, range(repetitions), synthetic=True)
+        for seed in range(repetitions):
+            entry, note = filled.get(seed), notes.get((folder, seed))
+            if entry is not None:
+                state, reason = entry.status, f"from step {entry.diverged_from}"
+            elif note is not None:
+                state, reason = note.status, note.reason
+            else:
+                state, reason = "missing", ""
+            row.counts[state] += 1
+            if state not in ("done", "missing"):
+                row.trials.append((folder, seed, state, reason))
+        of_set = [e for e in entries if e.seed is None or e.seed < repetitions]
+        _count_files(row, of_set)
+    path = get_baseline_archive_path(task, hparam_set.name)
+    if filesystem.exists(path):
+        is_old = filesystem.info(path).modified < row.modified
+        row.archive = "old" if is_old else "yes"
+    return row
+
+
+def _count_files(row: SetStatus, entries: Sequence[TrialEntry]) -> None:
+    row.size += sum(entry.size for entry in entries)
+    row.modified = max((row.modified, *(entry.modified for entry in entries)))
+    row.bad_files += [(e.path, e.problem) for e in entries if e.status == "bad"]
+    row.bad = len(row.bad_files)
+
+
+def _others(
+    task: str, known_sets: Sequence[HParamSet], folders: dict[str, list[TrialEntry]]
+) -> list[SetStatus]:
+    repetitions: dict[str, int] = defaultdict(int)
+    for hparam_set in known_sets:
+        for folder, count in hparam_set.save_dirs(task):
+            folder = present_folder(folder)
+            repetitions[folder] = max(repetitions[folder], count)
+    row = SetStatus(task, OTHER)
+    for folder, entries in folders.items():
+        if folder in repetitions:
+            entries = [e for e in entries if (e.seed or 0) >= repetitions[folder]]
+        readable = [entry for entry in entries if entry.status != "bad"]
+        row.counts.update(entry.status for entry in readable)
+        row.num_trials += len(readable)
+        _count_files(row, entries)
+    return [row] if row.num_trials or row.bad else []

@@ -1,0 +1,243 @@
+"""One hyper-parameter set, and how families of sets are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from learned_optimization.baselines.folder_names import value_text
+from learned_optimization.baselines.layout import get_save_dir
+
+Configuration = dict[str, Any]
+Settings = Mapping[str, Mapping[str, Any]]
+Lengths = Iterable[tuple[int, int]]
+
+LEARNING_RATES = (
+    3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0
+)  # fmt: skip
+"""Half-decade learning rates, 3e-7 to 1."""
+
+PUBLISHED_ONLY_RATE = 1e-7
+"""What published sets over learning rates have before the others."""
+
+
+def gin_key(optimizer: str, parameter: str) -> str:
+    """Return the gin name of a parameter, as `HParamSet.hparams` holds it."""
+    return parameter if "." in parameter else f"{optimizer}.{parameter}"
+
+
+@dataclass(frozen=True)
+class HParamSet:
+    """A named list of optimizer settings, each repeated with several seeds.
+
+    Attributes:
+      name: the set's name.
+      optimizer: gin name of the optimizer.
+      opt_names: name each configuration's results are stored under.
+      hparams: gin bindings of each configuration: a parameter of the optimizer
+        by its name, one of another configurable, such as the schedule or the
+        optimizer inside, as `CosineDecay.learning_rate`.
+      num_steps: number of the last update.
+      repetitions: seeds per configuration, numbered from 0.
+    """
+
+    name: str
+    optimizer: str
+    opt_names: tuple[str, ...]
+    hparams: tuple[Mapping[str, Any], ...] = field(repr=False)
+    num_steps: int
+    repetitions: int
+    eval_every: int = 10
+    eval_batches: int = 5
+    last_eval_batches: int = 10
+
+    @property
+    def num_configs(self) -> int:
+        """Optimizer settings in the set."""
+        return len(self.hparams)
+
+    @property
+    def num_trials(self) -> int:
+        """Trials in the set: settings times repetitions."""
+        return self.num_configs * self.repetitions
+
+    def __call__(
+        self, task_name: str
+    ) -> tuple[list[Configuration], list[tuple[str, int]]]:
+        """Return the trials of the set on one task.
+
+        Args:
+          task_name: name of a fixed task.
+
+        Returns:
+          The gin configuration of each setting, all of them once with seed 0, then
+          once with seed 1, and so on; and for each setting the folder of its
+          results and the number of repetitions.
+        """
+        settings = [
+            {
+                "inner_train_task.task": f"@{task_name}()",
+                "inner_train_task.task_name": task_name,
+                "inner_train_task.opt": f"@{self.optimizer}()",
+                "inner_train_task.opt_name": opt_name,
+                "inner_train_task.num_steps": self.num_steps,
+                "inner_train_task.eval_every": self.eval_every,
+                "inner_train_task.eval_batches": self.eval_batches,
+                "inner_train_task.last_eval_batches": self.last_eval_batches,
+                **{gin_key(self.optimizer, k): v for k, v in hparams.items()},
+            }
+            for opt_name, hparams in zip(self.opt_names, self.hparams, strict=True)
+        ]
+        configurations = [
+            {**setting, "inner_train_task.seed": seed}
+            for seed in range(self.repetitions)
+            for setting in settings
+        ]
+        return configurations, self.save_dirs(task_name)
+
+    def save_dirs(self, task_name: str) -> list[tuple[str, int]]:
+        """Return, per setting, the folder of its results and its repetitions."""
+        return [
+            (
+                get_save_dir(
+                    task_name,
+                    opt_name,
+                    self.num_steps,
+                    self.eval_every,
+                    self.eval_batches,
+                    self.last_eval_batches,
+                ),
+                self.repetitions,
+            )
+            for opt_name in self.opt_names
+        ]
+
+    def with_published_rate(self) -> HParamSet:
+        """Return the set as it was published: with the learning rate 1e-7 too.
+
+        A configuration of that rate precedes each one of the lowest rate of
+        `LEARNING_RATES`. Sets over other things, such as `OptList`, are returned as
+        they are.
+        """
+        lowest, added = LEARNING_RATES[0], PUBLISHED_ONLY_RATE
+        names: list[str] = []
+        hparams: list[Mapping[str, Any]] = []
+        for name, setting in zip(self.opt_names, self.hparams, strict=True):
+            stem = name.removesuffix(f"_lr{value_text(lowest)}")
+            if stem != name:
+                names.append(f"{stem}_lr{value_text(added)}")
+                hparams.append(
+                    {k: added if v == lowest else v for k, v in setting.items()}
+                )
+            names.append(name)
+            hparams.append(setting)
+        return replace(self, opt_names=tuple(names), hparams=tuple(hparams))
+
+
+def sets(
+    prefix: str, optimizer: str, settings: Settings, lengths: Lengths
+) -> list[HParamSet]:
+    """Return the sets `<prefix>_<num_steps>_R<repetitions>` of some settings.
+
+    Args:
+      prefix: how the sets' names begin.
+      optimizer: gin name of the optimizer.
+      settings: name results are stored under, to gin bindings as in
+        `HParamSet.hparams`.
+      lengths: number of steps and repetitions of each set.
+    """
+    return [
+        HParamSet(
+            name=f"{prefix}_{num_steps}_R{repetitions}",
+            optimizer=optimizer,
+            opt_names=tuple(settings),
+            hparams=tuple(settings.values()),
+            num_steps=num_steps,
+            repetitions=repetitions,
+        )
+        for num_steps, repetitions in lengths
+    ]
+
+
+def one_parameter(
+    opt_name: str, short: str, parameter: str, values: Iterable[Any], **fixed: Any
+) -> dict[str, dict[str, Any]]:
+    """Return settings that differ in one hyper-parameter.
+
+    Args:
+      opt_name: how the results' names begin.
+      short: how the hyper-parameter is written in them.
+      parameter: the hyper-parameter.
+      values: its values.
+      **fixed: further hyper-parameters, the same in every setting.
+    """
+    return {
+        f"{opt_name}_{short}{value_text(value)}": {parameter: value, **fixed}
+        for value in values
+    }
+
+
+def learning_rates(
+    prefix: str,
+    optimizer: str,
+    lengths: Lengths,
+    opt_name: str | None = None,
+    **fixed: Any,
+) -> list[HParamSet]:
+    """Set over `LEARNING_RATES`.
+
+    Args:
+      prefix: how the sets' names begin.
+      optimizer: gin name of the optimizer.
+      lengths: number of steps and repetitions of each set.
+      opt_name: how results are named before `_lr<lr>`; `optimizer` if None.
+      **fixed: further hyper-parameters, the same in every configuration.
+    """
+    settings = one_parameter(
+        opt_name or optimizer, "lr", "learning_rate", LEARNING_RATES, **fixed
+    )
+    return sets(prefix, optimizer, settings, lengths)
+
+
+def schedules(optimizer: str, lengths: Lengths) -> list[HParamSet]:
+    """Set over the peak of schedules that warm up and end at zero.
+
+    Both rise over the first 5% of the run. `<optimizer>CosineLR` then falls by
+    half a cosine, `<optimizer>LinearLR` by a straight line.
+    """
+    made = []
+    for short, schedule in (("Cosine", "CosineDecay"), ("Linear", "LinearDecay")):
+        for num_steps, repetitions in lengths:
+            settings = one_parameter(
+                f"{optimizer}{short}",
+                "lr",
+                f"{schedule}.learning_rate",
+                LEARNING_RATES,
+                **{
+                    "learning_rate": f"@{schedule}()",
+                    f"{schedule}.num_steps": float(num_steps),
+                    f"{schedule}.warmup_steps": 0.05 * num_steps,
+                },
+            )
+            prefix = f"{optimizer}{short}LR"
+            made += sets(prefix, optimizer, settings, [(num_steps, repetitions)])
+    return made
+
+
+def accumulated(optimizer: str, num_average: int, opt_name: str) -> Settings:
+    """Return settings over learning rates of an optimizer that sees mean gradients.
+
+    Args:
+      optimizer: gin name of the optimizer inside.
+      num_average: gradients in each mean.
+      opt_name: how the results' names begin.
+    """
+    return one_parameter(
+        opt_name,
+        "lr",
+        f"{optimizer}.learning_rate",
+        LEARNING_RATES,
+        opt=f"@{optimizer}()",
+        num_average=num_average,
+    )

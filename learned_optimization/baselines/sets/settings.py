@@ -1,0 +1,218 @@
+"""One setting of an optimizer: its parameters checked, the optimizer made, a name.
+
+A setting maps parameters to values, as an `HParamSet` holds it: a parameter of
+the optimizer by its name, one of another configurable, such as the schedule or
+the optimizer inside, as `CosineDecay.learning_rate`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import gin
+import jax
+import jax.numpy as jnp
+
+from learned_optimization import configuration
+from learned_optimization.baselines.folder_names import value_text
+from learned_optimization.baselines.sets.hparam_set import gin_key
+from learned_optimization.baselines.sets.search_space import Config, Value, as_value
+from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.filesystem import MAX_NAME_BYTES
+from learned_optimization.optimizers.base import Optimizer, check_hparams
+
+Setting = Mapping[str, Any]
+
+_REFERENCE = re.compile(r"@([\w./]+)\(\)")
+_MODULE = re.compile(r"\w+(\.\w+)*\.(?=\w+\.\w+$)")
+
+
+def short_key(optimizer: str, parameter: str) -> str:
+    """Return a parameter as settings hold it: no modules, the optimizer's own bare.
+
+    Raises:
+      LoptError: if there is no such configurable or parameter, with the nearest
+        names.
+    """
+    if not isinstance(parameter, str):
+        raise LoptError(f"a hyper-parameter's name must be text, got {parameter!r}.")
+    parameter = _MODULE.sub("", parameter).removeprefix(f"{optimizer}.")
+    if "." in parameter:
+        with configuration.bound({parameter: None}):
+            return parameter
+    known = _parameters(optimizer)
+    if parameter not in known:
+        if why := configuration.not_supported(optimizer, parameter):
+            raise LoptError(f"{optimizer} has no hyper-parameter {parameter!r}: {why}.")
+        raise UnknownNameError(f"hyper-parameter of {optimizer}", parameter, known)
+    return parameter
+
+
+def as_parameter_value(optimizer: str, parameter: str, value: Any) -> Value:
+    """Return a value in the type of the parameter's default.
+
+    `1` for a learning rate becomes `1.0`, so that it is written, and its results
+    are found, as those of `1.0` are.
+
+    Args:
+      optimizer: gin name of the optimizer.
+      parameter: as `short_key` returns it.
+      value: what a person gave.
+
+    Raises:
+      LoptError: if the value is no number, text, True, False or None, or a
+        reference that is not `@name()`.
+    """
+    owner, _, name = gin_key(optimizer, parameter).rpartition(".")
+    value = as_value(f"{owner}.{name}", value)
+    field = _parameters(owner).get(name)
+    if isinstance(value, str) and value[:1] in ("@", "%"):
+        value = _as_reference(f"{owner}.{name}", value)
+    if value is None or field is None:
+        return value
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if field.metadata.get("static"):
+        # YAML and spaces of numbers know no whole ones where 3.0 is written.
+        is_whole = isinstance(value, float) and value.is_integer()
+        return int(value) if is_whole and type(field.default) is int else value
+    wants_float = field.default is None or isinstance(field.default, float)
+    return float(value) if is_whole and wants_float else value
+
+
+def _as_reference(what: str, value: str) -> str:
+    if value.startswith("%"):
+        raise LoptError(
+            f"{what} is the macro {value}: give the value itself, a macro may stand "
+            "for another one tomorrow."
+        )
+    match = _REFERENCE.fullmatch(value)
+    if match is None:
+        raise LoptError(
+            f"{what} must refer to a configurable as '@CosineDecay()', with a pair "
+            f"of parentheses, got {value!r}."
+        )
+    scope, slash, selector = match[1].rpartition("/")
+    return f"@{scope}{slash}{selector.rpartition('.')[2]}()"
+
+
+def make_optimizer(optimizer: str, setting: Setting) -> Optimizer:
+    """Return the optimizer a setting makes, as a trial makes it.
+
+    Raises:
+      LoptError: if a name or value is wrong, or a parameter of another
+        configurable is given that nothing uses.
+    """
+    keys = {gin_key(optimizer, k): v for k, v in setting.items()}
+    shown = show_setting(optimizer, setting)
+    with configuration.bound(keys):
+        try:
+            made = gin.get_configurable(optimizer)()
+        except Exception as error:  # whatever a user's own optimizer raises
+            reason = configuration.reason(error)
+            raise LoptError(f"{shown} cannot be made: {reason}") from error
+        used = gin.operative_config_str()
+    check_hparams(made)
+    for key in keys:
+        if not re.search(rf"^{re.escape(key)} =", used, re.MULTILINE):
+            owner = key.rpartition(".")[0]
+            raise LoptError(
+                f"nothing in {shown} uses {key}: give the hyper-parameter that it "
+                f'belongs to, e.g. learning_rate="@{owner}()".'
+            )
+    return made
+
+
+def check_start(optimizer: Optimizer, num_steps: int, shown: str) -> None:
+    """Start the optimizer on two small arrays, without computing anything.
+
+    Args:
+      optimizer: the optimizer.
+      num_steps: number of the last update.
+      shown: how a message names the optimizer.
+
+    Raises:
+      LoptError: if its `prepare` or `init` refuses its hyper-parameters.
+    """
+    optimizer.prepare()
+    params = {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)}
+
+    def start(key: jax.Array) -> Any:
+        return optimizer.init(params, model_state=None, num_steps=num_steps, key=key)
+
+    try:
+        jax.eval_shape(start, jax.random.PRNGKey(0))
+    except Exception as error:  # whatever a user's own optimizer raises
+        raise LoptError(f"{shown} cannot start: {error}") from error
+
+
+def show_setting(optimizer: str, setting: Setting) -> str:
+    """Return a setting for a person to read, e.g. `Adam(learning_rate=0.001)`."""
+    return f"{optimizer}({', '.join(f'{k}={v!r}' for k, v in setting.items())})"
+
+
+def setting_name(optimizer: str, setting: Config) -> str:
+    """Return the name results are stored under: the class and what is given.
+
+    `Adam_lr0.001_b10.95`, say: the hyper-parameters in the order of the
+    optimizer's fields, those of a schedule or an optimizer inside in
+    parentheses, `Adam_lr(CosineDecay_lr0.001)`, as `Optimizer.name` has them.
+    Values read back as the same number; whole ones are written `1`, not `1.0`.
+
+    Args:
+      optimizer: gin name of the optimizer.
+      setting: its values, as `as_parameter_value` returns them.
+
+    Raises:
+      LoptError: if the name cannot be a folder's.
+    """
+    left = {gin_key(optimizer, k): v for k, v in setting.items()}
+    name = _describe(optimizer, left)
+    # What no reference leads to belongs to a default: a schedule that is one.
+    name += "".join(f"_{k.replace('/', '.')}{_text(v)}" for k, v in left.items())
+    if "/" in name or not name.isprintable():
+        raise LoptError(
+            f"{show_setting(optimizer, setting)} names a folder: text in it must be "
+            "printable and without a slash."
+        )
+    size = len(os.fsencode(name))
+    if size > MAX_NAME_BYTES:
+        raise LoptError(
+            f"results of {name[:80]}... would be stored in a folder of {size} bytes, "
+            f"and file systems allow {MAX_NAME_BYTES}: leave out what is the default "
+            "anyway, or give the optimizer's fields shorter names by "
+            "`hparam(default=..., short=...)`."
+        )
+    return name
+
+
+def _describe(selector: str, left: dict[str, Value]) -> str:
+    """Return name of a configurable and its settings, which are taken out of `left`."""
+    text = selector.rpartition(".")[2].replace("/", ".")
+    for name, field in _parameters(selector).items():
+        key = f"{selector}.{name}"
+        if key not in left:
+            continue
+        value = left.pop(key)
+        short = name if field is None else field.metadata.get("short", name)
+        reference = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+        inner = f"({_describe(reference[1], left)})" if reference else _text(value)
+        text += f"_{short}{inner}"
+    return text
+
+
+def _text(value: Value) -> str:
+    return value_text(value).removeprefix("@")
+
+
+def _parameters(selector: str) -> dict[str, dataclasses.Field | None]:
+    """Return the parameters of a gin configurable: its fields if it is a dataclass."""
+    configurable: Any = gin.get_configurable(selector.rpartition("/")[2])
+    if dataclasses.is_dataclass(configurable):
+        return {f.name: f for f in dataclasses.fields(configurable) if f.init}
+    signature = inspect.signature(configurable)
+    return {p: None for p in signature.parameters if p != "self"}

@@ -1,0 +1,1 @@
+"""Losses as steps that a tuned baseline needs, and how many times fewer a set needs."""

@@ -1,0 +1,1 @@
+"""Sets are trained: trials, grids of them, shards, checkpoints, estimates, replay."""

@@ -1,0 +1,242 @@
+"""Training one trial as gin configures it, and noting trials without training."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import Any, ParamSpec, TypeVar
+
+import gin
+import jax
+
+from learned_optimization import configuration, filesystem
+from learned_optimization.baselines.folder_names import present_name
+from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.results.files import write_baseline_result
+from learned_optimization.baselines.results.format import Result
+from learned_optimization.baselines.results.matching import scan
+from learned_optimization.baselines.results.run_notes import noted
+from learned_optimization.baselines.sweeps.checkpoints import grid_name
+from learned_optimization.baselines.sweeps.trials import Trial, TrialGrid
+from learned_optimization.configurable import configurable
+from learned_optimization.errors import LoptError, check_at_least
+from learned_optimization.eval_training import Device, RunPlan
+from learned_optimization.filesystem import MAX_NAME_BYTES
+from learned_optimization.optimizers.base import Optimizer, check_hparams, get_optimizer
+from learned_optimization.tasks.base import Task, get_task_from_name
+
+# jax keeps the lowest 32 bits of a seed: a larger one would repeat another's.
+_NUM_SEEDS = 1 << 32
+
+_COLLECTED: ContextVar[list[Trial] | None] = ContextVar("collected", default=None)
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+# The arguments that the caller of `inner_train_task` gives, apart from gin's.
+_GIVEN: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
+
+
+def _noting_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        given = signature.bind_partial(*args, **kwargs).arguments
+        token = _GIVEN.set(frozenset(given))
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _GIVEN.reset(token)
+
+    return call
+
+
+@_noting_arguments
+@configurable("learned_optimization.baselines.run_trainer")
+def inner_train_task(
+    task: Task | str,
+    opt: Optimizer | str,
+    num_steps: int,
+    eval_every: int = 10,
+    eval_batches: int = 5,
+    last_eval_batches: int = 10,
+    eval_task: Task | str | None = None,
+    task_name: str | None = None,
+    eval_task_name: str | None = None,
+    opt_name: str | None = None,
+    device: Device | str | None = None,
+    seed: int | None = None,
+) -> Result | None:
+    """Train one trial and write its result file.
+
+    Args:
+      task: the task, or the name of a fixed task.
+      opt: the optimizer, or the name of one (with its default setting).
+      num_steps: number of the last update, counted from 0.
+      eval_every: updates between evaluations.
+      eval_batches: batches of each split in an evaluation.
+      last_eval_batches: the same, at `num_steps`.
+      eval_task: the task evaluated; `task` if None. Results of another one are
+        stored under `<task_name>___<eval_task_name>`.
+      task_name: name to store under; if None, that of the function gin calls for
+        `task`, whatever its scope; the task's own where gin has no part in it.
+      eval_task_name: name to record; the same of `eval_task` if None.
+      opt_name: name to store under; the optimizer's own if None.
+      device: a jax device, or text such as `"cpu:0"`; jax's choice if None.
+      seed: decides initial parameters, data order and all other random numbers. If
+        None, the lowest that has no result under these names and this length yet, so
+        that whoever calls this five times trains five seeds.
+
+    Returns:
+      What the result file holds, or None within `collecting_trials`.
+
+    Raises:
+      LoptError: if an argument is wrong, the task's data is not available, or the
+        result directory cannot be written; nothing is written then.
+    """
+    task = _as_task("task", task)
+    task_name = _as_folder("task_name", task_name, _name_of("task", task))
+    if eval_task is None:
+        eval_task, default = task, task_name
+    else:
+        eval_task = _as_task("eval_task", eval_task)
+        default = _name_of("eval_task", eval_task)
+    eval_task_name = _as_folder("eval_task_name", eval_task_name, default)
+    if eval_task is not task:
+        folder = f"{task_name}___{eval_task_name}"
+        task_name = _as_folder("task_name", folder, folder)
+    opt = _as_optimizer(opt)
+    check_at_least("seed", 0 if seed is None else seed, 0)
+    if seed is not None and seed >= _NUM_SEEDS:
+        raise LoptError(f"seed must be below {_NUM_SEEDS}, got {seed}.")
+    trial = Trial(
+        task=task,
+        eval_task=eval_task,
+        task_name=task_name,
+        eval_task_name=eval_task_name,
+        opt=opt,
+        opt_name=_as_folder("opt_name", opt_name, present_name(opt.name)),
+        plan=RunPlan(num_steps, eval_every, eval_batches, last_eval_batches),
+        seed=seed or 0,
+        device=find_device(device),
+        gin_operative_config=gin.operative_config_str(),
+    )
+    if seed is None:
+        trial = _with_next_seed(trial)
+    collected = _COLLECTED.get()
+    if collected is not None:
+        collected.append(trial)
+        return None
+    opt.prepare()
+    filesystem.check_writable(get_root_baseline_dir())
+    grid = TrialGrid([[trial]])
+    with noted(grid_name(grid), grid.places):
+        [(_, result)] = grid.run()
+        write_baseline_result(result)
+    return result
+
+
+def _with_next_seed(trial: Trial) -> Trial:
+    """Return the trial with the lowest seed that has no result yet."""
+    entries = scan([trial.save_dir])[trial.save_dir]
+    taken = {entry.seed for entry in entries if entry.status != "bad"}
+    seed = next(seed for seed in itertools.count() if seed not in taken)
+    # The recorded configuration trains this trial again, and not the next one.
+    text = trial.gin_operative_config.replace(
+        "inner_train_task.seed = None", f"inner_train_task.seed = {seed}"
+    )
+    return replace(trial, seed=seed, gin_operative_config=text)
+
+
+def _as_task(argument: str, value: Any) -> Task:
+    if isinstance(value, str):
+        return get_task_from_name(value)
+    if not isinstance(value, Task):
+        raise LoptError(
+            f"{argument} must be a task, e.g. @ImageMLP_FashionMnist8_Relu32() in gin, "
+            f"or the name of one, got {value!r}."
+        )
+    return value
+
+
+def _name_of(argument: str, task: Task) -> str:
+    """Return name of a task: that of the function gin makes it with, or its own."""
+    name = None
+    if argument not in _GIVEN.get():
+        name = configuration.reference_name(f"inner_train_task.{argument}")
+    return name or task.name
+
+
+def _as_optimizer(value: Any) -> Optimizer:
+    if isinstance(value, str):
+        return get_optimizer(value)()
+    if not isinstance(value, Optimizer):
+        raise LoptError(
+            "opt must be an optimizer, e.g. @Adam() in gin, or the name of one, "
+            f"got {value!r}."
+        )
+    check_hparams(value)
+    return value
+
+
+def _as_folder(argument: str, value: Any, default: str) -> str:
+    if value is None:
+        value = default
+    if not isinstance(value, str) or value in ("", ".", "..") or "/" in value:
+        raise LoptError(
+            f"{argument} names a folder: it must be text without a slash and not "
+            f"empty, got {value!r}."
+        )
+    if len(os.fsencode(value)) > MAX_NAME_BYTES:
+        raise LoptError(
+            f"{argument} names a folder: it must be at most {MAX_NAME_BYTES} bytes "
+            f"long, got {len(os.fsencode(value))} ({value[:40]}...)."
+        )
+    return value
+
+
+@contextlib.contextmanager
+def collecting_trials() -> Iterator[list[Trial]]:
+    """Note, within the block, the trials that `inner_train_task` would train.
+
+    This is how a whole set is read from gin configurations before any of it
+    runs.
+    """
+    collected: list[Trial] = []
+    token = _COLLECTED.set(collected)
+    try:
+        yield collected
+    finally:
+        _COLLECTED.reset(token)
+
+
+def find_device(device: Device | str | None) -> Device | None:
+    """Return the device of that name.
+
+    Args:
+      device: a device, `"<platform>"` or `"<platform>:<index>"`, or None.
+
+    Raises:
+      LoptError: listing the devices there are, if there is no such device.
+    """
+    if device is None or isinstance(device, jax.Device):
+        return device
+    if isinstance(device, str):
+        platform, _, index = device.partition(":")
+        try:
+            candidates = jax.local_devices(backend=platform.lower())
+        except RuntimeError:
+            # No such platform on this machine.
+            candidates = []
+        for candidate in candidates:
+            if index in ("", str(candidate.id)):
+                return candidate
+    have = ", ".join(f"{d.platform}:{d.id}" for d in jax.local_devices())
+    raise LoptError(f"no device {device!r}: this machine has {have}.")

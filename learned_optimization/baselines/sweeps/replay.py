@@ -1,0 +1,176 @@
+"""Trains a stored trial again, from nothing but what its file says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from learned_optimization import configuration
+from learned_optimization.baselines.folder_names import present_name
+from learned_optimization.baselines.results.differences import Difference, differences
+from learned_optimization.baselines.results.format import Result, read_result
+from learned_optimization.baselines.sweeps.inner_training import (
+    collecting_trials,
+    inner_train_task,
+)
+from learned_optimization.baselines.sweeps.trials import Trial, TrialGrid, versions
+from learned_optimization.errors import LoptError
+from learned_optimization.eval_training import Strategy
+
+SAME_STEPS = 1_000
+"""Steps for which a curve is the same however it was executed, but for rounding."""
+
+TOLERANCE = 1e-3
+"""Largest relative difference that is called rounding; see `docs/determinism.md`."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What training a trial again gave.
+
+    Attributes:
+      trial: the trial.
+      result: the new result; it is not stored.
+      differences: of the curves, old against new; none if they are the same bit
+        for bit.
+      early: largest relative difference of the training loss in the first
+        `SAME_STEPS` steps; infinite if it is finite in one of them only.
+      changed_versions: `package==version` of then and of now, where they differ.
+      elsewhere: what else was different then: the processor, the trials run
+        together.
+    """
+
+    trial: Trial
+    result: Result
+    differences: list[Difference]
+    early: float
+    changed_versions: list[tuple[str, str]]
+    elsewhere: list[str]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the curves agree as far as they must."""
+        return self.early <= TOLERANCE
+
+
+def trial_of(path: str, stored: Result) -> Trial:
+    """Return the trial a result file is of, made from the configuration it records.
+
+    Args:
+      path: the file, for messages.
+      stored: what it holds.
+
+    Raises:
+      LoptError: if the configuration is missing, or makes another trial: one that
+        was called from Python with objects cannot be made from text.
+    """
+    needed = ("gin_operative_config", "seed", "opt_config", "task_name", "opt_name")
+    if lacking := [key for key in needed if key not in stored]:
+        raise LoptError(
+            f"{path} cannot be replayed: it does not record {', '.join(lacking)}."
+        )
+    text = str(stored["gin_operative_config"])
+    try:
+        configuration.load(bindings=[text])
+        with collecting_trials() as trials:
+            configuration.call_bound(inner_train_task)
+    except LoptError as error:
+        raise LoptError(
+            f"{path} cannot be replayed from the gin configuration it records: {error} "
+            "A task or optimizer of your own needs --import FILE; what was passed as "
+            "an object from Python is not recorded."
+        ) from error
+    [trial] = trials
+    is_, was = _identity_of(trial), _identity_in(stored)
+    if changed := [key for key in was if is_[key] != was[key]]:
+        raise LoptError(
+            f"{path} cannot be replayed: the gin configuration it records makes a "
+            "trial of "
+            + ", ".join(f"{key} {is_[key]}, not {was[key]}" for key in changed)
+            + ". What was passed as an object from Python is not recorded."
+        )
+    return trial
+
+
+def _identity_of(trial: Trial) -> dict[str, str]:
+    plan = trial.plan
+    return {
+        "task_name": trial.task_name,
+        "opt_name": present_name(trial.opt_name),
+        "opt_config": trial.opt.name,
+        "seed": str(trial.seed),
+        "num_steps": str(plan.num_steps),
+        "eval_every": str(plan.eval_every),
+        "eval_batches": str(plan.eval_batches),
+        "last_eval_batches": str(plan.last_eval_batches),
+    }
+
+
+def _identity_in(stored: Result) -> dict[str, str]:
+    keys = ("task_name", "opt_name", "opt_config", "seed", "num_steps", "eval_every")
+    keys += ("eval_batches", "last_eval_batches")
+    found = {key: str(stored[key]) for key in keys if key in stored}
+    return found | {"opt_name": present_name(found["opt_name"])}
+
+
+def replay(path: str) -> Replay:
+    """Train the trial of a result file again, and compare.
+
+    Nothing is written. The global gin configuration is replaced.
+
+    Args:
+      path: the result file.
+
+    Raises:
+      LoptError: if the file cannot be read, or the trial cannot be made.
+    """
+    stored = read_result(path)
+    trial = trial_of(path, stored)
+    was_synthetic = bool(stored.get("synthetic_data", False))
+    if was_synthetic != trial.is_synthetic:
+        raise LoptError(
+            f"{path} was trained on {'made-up' if was_synthetic else 'real'} data: "
+            f"{'set' if was_synthetic else 'unset'} LOPT_SYNTHETIC_DATA."
+        )
+    strategy = Strategy.parse(str(stored["strategy"])) if "strategy" in stored else None
+    trial.opt.prepare()
+    [(_, result)] = TrialGrid([[trial]]).run(strategy=strategy)
+    curves = [k for k in stored if k.startswith(("train/", "eval/")) and stored[k].ndim]
+    return Replay(
+        trial=trial,
+        result=result,
+        differences=differences(stored, result, curves),
+        early=_early(stored["train/loss"], result["train/loss"]),
+        changed_versions=_changed_versions(str(stored.get("versions", ""))),
+        elsewhere=_elsewhere(stored, result),
+    )
+
+
+def _early(old: np.ndarray, new: np.ndarray) -> float:
+    key = "train/loss"
+    [*found] = differences({key: old[:SAME_STEPS]}, {key: new[:SAME_STEPS]})
+    if not found:
+        return 0.0
+    if found[0].what or found[0].finite_in_one:
+        return float("inf")
+    return found[0].largest_relative
+
+
+def _changed_versions(recorded: str) -> list[tuple[str, str]]:
+    now = dict(line.split("==") for line in versions())
+    then = dict(line.split("==", 1) for line in recorded.splitlines() if "==" in line)
+    return [
+        (f"{package}=={then[package]}", f"{package}=={now[package]}")
+        for package in now
+        if package in then and then[package] != now[package]
+    ]
+
+
+def _elsewhere(stored: Result, result: Result) -> list[str]:
+    keys = ("accelerator_kind", "accelerator_devs", "timing/trials_run_together")
+    return [
+        f"{key} {stored[key]} then, {result[key]} now"
+        for key in keys
+        if key in stored and str(stored[key]) != str(result[key])
+    ]

@@ -1,0 +1,126 @@
+"""Things of one kind by name, each added where it is defined.
+
+Tasks, optimizers and sets are found through a registry each. Defining a thing of
+one's own again, as running a cell of a notebook twice does, replaces it; the name of
+a thing of the package, or of another place, is refused.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Generic, TypeVar
+
+from learned_optimization.errors import LoptError, UnknownNameError
+
+T = TypeVar("T")
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+class Registry(Generic[T]):
+    """The things of one kind.
+
+    Args:
+      kind: what one is called in errors, in the singular, e.g. `"task"`.
+      a_kind: the same with its article, e.g. `"a task"`.
+      home: full name of the module that defines those of the package, or of the
+        package whose modules do; imported when a name is first looked up.
+      hint: how a person sees all of them, e.g. `"lopt tasks lists them all"`.
+    """
+
+    def __init__(self, kind: str, a_kind: str, home: str, hint: str):
+        self.kind, self.a_kind, self.home, self.hint = kind, a_kind, home, hint
+        self._items: dict[str, T] = {}
+        self._origins: dict[str, str] = {}
+        self._loaded = False
+
+    def add(self, name: str, item: T, origin: str) -> T:
+        """Add a thing, or replace the one of that name that has the same origin.
+
+        Args:
+          name: its name.
+          item: the thing.
+          origin: where it is defined: the full name of a module, or a file.
+
+        Returns:
+          `item`.
+
+        Raises:
+          LoptError: if something else, of another origin, has the name.
+        """
+        if name not in self._items or self._items[name] != item:
+            self.check(name, origin)
+        self._items[name], self._origins[name] = item, origin
+        return item
+
+    def check(self, name: str, origin: str) -> None:
+        """Refuse a name that something of another origin has.
+
+        Raises:
+          LoptError: naming both origins.
+        """
+        other = self._origins.get(name, origin)
+        if other != origin:
+            raise LoptError(
+                f"there is {self.a_kind} {name} already, of {other}; the one of "
+                f"{origin} needs another name."
+            )
+
+    def get(self, name: str) -> T:
+        """Return the thing of that name.
+
+        Raises:
+          UnknownNameError: with the nearest names, if there is none.
+        """
+        # What is being defined in the package's own modules needs no other of them.
+        if name not in self._items:
+            self._load()
+        if name not in self._items:
+            raise UnknownNameError(self.kind, name, self._items, self.hint)
+        return self._items[name]
+
+    def origin(self, name: str) -> str | None:
+        """Return where a thing is defined, None if there is none of that name."""
+        self._load()
+        return self._origins.get(name)
+
+    def all(self) -> dict[str, T]:
+        """Return every thing by name, in alphabetical order."""
+        self._load()
+        return dict(sorted(self._items.items()))
+
+    def packaged(self) -> list[str]:
+        """Return the names of those that come with the package, as defined."""
+        self._load()
+        return [n for n, origin in self._origins.items() if is_packaged(origin)]
+
+    @contextmanager
+    def temporarily(self) -> Iterator[None]:
+        """Forget, at the end of the block, what is added in it."""
+        self._load()
+        items, origins = dict(self._items), dict(self._origins)
+        try:
+            yield
+        finally:
+            self._items, self._origins = items, origins
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        import_home(self.home)
+        self._loaded = True
+
+
+def is_packaged(origin: str) -> bool:
+    """Return whether an origin is a module of this package."""
+    return origin == _PACKAGE or origin.startswith(f"{_PACKAGE}.")
+
+
+def import_home(name: str) -> None:
+    """Import a module; of a package, all the modules directly in it too."""
+    home = import_module(name)
+    for module in pkgutil.iter_modules(getattr(home, "__path__", ())):
+        import_module(f"{name}.{module.name}")

@@ -1,0 +1,47 @@
+"""A set looks the same in every figure, and like no other in it."""
+
+import itertools
+
+from learned_optimization.baselines.hparam_sets import all_hparam_sets
+from learned_optimization.baselines.plots.styles import COLORS, DASHES, styles
+
+
+def luminance(color):
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
+    ]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_stable_whatever_else_is_drawn():
+    alone = styles(["SGDLR_10000_R5"])["SGDLR_10000_R5"]
+    among = styles(["LambLR_10000_R5", "AdamLR_10000_R5", "SGDLR_10000_R5"])
+    assert among["SGDLR_10000_R5"] == alone
+    assert styles(["SGDLR_1000_R5"])["SGDLR_1000_R5"] == alone
+    assert styles(["mine"]) == styles(["mine"])
+
+
+def test_a_set_of_the_package_keeps_its_place():
+    alone = styles(["AdamLR_1000_R5"])["AdamLR_1000_R5"]
+    for others in (["AdamaxLR_1000_R5"], ["q0", "q1", "my_a", "my_b"], ["mine"] * 2):
+        found = styles([*others, "AdamLR_1000_R5"])
+        assert found["AdamLR_1000_R5"] == alone
+        assert len(set(found.values())) == len(found)
+
+
+def test_no_two_look_alike():
+    most = len(COLORS) * len(DASHES)
+    names = list(all_hparam_sets())[:most]
+    assert len(set(styles(names).values())) == most
+    everything = styles([*all_hparam_sets(), "mine", "theirs"])
+    assert len(everything) == len(all_hparam_sets()) + 2
+
+
+def test_colours_differ_in_lightness_too():
+    lights = sorted(map(luminance, COLORS))
+    # Without any colour, seven greys still have to be some way apart; the closest
+    # pair of the palette differs in hue between blue and orange-red.
+    assert sum(b - a > 0.03 for a, b in itertools.pairwise(lights)) >= 5
+    # On white, drawn lines need a contrast of at least 2 to 1.
+    assert all(1.05 / (light + 0.05) >= 2 for light in lights)

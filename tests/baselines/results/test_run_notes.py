@@ -1,0 +1,170 @@
+"""What becomes of trials is kept as data, and never taken for a result."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from learned_optimization import filesystem
+from learned_optimization.baselines import utils
+from learned_optimization.baselines.results import run_notes
+from learned_optimization.baselines.results.run_notes import noted
+from learned_optimization.baselines.sweeps.inner_training import inner_train_task
+from learned_optimization.baselines.sweeps.sweep import SilentObserver, run_sweep
+from learned_optimization.baselines.sweeps.trials import TrialGrid
+from learned_optimization.errors import ResultError, RunStoppedError
+from tests.baselines.files import TASK
+from tests.tiny import TinyTask, tiny_set
+
+PLACES = [("T/SGD/20_10_5_10", 0), ("T/SGD/20_10_5_10", 1)]
+
+
+def places():
+    root = utils.get_root_baseline_dir()
+    return [(f"{root}/{folder}", seed) for folder, seed in PLACES]
+
+
+@pytest.mark.parametrize(
+    ("error", "late", "status"),
+    [
+        (RunStoppedError("stopped after 5 updates"), False, "interrupted"),
+        (RunStoppedError("stopped after 5 updates"), True, "timed out"),
+        (KeyboardInterrupt(), False, "interrupted"),
+        (FloatingPointError("a bug"), False, "failed"),
+        (FloatingPointError("a bug"), True, "failed"),
+    ],
+)
+def test_each_end_is_noted(error, late, status):
+    def train():
+        [running] = run_notes.read_all()
+        assert (running.status, running.trials) == ("running", frozenset(PLACES))
+        raise error
+
+    with pytest.raises(type(error)), noted("grid", places(), lambda: late):
+        train()
+    [ending] = run_notes.read_all()
+    assert (ending.name, ending.status) == ("grid", status)
+    assert ending.trials == frozenset(PLACES)
+    assert str(error) in ending.reason
+    assert abs(ending.at - time.time()) < 60
+    if status == "failed":
+        # The exception as text, with where it came from.
+        assert "FloatingPointError: a bug" in ending.reason
+        assert __file__ in ending.reason
+    # The next success leaves nothing.
+    with noted("grid", places()):
+        pass
+    assert run_notes.read_all() == []
+
+
+def test_a_process_that_is_gone_was_interrupted():
+    code = (
+        "import os\n"
+        "from learned_optimization.baselines.results.run_notes import noted\n"
+        "with noted('grid', [('T/SGD/20_10_5_10', 0)]):\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -9
+    [ending] = run_notes.read_all()
+    assert ending.status == "interrupted"
+    # On another machine nobody can say.
+    path = Path(utils.get_root_baseline_dir(), ".endings", "grid.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "host": "elsewhere"}))
+    assert run_notes.read_all()[0].status == "running"
+
+
+def test_damaged_notes_are_as_good_as_none():
+    with noted("grid", places()):
+        folder = filesystem.join(utils.get_root_baseline_dir(), ".endings")
+        for i, text in enumerate(["", "[]", "{}", '{"status": "done"}', "nonsense"]):
+            Path(folder, f"{i}.json").write_text(text)
+        assert [e.name for e in run_notes.read_all()] == ["grid"]
+
+
+def test_a_full_disk_does_not_hide_what_happened(monkeypatch):
+    def fail(path, write):
+        raise ResultError("disk full")
+
+    def train():
+        monkeypatch.setattr(filesystem, "write_whole", fail)
+        raise FloatingPointError
+
+    with pytest.raises(FloatingPointError), noted("grid", places()):
+        train()
+
+
+class Recorder(SilentObserver):
+    def __init__(self):
+        self.failures = []
+
+    def failed(self, grid, error):
+        self.failures.append((len(grid.trials), str(error)))
+
+
+@pytest.mark.slow
+def test_a_grid_that_fails_does_not_stop_the_others(small_set, monkeypatch):
+    real = TrialGrid.run
+
+    def run(self, *args, **kwargs):
+        if "Adam" in self.trials[0].opt_name:
+            raise FloatingPointError("a bug of Adam")
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(TrialGrid, "run", run)
+    adam, recorder = tiny_set("TinyAdam_20_R3", optimizer="Adam"), Recorder()
+    summary = run_sweep([TASK], [adam, small_set], recorder)
+    assert (summary.num_trials, summary.num_failed) == (18, 9)
+    assert summary.failures == ["Adam: FloatingPointError: a bug of Adam"]
+    assert recorder.failures == [(9, "a bug of Adam")]
+    [ending] = run_notes.read_all()
+    assert (ending.status, len(ending.trials)) == ("failed", 9)
+    # It is tried again, and the note goes with its success.
+    monkeypatch.setattr(TrialGrid, "run", real)
+    again = run_sweep([TASK], [adam, small_set])
+    assert (again.num_skipped, again.num_failed) == (9, 0)
+    assert run_notes.read_all() == []
+
+
+def test_the_time_limit_saves_and_stops(small_set):
+    with pytest.raises(RunStoppedError):
+        run_sweep([TASK], [small_set], deadline=time.monotonic())
+    [ending] = run_notes.read_all()
+    assert ending.status == "timed out"
+    assert "stopped after" in ending.reason
+    assert run_sweep([TASK], [small_set]).num_skipped == 0
+    assert run_notes.read_all() == []
+
+
+def test_results_that_cannot_be_written_stop_a_sweep(small_set, monkeypatch):
+    def fail(result):
+        raise ResultError("cannot write: No space left on device.")
+
+    monkeypatch.setattr(
+        "learned_optimization.baselines.sweeps.sweep.write_baseline_result", fail
+    )
+    with pytest.raises(ResultError, match="No space left"):
+        run_sweep([TASK], [small_set])
+    assert run_notes.read_all()[0].status == "failed"
+
+
+def test_single_trials_are_noted_too(monkeypatch):
+    def fail(self):
+        raise FloatingPointError("a bug")
+
+    real = TrialGrid.run
+    monkeypatch.setattr(TrialGrid, "run", fail)
+    with pytest.raises(FloatingPointError):
+        inner_train_task(TinyTask(), "SGD", 20, task_name=TASK)
+    [ending] = run_notes.read_all()
+    [(folder, seed)] = ending.trials
+    assert (ending.status, seed) == ("failed", 0)
+    assert folder.startswith(f"{TASK}/SGD_lr0.01/20_")
+    monkeypatch.setattr(TrialGrid, "run", real)
+    inner_train_task(TinyTask(), "SGD", 20, task_name=TASK)
+    assert run_notes.read_all() == []
+    assert os.listdir(Path(utils.get_root_baseline_dir(), folder))

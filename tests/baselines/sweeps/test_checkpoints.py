@@ -1,0 +1,101 @@
+"""The checkpoint of a grid goes when nobody can go on from it, and not before."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from learned_optimization.baselines import utils
+from learned_optimization.baselines.sweeps import sweep
+from learned_optimization.baselines.sweeps.shards import Shard
+from learned_optimization.baselines.sweeps.sweep import run_sweep
+from learned_optimization.eval_training import Checkpoint, RunStoppedError
+from learned_optimization.training import grid_runner
+from tests.tasks.conftest import quick_compilation  # noqa: F401
+
+# They compile a program each, or train in processes of their own.
+pytestmark = pytest.mark.slow
+
+TASK = "TinyRegression"
+
+
+@pytest.fixture(autouse=True)
+def many_checkpoints(monkeypatch):
+    monkeypatch.setattr(grid_runner, "_SECONDS_PER_CHUNK", 0.0)
+    monkeypatch.setenv("LOPT_CHECKPOINT_SECONDS", "0")
+
+
+def checkpoints():
+    return sorted(Path(utils.get_root_baseline_dir(), ".checkpoints").iterdir())
+
+
+def trials_with_results():
+    found = []
+    for path in Path(utils.get_root_baseline_dir()).rglob("*.curves"):
+        with np.load(path) as result:
+            found.append((str(result["opt_name"]), int(result["seed"])))
+    return sorted(found)
+
+
+@pytest.fixture
+def killed_sweep(monkeypatch):
+    """Run a sweep that ends after it has written so many results."""
+
+    def run(hparam_set, num_results, shard=None):
+        written = []
+
+        def write(result):
+            if len(written) == num_results:
+                raise KeyboardInterrupt
+            written.append(utils.write_baseline_result(result))
+
+        def remove(checkpoint):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sweep, "write_baseline_result", write)
+            patch.setattr(Checkpoint, "remove", remove)
+            with pytest.raises(KeyboardInterrupt):
+                run_sweep([TASK], [hparam_set], shard=shard)
+
+    return run
+
+
+def stopped_sweep(hparam_set, shard=None):
+    with pytest.raises(RunStoppedError):
+        run_sweep([TASK], [hparam_set], should_stop=lambda: True, shard=shard)
+
+
+@pytest.mark.parametrize("num_results", [4, 9])
+def test_killed_while_results_are_written(num_results, small_set, killed_sweep):
+    killed_sweep(small_set, num_results)
+    assert len(trials_with_results()) == num_results
+    assert len(checkpoints()) == 1
+    summary = run_sweep([TASK], [small_set])
+    assert summary.num_skipped == num_results
+    assert len(set(trials_with_results())) == len(trials_with_results()) == 9
+    assert checkpoints() == []
+
+
+def test_those_of_other_trials_stay(small_set):
+    stopped_sweep(small_set, shard=Shard(1, 2))
+    # The same names and seeds, and another number of steps.
+    stopped_sweep(replace(small_set, num_steps=40))
+    folder = checkpoints()[0].parent
+    (folder / "damaged.npz").write_bytes(b"no zip")
+    before = checkpoints()
+    assert len(before) == 3
+    run_sweep([TASK], [small_set], shard=Shard(2, 2))
+    assert checkpoints() == before
+    run_sweep([TASK], [small_set])
+    assert len(checkpoints()) == 2
+
+
+def test_left_behind_by_another_shard(small_set, killed_sweep):
+    killed_sweep(small_set, 1, shard=Shard(1, 2))
+    (left,) = checkpoints()
+    run_sweep([TASK], [small_set], shard=Shard(2, 2))
+    assert checkpoints() == [left]
+    run_sweep([TASK], [small_set])
+    assert checkpoints() == []

@@ -1,0 +1,99 @@
+"""Arrows between modules run one way: no circle, and none against the order of rooms.
+
+Imports within functions count as much as those at the top of a module; those for types
+alone do too.
+"""
+
+import graphlib
+import re
+
+import grimp
+import pytest
+
+PACKAGE = "learned_optimization"
+
+# From the floor to the roof: a room imports what stands above it in this list.
+ROOMS = [
+    "errors",
+    "durable",
+    "filesystem",
+    "configurable",
+    "registry",
+    "configuration",
+    "cache",
+    "npz",
+    "tasks.datasets",
+    "tasks",
+    "optimizers",
+    "training",
+    "eval_training",
+    "baselines.layout",
+    "baselines.folder_names",
+    "baselines.stats",
+    "baselines.sets",
+    "baselines.hparam_sets",
+    "baselines.results",
+    "baselines.utils",
+    "baselines.analysis",
+    "baselines.sweeps",
+    "baselines.task_timing",
+    "baselines.speedups",
+    "baselines.normalizers",
+    "baselines.exporting",
+    "baselines.plots",
+    "baselines.vis",
+    "baselines",
+    "baselines.report",
+    "benchmarking",
+    "cluster",
+    "cli.gin_command",
+    "baselines.run_archive",
+    "baselines.run_time_task",
+    "baselines.run_trainer",
+    "cli",
+]
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph(PACKAGE, cache_dir=None)
+
+
+def room(module: str) -> str:
+    """Return the innermost room that a module is in."""
+    name = module.removeprefix(f"{PACKAGE}.")
+    inside = [r for r in ROOMS if name == r or name.startswith(f"{r}.")]
+    # `baselines` is a room for the package's own module alone.
+    inside = [r for r in inside if r != "baselines" or name == r]
+    assert inside, f"{module} is in no room: put it into one, or into the list"
+    return max(inside, key=len)
+
+
+def test_every_module_is_in_a_room(graph: grimp.ImportGraph) -> None:
+    rooms = {room(module) for module in graph.modules if module != PACKAGE}
+    assert rooms == set(ROOMS)
+
+
+def test_no_arrow_runs_against_the_order(graph: grimp.ImportGraph) -> None:
+    backward = [
+        f"{importer} imports {imported}"
+        for importer in graph.modules - {PACKAGE}
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if imported != PACKAGE
+        and ROOMS.index(room(imported)) > ROOMS.index(room(importer))
+    ]
+    assert not backward, sorted(backward)
+
+
+def test_there_is_no_circle(graph: grimp.ImportGraph) -> None:
+    arrows = {m: graph.find_modules_directly_imported_by(m) for m in graph.modules}
+    # Raises a CycleError that names the modules of a circle.
+    list(graphlib.TopologicalSorter(arrows).static_order())
+
+
+def test_the_graph_sees_imports_within_functions(graph: grimp.ImportGraph) -> None:
+    assert f"{PACKAGE}.baselines.exporting" in graph.find_modules_directly_imported_by(
+        f"{PACKAGE}.baselines"
+    )
+    assert graph.count_imports() > 800
+    assert not [m for m in graph.modules if re.search(r"\s", m)]

@@ -36,11 +36,11 @@ def local_copy(path: str, again: bool = False) -> str:
     """
     if filesystem.is_local(path):
         return path
-    found = filesystem.info(path)
+    original = filesystem.info(path)
     copies = cache_dir() / "copies"
     of_this = copies / hashlib.sha256(path.encode()).hexdigest()[:24]
-    copy = of_this / hashlib.sha256(found.stamp.encode()).hexdigest()[:24]
-    if _is_copy_of(copy, found) and not again:
+    copy = of_this / hashlib.sha256(original.stamp.encode()).hexdigest()[:24]
+    if _is_copy_of(copy, original) and not again:
         os.utime(copy)  # least recently used ones go first
         return str(copy)
     with filesystem.open_to_read(path) as source:

@@ -222,9 +222,9 @@ def walk_files(
     with _naming("list", folder):
         if isinstance(fs, LocalFileSystem):
             return list(_walk_local(root, suffix, hidden))
-        found = fs.find(inner, detail=True)
+        entries = fs.find(inner, detail=True)
     infos = []
-    for name, entry in found.items():
+    for name, entry in entries.items():
         below = name[len(inner) :].lstrip("/")
         is_hidden = any(part.startswith(".") for part in below.split("/"))
         if name.endswith(suffix) and (hidden or not is_hidden):
@@ -343,10 +343,6 @@ def write_folder(path: str | os.PathLike, fill: Callable[[str], object]) -> None
                 "already. Choose another name, or delete it."
             )
         durable.write_folder(inner, fill)
-
-
-def _is_empty_folder(path: str) -> bool:
-    return os.path.isdir(path) and not os.listdir(path)
 
 
 def _check_is_written(path: str | os.PathLike) -> None:

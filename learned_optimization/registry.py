@@ -82,11 +82,6 @@ class Registry(Generic[T]):
             raise UnknownNameError(self.kind, name, self._items, self.hint)
         return self._items[name]
 
-    def origin(self, name: str) -> str | None:
-        """Return where a thing is defined, None if there is none of that name."""
-        self._load()
-        return self._origins.get(name)
-
     def all(self) -> dict[str, T]:
         """Return every thing by name, in alphabetical order."""
         self._load()

@@ -103,7 +103,7 @@ def loop(task_name: str, seconds: str) -> dict[str, Any]:
         return loss, task.normalizer(loss), aux
 
     def block(opt_state):
-        found = [
+        evaluations = [
             evaluate(opt_state, next(stream), key)
             for stream in evals
             for _ in range(PLAN.eval_batches)
@@ -111,7 +111,7 @@ def loop(task_name: str, seconds: str) -> dict[str, Any]:
         for _ in range(PLAN.eval_every):
             opt_state, loss = update(opt_state, next(train), key)
             float(loss)
-        jax.device_get(found)
+        jax.device_get(evaluations)
         return opt_state
 
     params, state = task.init_with_state(key)

@@ -160,7 +160,7 @@ def kinds_of_operations(hlo: str) -> dict[str, str]:
       Name to kind. Loops and calls are left out: their bodies' operations count.
     """
     opcodes: dict[str, set[str]] = {}
-    found: list[tuple[str, str, str, str | None]] = []
+    instructions: list[tuple[str, str, str, str | None]] = []
     parts_of_operations: set[str] = set()
     inside = ""
     for line in hlo.splitlines():
@@ -174,10 +174,10 @@ def kinds_of_operations(hlo: str) -> dict[str, str]:
                 parts_of_operations.add(called[1])
             opcodes.setdefault(inside, set()).add(opcode)
             fused = called[1] if called and opcode == "fusion" else None
-            found.append((inside, name, opcode, fused))
+            instructions.append((inside, name, opcode, fused))
     return {
         name: _kind(opcodes[fused] if fused else {opcode})
-        for inside, name, opcode, fused in found
+        for inside, name, opcode, fused in instructions
         if opcode not in _CONTAINERS | _NO_WORK and inside not in parts_of_operations
     }
 

@@ -117,9 +117,9 @@ class _Task:
         return trial_flops(get_task_from_name(self._name), plan) / (num_steps + 1)
 
     def loop(self, processes: int) -> Row:
-        found = _measure(processes, "loop", self._name, self._seconds)
+        measured = _measure(processes, "loop", self._name, self._seconds)
         way = "loop" if processes == 1 else f"loop, {processes} processes"
-        return self._row(way, processes, PLAN.num_steps, found, None)
+        return self._row(way, processes, PLAN.num_steps, measured, None)
 
     def grid(
         self,
@@ -130,18 +130,18 @@ class _Task:
         num_steps: int = PLAN.num_steps,
     ) -> Row:
         arguments = (self._name, num_trials, strategy, self._seconds, num_steps)
-        found = _measure(1, "grid", *arguments)
-        return self._row(way, num_trials, num_steps, found, baseline)
+        measured = _measure(1, "grid", *arguments)
+        return self._row(way, num_trials, num_steps, measured, baseline)
 
     def _row(
         self,
         way: str,
         trials: int,
         num_steps: int,
-        found: list[dict[str, Any]],
+        measured: list[dict[str, Any]],
         baseline: Row | None,
     ) -> Row:
-        rate = sum(f["trial_steps_per_second"] for f in found)
+        rate = sum(m["trial_steps_per_second"] for m in measured)
         return Row(
             task=self._name,
             way=way,
@@ -150,8 +150,8 @@ class _Task:
             trial_steps_per_second=rate,
             ratio=rate / baseline.trial_steps_per_second if baseline else 1.0,
             share_of_peak=rate * self._flops_of_a_step(num_steps) / self._peak,
-            compile_seconds=max(f["compile_seconds"] for f in found),
-            peak_mib=max(f["peak_mib"] for f in found),
+            compile_seconds=max(m["compile_seconds"] for m in measured),
+            peak_mib=max(m["peak_mib"] for m in measured),
         )
 
 

@@ -34,8 +34,8 @@ def member_comment(digest: Any) -> bytes:
 
 def recorded_digest(comment: bytes) -> bytes | None:
     """Return the digest in a member's comment; None if there is none."""
-    found = comment.removeprefix(_MEMBER)
-    return found if comment.startswith(_MEMBER) and len(found) == _HEX else None
+    digest = comment.removeprefix(_MEMBER)
+    return digest if comment.startswith(_MEMBER) and len(digest) == _HEX else None
 
 
 PLACEHOLDER = _ARCHIVE + b"0" * _HEX

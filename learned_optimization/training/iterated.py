@@ -210,16 +210,16 @@ class _Sequence:
 
 
 def _fits(value: Any, rows: np.ndarray) -> bool:
-    found = abstract_array(value)
-    return found.shape == rows.shape[1:] and found.dtype == rows.dtype
+    array = abstract_array(value)
+    return array.shape == rows.shape[1:] and array.dtype == rows.dtype
 
 
 def _misfit(drawn: _Sequence, batch: Any, wanted: Any) -> LoptError:
     def text(tree: Any) -> str:
-        found = jax.tree_util.tree_leaves_with_path(jax.tree.map(abstract_array, tree))
+        leaves = jax.tree_util.tree_leaves_with_path(jax.tree.map(abstract_array, tree))
         return ", ".join(
             f"{jax.tree_util.keystr(path)} {leaf.dtype}{list(leaf.shape)}".strip()
-            for path, leaf in found
+            for path, leaf in leaves
         )
 
     return LoptError(

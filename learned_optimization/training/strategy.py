@@ -122,10 +122,10 @@ def other_strategies(
     """
     widths = {n for n in (1, _SMALL_MODELS_AT_ONCE) if n < trials_per_device}
     widths |= {size_class(trials_per_device)}
-    found = [replace(default, trials_at_once=n) for n in sorted(widths)]
+    candidates = [replace(default, trials_at_once=n) for n in sorted(widths)]
     if platform == "cpu" and has_library_kernels():
-        found.append(replace(default, library_kernels=not default.library_kernels))
-    return [strategy for strategy in found if strategy != default]
+        candidates.append(replace(default, library_kernels=not default.library_kernels))
+    return [strategy for strategy in candidates if strategy != default]
 
 
 def size_class(num_trials: int) -> int:

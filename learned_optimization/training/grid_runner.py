@@ -32,7 +32,7 @@ class GridRunner:
       program: what a trial does.
       layout: the devices.
       plan: number of steps and evaluations.
-      hparams: one array `[configs, ...]` a hyper-parameter that differs.
+      hparams: one array `[configs, ...]` per hyper-parameter that differs.
       keys: words of the PRNG key of each seed.
       strategy: how a device computes its share.
 

@@ -25,6 +25,12 @@ def _load() -> ArrayData:
     return ArrayData({"x": x, "y": y}, split_ranges(240, 60), {"x": 255.0})
 
 
+def data_of(task: Task) -> Datasets:
+    """The data sets of a task that has some."""
+    assert task.datasets is not None
+    return task.datasets
+
+
 @dataclass(frozen=True)
 class TinyDatasets(Datasets):
     batch_size: int = 8
@@ -52,7 +58,7 @@ class TinyDatasets(Datasets):
 class TinyTask(Task):
     """Linear regression with a little noise drawn from the key of each step."""
 
-    datasets: TinyDatasets = TinyDatasets()
+    datasets: Datasets | None = TinyDatasets()
     noise: float = 0.01
 
     def init(self, key):

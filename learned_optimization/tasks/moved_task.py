@@ -8,6 +8,7 @@ import jax
 
 from learned_optimization.tasks.base import Batch, Params, PRNGKey, Task
 from learned_optimization.tasks.datasets.base import Datasets
+from learned_optimization.tasks.task import computed
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,7 @@ class MovedTask(Task):
     center: jax.Array
     stretch: jax.Array | float = 1.0
 
-    @property
+    @computed
     def datasets(self) -> Datasets | None:
         """The data of `base`."""
         return self.base.datasets

@@ -23,6 +23,7 @@ from learned_optimization.tasks.datasets.base import (
     split_ranges,
 )
 from learned_optimization.tasks.moved_task import MovedTask
+from learned_optimization.tasks.task import computed
 
 _configurable = configurable(__name__)
 
@@ -144,7 +145,7 @@ class BatchQuadraticTask(QuadraticTask):
 
     batch_size: int = 32
 
-    @property
+    @computed
     def datasets(self) -> Datasets:
         """The offsets, of shape `[batch_size, dim]` a batch."""
         return GaussianOffsets(self.dim, self.batch_size)
@@ -191,7 +192,7 @@ class FixedDimQuadraticFamily(TaskFamily):
         """The task whose center is moved."""
         return QuadraticTask(self.dim)
 
-    @property
+    @computed
     def datasets(self) -> Datasets | None:
         """The data every task of the family trains on, if any."""
         return self.base.datasets

@@ -8,8 +8,8 @@ state (batch-norm statistics, say) overrides `init_with_state` and
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,17 @@ PRNGKey = jax.Array
 TaskCfg = Any
 StaticCfg = Any
 SampledCfg = Any
+
+_Value = TypeVar("_Value")
+
+
+def computed(get: Callable[[Any], _Value]) -> _Value:
+    """Turn a method into a property that overrides an attribute of a base class.
+
+    `property` itself is refused there by type checkers, which take the value computed
+    for the attribute's.
+    """
+    return cast(_Value, property(get))
 
 
 class Task:

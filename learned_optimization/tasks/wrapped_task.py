@@ -25,6 +25,7 @@ from learned_optimization.tasks.base import (
     TaskFamily,
 )
 from learned_optimization.tasks.datasets.base import Datasets
+from learned_optimization.tasks.task import computed
 
 ARRAYS = (jax.Array, np.ndarray)
 
@@ -117,7 +118,7 @@ class WrappedTask(Task):
         """The class, every setting that is not the default, and the inner name."""
         return self._name or _wrapper_name(self, self.task.name)
 
-    @property
+    @computed
     def datasets(self) -> Datasets | None:
         """The data of the wrapped task."""
         return self.task.datasets
@@ -179,7 +180,7 @@ class WrappedTaskFamily(TaskFamily):
         """The class, every setting that is not the default, and the inner name."""
         return self._name or _wrapper_name(self, self.task_family.name)
 
-    @property
+    @computed
     def datasets(self) -> Datasets | None:
         """The data of the wrapped family."""
         return self.task_family.datasets

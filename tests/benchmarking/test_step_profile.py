@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 def kinds_used(function, *shapes):
     args = [jnp.ones(shape) for shape in shapes]
-    text = jax.jit(function).lower(*args).compile().as_text()
+    text = str(jax.jit(function).lower(*args).compile().as_text())
     return set(kinds_of_operations(text).values())
 
 
@@ -49,7 +49,7 @@ def test_what_a_loop_does_counts_and_the_loop_does_not():
     def function(x):
         return jax.lax.fori_loop(0, x.shape[0], lambda i, y: y @ x, x)
 
-    text = jax.jit(function).lower(jnp.ones((32, 32))).compile().as_text()
+    text = str(jax.jit(function).lower(jnp.ones((32, 32))).compile().as_text())
     found = kinds_of_operations(text)
     assert "matrix products" in found.values()
     assert not [name for name in found if name.startswith("while")]
@@ -59,7 +59,6 @@ def test_what_a_loop_does_counts_and_the_loop_does_not():
 class Products(Task):
     """Nearly nothing but products of large matrices."""
 
-    datasets: None = None
     size: int = 600
 
     def init(self, key):

@@ -21,7 +21,10 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["learned_optimization", "zipfile"]):
+# atheris assembles its names as it is imported.
+instrument_imports = atheris.instrument_imports  # pyright: ignore[reportAttributeAccessIssue]
+
+with instrument_imports(include=["learned_optimization", "zipfile"]):
     from learned_optimization.baselines.results.format import read_archive, read_result
     from learned_optimization.errors import FileContentError
     from learned_optimization.npz import read_npz

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,19 @@ def make_corpus(folder: Path) -> None:
     foreign = {key: arrays[key] for key in kept if key != "schema_version"}
     write_npz(str(folder / "sealed"), arrays)
     write_npz(str(folder / "stored"), arrays, compress=False)
-    np.savez(folder / "numpy.npz", **foreign)
-    np.savez_compressed(folder / "compressed.npz", **foreign)
+    save: Callable[..., None]
+    for name, save in (("numpy", np.savez), ("compressed", np.savez_compressed)):
+        save(folder / f"{name}.npz", **foreign)
     np.savez(folder / "objects.npz", x=np.array([{}], dtype=object))
     members = []
     for path in folder.iterdir():
         path.write_bytes(b"F" + path.read_bytes())
-    values = (np.arange(3), np.float32([1, np.nan]), np.int64(0), np.array("done"))
+    values = (
+        np.arange(3),
+        np.array([1, np.nan], np.float32),
+        np.int64(0),
+        np.array("done"),
+    )
     for i, value in enumerate((*values, np.True_, np.int64(9))):
         np.save(folder / "member.npy", value)
         # The first byte says which key a member is.

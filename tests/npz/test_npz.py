@@ -21,7 +21,7 @@ from learned_optimization.errors import (
 from learned_optimization.npz import NpzWriter, open_npz, read_npz, write_npz
 
 ARRAYS = {
-    "losses": np.float32([3.0, np.nan, 1.5]),
+    "losses": np.array([3.0, np.nan, 1.5], np.float32),
     "eval/xs": np.arange(0, 21, 10),
     "name": np.asarray("Adam, β₁"),
     "flag": np.bool_(True),
@@ -103,7 +103,7 @@ def test_one_changed_key_does_not_spoil_the_others(path):
 
 
 def test_every_flipped_bit_is_noticed_or_changes_nothing(path):
-    arrays = {"x": np.float32([1, 2]), "t": np.asarray("ab")}
+    arrays = {"x": np.array([1, 2], np.float32), "t": np.asarray("ab")}
     write_npz(path, arrays)
     content = Path(path).read_bytes()
     noticed = 0
@@ -121,7 +121,7 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing(path):
 
 
 def test_every_truncation_is_noticed(path):
-    write_npz(path, {"x": np.float32([1, 2]), "t": np.asarray("ab")})
+    write_npz(path, {"x": np.array([1, 2], np.float32), "t": np.asarray("ab")})
     content = Path(path).read_bytes()
     for length in range(len(content)):
         Path(path).write_bytes(content[:length])
@@ -235,7 +235,7 @@ def _npy(array):
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_odd_zips_are_refused(path):
-    x = ("x.npy", _npy(np.float32([1, 2])))
+    x = ("x.npy", _npy(np.array([1, 2], np.float32)))
     cases = {
         "two members of one name": lambda: _zip(path, x, x),
         "which is no array": lambda: _zip(path, x, ("run.sh", b"echo")),
@@ -258,7 +258,7 @@ def test_odd_zips_are_refused(path):
 
 
 def test_an_encrypted_member_is_refused(path):
-    _zip(path, ("x.npy", _npy(np.float32([1, 2]))))
+    _zip(path, ("x.npy", _npy(np.array([1, 2], np.float32))))
     content = bytearray(Path(path).read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
     Path(path).write_bytes(content)

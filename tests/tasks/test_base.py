@@ -1,6 +1,7 @@
 """The task interface: what is derived, and what is said when it is misused."""
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import gin
 import jax
@@ -27,7 +28,7 @@ from learned_optimization.tasks.quadratics import (
     FixedDimQuadraticFamilyData,
     QuadraticTask,
 )
-from tests.tiny import StatefulTask, TinyTask
+from tests.tiny import StatefulTask, TinyTask, data_of
 
 KEY = jax.random.PRNGKey(0)
 
@@ -66,7 +67,7 @@ def test_stateless_task_refuses_a_state():
 
 def test_auxiliary_values_reach_the_stateful_call():
     task = TinyTask()
-    data = next(task.datasets.train)
+    data = next(data_of(task).train)
     params, state = task.init_with_state(KEY)
     loss, aux = task.loss_and_aux(params, KEY, data)
     assert aux.keys() == {"norm"}
@@ -75,7 +76,7 @@ def test_auxiliary_values_reach_the_stateful_call():
 
 def test_stateful_task_carries_its_state():
     task = StatefulTask()
-    data = next(task.datasets.train)
+    data = next(data_of(task).train)
     params, state = task.init_with_state(KEY)
     for calls in (1, 2, 3):
         loss, state = task.loss_with_state(params, state, KEY, data)
@@ -138,7 +139,7 @@ def test_drawn_task_is_named_after_family_and_seed():
     assert old_name.name == task.name
     assert task.datasets == FixedDimQuadraticFamilyData(3).datasets
     params, state = task.init_with_state(KEY)
-    data = next(task.datasets.train)
+    data = next(data_of(task).train)
     loss, state, aux = task.loss_with_state_and_aux(params, state, KEY, data)
     assert loss == task.loss(params, KEY, data)
     assert (state, aux) == (None, {})
@@ -177,7 +178,7 @@ def test_families_are_drawn():
     family = FixedDimQuadraticFamily(4)
     assert sample_single_task_family(KEY, family) is family
     with pytest.raises(LoptError, match=r"must be a TaskFamily, got QuadraticTask"):
-        sample_single_task_family(KEY, QuadraticTask(3))
+        sample_single_task_family(KEY, cast(Any, QuadraticTask(3)))
     with pytest.raises(LoptError, match="at least one function, got none"):
         sample_task_family_from_task_fns(KEY, [])
     assert issubclass(SampledTaskFamily, TaskFamily)

@@ -4,6 +4,7 @@ import functools
 import pickle
 import zlib
 from dataclasses import dataclass
+from typing import Any, cast
 
 import gin
 import jax
@@ -22,7 +23,7 @@ from learned_optimization.tasks.es_wrapper import (
 )
 from learned_optimization.tasks.quadratics import FixedDimQuadraticFamily, QuadraticTask
 from tests.golden import golden_tasks
-from tests.tiny import PlainSGD, StatefulTask, TinyTask
+from tests.tiny import PlainSGD, StatefulTask, TinyTask, data_of
 
 KEY = jax.random.PRNGKey(0)
 KEYS = jax.random.split(KEY, 4000)
@@ -71,8 +72,8 @@ def test_one_estimate_matches_numpy_from_its_own_noise(pairs, vmap):
     jax.effects_barrier()
 
     assert len(points) == 2 * pairs
-    a = np.float64([p[0] for p in points])
-    b = np.float64([p[1] for p in points])
+    a = np.array([p[0] for p in points], np.float64)
+    b = np.array([p[1] for p in points], np.float64)
     losses = 3.0 * (a**4).sum(1) + b**2
     np.testing.assert_allclose(value, losses.mean(), rtol=1e-5)
     # With its antithetic partner each evaluation counts e L(x + e) / (2 std^2).
@@ -94,8 +95,9 @@ def test_auxiliary_values_of_the_first_evaluation_or_of_both():
     (_, point), grad = first(x, es_key=KEY)
     np.testing.assert_array_equal(point, points[0])
     # The gradient is along the perturbation of the first, which goes up or down.
-    e = np.float64(point) - np.float64(x)
-    np.testing.assert_allclose(grad, e * 2 * (e @ np.float64(x)) / 0.01, rtol=1e-3)
+    x64 = np.asarray(x, np.float64)
+    e = np.asarray(point, np.float64) - x64
+    np.testing.assert_allclose(grad, e * 2 * (e @ x64) / 0.01, rtol=1e-3)
 
 
 @pytest.mark.parametrize("pairs", [1, 5])
@@ -140,7 +142,7 @@ def test_quadratic_has_its_closed_form():
 @pytest.mark.slow
 def test_the_same_under_jit_vmap_and_scan():
     task = ESTask(TinyTask(), n_pairs=2)
-    data = next(task.datasets.train)
+    data = next(data_of(task).train)
     keys = KEYS[:3]
     params = jax.vmap(task.init)(keys)
     step = jax.value_and_grad(task.loss_with_state, has_aux=True)
@@ -170,7 +172,7 @@ def test_the_same_under_jit_vmap_and_scan():
 def test_the_loss_is_that_of_the_unperturbed_parameters():
     inner = TinyTask()
     task = ESTask(inner, std=0.3, n_pairs=2)
-    data, params = next(task.datasets.train), inner.init(KEY)
+    data, params = next(data_of(task).train), inner.init(KEY)
     want, want_aux = inner.loss_and_aux(params, KEY, data)
     losses = [
         task.loss(params, KEY, data),
@@ -194,12 +196,12 @@ def test_the_loss_is_that_of_the_unperturbed_parameters():
 def test_state_and_scalars_are_those_of_the_unperturbed_parameters():
     task = ESTask(Line(), std=0.1, n_pairs=4)
     params, state = task.init_with_state(KEY)
-    step = jax.value_and_grad(
-        lambda *args: (lambda loss, *rest: (loss, rest))(
-            *task.loss_with_state_and_aux(*args)
-        ),
-        has_aux=True,
-    )
+
+    @functools.partial(jax.value_and_grad, has_aux=True)
+    def step(*args):
+        loss, *rest = task.loss_with_state_and_aux(*args)
+        return loss, rest
+
     for calls in (1, 2):
         (loss, (state, aux)), grad = step(params, state, KEY, None)
         assert (state["calls"], state["calls"].dtype) == (calls, jnp.int32)
@@ -225,6 +227,7 @@ def test_published_tasks_have_the_published_loss_at_init(name):
     """Within the sampling error of initializations, both theirs and ours."""
     golden = golden_tasks()[name]
     task = get_task_from_name(name)
+    assert isinstance(task, ESTask)
     leaves = jax.tree.leaves(jax.eval_shape(task.init, KEY))
     assert sum(leaf.size for leaf in leaves) == golden["parameters"]
     # Some are measured on the task alone that is wrapped: the loss is the same.
@@ -333,7 +336,7 @@ def test_impossible_n_pairs():
     with pytest.raises(LoptError, match=r"n_pairs must be .* at least 1, got 0"):
         ESTask(TinyTask(), n_pairs=0)
     with pytest.raises(LoptError, match=r"n_pairs must be .* at least 1, got 1.5"):
-        multi_antithetic_es_value_and_grad(jnp.sum, n_pairs=1.5)
+        multi_antithetic_es_value_and_grad(jnp.sum, n_pairs=cast(Any, 1.5))
 
 
 def test_an_estimate_needs_a_key():

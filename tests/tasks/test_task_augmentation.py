@@ -4,6 +4,7 @@ import functools
 import math
 import pickle
 from dataclasses import dataclass
+from typing import Any, cast
 
 import gin
 import jax
@@ -38,11 +39,11 @@ from learned_optimization.tasks.task_augmentation import (
     SubsampleDirectionsTaskGradientTaskFamily,
     WrappedTaskFamilyWithTaskWrapper,
 )
-from tests.tiny import PlainSGD, StatefulTask, TinyTask
+from tests.tiny import PlainSGD, StatefulTask, TinyTask, data_of
 
 KEY = jax.random.PRNGKey(0)
 TINY = TinyTask(noise=0.0)
-DATA = next(TINY.datasets.train)
+DATA = next(data_of(TINY).train)
 
 
 def doubled(grad, key):
@@ -65,7 +66,7 @@ FAMILIES = {
     "es": lambda f: ESTaskFamily(f),
     "global": lambda f: ReparamWeightsFamily(f, "global"),
     "tensor": lambda f: ReparamWeightsFamily(f),
-    "parameter": lambda f: ReparamWeightsFamily(f, "parameter", [0.1, 10]),
+    "parameter": lambda f: ReparamWeightsFamily(f, "parameter", cast(Any, [0.1, 10])),
     "reduced": lambda f: ReducedBatchsizeFamily(f, 0.25),
     "fractions": lambda f: ReducedBatchsizeFamily(f),
     "bfloat16": lambda f: ConvertFloatDTypeTaskFamily(f, jnp.bfloat16),
@@ -84,8 +85,11 @@ every_family = pytest.mark.parametrize("name", FAMILIES)
 
 def tiny_closed_form(params, data):
     """Loss and gradient of TinyTask without noise, in float64."""
-    x, y = np.float64(data["x"]), np.float64(data["y"])
-    error = x @ np.float64(params["w"]) + np.float64(params["b"]) - y
+    x, y, w, b = (
+        np.asarray(a, np.float64)
+        for a in (data["x"], data["y"], params["w"], params["b"])
+    )
+    error = x @ w + b - y
     n = len(y)
     return (error**2).mean(), {"w": 2 * x.T @ error / n, "b": 2 * error.sum() / n}
 
@@ -318,7 +322,7 @@ def test_reduced_family_draws_every_fraction():
     assert task == ReducedBatchsizeTask(TINY, 0.25)
     task = ReducedBatchsizeTask(QuadraticTask(2), 0.5)
     assert task.loss(jnp.ones(2), KEY, None) == 2
-    assert task._reduce(np.float32(3)) == 3
+    assert task._reduce(jnp.float32(3)) == 3
 
 
 def test_floats_are_converted_and_whole_numbers_are_not():
@@ -416,9 +420,11 @@ def test_subsampled_gradient_of_one_direction_is_a_projection():
         for sign in (False, True)
     )
     _, grad = value_and_grad(task, x, None)
-    d = np.float64(value_and_grad(signed, x, None)[1])
+    d = np.asarray(value_and_grad(signed, x, None)[1], np.float64)
     np.testing.assert_allclose(np.linalg.norm(d), 1, rtol=1e-6)
-    np.testing.assert_allclose(grad, d * (d @ (2 * np.float64(x))), rtol=1e-5)
+    np.testing.assert_allclose(
+        grad, d * (d @ (2 * np.asarray(x, np.float64))), rtol=1e-5
+    )
 
 
 def negated(grad, key):
@@ -511,7 +517,7 @@ class Counted(Task):
 @pytest.mark.parametrize("delay", [0, 1, 3])
 def test_delayed_gradients_follow_a_delayed_sgd(delay):
     task = AsyncDelayedGradients(StatefulTask(noise=0.0), delay)
-    stream = TINY.datasets.train
+    stream = data_of(TINY).train
     batches = [next(stream) for _ in range(8)]
     params, state = task.init_with_state(KEY)
     lr = 0.05
@@ -584,7 +590,7 @@ FAMILY = NoisyQuadraticFamily()
             r"the least param_scale must be a number above 0 and at most 1, got 2.0",
         ),
         (
-            lambda: ReparamWeightsFamily(FAMILY, param_scale_range=(1.0,)),
+            lambda: ReparamWeightsFamily(FAMILY, param_scale_range=cast(Any, (1.0,))),
             r"the least and the largest scale, got \(1.0,\)",
         ),
         (lambda: ReducedBatchsizeTask(TINY, 1.5), r"above 0 and at most 1, got 1.5"),
@@ -606,12 +612,12 @@ FAMILY = NoisyQuadraticFamily()
             r"directions must be .* got 0",
         ),
         (
-            lambda: SubsampleDirectionsTaskGradientTaskFamily(FAMILY, 1.5),
+            lambda: SubsampleDirectionsTaskGradientTaskFamily(FAMILY, cast(Any, 1.5)),
             r"directions must be .* 1.5",
         ),
         (lambda: AsyncDelayedGradients(TINY, -1), r"delay_steps must be .* got -1"),
         (
-            lambda: AsyncDelayedGradientsTaskFamily(FAMILY, "2"),
+            lambda: AsyncDelayedGradientsTaskFamily(FAMILY, cast(Any, "2")),
             r"delay_steps must be .* got '2'",
         ),
     ],

@@ -1,5 +1,7 @@
 """The engine against a Python loop, and against itself run in other ways."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from learned_optimization.optimizers.learning_rate_schedules import Constant
 from learned_optimization.optimizers.optax_opts import SGD, SGDM, Adam
 from learned_optimization.tasks.base import Task
 from learned_optimization.training import feed, grid_runner, pools
-from tests.tiny import PlainSGD, StatefulTask, TinyTask
+from tests.tiny import PlainSGD, StatefulTask, TinyTask, data_of
 from tests.training import reference_loop
 
 # Float32 sums in another order: what docs/determinism.md promises for runs of
@@ -282,13 +284,14 @@ def test_nothing_to_train_is_refused():
 
 @pytest.mark.slow
 def test_keys_of_every_kind_and_what_is_no_key():
-    keys = jax.random.split(jax.random.PRNGKey(0), 3)
+    keys = list(jax.random.split(jax.random.PRNGKey(0), 3))
     curves = multi_trial_training_curves(TinyTask(), [SGD()], 5, keys).curves
     assert curves["train/loss"].shape == (1, 3, 6)
     old = single_task_training_curves(TinyTask(), SGD(), 5, jax.random.PRNGKey(4))
     new = single_task_training_curves(TinyTask(), SGD(), 5, jax.random.key(4))
     np.testing.assert_array_equal(old["train/loss"], new["train/loss"])
-    for bad in (0, jax.random.key(0, impl="rbg")):
+    bad_keys: list[Any] = [0, jax.random.key(0, impl="rbg")]
+    for bad in bad_keys:
         with pytest.raises(LoptError, match="key"):
             single_task_training_curves(TinyTask(), SGD(), 5, bad)
 
@@ -314,7 +317,7 @@ def test_memory_follows_the_run_not_the_settings():
     once = single_task_training_curves(TinyTask(), SGD(), 5, key, eval_every=10**9)
     assert once["eval/xs"].tolist() == [0]
     assert once["train/loss"].shape == (6,)
-    pool = pools.pool_of(TinyTask().datasets)
+    pool = pools.pool_of(data_of(TinyTask()))
     plan = eval_training.RunPlan(5, last_eval_batches=30_000)
     wide = feed.max_blocks(plan, pool, pool, num_seeds=5)
     assert wide * 30_000 * 3 * 8 * 4 <= max(32 << 20, 30_000 * 3 * 8 * 4)
@@ -330,7 +333,7 @@ def test_values_that_are_no_scalars_are_named():
 
 
 def test_hyper_parameters_of_several_shapes_are_refused():
-    opts = [SGD(learning_rate=np.array([0.1, 0.2])), SGD(learning_rate=0.2)]
+    opts = [SGD(learning_rate=jax.numpy.array([0.1, 0.2])), SGD(learning_rate=0.2)]
     with pytest.raises(LoptError, match="must have one shape"):
         multi_trial_training_curves(TinyTask(), opts, 5, [jax.random.PRNGKey(0)])
 
@@ -338,7 +341,7 @@ def test_hyper_parameters_of_several_shapes_are_refused():
 def test_an_aux_named_loss_is_refused():
     class Clash(TinyTask):
         def loss_and_aux(self, params, key, data):
-            return self.loss(params, key, data), {"loss": 1.0}
+            return self.loss(params, key, data), {"loss": jax.numpy.float32(1.0)}
 
     with pytest.raises(LoptError, match="rename it"):
         single_task_training_curves(Clash(), SGD(), 5, jax.random.PRNGKey(0))

@@ -1,5 +1,7 @@
 """Every optimizer in the engine, against the plain Python loop."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -35,7 +37,7 @@ def assert_agrees(got, want, rtol: float) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_agrees_with_python_loop(name: str) -> None:
     task, opt, key = StatefulTask(), make(name), jax.random.PRNGKey(3)
-    plan = {"eval_every": 5, "eval_batches": 2, "last_eval_batches": 3}
+    plan: dict[str, Any] = {"eval_every": 5, "eval_batches": 2, "last_eval_batches": 3}
     want = reference_loop.training_curves(task, opt, 12, key, *plan.values())
     if name in {*SPECIAL, "LBFGS"}:
         # A line search decides by comparing losses that float32 rounds.

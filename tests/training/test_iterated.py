@@ -1,7 +1,9 @@
 """Data from iterators, against a plain Python loop with optax."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,11 +38,13 @@ from learned_optimization.tasks.datasets.base import (
 )
 from learned_optimization.training import feed
 from learned_optimization.training.pools import pool_of
-from tests.tiny import TinyTask, tiny_set
+from tests.tiny import TinyTask, data_of, tiny_set
 
 EVAL_SPLITS = ("train", "outer_valid", "test")
 RTOL = 1e-5
-RUN = {"eval_every": 7, "eval_batches": 2, "last_eval_batches": 3}
+# Neither the task nor Adam draws anything from it.
+KEY = jax.random.PRNGKey(0)
+RUN: dict[str, Any] = {"eval_every": 7, "eval_batches": 2, "last_eval_batches": 3}
 
 
 def batches(split, seed=0, count=None):
@@ -51,22 +55,27 @@ def batches(split, seed=0, count=None):
         yield {"x": x, "more": (x @ [1.0, -2.0, 0.5] + 1, rng.integers(0, 2, 6))}
 
 
+def of_each_split(source: Callable[[str], Any]) -> Datasets:
+    train, inner_valid, outer_valid, test = map(source, SPLITS)
+    return Datasets(train, inner_valid, outer_valid, test)
+
+
 def of_iterators(**kwargs):
-    return Datasets(*(batches(split, **kwargs) for split in SPLITS))
+    return of_each_split(lambda split: batches(split, **kwargs))
 
 
 def of_seeded_functions():
     def source(split):
         return lambda seed: batches(split, seed)
 
-    return Datasets(*map(source, SPLITS))
+    return of_each_split(source)
 
 
 def of_functions(count):
     def source(split):
         return lambda: batches(split, count=count)
 
-    return Datasets(*map(source, SPLITS))
+    return of_each_split(source)
 
 
 class LineTask(Task):
@@ -89,9 +98,9 @@ def plain_loop(iterators, learning_rate, num_steps, evaluates=EVAL_SPLITS):
     """What a user would write: one iterator per split, one call per step."""
     task = LineTask(None)
     opt = optax.adam(learning_rate)
-    loss_fn = jax.jit(lambda params, batch: task.loss(params, None, batch))
-    grad_fn = jax.jit(jax.value_and_grad(lambda p, batch: task.loss(p, None, batch)))
-    params = task.init(None)
+    loss_fn = jax.jit(lambda params, batch: task.loss(params, KEY, batch))
+    grad_fn = jax.jit(jax.value_and_grad(lambda p, batch: task.loss(p, KEY, batch)))
+    params = task.init(KEY)
     state = opt.init(params)
     curves = {"train/loss": [], **{f"eval/{s}/loss": [] for s in evaluates}}
     for step in range(num_steps + 1):
@@ -132,7 +141,7 @@ def test_iterators_train_as_a_plain_loop(num_steps, evals, chunk_updates):
     def counted(split):
         return (drawn.append(split) or batch for batch in batches(split))
 
-    task = LineTask(Datasets(*map(counted, SPLITS)))
+    task = LineTask(of_each_split(counted))
     got = single_task_training_curves(
         task, Adam(0.05), num_steps, jax.random.PRNGKey(3), **RUN
     )
@@ -189,11 +198,15 @@ def test_a_function_that_ends_is_called_again(chunk_updates):
 
 
 def test_lists_are_read_again_and_again():
-    lists = [list(batches(split, count=5)) for split in SPLITS]
+    lists = {split: list(batches(split, count=5)) for split in SPLITS}
     got = single_task_training_curves(
-        LineTask(Datasets(*lists)), Adam(0.05), 12, jax.random.PRNGKey(0), **RUN
+        LineTask(of_each_split(lists.__getitem__)),
+        Adam(0.05),
+        12,
+        jax.random.PRNGKey(0),
+        **RUN,
     )
-    want = plain_curves(0.05, 12, lambda s: itertools.cycle(lists[SPLITS.index(s)]))
+    want = plain_curves(0.05, 12, lambda split: itertools.cycle(lists[split]))
     assert_curves(got, want)
 
 
@@ -221,7 +234,7 @@ def test_data_may_be_evaluated_on_another_set():
     for split in EVAL_SPLITS:
         drawn = itertools.islice(batches(split), RUN["eval_batches"])
         losses = [
-            float(other.loss(other.init(None), None, jax.tree.map(jnp.asarray, b)))
+            float(other.loss(other.init(KEY), KEY, jax.tree.map(jnp.asarray, b)))
             for b in drawn
         ]
         np.testing.assert_allclose(
@@ -229,7 +242,7 @@ def test_data_may_be_evaluated_on_another_set():
         )
 
     tiny = TinyTask()
-    as_iterators = TinyTask(datasets=datasets_map(lambda batch: batch, tiny.datasets))
+    as_iterators = TinyTask(datasets=datasets_map(lambda batch: batch, data_of(tiny)))
     plain = single_task_training_curves(tiny, Adam(0.05), 20, key, **RUN)
     mixed = single_task_training_curves(
         tiny, Adam(0.05), 20, key, eval_task=as_iterators, **RUN
@@ -312,7 +325,7 @@ def test_a_batch_unlike_the_others():
         (other, r"batch 3 of the split 'train' holds .*\['x'\] float32\[6, 4\]"),
         (another, r"batch 3 of the split 'train' holds .*\['y'\] float32\[6\]"),
     ):
-        task = LineTask(Datasets(*map(make, SPLITS)))
+        task = LineTask(of_each_split(make))
         with pytest.raises(LoptError, match=message):
             single_task_training_curves(
                 task, Adam(0.1), 20, jax.random.PRNGKey(0), **RUN
@@ -332,8 +345,12 @@ def test_what_is_no_batches():
 
 
 def test_splits_and_facts():
+    train, inner_valid, outer_valid, test = map(batches, SPLITS)
     data = Datasets(
-        *(batches(split) for split in SPLITS),
+        train,
+        inner_valid,
+        outer_valid,
+        test,
         extra_info={"num_classes": 2},
         abstract_batch={"x": jax.ShapeDtypeStruct((6, 3), np.float64)},
     )
@@ -361,7 +378,7 @@ def test_the_shape_of_a_batch_is_read_off_the_first_which_is_kept():
 
 
 def test_iterators_of_a_data_set_go_on():
-    for data in (of_functions(9), TinyTask().datasets, LazyDataset(of_iterators)):
+    for data in (of_functions(9), data_of(TinyTask()), LazyDataset(of_iterators)):
         first, second = next(data.train)["x"], next(data.train)["x"]
         assert not np.array_equal(first, second)
         assert data.train is data.train
@@ -383,7 +400,7 @@ def test_mapped_and_lazy_data_sets():
     assert len(made) == 1
     assert lazy.is_available()
     assert (lazy.load(), lazy.extra_info) == (None, {})
-    assert LazyDataset(lambda: TinyTask().datasets).batch_size == 8
+    assert LazyDataset(lambda: data_of(TinyTask())).batch_size == 8
     # Of an iterator the map is an iterator, which goes on.
     once = datasets_map(lambda b: b["x"], of_iterators())
     assert not pool_of(once).can_restart
@@ -433,6 +450,7 @@ def test_inner_train_task(tmp_path):
     result = inner_train_task(
         LineTask(of_iterators()), Adam(0.05), 20, task_name="mine", **RUN
     )
+    assert result is not None
     assert_curves(result, plain_curves(0.05, 20))
     assert not result["synthetic_data"]
 

@@ -13,7 +13,7 @@ from learned_optimization.tasks.datasets.base import ArrayData
 from learned_optimization.training import feed, grid
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.pools import pool_of
-from learned_optimization.training.trial_data import ArrayReader
+from learned_optimization.training.trial_data import ArrayPool, ArrayReader
 from tests import tiny
 from tests.tiny import TinyDatasets, TinyTask
 
@@ -83,6 +83,7 @@ def test_either_of_two_data_sets_may_be_mapped(mapped_task):
 
 def test_a_chunk_reads_each_example_once(mapped_task):
     pool = pool_of(mapped_task.datasets)
+    assert isinstance(pool, ArrayPool)
     reader = pool.reader([], RunPlan(1), is_trained=True, is_evaluated=True)
     indices = [np.array([[7, 3], [7, 9]]), np.array([3, 250])]
     arrays, moved = reader.gather(indices, room=6)

@@ -64,10 +64,12 @@ def test_library_kernels_are_an_option_of_the_compiler():
     assert strategy_module.has_library_kernels()
     x = np.ones((64, 64), np.float32)
     compiled = {
-        used: jax.jit(lambda x: jax.nn.relu(x @ x).sum(-1))
-        .lower(x)
-        .compile(compiler_options=Strategy(1, used).compiler_options("cpu"))
-        .as_text()
+        used: str(
+            jax.jit(lambda x: jax.nn.relu(x @ x).sum(-1))
+            .lower(x)
+            .compile(compiler_options=Strategy(1, used).compiler_options("cpu"))
+            .as_text()
+        )
         for used in (True, False)
     }
     assert "ynn" in compiled[True]

@@ -123,7 +123,9 @@ def _vit(row, classes):
 
 
 def cell_of(row):
-    kind, width = re.fullmatch(r"([A-Za-z]+)(\d+)", row["cell"]).groups()
+    match = re.fullmatch(r"([A-Za-z]+)(\d+)", row["cell"])
+    assert match is not None
+    kind, width = match.groups()
     return kind, int(width)
 
 
@@ -180,7 +182,7 @@ def num_state(name):
 
 def normalized(name, losses):
     """The normalizer of a task's family, in float64."""
-    row, losses = settings(name), np.float64(losses)
+    row, losses = settings(name), np.asarray(losses, np.float64)
     is_finite = np.isfinite(losses)
     model, classes = row["model"], num_outputs(row)
     if model == "mlp autoencoder":

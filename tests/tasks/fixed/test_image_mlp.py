@@ -1,5 +1,7 @@
 """Losses of the image tasks by their definitions, and the rarer settings."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -110,5 +112,6 @@ def test_equality_follows_the_settings():
 
 
 def test_the_data_sets_are_required():
+    settings: dict[str, Any] = {"hidden": (32,)}
     with pytest.raises(TypeError, match="datasets"):
-        ImageMLPTask(hidden=(32,))
+        ImageMLPTask(**settings)

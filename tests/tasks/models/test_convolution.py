@@ -40,7 +40,7 @@ CASES = [
 
 def by_definition(image, kernel, stride):
     """Every window times the kernel, in numpy and float64."""
-    image, kernel = np.float64(image), np.float64(kernel)
+    image, kernel = np.asarray(image, np.float64), np.asarray(kernel, np.float64)
     size = kernel.shape[0]
     pads = [same_padding(length, size, stride) for length in image.shape[1:3]]
     padded = np.pad(image, ((0, 0), *pads, (0, 0)))
@@ -166,7 +166,7 @@ def test_second_derivatives_forward_and_backward(case, inner, outer):
     def hessian(convolution):
         return outer(inner(partial(loss, convolution), (0, 1)), (0, 1))(image, kernel)
 
-    geometry = Geometry(image.shape[1:3], kernel.shape[0], stride)
+    geometry = Geometry((image.shape[1], image.shape[2]), kernel.shape[0], stride)
     ordinary = partial(over_patches, wanted="output", geometry=geometry)
     got = hessian(partial(convolve, stride=stride))
     assert_close(got, hessian(ordinary), 1e-4)

@@ -58,7 +58,7 @@ def test_patches_are_cut_row_by_row():
 
     images = np.arange(2 * 4 * 6 * 3.0).reshape(2, 4, 6, 3)
     identity = {"embedding": {"kernel": np.eye(12), "bias": np.zeros(12)}}
-    got = Embed().apply({"params": identity}, images)
+    got = np.asarray(Embed().apply({"params": identity}, images))
     assert got.shape == (2, 6, 12)
     for number in range(6):
         row, column = divmod(number, 3)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -28,6 +28,10 @@ _TEST_PARTS_OF = {"imagenet": ("validation", "val")}
 CONFIGURATIONS = {"svhn_cropped": "cropped_digits", "wikipedia": "20231101.en"}
 
 
+@overload
+def find(row: ImageDataset, folder: Path) -> ParquetImages | None: ...
+@overload
+def find(row: TextDataset, folder: Path) -> TextSource | None: ...
 def find(row: Dataset, folder: Path) -> ParquetImages | TextSource | None:
     """Return files `train-*.parquet` and `test-*.parquet` (or `validation-*`), or None.
 

@@ -2,11 +2,20 @@
 
 import dataclasses
 import io
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from learned_optimization.tasks.datasets.catalog import get_image_dataset
+
+_Source = TypeVar("_Source")
+
+
+def present(source: _Source | None) -> _Source:
+    """The source that `find` gives, which must be there."""
+    assert source is not None
+    return source
 
 
 def small(name, num_train, num_test, num_classes=None):

@@ -9,7 +9,7 @@ import pytest
 from learned_optimization.errors import DatasetShapeError
 from learned_optimization.tasks.datasets.image import cifar10, cifar100
 from learned_optimization.tasks.datasets.sources import cifar
-from tests.tasks.datasets.sources.images import draw, small
+from tests.tasks.datasets.sources.images import draw, present, small
 
 FOLDERS = {"cifar10": "cifar-10-batches-bin", "cifar100": "cifar-100-binary"}
 ROWS = {"cifar10": small("cifar10", 50, 10), "cifar100": small("cifar100", 30, 10)}
@@ -65,8 +65,7 @@ def test_pixels_and_labels(name, where, tmp_path):
         write_archive(name, tmp_path, parts)
     else:
         write(name, tmp_path / (FOLDERS[name] if where == "subfolder" else ""), parts)
-    source = cifar.find(row, tmp_path)
-    assert source is not None
+    source = present(cifar.find(row, tmp_path))
     got_images, got_labels = source.read(0, row.num_train + row.num_test, 32)
     np.testing.assert_array_equal(got_images, images)
     np.testing.assert_array_equal(got_labels, labels)
@@ -93,11 +92,11 @@ def test_what_is_refused(tmp_path):
         DatasetShapeError,
         match=r"data_batch_2\.bin: holds 100 bytes, expected 30730: 10 records of 3073",
     ):
-        cifar.find(row, tmp_path).read(0, 60, 32)
+        present(cifar.find(row, tmp_path)).read(0, 60, 32)
     bad_label = b"\x0a" + parts["test_batch.bin"][1:]
     write("cifar10", tmp_path, {**parts, "test_batch.bin": bad_label})
     with pytest.raises(DatasetShapeError, match="holds the label 10"):
-        cifar.find(row, tmp_path).read(0, 60, 32)
+        present(cifar.find(row, tmp_path)).read(0, 60, 32)
 
 
 def test_archives_that_are_refused(tmp_path):
@@ -106,17 +105,17 @@ def test_archives_that_are_refused(tmp_path):
     without = {file: part for file, part in parts.items() if file != "test_batch.bin"}
     archive = write_archive("cifar10", tmp_path, without)
     with pytest.raises(DatasetShapeError, match=r"lacks test_batch\.bin\. It must be"):
-        cifar.find(row, tmp_path).read(0, 60, 32)
+        present(cifar.find(row, tmp_path)).read(0, 60, 32)
     archive = write_archive("cifar10", tmp_path, parts)
     # One bit in the middle; only the checksum at the end can tell.
     content = bytearray(archive.read_bytes())
     content[len(content) // 2] ^= 1
     archive.write_bytes(content)
     with pytest.raises(DatasetShapeError, match="cannot be read"):
-        cifar.find(row, tmp_path).read(0, 60, 32)
+        present(cifar.find(row, tmp_path)).read(0, 60, 32)
     archive.write_bytes(archive.read_bytes()[:5000])
     with pytest.raises(DatasetShapeError, match="cannot be read"):
-        cifar.find(row, tmp_path).read(0, 60, 32)
+        present(cifar.find(row, tmp_path)).read(0, 60, 32)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from learned_optimization.tasks.datasets import catalog
 from learned_optimization.tasks.datasets.image import imagenet
 from learned_optimization.tasks.datasets.prepare import prepare
 from learned_optimization.tasks.datasets.sources import downsampled
-from tests.tasks.datasets.sources.images import draw, small
+from tests.tasks.datasets.sources.images import draw, present, small
 
 # As published: eleven files, the tenth not sorted behind the first by name.
 LENGTHS = (3,) * 9 + (2,)
@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 
 def test_pixels_and_labels(folder):
-    source = downsampled.find(ROW, folder)
+    source = present(downsampled.find(ROW, folder))
     assert (source.num_train, source.num_test) == (29, 5)
     for start, stop in ((0, 34), (2, 7), (28, 30), (27, 29), (33, 34)):
         images, labels = source.read(start, stop, 8)
@@ -55,20 +55,20 @@ def test_prepared_and_loaded(folder, monkeypatch):
 
 def test_what_is_refused(folder):
     with pytest.raises(DatasetShapeError, match=r"8x8 pixels.*768.* 16x16"):
-        downsampled.find(ROW, folder).read(0, 34, 16)
+        present(downsampled.find(ROW, folder)).read(0, 34, 16)
     val = folder / "Imagenet8_val_npz" / "val_data.npz"
     np.savez(val, data=planes(IMAGES[:5]), labels=np.full(5, 1001))
     with pytest.raises(DatasetShapeError, match="holds the label 1000"):
-        downsampled.find(ROW, folder).read(29, 34, 8)
+        present(downsampled.find(ROW, folder)).read(29, 34, 8)
     np.savez(val, data=planes(IMAGES[:4]), labels=LABELS[:4])
     with pytest.raises(DatasetShapeError, match="29 training and 4 test images"):
-        downsampled.find(ROW, folder).read(0, 3, 8)
+        present(downsampled.find(ROW, folder)).read(0, 3, 8)
     np.savez(val, data=planes(IMAGES[:5]))
     with pytest.raises(DatasetShapeError, match=r"val_data\.npz: has no 'labels'"):
-        downsampled.find(ROW, folder).read(0, 3, 8)
+        present(downsampled.find(ROW, folder)).read(0, 3, 8)
     val.write_bytes(b"no zip")
     with pytest.raises(DatasetShapeError, match=r"val_data\.npz: has no 'labels'"):
-        downsampled.find(ROW, folder).read(0, 3, 8)
+        present(downsampled.find(ROW, folder)).read(0, 3, 8)
 
 
 def test_damage_and_odd_content_are_named(folder):
@@ -82,25 +82,25 @@ def test_damage_and_odd_content_are_named(folder):
     ):
         np.savez(val, **content)
         with pytest.raises(DatasetShapeError, match=message):
-            downsampled.find(ROW, folder).read(29, 34, 8)
+            present(downsampled.find(ROW, folder)).read(29, 34, 8)
     np.savez_compressed(val, data=data // 9, labels=labels)
     content = bytearray(val.read_bytes())
     content[80:200] = bytes(byte ^ 0x5A for byte in content[80:200])
     val.write_bytes(content)
     with pytest.raises(DatasetShapeError, match=r"val_data\.npz: has no 'data'"):
-        downsampled.find(ROW, folder).read(29, 34, 8)
+        present(downsampled.find(ROW, folder)).read(29, 34, 8)
     with val.open("wb") as file:
         np.save(file, labels)
     with pytest.raises(DatasetShapeError, match=r"val_data\.npz: has no 'labels'"):
-        downsampled.find(ROW, folder).read(29, 34, 8)
+        present(downsampled.find(ROW, folder)).read(29, 34, 8)
 
 
 def test_other_names_and_other_sizes(folder):
     train = folder / "Imagenet8_train_npz"
     (train / "train_data_batch_1 (1).npz").write_bytes(b"")
-    assert downsampled.find(ROW, folder).num_train == ROW.num_train
+    assert present(downsampled.find(ROW, folder)).num_train == ROW.num_train
     other = folder / "Imagenet16_train_npz"
     other.mkdir()
     (other / "train_data_batch_1.npz").write_bytes(b"")
     with pytest.raises(DatasetShapeError, match=r"several copies \(Imagenet16_train"):
-        downsampled.find(ROW, folder).read(0, 1, 8)
+        present(downsampled.find(ROW, folder)).read(0, 1, 8)

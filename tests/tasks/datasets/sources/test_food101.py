@@ -6,7 +6,7 @@ import pytest
 from learned_optimization.errors import DatasetShapeError
 from learned_optimization.tasks.datasets.sources import food101
 from learned_optimization.tasks.datasets.sources.decode import decode_image
-from tests.tasks.datasets.sources.images import encoded, small, smooth
+from tests.tasks.datasets.sources.images import encoded, present, small, smooth
 
 ROW = small("food101", 6, 3, num_classes=3)
 TRAIN = ["waffles/10", "waffles/11", "apple_pie/5", "apple_pie/1", "pho/7", "pho/9"]
@@ -28,8 +28,7 @@ def folder(tmp_path):
 
 
 def test_order_labels_and_pixels(folder):
-    source = food101.find(ROW, folder)
-    assert source is not None
+    source = present(food101.find(ROW, folder))
     assert food101.find(ROW, folder / "food-101") is not None
     assert food101.find(ROW, folder / "food-101" / "meta") is None
     images, labels = source.read(0, 9, 8)
@@ -45,13 +44,13 @@ def test_order_labels_and_pixels(folder):
 def test_what_is_refused(folder):
     meta = folder / "food-101" / "meta"
     with pytest.raises(DatasetShapeError, match="6 training and 3 test images; food"):
-        food101.find(small("food101", 7, 3, 3), folder).read(0, 9, 8)
+        present(food101.find(small("food101", 7, 3, 3), folder)).read(0, 9, 8)
     (meta / "test.txt").write_text("\n".join(["pho/3", "sushi/2", "apple_pie/8"]))
     with pytest.raises(DatasetShapeError, match="holds the label -1"):
-        food101.find(ROW, folder).read(0, 9, 8)
+        present(food101.find(ROW, folder)).read(0, 9, 8)
     (folder / "food-101/images/pho/7.jpg").unlink()
     with pytest.raises(DatasetShapeError, match=r"pho/7\.jpg: no image that can be"):
-        food101.find(ROW, folder).read(0, 6, 8)
+        present(food101.find(ROW, folder)).read(0, 6, 8)
     (meta / "train.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(DatasetShapeError, match=r"train\.txt: no list of names"):
-        food101.find(ROW, folder).read(0, 6, 8)
+        present(food101.find(ROW, folder)).read(0, 6, 8)

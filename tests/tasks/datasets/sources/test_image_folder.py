@@ -11,7 +11,7 @@ from learned_optimization.tasks.datasets.image import imagenet
 from learned_optimization.tasks.datasets.prepare import prepare
 from learned_optimization.tasks.datasets.sources import image_folder
 from learned_optimization.tasks.datasets.sources.decode import decode_image
-from tests.tasks.datasets.sources.images import encoded, small, smooth
+from tests.tasks.datasets.sources.images import encoded, present, small, smooth
 
 ROW = small("imagenet", 20, 6, num_classes=3)
 CLASSES = ("n01440764", "n01443537", "n02123045")
@@ -38,8 +38,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_order_labels_and_pixels(folder):
-    source = image_folder.find(ROW, folder)
-    assert source is not None
+    source = present(image_folder.find(ROW, folder))
     assert (source.num_train, source.num_test) == (20, 6)
     images, labels = source.read(0, 26, 16)
     assert labels.tolist() == [0] * 7 + [1] * 6 + [2] * 7 + [0, 0, 1, 1, 2, 2]
@@ -63,10 +62,10 @@ def test_finding_lists_no_images(tmp_path, folder, monkeypatch):
 def test_what_is_refused(folder):
     (folder / "val" / CLASSES[1] / f"{CLASSES[1]}_01.JPEG").unlink()
     with pytest.raises(DatasetShapeError, match="3 classes, 20 training and 5 test"):
-        image_folder.find(ROW, folder).read(0, 1, 16)
+        present(image_folder.find(ROW, folder)).read(0, 1, 16)
     (folder / "train" / "n09999999").mkdir()
     with pytest.raises(DatasetShapeError, match=r"holds 4 classes.*imagenet has 3"):
-        image_folder.find(ROW, folder).read(0, 1, 16)
+        present(image_folder.find(ROW, folder)).read(0, 1, 16)
 
 
 def test_prepared_at_two_sizes_and_trained_on(folder):
@@ -77,7 +76,7 @@ def test_prepared_at_two_sizes_and_trained_on(folder):
         data = imagenet(4, image_size=size)
         assert data.is_available()
         arrays = data.load()
-        images, labels = image_folder.find(ROW, folder).read(0, 26, size)
+        images, labels = present(image_folder.find(ROW, folder)).read(0, 26, size)
         np.testing.assert_array_equal(arrays.arrays["image"], images)
         np.testing.assert_array_equal(arrays.arrays["label"], labels)
         batch = next(data.train)

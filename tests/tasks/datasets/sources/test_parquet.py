@@ -1,6 +1,7 @@
 """Hugging Face's parquet layout, images and text, read offline."""
 
 import sys
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from learned_optimization.tasks.datasets.image import cifar100, mnist
 from learned_optimization.tasks.datasets.prepare import prepare
 from learned_optimization.tasks.datasets.sources import parquet
 from learned_optimization.tasks.datasets.text import wikipedia_en_bytes
-from tests.tasks.datasets.sources.images import draw, encoded, small
+from tests.tasks.datasets.sources.images import draw, encoded, present, small
 
 ROW = small("cifar100", 10, 4)
 IMAGES, LABELS = draw(14, 32, 100)
@@ -43,7 +44,7 @@ def folder(tmp_path):
 
 def test_pixels_and_labels(folder):
     for where in (folder, folder / "cifar100"):
-        source = parquet.find(ROW, where)
+        source = present(parquet.find(ROW, where))
         assert (source.num_train, source.num_test) == (10, 4)
         for start, stop in ((0, 14), (2, 3), (5, 12), (9, 14), (6, 7)):
             images, labels = source.read(start, stop, 32)
@@ -78,7 +79,7 @@ def test_imagenet_is_tested_on_its_validation_part(tmp_path):
         write_images(path, images[span], labels[span], "image", "label")
     path = tmp_path / "data" / "test-00000-of-00001.parquet"
     write_images(path, images[:2], [-1, -1], "image", "label")
-    source = parquet.find(row, tmp_path)
+    source = present(parquet.find(row, tmp_path))
     got, numbers = source.read(0, 9, 10)
     np.testing.assert_array_equal(numbers, labels)
     np.testing.assert_array_equal(got, images)
@@ -92,20 +93,20 @@ def test_nothing_is_found_where_a_part_is_missing(folder):
 
 def test_what_is_refused(folder):
     with pytest.raises(DatasetShapeError, match="10 training and 4 test images, cifar"):
-        parquet.find(small("cifar100", 11, 4), folder).read(0, 1, 32)
+        present(parquet.find(small("cifar100", 11, 4), folder)).read(0, 1, 32)
     path = folder / "cifar100" / "test-00000-of-00001.parquet"
     write_images(path, IMAGES[:4], [0, 1, 100, 3])
     with pytest.raises(DatasetShapeError, match="holds the label 100"):
-        parquet.find(ROW, folder).read(0, 14, 32)
+        present(parquet.find(ROW, folder)).read(0, 14, 32)
     write_images(path, IMAGES[:4], [0, 1, 2, 3], column="picture")
     with pytest.raises(DatasetShapeError, match=r"picture, .* expected one named im"):
-        parquet.find(ROW, folder).read(0, 14, 32)
+        present(parquet.find(ROW, folder)).read(0, 14, 32)
     write_images(path, IMAGES[:4, :20, :20], [0, 1, 2, 3])
     with pytest.raises(DatasetShapeError, match=r"image 10: is 20x20 pixels"):
-        parquet.find(ROW, folder).read(0, 14, 32)
+        present(parquet.find(ROW, folder)).read(0, 14, 32)
     path.write_bytes(b"PAR0")
     with pytest.raises(DatasetShapeError, match="no parquet file"):
-        parquet.find(ROW, folder).read(0, 14, 32)
+        present(parquet.find(ROW, folder)).read(0, 14, 32)
 
 
 def test_articles(tmp_path):
@@ -118,7 +119,7 @@ def test_articles(tmp_path):
         table = pa.table({"id": [str(i)] * 100, "text": texts})
         path = folder / f"train-0000{i}-of-00003.parquet"
         pq.write_table(table, path, row_group_size=4)
-    source = parquet.find(row, tmp_path)
+    source = present(parquet.find(row, tmp_path))
     read = [text for shard in source.train for text in shard.documents()]
     assert read == articles
     assert not source.test
@@ -130,7 +131,7 @@ def test_articles(tmp_path):
     assert beginnings == sorted(article.encode()[:12] for article in articles)
     pq.write_table(pa.table({"title": ["x"]}), folder / "train-00000-of-00003.parquet")
     with pytest.raises(DatasetShapeError, match="columns title, expected one named t"):
-        next(parquet.find(row, tmp_path).train[0].documents())
+        next(present(parquet.find(row, tmp_path)).train[0].documents())
 
 
 def test_one_configuration_of_several_is_read(tmp_path):
@@ -140,7 +141,7 @@ def test_one_configuration_of_several_is_read(tmp_path):
         for part, span in (("train", slice(0, 3)), ("test", slice(3, 5))):
             path = tmp_path / config / f"{part}-00000-of-00001.parquet"
             write_images(path, images[span], labels[span], "image", "label")
-    source = parquet.find(row, tmp_path)
+    source = present(parquet.find(row, tmp_path))
     assert {file.parent.name for file in source.files} == {"cropped_digits"}
     np.testing.assert_array_equal(source.read(0, 5, 32)[1], labels)
     wikipedia = catalog.get_text_dataset("wikipedia")
@@ -148,13 +149,13 @@ def test_one_configuration_of_several_is_read(tmp_path):
         (tmp_path / config).mkdir()
         path = tmp_path / config / "train-00000-of-00001.parquet"
         pq.write_table(pa.table({"text": [config]}), path)
-    (shard,) = parquet.find(wikipedia, tmp_path).train
+    (shard,) = present(parquet.find(wikipedia, tmp_path)).train
     assert list(shard.documents()) == ["20231101.en"]
 
 
 @pytest.mark.parametrize("bad", ["image", "bytes", "label", "kind"])
 def test_missing_cells_are_named(bad, tmp_path):
-    cells = [{"bytes": encoded(image), "path": None} for image in IMAGES[:3]]
+    cells: list[Any] = [{"bytes": encoded(image), "path": None} for image in IMAGES[:3]]
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     labels = [1, None if bad == "label" else 2, 3]
     if bad == "image":
@@ -168,7 +169,7 @@ def test_missing_cells_are_named(bad, tmp_path):
         pq.write_table(table, tmp_path / f"{part}-00000-of-00001.parquet")
     number = 0 if bad == "kind" else 1
     with pytest.raises(DatasetShapeError, match=f"image {number}: has the label"):
-        parquet.find(small("cifar10", 3, 3), tmp_path).read(0, 6, 32)
+        present(parquet.find(small("cifar10", 3, 3), tmp_path)).read(0, 6, 32)
 
 
 def test_damage_inside_a_file_is_named(folder, tmp_path):
@@ -179,11 +180,13 @@ def test_damage_inside_a_file_is_named(folder, tmp_path):
 
     damage(folder / "cifar100" / "train-00000-of-00002.parquet")
     with pytest.raises(DatasetShapeError, match=r"00000-of-00002\.parquet: is damaged"):
-        parquet.find(ROW, folder).read(0, 14, 32)
+        present(parquet.find(ROW, folder)).read(0, 14, 32)
     path = tmp_path / "train-00000-of-00001.parquet"
     pq.write_table(pa.table({"text": [str(i) * 20 for i in range(99)]}), path)
     damage(path)
-    (shard,) = parquet.find(catalog.get_text_dataset("wikipedia"), tmp_path).train
+    (shard,) = present(
+        parquet.find(catalog.get_text_dataset("wikipedia"), tmp_path)
+    ).train
     with pytest.raises(DatasetShapeError, match="is damaged"):
         list(shard.documents())
 
@@ -191,4 +194,4 @@ def test_damage_inside_a_file_is_named(folder, tmp_path):
 def test_a_missing_package_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(LoptError, match=r"pip install 'optimizer-baselines\[data\]'"):
-        parquet.find(ROW, folder).read(0, 14, 32)
+        present(parquet.find(ROW, folder)).read(0, 14, 32)

@@ -6,7 +6,7 @@ from scipy.io import savemat
 
 from learned_optimization.errors import DatasetShapeError
 from learned_optimization.tasks.datasets.sources import svhn
-from tests.tasks.datasets.sources.images import draw, small
+from tests.tasks.datasets.sources.images import draw, present, small
 
 ROW = small("svhn_cropped", 12, 5)
 
@@ -24,7 +24,7 @@ def test_pixels_and_labels(tmp_path):
     images, labels = draw(17, 32, 10)
     labels[:2] = 0, 9
     write(tmp_path, images, labels)
-    got_images, got_labels = svhn.find(ROW, tmp_path).read(0, 17, 32)
+    got_images, got_labels = present(svhn.find(ROW, tmp_path)).read(0, 17, 32)
     np.testing.assert_array_equal(got_images, images)
     np.testing.assert_array_equal(got_labels, labels)
 
@@ -35,7 +35,7 @@ def test_what_is_refused(tmp_path):
     write(tmp_path, images, labels)
     train = tmp_path / "train_32x32.mat"
     with pytest.raises(DatasetShapeError, match=r"expected uint8 .*\(32, 32, 3, 11\)"):
-        svhn.find(small("svhn_cropped", 11, 5), tmp_path).read(0, 16, 32)
+        present(svhn.find(small("svhn_cropped", 11, 5), tmp_path)).read(0, 16, 32)
     x, y = images[:12].transpose(1, 2, 3, 0), labels[:12, None]
     for bad in (
         np.where(y == 3, 0, 11),
@@ -45,10 +45,10 @@ def test_what_is_refused(tmp_path):
     ):
         savemat(train, {"X": x, "y": bad})
         with pytest.raises(DatasetShapeError, match="expected 12 from 1 to 10"):
-            svhn.find(ROW, tmp_path).read(0, 17, 32)
+            present(svhn.find(ROW, tmp_path)).read(0, 17, 32)
     savemat(train, {"X": x})
     with pytest.raises(DatasetShapeError, match="no Matlab file with X and y"):
-        svhn.find(ROW, tmp_path).read(0, 17, 32)
+        present(svhn.find(ROW, tmp_path)).read(0, 17, 32)
     train.write_bytes(b"not a matlab file")
     with pytest.raises(DatasetShapeError, match="no Matlab file with X and y"):
-        svhn.find(ROW, tmp_path).read(0, 17, 32)
+        present(svhn.find(ROW, tmp_path)).read(0, 17, 32)

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import gin
+from gin import config as gin_config
 
 _T = TypeVar("_T")
 
 _NAMES: list[str] = []
 
 
-def configurable(module: str, *, redefine: bool = False) -> Callable[[_T], _T]:
+def configurable(
+    module: str, *, name: str | None = None, redefine: bool = False
+) -> Callable[[_T], _T]:
     """Return gin's function and class decorator, with types that survive it.
 
     Args:
       module: full name of the module gin knows the configurable under.
+      name: the name gin knows it by; its own if None.
       redefine: whether what gin knows under that name already is replaced.
     """
 
     def decorate(target: _T) -> _T:
-        _NAMES.append(getattr(target, "__name__", str(target)))
-        with gin.config.interactive_mode() if redefine else nullcontext():
-            return cast("_T", gin.configurable(target, module=module))
+        known_as = name or getattr(target, "__name__", str(target))
+        _NAMES.append(known_as)
+        with gin_config.interactive_mode() if redefine else nullcontext():
+            by_gin = cast("Any", gin.configurable(known_as, module=module))
+            return by_gin(target)
 
     return decorate
 

@@ -210,6 +210,36 @@ def bound(bindings: Bindings) -> Iterator[None]:
         gin.parse_config(before)
 
 
+@contextmanager
+def own_operative_config() -> Iterator[None]:
+    """Let gin's operative configuration hold, in the block, what the block uses alone.
+
+    Afterwards it holds that together with what was used before, as gin keeps it.
+    """
+    # gin has no public way to forget what was used and keep what is bound.
+    used, lock = gin_config._OPERATIVE_CONFIG, gin_config._OPERATIVE_CONFIG_LOCK
+    with lock:
+        before = dict(used)
+        used.clear()
+    try:
+        yield
+    finally:
+        with lock:
+            for configurable, values in before.items():
+                used[configurable] = values | used.get(configurable, {})
+
+
+def is_operative(parameter: str, text: str) -> bool:
+    """Return whether gin supplied a parameter, by an operative configuration.
+
+    Args:
+      parameter: e.g. `Adam.learning_rate`. What a caller gave itself is not gin's.
+      text: as of `gin.operative_config_str`.
+    """
+    line = rf"^([\w./]+[./])?{re.escape(parameter)} ="
+    return re.search(line, text, re.MULTILINE) is not None
+
+
 def bound_parameters() -> list[str]:
     """Return every parameter the global configuration binds, e.g. `Adam.beta1`."""
     lines = gin.config_str().splitlines()
@@ -268,14 +298,18 @@ def _parameters_of(configurable: str) -> list[str]:
     return [p for p in signature.parameters if p != "self"]
 
 
-def call_bound(function: Callable[..., _R]) -> _R:
+def call_bound(function: Callable[..., _R], name: str | None = None) -> _R:
     """Call a gin configurable with nothing but what gin has bound.
+
+    Args:
+      function: the configurable.
+      name: the name gin knows it by; its own if None.
 
     Raises:
       LoptError: naming the arguments gin has no value for, or as raised by
         `function`.
     """
-    name = function.__name__
+    name = name or function.__name__
     # By name: what gin knows may be wrapped once more.
     have = gin.get_bindings(name, resolve_references=False)
     missing = [

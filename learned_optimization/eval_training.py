@@ -82,14 +82,11 @@ def single_task_training_curves(
     Raises:
       LoptError: if a number is below 1 or the task's data is not available.
     """
-    result = multi_trial_training_curves(
+    result = run_grid(
         task,
         [opt],
-        num_steps,
         [key],
-        eval_every=eval_every,
-        eval_batches=eval_batches,
-        last_eval_batches=last_eval_batches,
+        RunPlan(num_steps, eval_every, eval_batches, last_eval_batches),
         eval_task=eval_task,
         devices=[device or jax.local_devices()[0]],
         on_progress=on_progress,

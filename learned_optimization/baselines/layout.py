@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from learned_optimization import filesystem
+from learned_optimization.training.plan import RunPlan
 
 
 def get_root_baseline_dir() -> str:
@@ -49,10 +50,27 @@ def get_save_dir(
       eval_batches: batches of each split in an evaluation.
       last_eval_batches: the same, at `num_steps`.
       save_dir_suffix: what is appended to the root of the result files.
+
+    Raises:
+      LoptError: if a number is not a whole number of at least 1.
     """
-    root = get_root_baseline_dir().rstrip("/") + save_dir_suffix
-    settings = f"{num_steps}_{eval_every}_{eval_batches}_{last_eval_batches}"
-    return filesystem.join(root, task_name, opt_name, settings)
+    plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
+    return results_dir(task_name, opt_name, plan, save_dir_suffix)
+
+
+def results_dir(
+    task_name: str, opt_name: str, plan: RunPlan, root_suffix: str = ""
+) -> str:
+    """Return the folder of the result files of one configuration.
+
+    Args:
+      task_name: name of the task.
+      opt_name: name of the optimizer's setting.
+      plan: number of steps and evaluations.
+      root_suffix: what is appended to the root of the result files.
+    """
+    root = get_root_baseline_dir().rstrip("/") + root_suffix
+    return filesystem.join(root, task_name, opt_name, plan.folder)
 
 
 def _directory(variable: str, default: str) -> str:

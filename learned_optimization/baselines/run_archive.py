@@ -30,7 +30,7 @@ __all__ = [
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     return run_gin_command(
         argv,
         "learned_optimization.baselines.run_archive",

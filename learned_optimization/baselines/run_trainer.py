@@ -22,7 +22,7 @@ __all__ = ["inner_train_task", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     return run_gin_command(
         argv,
         "learned_optimization.baselines.run_trainer",
@@ -40,7 +40,6 @@ def train_and_print() -> None:
     use_all_cores()
     keep_compiled()
     result = configuration.call_bound(inner_train_task)
-    assert result is not None
     print(f"{'seed':>12} {int(result['seed'])}")
     for split in EVAL_SPLITS:
         print(f"{split:>12} loss {float(result[f'eval/{split}/loss'][-1]):.6g}")

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from learned_optimization import eval_training
-from learned_optimization.baselines.sweeps.trials import TrialGrid
+from learned_optimization.baselines.sweeps.grids import TrialGrid
 
 if TYPE_CHECKING:
     from learned_optimization.cluster.sweep import ClusterProgress

@@ -242,7 +242,10 @@ def _archive(
     task: str, hparam_sets: list[HParamSet], archive: bool, in_shards: bool
 ) -> None:
     from learned_optimization.baselines.results import archiving
-    from learned_optimization.baselines.sweeps.sweep import missing_trials, set_trials
+    from learned_optimization.baselines.sweeps.set_trials import (
+        missing_trials,
+        set_trials,
+    )
 
     for hparam_set in hparam_sets if archive else []:
         missing = missing_trials(set_trials(task, hparam_set))[0] if in_shards else []

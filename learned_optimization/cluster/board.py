@@ -11,7 +11,8 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from learned_optimization.baselines.sweeps.trials import Trial, TrialGrid, num_updates
+from learned_optimization.baselines.sweeps.grids import TrialGrid
+from learned_optimization.baselines.sweeps.trials import Trial, num_updates
 from learned_optimization.eval_training import Progress
 
 

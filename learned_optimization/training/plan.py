@@ -6,6 +6,7 @@ updates up to the next one; the last block ends with update `num_steps`.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,8 +37,23 @@ class RunPlan:
     last_eval_batches: int = 10
 
     def __post_init__(self) -> None:
-        for field in ("num_steps", "eval_every", "eval_batches", "last_eval_batches"):
-            check_at_least(field, getattr(self, field), 1)
+        for key, value in self.as_keys().items():
+            check_at_least(key, value, 1)
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder of results of this plan, e.g. `1000_10_5_10`."""
+        return "_".join(str(value) for value in self.as_keys().values())
+
+    def as_keys(self) -> dict[str, int]:
+        """Return the four settings by name, in the order of a folder's name.
+
+        The names are those of the keys of a result file, of the fields of a
+        hyper-parameter set, and of the parameters of `inner_train_task`.
+        """
+        return {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+        }
 
     @property
     def num_evals(self) -> int:

@@ -20,11 +20,12 @@ from learned_optimization.baselines.folder_names import (
 from learned_optimization.baselines.layout import (
     get_baseline_archive_rootdir,
     get_root_baseline_dir,
-    get_save_dir,
+    results_dir,
 )
 from learned_optimization.baselines.results.format import Result, read_result
 from learned_optimization.errors import DamagedFileError, LoptError, ResultError
 from learned_optimization.npz import read_npz, write_npz
+from learned_optimization.training.plan import RunPlan
 
 CURVES = "curves"
 """Ending of result files, and the `output_type` of what is in them."""
@@ -73,15 +74,15 @@ def write_baseline_result(
             )
         return data[key] if given is None else given
 
-    folder = get_save_dir(
-        str(known("task_name", task_name)),
-        str(known("opt_name", opt_name)),
-        int(known("num_steps", num_steps)),
-        int(known("eval_every", eval_every)),
-        int(known("eval_batches", eval_batches)),
-        int(known("last_eval_batches", last_eval_batches)),
-        save_dir_suffix,
+    plan = RunPlan(
+        num_steps=int(known("num_steps", num_steps)),
+        eval_every=int(known("eval_every", eval_every)),
+        eval_batches=int(known("eval_batches", eval_batches)),
+        last_eval_batches=int(known("last_eval_batches", last_eval_batches)),
     )
+    task_name = str(known("task_name", task_name))
+    opt_name = str(known("opt_name", opt_name))
+    folder = results_dir(task_name, opt_name, plan, save_dir_suffix)
     now = datetime.now().strftime("%Y%m%d_%H%M%S")
     path = filesystem.join(folder, f"{now}_{str(uuid.uuid4())[:10]}.{output_type}")
     write_npz(path, data)
@@ -104,20 +105,19 @@ def load_baseline_results(
     Arguments are those of `get_save_dir` and `load_baseline_results_from_dir`; see
     `folder_names` for what is read beside the configuration's folder.
     """
-    folder = get_save_dir(
-        task_name, opt_name, num_steps, eval_every, eval_batches, last_eval_batches
-    )
+    plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
+    folder = results_dir(task_name, opt_name, plan)
     wanted = present_folder(folder)
-    found = []
+    loaded = []
     for searched in folders_to_search(folder):
         results = load_baseline_results_from_dir(
             searched, output_type, threads=threads, clear_bad_files=clear_bad_files
         )
         if searched == folder:
-            found += results
+            loaded += results
         else:
-            found += [r for r in results if _folder_of(searched, r) == wanted]
-    return found
+            loaded += [r for r in results if _folder_of(searched, r) == wanted]
+    return loaded
 
 
 def load_baseline_results_from_dir(
@@ -233,9 +233,8 @@ def delete_saved_task_data(
         paths = [file.path for file in filesystem.walk_files(results, f".{CURVES}")]
         paths += [file.path for file in filesystem.walk_files(archives, ".npz")]
     else:
-        folder = get_save_dir(
-            task_name, opt_name, num_steps, eval_every, eval_batches, last_eval_batches
-        )
+        plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
+        folder = results_dir(task_name, opt_name, plan)
         paths = filesystem.list_files(folder, f".{CURVES}")
     for path in sorted(paths):
         filesystem.remove_file(path)

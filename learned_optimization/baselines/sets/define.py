@@ -96,7 +96,7 @@ def hparam_set(
     _check_name(name)
     configuration.register_all()
     opt_class = _optimizer_name(optimizer)
-    RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
+    plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
     check_at_least("seeds", seeds, 1)
     settings = [
         {k: as_parameter_value(opt_class, k, v) for k, v in setting.items()}
@@ -109,11 +109,8 @@ def hparam_set(
         optimizer=opt_class,
         opt_names=_checked_names(opt_class, settings, num_steps),
         hparams=tuple(settings),
-        num_steps=num_steps,
         repetitions=seeds,
-        eval_every=eval_every,
-        eval_batches=eval_batches,
-        last_eval_batches=last_eval_batches,
+        **plan.as_keys(),
     )
     add_hparam_set(made, _ORIGIN.get())
     defined = _DEFINED.get()

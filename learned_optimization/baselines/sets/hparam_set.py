@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from learned_optimization.baselines.folder_names import value_text
-from learned_optimization.baselines.layout import get_save_dir
+from learned_optimization.baselines.layout import results_dir
+from learned_optimization.training.plan import RunPlan
 
 Configuration = dict[str, Any]
 Settings = Mapping[str, Mapping[str, Any]]
@@ -40,6 +41,9 @@ class HParamSet:
         optimizer inside, as `CosineDecay.learning_rate`.
       num_steps: number of the last update.
       repetitions: seeds per configuration, numbered from 0.
+      eval_every: updates between evaluations.
+      eval_batches: batches of each split in an evaluation.
+      last_eval_batches: the same, at `num_steps`.
     """
 
     name: str
@@ -51,6 +55,13 @@ class HParamSet:
     eval_every: int = 10
     eval_batches: int = 5
     last_eval_batches: int = 10
+
+    @property
+    def plan(self) -> RunPlan:
+        """Number of steps and evaluations of each trial."""
+        return RunPlan(
+            self.num_steps, self.eval_every, self.eval_batches, self.last_eval_batches
+        )
 
     @property
     def num_configs(self) -> int:
@@ -75,16 +86,14 @@ class HParamSet:
           once with seed 1, and so on; and for each setting the folder of its
           results and the number of repetitions.
         """
+        plan = {f"inner_train_task.{k}": v for k, v in self.plan.as_keys().items()}
         settings = [
             {
                 "inner_train_task.task": f"@{task_name}()",
                 "inner_train_task.task_name": task_name,
                 "inner_train_task.opt": f"@{self.optimizer}()",
                 "inner_train_task.opt_name": opt_name,
-                "inner_train_task.num_steps": self.num_steps,
-                "inner_train_task.eval_every": self.eval_every,
-                "inner_train_task.eval_batches": self.eval_batches,
-                "inner_train_task.last_eval_batches": self.last_eval_batches,
+                **plan,
                 **{gin_key(self.optimizer, k): v for k, v in hparams.items()},
             }
             for opt_name, hparams in zip(self.opt_names, self.hparams, strict=True)
@@ -98,18 +107,9 @@ class HParamSet:
 
     def save_dirs(self, task_name: str) -> list[tuple[str, int]]:
         """Return, per setting, the folder of its results and its repetitions."""
+        plan = self.plan
         return [
-            (
-                get_save_dir(
-                    task_name,
-                    opt_name,
-                    self.num_steps,
-                    self.eval_every,
-                    self.eval_batches,
-                    self.last_eval_batches,
-                ),
-                self.repetitions,
-            )
+            (results_dir(task_name, opt_name, plan), self.repetitions)
             for opt_name in self.opt_names
         ]
 
@@ -185,7 +185,7 @@ def learning_rates(
     opt_name: str | None = None,
     **fixed: Any,
 ) -> list[HParamSet]:
-    """Set over `LEARNING_RATES`.
+    """Return sets over `LEARNING_RATES`.
 
     Args:
       prefix: how the sets' names begin.
@@ -201,7 +201,7 @@ def learning_rates(
 
 
 def schedules(optimizer: str, lengths: Lengths) -> list[HParamSet]:
-    """Set over the peak of schedules that warm up and end at zero.
+    """Return sets over the peak of schedules that warm up and end at zero.
 
     Both rise over the first 5% of the run. `<optimizer>CosineLR` then falls by
     half a cosine, `<optimizer>LinearLR` by a straight line.

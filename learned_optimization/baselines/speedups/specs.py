@@ -27,7 +27,7 @@ from learned_optimization.baselines.speedups.normalizer import (
     NormalizerMap,
     check_nonfinite,
 )
-from learned_optimization.baselines.sweeps.trials import versions
+from learned_optimization.baselines.sweeps.records import versions
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 from learned_optimization.tasks.datasets.locations import data_dir
 

@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterable
 from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.format import SCHEMA_VERSION
-from learned_optimization.baselines.sweeps.trials import (
-    Trial,
-    TrialGrid,
-    make_grids,
-    versions,
-)
+from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
+from learned_optimization.baselines.sweeps.records import versions
+from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Checkpoint
 from learned_optimization.tasks.task import setting_of
@@ -79,7 +76,7 @@ def _identity(grid: TrialGrid) -> str:
 
 def _names(grid: TrialGrid) -> list[str]:
     """Return a line for each trial of a grid, which tells it from every other trial."""
-    first = grid.rows[0][0]
+    first = grid.first
     setting = "\n".join(
         [
             f"{first.task_name} {setting_of(first.task)}",

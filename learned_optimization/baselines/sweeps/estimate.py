@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.baselines.sweeps.sweep import (
+from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
+from learned_optimization.baselines.sweeps.set_trials import (
     check_data,
     missing_trials,
     set_trials,
 )
-from learned_optimization.baselines.sweeps.trials import TrialGrid, make_grids
 from learned_optimization.eval_training import EVAL_SPLITS, RunPlan
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.cost import cost, loss_flops
@@ -113,13 +113,12 @@ def result_bytes(plan: RunPlan) -> float:
 
 
 def _grid_flops(grid: TrialGrid) -> float:
-    first = grid.rows[0][0]
-    return len(grid.trials) * trial_flops(first.task, first.plan)
+    return len(grid.trials) * trial_flops(grid.first.task, grid.first.plan)
 
 
 def _grid_seconds(grid: TrialGrid, measured_seconds: float) -> float:
     for trial in grid.trials:
         trial.opt.prepare()
-    measured, plan = grid.measure(measured_seconds), grid.rows[0][0].plan
+    measured, plan = grid.measure(measured_seconds), grid.first.plan
     blocks = (plan.num_steps + 1) / plan.block_updates
     return measured.compile_seconds + blocks * measured.seconds_per_block

@@ -1,16 +1,13 @@
-"""Training one trial as gin configures it, and noting trials without training."""
+"""Makes a trial from the arguments gin binds to `inner_train_task`, and trains it."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import inspect
 import itertools
 import os
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import gin
 import jax
@@ -23,7 +20,8 @@ from learned_optimization.baselines.results.format import Result
 from learned_optimization.baselines.results.matching import scan
 from learned_optimization.baselines.results.run_notes import noted
 from learned_optimization.baselines.sweeps.checkpoints import grid_name
-from learned_optimization.baselines.sweeps.trials import Trial, TrialGrid
+from learned_optimization.baselines.sweeps.grids import TrialGrid
+from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.eval_training import Device, RunPlan
@@ -34,32 +32,68 @@ from learned_optimization.tasks.base import Task, get_task_from_name
 # jax keeps the lowest 32 bits of a seed: a larger one would repeat another's.
 _NUM_SEEDS = 1 << 32
 
-_COLLECTED: ContextVar[list[Trial] | None] = ContextVar("collected", default=None)
+_HOME, _GIN_NAME = "learned_optimization.baselines.run_trainer", "inner_train_task"
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-# The arguments that the caller of `inner_train_task` gives, apart from gin's.
-_GIVEN: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
 
+def _bound_by_gin(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Take arguments that the caller leaves out from bindings of `inner_train_task`.
 
-def _noting_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    signature = inspect.signature(function)
+    gin itself calls the function decorated last. What gin does for a call is
+    recorded apart from what it did before.
+    """
+    bound = configurable(_HOME, name=_GIN_NAME, redefine=True)(function)
 
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        given = signature.bind_partial(*args, **kwargs).arguments
-        token = _GIVEN.set(frozenset(given))
-        try:
-            return function(*args, **kwargs)
-        finally:
-            _GIVEN.reset(token)
+        with configuration.own_operative_config():
+            return bound(*args, **kwargs)
 
     return call
 
 
-@_noting_arguments
-@configurable("learned_optimization.baselines.run_trainer")
+class _Names(NamedTuple):
+    """Names to record, where they are given."""
+
+    task_name: str | None
+    eval_task_name: str | None
+    opt_name: str | None
+
+
+@_bound_by_gin
+def make_trial(
+    task: Task | str,
+    opt: Optimizer | str,
+    num_steps: int,
+    eval_every: int = 10,
+    eval_batches: int = 5,
+    last_eval_batches: int = 10,
+    eval_task: Task | str | None = None,
+    task_name: str | None = None,
+    eval_task_name: str | None = None,
+    opt_name: str | None = None,
+    device: Device | str | None = None,
+    seed: int | None = None,
+) -> Trial:
+    """Make the trial that `inner_train_task` would train, without training it.
+
+    The arguments are those of `inner_train_task`, and gin's bindings of
+    `inner_train_task.*` serve for those left out here as well.
+
+    Returns:
+      The trial. Its gin configuration is what gin used for this trial alone.
+
+    Raises:
+      LoptError: if an argument is wrong.
+    """
+    plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
+    names = _Names(task_name, eval_task_name, opt_name)
+    return _make(task, opt, plan, eval_task, names, device, seed)
+
+
+@_bound_by_gin
 def inner_train_task(
     task: Task | str,
     opt: Optimizer | str,
@@ -73,7 +107,7 @@ def inner_train_task(
     opt_name: str | None = None,
     device: Device | str | None = None,
     seed: int | None = None,
-) -> Result | None:
+) -> Result:
     """Train one trial and write its result file.
 
     Args:
@@ -87,7 +121,7 @@ def inner_train_task(
         stored under `<task_name>___<eval_task_name>`.
       task_name: name to store under; if None, that of the function gin calls for
         `task`, whatever its scope; the task's own where gin has no part in it.
-      eval_task_name: name to record; the same of `eval_task` if None.
+      eval_task_name: name to record; if None, as `task_name`, of `eval_task`.
       opt_name: name to store under; the optimizer's own if None.
       device: a jax device, or text such as `"cpu:0"`; jax's choice if None.
       seed: decides initial parameters, data order and all other random numbers. If
@@ -95,20 +129,53 @@ def inner_train_task(
         that whoever calls this five times trains five seeds.
 
     Returns:
-      What the result file holds, or None within `collecting_trials`.
+      What the result file holds.
 
     Raises:
       LoptError: if an argument is wrong, the task's data is not available, or the
         result directory cannot be written; nothing is written then.
     """
+    plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
+    names = _Names(task_name, eval_task_name, opt_name)
+    trial = _make(task, opt, plan, eval_task, names, device, seed)
+    trial.opt.prepare()
+    filesystem.check_writable(get_root_baseline_dir())
+    grid = TrialGrid([[trial]])
+    with noted(grid_name(grid), grid.places):
+        [(_, result)] = grid.run()
+        write_baseline_result(result)
+    return result
+
+
+def configured_trial() -> Trial:
+    """Make the trial that the global gin configuration describes.
+
+    Raises:
+      LoptError: naming what gin has no value for, or if a value is wrong.
+    """
+    return configuration.call_bound(make_trial, _GIN_NAME)
+
+
+def _make(
+    task: Task | str,
+    opt: Optimizer | str,
+    plan: RunPlan,
+    eval_task: Task | str | None,
+    names: _Names,
+    device: Device | str | None,
+    seed: int | None,
+) -> Trial:
+    gin_text = gin.operative_config_str()
     task = _as_task("task", task)
-    task_name = _as_folder("task_name", task_name, _name_of("task", task))
+    task_name = _as_folder(
+        "task_name", names.task_name, _name_of(task, "task", gin_text)
+    )
     if eval_task is None:
         eval_task, default = task, task_name
     else:
         eval_task = _as_task("eval_task", eval_task)
-        default = _name_of("eval_task", eval_task)
-    eval_task_name = _as_folder("eval_task_name", eval_task_name, default)
+        default = _name_of(eval_task, "eval_task", gin_text)
+    eval_task_name = _as_folder("eval_task_name", names.eval_task_name, default)
     if eval_task is not task:
         folder = f"{task_name}___{eval_task_name}"
         task_name = _as_folder("task_name", folder, folder)
@@ -122,25 +189,13 @@ def inner_train_task(
         task_name=task_name,
         eval_task_name=eval_task_name,
         opt=opt,
-        opt_name=_as_folder("opt_name", opt_name, present_name(opt.name)),
-        plan=RunPlan(num_steps, eval_every, eval_batches, last_eval_batches),
+        opt_name=_as_folder("opt_name", names.opt_name, present_name(opt.name)),
+        plan=plan,
         seed=seed or 0,
         device=find_device(device),
-        gin_operative_config=gin.operative_config_str(),
+        gin_operative_config=gin_text,
     )
-    if seed is None:
-        trial = _with_next_seed(trial)
-    collected = _COLLECTED.get()
-    if collected is not None:
-        collected.append(trial)
-        return None
-    opt.prepare()
-    filesystem.check_writable(get_root_baseline_dir())
-    grid = TrialGrid([[trial]])
-    with noted(grid_name(grid), grid.places):
-        [(_, result)] = grid.run()
-        write_baseline_result(result)
-    return result
+    return trial if seed is not None else _with_next_seed(trial)
 
 
 def _with_next_seed(trial: Trial) -> Trial:
@@ -166,11 +221,11 @@ def _as_task(argument: str, value: Any) -> Task:
     return value
 
 
-def _name_of(argument: str, task: Task) -> str:
-    """Return name of a task: that of the function gin makes it with, or its own."""
-    name = None
-    if argument not in _GIVEN.get():
-        name = configuration.reference_name(f"inner_train_task.{argument}")
+def _name_of(task: Task, argument: str, gin_text: str) -> str:
+    """Return the name of the function gin makes a task with, or the task's own."""
+    parameter, name = f"{_GIN_NAME}.{argument}", None
+    if configuration.is_operative(parameter, gin_text):
+        name = configuration.reference_name(parameter)
     return name or task.name
 
 
@@ -200,21 +255,6 @@ def _as_folder(argument: str, value: Any, default: str) -> str:
             f"long, got {len(os.fsencode(value))} ({value[:40]}...)."
         )
     return value
-
-
-@contextlib.contextmanager
-def collecting_trials() -> Iterator[list[Trial]]:
-    """Note, within the block, the trials that `inner_train_task` would train.
-
-    This is how a whole set is read from gin configurations before any of it
-    runs.
-    """
-    collected: list[Trial] = []
-    token = _COLLECTED.set(collected)
-    try:
-        yield collected
-    finally:
-        _COLLECTED.reset(token)
 
 
 def find_device(device: Device | str | None) -> Device | None:

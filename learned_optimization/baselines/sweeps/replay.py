@@ -10,11 +10,10 @@ from learned_optimization import configuration
 from learned_optimization.baselines.folder_names import present_name
 from learned_optimization.baselines.results.differences import Difference, differences
 from learned_optimization.baselines.results.format import Result, read_result
-from learned_optimization.baselines.sweeps.inner_training import (
-    collecting_trials,
-    inner_train_task,
-)
-from learned_optimization.baselines.sweeps.trials import Trial, TrialGrid, versions
+from learned_optimization.baselines.sweeps.grids import TrialGrid
+from learned_optimization.baselines.sweeps.inner_training import configured_trial
+from learned_optimization.baselines.sweeps.records import versions
+from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
 
@@ -73,45 +72,34 @@ def trial_of(path: str, stored: Result) -> Trial:
     text = str(stored["gin_operative_config"])
     try:
         configuration.load(bindings=[text])
-        with collecting_trials() as trials:
-            configuration.call_bound(inner_train_task)
+        trial = configured_trial()
     except LoptError as error:
         raise LoptError(
             f"{path} cannot be replayed from the gin configuration it records: {error} "
             "A task or optimizer of your own needs --import FILE; what was passed as "
             "an object from Python is not recorded."
         ) from error
-    [trial] = trials
-    is_, was = _identity_of(trial), _identity_in(stored)
-    if changed := [key for key in was if is_[key] != was[key]]:
+    now = _identity_of(trial)
+    then = {key: str(stored[key]) for key in now if key in stored}
+    then["opt_name"] = present_name(then["opt_name"])
+    if changed := [key for key in then if now[key] != then[key]]:
         raise LoptError(
             f"{path} cannot be replayed: the gin configuration it records makes a "
             "trial of "
-            + ", ".join(f"{key} {is_[key]}, not {was[key]}" for key in changed)
+            + ", ".join(f"{key} {now[key]}, not {then[key]}" for key in changed)
             + ". What was passed as an object from Python is not recorded."
         )
     return trial
 
 
 def _identity_of(trial: Trial) -> dict[str, str]:
-    plan = trial.plan
     return {
         "task_name": trial.task_name,
         "opt_name": present_name(trial.opt_name),
         "opt_config": trial.opt.name,
         "seed": str(trial.seed),
-        "num_steps": str(plan.num_steps),
-        "eval_every": str(plan.eval_every),
-        "eval_batches": str(plan.eval_batches),
-        "last_eval_batches": str(plan.last_eval_batches),
+        **{key: str(value) for key, value in trial.plan.as_keys().items()},
     }
-
-
-def _identity_in(stored: Result) -> dict[str, str]:
-    keys = ("task_name", "opt_name", "opt_config", "seed", "num_steps", "eval_every")
-    keys += ("eval_batches", "last_eval_batches")
-    found = {key: str(stored[key]) for key in keys if key in stored}
-    return found | {"opt_name": present_name(found["opt_name"])}
 
 
 def replay(path: str) -> Replay:
@@ -148,13 +136,14 @@ def replay(path: str) -> Replay:
 
 
 def _early(old: np.ndarray, new: np.ndarray) -> float:
+    """Return the largest relative difference of two losses in the first steps."""
     key = "train/loss"
-    [*found] = differences({key: old[:SAME_STEPS]}, {key: new[:SAME_STEPS]})
-    if not found:
+    of_losses = differences({key: old[:SAME_STEPS]}, {key: new[:SAME_STEPS]})
+    if not of_losses:
         return 0.0
-    if found[0].what or found[0].finite_in_one:
+    if of_losses[0].what or of_losses[0].finite_in_one:
         return float("inf")
-    return found[0].largest_relative
+    return of_losses[0].largest_relative
 
 
 def _changed_versions(recorded: str) -> list[tuple[str, str]]:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from learned_optimization.baselines.sweeps.trials import Trial, make_grids, num_updates
+from learned_optimization.baselines.sweeps.grids import make_grids
+from learned_optimization.baselines.sweeps.trials import Trial, num_updates
 from learned_optimization.errors import LoptError
 
 # With fewer configurations per shard than this, single trials are dealt out, or

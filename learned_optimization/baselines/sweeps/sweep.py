@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from learned_optimization import configuration, filesystem
+from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.files import write_baseline_result
 from learned_optimization.baselines.results.format import Result
-from learned_optimization.baselines.results.matching import check_setting, fill, scan
 from learned_optimization.baselines.results.run_notes import forget_finished, noted
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sweeps.checkpoints import (
@@ -22,18 +21,16 @@ from learned_optimization.baselines.sweeps.checkpoints import (
     grid_name,
     remove_finished,
 )
-from learned_optimization.baselines.sweeps.inner_training import (
-    collecting_trials,
-    inner_train_task,
+from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
+from learned_optimization.baselines.sweeps.set_trials import (
+    check_data,
+    missing_trials,
+    sweep_trials,
 )
 from learned_optimization.baselines.sweeps.shards import Shard
-from learned_optimization.baselines.sweeps.trials import Trial, TrialGrid, make_grids
-from learned_optimization.errors import LoptError, ResultError, RunStoppedError
+from learned_optimization.baselines.sweeps.trials import Trial
+from learned_optimization.errors import ResultError, RunStoppedError
 from learned_optimization.eval_training import Progress, Strategy
-from learned_optimization.tasks.base import Task
-
-# How a trial is run, not what it is.
-_FREE_PARAMETERS = ("inner_train_task.device",)
 
 
 class Observer(Protocol):
@@ -105,73 +102,6 @@ class SweepSummary:
         self.unreadable += other.unreadable
         self.num_failed += other.num_failed
         self.failures += [f for f in other.failures if f not in self.failures]
-
-
-def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
-    """Return the trials of one set on one task, without running any.
-
-    Of the global gin configuration, only `inner_train_task.device` may be
-    bound: anything else would store other settings under the set's names.
-
-    Raises:
-      LoptError: if the set's configurations are not valid, or the global
-        configuration would change them.
-    """
-    changes = [p for p in configuration.bound_parameters() if p not in _FREE_PARAMETERS]
-    if changes:
-        raise LoptError(
-            f"{', '.join(changes)} would change what {hparam_set.name} stands for, "
-            "and its results are stored under the set's own names. Train single "
-            "trials with `lopt train`, or define a set of your own."
-        )
-    configurations, _ = hparam_set(task_name)
-    with collecting_trials() as trials:
-        for bindings in configurations:
-            with configuration.bound(bindings):
-                configuration.call_bound(inner_train_task)
-    return trials
-
-
-def sweep_trials(
-    task_names: Sequence[str], hparam_sets: Sequence[HParamSet]
-) -> list[Trial]:
-    """Return the trials of the sets on the tasks, each once though sets may share it.
-
-    Raises:
-      LoptError: as `set_trials`.
-    """
-    trials = [
-        trial
-        for task in task_names
-        for s in hparam_sets
-        for trial in set_trials(task, s)
-    ]
-    return [trial for grid in make_grids(trials) for trial in grid.trials]
-
-
-def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
-    """Return those trials that have no readable result yet.
-
-    A result on synthetic data stands in only for a trial on synthetic data.
-
-    Returns:
-      The trials, and the paths of the result files that could not be read.
-
-    Raises:
-      ResultError: if there is a result of another setting under a trial's name.
-    """
-    by_folder: dict[str, list[Trial]] = defaultdict(list)
-    for trial in trials:
-        by_folder[trial.save_dir].append(trial)
-    entries_of = scan(by_folder)
-    missing, unreadable = [], []
-    for folder, group in by_folder.items():
-        entries = entries_of[folder]
-        check_setting(folder, entries, group[0].opt.name)
-        filled = fill(entries, [t.seed for t in group], group[0].is_synthetic)
-        missing += [trial for trial in group if trial.seed not in filled]
-        unreadable += [entry.path for entry in entries if entry.status == "bad"]
-    return missing, unreadable
 
 
 def run_sweep(
@@ -280,20 +210,13 @@ def _train_and_keep(
         raise
     except Exception as error:
         # A program that fails says nothing about those of other grids.
-        text = f"{type(grid.rows[0][0].opt).__name__}: {type(error).__name__}: {error}"
+        text = f"{type(grid.first.opt).__name__}: {type(error).__name__}: {error}"
         summary.failures += [text] if text not in summary.failures else []
         summary.num_failed += len(grid.trials)
         observer.failed(grid, error)
         return False
     checkpoint.remove()
     return True
-
-
-def check_data(tasks: Iterable[Task]) -> None:
-    """Load the data of every task, so that a missing one is found at once."""
-    for datasets in {id(t.datasets): t.datasets for t in tasks}.values():
-        if datasets is not None:
-            datasets.load()
 
 
 def _keep(

@@ -10,11 +10,16 @@ from learned_optimization.optimizers.learning_rate_schedules import (
     LinearRampupSqrtDecay,
     Schedule,
 )
-from learned_optimization.optimizers.optax_opts import OptaxOptimizer, adam_moments
+from learned_optimization.optimizers.optax_opts import OptaxOptimizer
 
 
 class _ScheduledAdam(OptaxOptimizer):
     """What the two share: all but the schedule."""
+
+    beta1: Scalar
+    beta2: Scalar
+    epsilon: Scalar
+    epsilon_root: Scalar
 
     def schedule(self) -> Schedule:
         """Return the learning rate of each step."""
@@ -22,7 +27,9 @@ class _ScheduledAdam(OptaxOptimizer):
 
     def transformation(self) -> optax.GradientTransformation:
         """Return Adam under the schedule."""
-        return optax.adam(self.schedule(), **adam_moments(self))
+        return optax.adam(
+            self.schedule(), self.beta1, self.beta2, self.epsilon, self.epsilon_root
+        )
 
 
 @optimizer

@@ -9,19 +9,22 @@ decide the structure of the program (an integer block size, a flag) are marked
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import flax.struct
 import jax
-import numpy as np
 
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError
-from learned_optimization.optimizers.fingerprint import fingerprint
+from learned_optimization.optimizers.hparams import hparam as hparam
+from learned_optimization.optimizers.hparams import (
+    hparams_dataclass as hparams_dataclass,
+)
+from learned_optimization.optimizers.hparams import name_with_hparams
+from learned_optimization.optimizers.hparams import static_field as static_field
 from learned_optimization.registry import Registry
 
 Params = Any
@@ -32,8 +35,7 @@ PRNGKey = jax.Array
 LossFn = Callable[[Params], jax.Array]
 Scalar = float | jax.Array
 
-_T = TypeVar("_T", bound=type)
-_NUMBERS = (int, float, np.generic, np.ndarray, jax.Array)
+_T = TypeVar("_T", bound="type[Optimizer]")
 
 OPTIMIZERS: Registry[type[Optimizer]] = Registry(
     "optimizer",
@@ -174,14 +176,7 @@ class Optimizer:
           LoptError: if an instance of such a class holds something that has no
             fingerprint, which a `name` of its own would have to describe.
         """
-        if not dataclasses.is_dataclass(self):
-            held = vars(self)
-            return "_".join([type(self).__name__, *([fingerprint(held)] * bool(held))])
-        parts = [
-            f"_{f.metadata.get('short', f.name)}{_format(getattr(self, f.name))}"
-            for f in dataclasses.fields(self)
-        ]
-        return type(self).__name__ + "".join(parts)
+        return name_with_hparams(self)
 
 
 def check_given(opt: Optimizer, **given: Any) -> None:
@@ -199,144 +194,29 @@ def check_given(opt: Optimizer, **given: Any) -> None:
             raise LoptError(f"{type(opt).__name__} needs {NEEDS[name]}.")
 
 
-def _format(value: Any) -> str:
-    if isinstance(value, (np.ndarray, np.generic, jax.Array)):
-        value = np.asarray(value)
-        # The shortest text that reads back as the same float32.
-        return str(value[()]) if value.ndim == 0 else str(value.tolist())
-    if isinstance(value, tuple):
-        return ",".join(map(_format, value))
-    name = getattr(value, "name", None)
-    if name is not None:
-        return f"({name})"
-    return f"({fingerprint(value)})" if callable(value) else str(value)
-
-
-def hparam(*, default: Any = dataclasses.MISSING, short: str | None = None) -> Any:
-    """Return a numeric hyper-parameter, which may be a traced array.
-
-    Args:
-      default: the default value.
-      short: how the hyper-parameter is written in `Optimizer.name`.
-    """
-    metadata = {} if short is None else {"short": short}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def static_field(
-    *, default: Any = dataclasses.MISSING, short: str | None = None
-) -> Any:
-    """Return a hyper-parameter that shapes the program: hashable, never traced."""
-    metadata: dict[str, Any] = {"static": True}
-    if short is not None:
-        metadata["short"] = short
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-@dataclass_transform(
-    frozen_default=True, eq_default=False, field_specifiers=(hparam, static_field)
-)
-def hparams_dataclass(cls: _T) -> _T:
-    """Make a class a frozen dataclass and a pytree of its hyper-parameters."""
-    cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
-    fields = dataclasses.fields(cls)
-    traced = [f.name for f in fields if not f.metadata.get("static")]
-    static = [f.name for f in fields if f.metadata.get("static")]
-
-    def flatten(value: Any) -> tuple[list[Any], tuple[Any, ...]]:
-        leaves = [getattr(value, name) for name in traced]
-        return leaves, tuple(getattr(value, name) for name in static)
-
-    def flatten_with_keys(value: Any) -> tuple[list[Any], tuple[Any, ...]]:
-        leaves, aux = flatten(value)
-        return [
-            (jax.tree_util.GetAttrKey(n), leaf)
-            for n, leaf in zip(traced, leaves, strict=True)
-        ], aux
-
-    def unflatten(aux: tuple[Any, ...], leaves: Iterable[Any]) -> Any:
-        # Past `__init__`, which gin may bind and which jax does not mean to call.
-        value = object.__new__(cls)
-        for name, leaf in zip(traced + static, (*leaves, *aux), strict=True):
-            object.__setattr__(value, name, leaf)
-        return value
-
-    # Not `jax.tree_util.register_dataclass`: jaxlib (0.10 at least) takes the
-    # structures of two classes it registered for equal where they have as many
-    # fields, so that `jax.jit` at times runs Adam's program for Lars.
-    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
-    return cls
-
-
 @dataclass_transform(
     frozen_default=True, eq_default=False, field_specifiers=(hparam, static_field)
 )
 def optimizer(cls: _T) -> _T:
-    """Return class decorator that makes and registers an optimizer.
+    """Make and register an optimizer, as the decorator of its class.
 
     The class becomes a frozen dataclass, a pytree of its hyper-parameters and a
     gin configurable; `lopt optimizers`, error messages and the shared test
-    suite find it by its name.
-    """
-    cls = OPTIMIZERS.add(cls.__name__, hparams_dataclass(cls), cls.__module__)
-    return configurable(OPTIMIZERS.home, redefine=True)(cls)
+    suite find it by its name. The same class defined again, as by a notebook cell
+    that runs again, replaces the one before.
 
+    Args:
+      cls: a subclass of `Optimizer`; its fields are `hparam` or `static_field`.
 
-def check_hparams(opt: Any) -> None:
-    """Refuse hyper-parameters of the wrong kind, also of what is inside.
-
-    A numeric field holds one number, or a tuple of them, a schedule or an optimizer
-    where its annotation names one, or None where that is its default; a static field
-    a value of its default's type.
+    Returns:
+      The class.
 
     Raises:
-      LoptError: naming the field and the value got.
+      LoptError: if another module has an optimizer of that name.
     """
-    if not dataclasses.is_dataclass(opt):
-        return
-    for field in dataclasses.fields(opt):
-        value = getattr(opt, field.name)
-        if value is None and field.default is None:
-            continue
-        if field.metadata.get("static"):
-            wanted = type(field.default).__name__
-            allowed = field.default is None or _is_a(value, type(field.default))
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            inside = "Optimizer" if isinstance(value, Optimizer) else "Schedule"
-            wanted = _kinds(field)
-            allowed = inside in str(field.type)
-            check_hparams(value)
-        elif "Optimizer" in str(field.type):
-            wanted = _kinds(field)
-            allowed = isinstance(value, Optimizer)
-        elif "tuple" in str(field.type):
-            wanted = _kinds(field)
-            allowed = isinstance(value, tuple) and all(map(_is_number, value))
-        else:
-            wanted = _kinds(field)
-            allowed = _is_number(value)
-        if not allowed:
-            raise LoptError(
-                f"{type(opt).__name__}.{field.name} must be {wanted}, got {value!r}."
-            )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, _NUMBERS) and np.ndim(value) == 0
-
-
-def _kinds(field: dataclasses.Field) -> str:
-    if "Optimizer" in str(field.type):
-        return "an optimizer, e.g. @Adam() in gin"
-    if "tuple" in str(field.type):
-        return "a list of numbers"
-    return "a number" + " or a schedule" * ("Schedule" in str(field.type))
-
-
-def _is_a(value: Any, kind: type) -> bool:
-    if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    made = hparams_dataclass(cls)
+    OPTIMIZERS.add(cls.__name__, made, cls.__module__)
+    return configurable(OPTIMIZERS.home, redefine=True)(made)
 
 
 def all_optimizers() -> dict[str, type[Optimizer]]:
@@ -358,8 +238,10 @@ def summary(cls: type[Optimizer]) -> str:
     return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 
-# Where the published interface has these, under names it calls deprecated.
+# Names that are found here too, and where they are: those the published interface
+# has here, under names it calls deprecated, and what was here once.
 _MOVED = {
+    "check_hparams": "hparam_checks",
     "SGD": "optax_opts",
     "SGDM": "optax_opts",
     "RMSProp": "optax_opts",

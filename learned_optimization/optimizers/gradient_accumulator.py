@@ -22,6 +22,7 @@ from learned_optimization.optimizers.base import (
     optimizer,
 )
 from learned_optimization.optimizers.optax_opts import Adam
+from learned_optimization.optimizers.wrapped import WrappedOptimizer
 
 
 @flax.struct.dataclass
@@ -44,7 +45,7 @@ class GradientAccumulatorState:
 
 
 @optimizer
-class GradientAccumulator(Optimizer):
+class GradientAccumulator(WrappedOptimizer):
     """Steps another optimizer with the mean of every `num_average` gradients.
 
     Batches of `num_average` times the size, in `num_average` pieces. The optimizer
@@ -55,13 +56,13 @@ class GradientAccumulator(Optimizer):
     opt: Optimizer = hparam(default=Adam())
     num_average: int | jax.Array = hparam(default=1, short="average")
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the optimizer inside needs."""
-        return self.opt.needs
-
     def prepare(self) -> None:
-        """Check that the optimizer inside can work on averages."""
+        """Check that the optimizer inside can work on averages, and prepare it.
+
+        Raises:
+          LoptError: if it asks for the loss as a function, which no average of losses
+            is, or if `num_average` is less than 1.
+        """
         if "loss_fn" in self.opt.needs:
             raise LoptError(
                 f"GradientAccumulator cannot serve {type(self.opt).__name__}, which "
@@ -72,7 +73,7 @@ class GradientAccumulator(Optimizer):
                 "GradientAccumulator.num_average must be at least 1, got "
                 f"{self.num_average}."
             )
-        self.opt.prepare()
+        super().prepare()
 
     def init(
         self,
@@ -135,17 +136,17 @@ class GradientAccumulator(Optimizer):
             iteration=iteration,
         )
 
-    def get_params(self, opt_state: GradientAccumulatorState) -> Params:
-        """Return the parameters held by a state."""
-        return self.opt.get_params(opt_state.inner)
+    def states_inside(self, opt_state: GradientAccumulatorState) -> tuple[OptState]:
+        """Return the state of the optimizer inside."""
+        return (opt_state.inner,)
 
-    def get_eval_params(self, opt_state: GradientAccumulatorState) -> Params:
-        """Return the parameters to evaluate."""
-        return self.opt.get_eval_params(opt_state.inner)
-
-    def set_params(
-        self, opt_state: GradientAccumulatorState, params: Params
+    def with_states_inside(
+        self, opt_state: GradientAccumulatorState, *states: OptState
     ) -> GradientAccumulatorState:
-        """Return the same state with other parameters."""
-        inner = self.opt.set_params(opt_state.inner, params)
+        """Return the same state with another state of the optimizer inside."""
+        (inner,) = states
         return dataclasses.replace(opt_state, inner=inner)
+
+    def get_state(self, opt_state: GradientAccumulatorState) -> ModelState:
+        """Return the model state of the last gradient, whether it was a step or not."""
+        return opt_state.state

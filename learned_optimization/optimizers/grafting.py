@@ -13,12 +13,14 @@ from learned_optimization.optimizers.base import (
     LossFn,
     ModelState,
     Optimizer,
+    OptState,
     Params,
     PRNGKey,
     hparam,
     optimizer,
 )
 from learned_optimization.optimizers.optax_opts import SGD, Adam
+from learned_optimization.optimizers.wrapped import WrappedOptimizer, step_inside
 
 
 @flax.struct.dataclass
@@ -35,7 +37,7 @@ class GraftedState:
 
 
 @optimizer
-class GraftedOptimizer(Optimizer):
+class GraftedOptimizer(WrappedOptimizer):
     """Steps as long as one optimizer's, where another's point (arXiv:2002.11803).
 
     Both run on the same gradients from the same parameters. The parameters then
@@ -49,14 +51,21 @@ class GraftedOptimizer(Optimizer):
     direction_opt: Optimizer = hparam(default=Adam(), short="direction")
 
     @property
-    def needs(self) -> frozenset[str]:
-        """What either optimizer needs."""
-        return self.magnitude_opt.needs | self.direction_opt.needs
+    def inside(self) -> tuple[Optimizer, Optimizer]:
+        """The direction's optimizer, then the magnitude's."""
+        return self.direction_opt, self.magnitude_opt
 
-    def prepare(self) -> None:
-        """Prepare both optimizers."""
-        self.magnitude_opt.prepare()
-        self.direction_opt.prepare()
+    def states_inside(self, opt_state: GraftedState) -> tuple[OptState, OptState]:
+        """Return the direction's state, then the magnitude's."""
+        return opt_state.direction, opt_state.magnitude
+
+    def with_states_inside(
+        self, opt_state: GraftedState, *states: OptState
+    ) -> GraftedState:
+        """Return the state with the direction's state given, then the magnitude's."""
+        del opt_state
+        direction, magnitude = states
+        return GraftedState(magnitude, direction)
 
     def init(
         self,
@@ -87,9 +96,16 @@ class GraftedOptimizer(Optimizer):
         before = self.get_params(opt_state)
 
         def advanced(opt: Optimizer, state: Any, key: PRNGKey | None) -> Any:
-            more = {"loss_fn": loss_fn} if "loss_fn" in opt.needs else {}
-            return opt.update(
-                state, grad, loss, model_state, is_valid, key, **more, **extra
+            return step_inside(
+                opt,
+                state,
+                grad,
+                loss=loss,
+                model_state=model_state,
+                is_valid=is_valid,
+                key=key,
+                loss_fn=loss_fn if "loss_fn" in opt.needs else None,
+                **extra,
             )
 
         keys = _two_keys(key)
@@ -107,20 +123,9 @@ class GraftedOptimizer(Optimizer):
         )
         return self.set_params(GraftedState(magnitude, direction), params)
 
-    def get_params(self, opt_state: GraftedState) -> Params:
-        """Return the parameters held by a state."""
-        return self.direction_opt.get_params(opt_state.direction)
-
-    def get_state(self, opt_state: GraftedState) -> ModelState:
-        """Return the model state held by a state."""
-        return self.direction_opt.get_state(opt_state.direction)
-
-    def set_params(self, opt_state: GraftedState, params: Params) -> GraftedState:
-        """Return the same state with other parameters, in both optimizers."""
-        return GraftedState(
-            self.magnitude_opt.set_params(opt_state.magnitude, params),
-            self.direction_opt.set_params(opt_state.direction, params),
-        )
+    def get_eval_params(self, opt_state: GraftedState) -> Params:
+        """Return the parameters that gradients are taken at."""
+        return self.get_params(opt_state)
 
 
 def _norm(tree: Any) -> jax.Array:

@@ -15,9 +15,10 @@ hyper-parameters are to be varied, `OptaxOptimizer(optax.adam(1e-3))` is one as 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field
-from typing import Any, ParamSpec, cast, overload
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 import flax.struct
 import jax
@@ -57,6 +58,7 @@ _SHORT = {
     "momentum": "m",
     "weight_decay": "wd",
 }
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @flax.struct.dataclass
@@ -92,6 +94,10 @@ class OptaxOptimizer(Optimizer):
                 f"optax.adam(1e-3), got {opt!r}."
             )
         self.opt = opt
+
+    if TYPE_CHECKING:
+        # The hyper-parameters of what `@optax_optimizer` makes.
+        def __getattr__(self, name: str) -> Any: ...
 
     def transformation(self) -> optax.GradientTransformation:
         """Return the transformation given, or that these hyper-parameters make.
@@ -156,13 +162,17 @@ class OptaxOptimizer(Optimizer):
 def optax_optimizer(factory: Factory[P]) -> Callable[P, OptaxOptimizer]: ...
 @overload
 def optax_optimizer(
-    *, needs: Iterable[str] = (), base: type[OptaxOptimizer] = OptaxOptimizer
+    *,
+    needs: Iterable[str] = (),
+    base: type[OptaxOptimizer] = OptaxOptimizer,
+    not_supported: Mapping[str, str] = ...,
 ) -> Callable[[Factory[P]], Callable[P, OptaxOptimizer]]: ...
 def optax_optimizer(
     factory: Factory | None = None,
     *,
     needs: Iterable[str] = (),
     base: type[OptaxOptimizer] = OptaxOptimizer,
+    not_supported: Mapping[str, str] = _NOTHING,
 ) -> Any:
     """Make and register an optimizer from an optax factory, as a decorator.
 
@@ -170,13 +180,15 @@ def optax_optimizer(
     hyper-parameters. One whose default is a float or None may be traced, so that
     one program trains with many values; one whose default is a bool, a whole
     number or text decides the program (say `hparam(default=3)` or
-    `static_field(default=0.5)` for the other way). A parameter named
-    `learning_rate` takes schedules too.
+    `static_field(default=0.5)` for the other way, and `hparam(default=0.9,
+    short="d")` for how it is written in `Optimizer.name`). A parameter named
+    `learning_rate`, or annotated `ScalarOrSchedule`, takes schedules too.
 
     Args:
       factory: from hyper-parameters to an `optax.GradientTransformation`.
       needs: what the transformation needs besides gradients; see `NEEDS`.
       base: the class to derive from, where an optimizer does more than update.
+      not_supported: see `Optimizer.not_supported`.
 
     Returns:
       The optimizer class, or a decorator if `factory` is left out.
@@ -186,36 +198,43 @@ def optax_optimizer(
         hyper-parameter, or the name is taken.
       UnknownNameError: if there is no such need.
     """
+    needs = frozenset(needs)
     for need in needs:
         if need not in NEEDS:
             raise UnknownNameError("need of an optimizer", need, NEEDS)
-    if factory is None:
-        return lambda made: _make(made, frozenset(needs), base)
-    return _make(factory, frozenset(needs), base)
+
+    def decorate(factory: Factory) -> type[OptaxOptimizer]:
+        members = _hyperparameters(factory)
+        parameters = list(inspect.signature(factory).parameters)
+
+        def transformation(self: Any) -> optax.GradientTransformation:
+            return factory(**{p: getattr(self, p) for p in parameters})
+
+        members |= {
+            "__doc__": factory.__doc__,
+            "__module__": factory.__module__,
+            "needs": property(lambda self: needs),
+            "transformation": transformation,
+        }
+        if not_supported:
+            members["not_supported"] = not_supported
+        return optimizer(type(factory.__name__, (base,), members))
+
+    return decorate if factory is None else decorate(factory)
 
 
-def _make(
-    factory: Factory, needs: frozenset[str], base: type[OptaxOptimizer]
-) -> type[OptaxOptimizer]:
-    name = factory.__name__
-    parameters = inspect.signature(factory).parameters
-
-    def transformation(self: Any) -> optax.GradientTransformation:
-        return factory(**{p: getattr(self, p) for p in parameters})
-
-    members: dict[str, Any] = {
-        "__doc__": factory.__doc__,
-        "__module__": factory.__module__,
-        "__annotations__": {
-            p: "ScalarOrSchedule" if p == "learning_rate" else "Scalar | None"
-            for p in parameters
-        },
-        "needs": property(lambda self: needs),
-        "transformation": transformation,
-    }
-    for parameter in parameters.values():
-        members[parameter.name] = _field(name, parameter)
-    return optimizer(cast("Any", type(name, (base,), members)))
+def _hyperparameters(factory: Factory) -> dict[str, Any]:
+    """Return the fields that a factory's parameters become, and their annotations."""
+    fields: dict[str, Any] = {}
+    annotations: dict[str, Any] = {}
+    for name, parameter in inspect.signature(factory).parameters.items():
+        fields[name] = _field(factory.__name__, parameter)
+        annotations[name] = parameter.annotation
+        if name == "learning_rate":
+            annotations[name] = "ScalarOrSchedule"
+        elif parameter.annotation is parameter.empty:
+            annotations[name] = "Scalar | None"
+    return {"__annotations__": annotations, **fields}
 
 
 def _field(owner: str, parameter: inspect.Parameter) -> Any:

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from learned_optimization.optimizers.base import (
-    Gradient,
-    Params,
-    Scalar,
-    hparam,
-    optimizer,
-    static_field,
-)
-from learned_optimization.optimizers.learning_rate_schedules import (
-    as_points,
-)
+from learned_optimization.optimizers.base import Scalar, hparam, static_field
+from learned_optimization.optimizers.learning_rate_schedules import as_points
 from learned_optimization.optimizers.learning_rate_schedules import (
     piecewise_linear as piecewise_linear,
 )
 from learned_optimization.optimizers.optax_optimizer import (
     OptaxOptimizer as OptaxOptimizer,
 )
-from learned_optimization.optimizers.optax_optimizer import (
-    OptaxState as OptaxState,
-)
+from learned_optimization.optimizers.optax_optimizer import OptaxState as OptaxState
 from learned_optimization.optimizers.optax_optimizer import (
     ScalarOrSchedule,
+    optax_optimizer,
 )
 
 # The state that published code names so.
@@ -47,357 +37,261 @@ _CALLED_B = {
 }
 
 
-def adam_moments(opt: Any) -> dict[str, Any]:
-    """Return what Adam's relatives with Adam's parameter names give optax."""
-    return {
-        "b1": opt.beta1,
-        "b2": opt.beta2,
-        "eps": opt.epsilon,
-        "eps_root": opt.epsilon_root,
-    }
-
-
-def _moments(opt: Any) -> dict[str, Any]:
-    names = ("b1", "b2", "eps", "eps_root")
-    return {name: getattr(opt, name) for name in names}
-
-
-@optimizer
-class SGD(OptaxOptimizer):
+@optax_optimizer
+def SGD(learning_rate: ScalarOrSchedule = 0.01) -> optax.GradientTransformation:
     """Stochastic gradient descent (Robbins & Monro 1951)."""
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.sgd(self.learning_rate)
+    return optax.sgd(learning_rate)
 
 
-@optimizer
-class SGDM(OptaxOptimizer):
+@optax_optimizer
+def SGDM(
+    learning_rate: ScalarOrSchedule = 0.01, momentum: Scalar = 0.9
+) -> optax.GradientTransformation:
     """Gradient descent with heavy-ball momentum (Polyak 1964)."""
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    momentum: Scalar = hparam(default=0.9, short="m")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.sgd(self.learning_rate, momentum=self.momentum)
+    return optax.sgd(learning_rate, momentum)
 
 
-@optimizer
-class Adam(OptaxOptimizer):
+@optax_optimizer
+def Adam(
+    learning_rate: ScalarOrSchedule = 0.01,
+    beta1: Scalar = 0.9,
+    beta2: Scalar = 0.999,
+    epsilon: Scalar = 1e-8,
+    epsilon_root: Scalar = 1e-8,
+) -> optax.GradientTransformation:
     """Adam (Kingma & Ba 2015, arXiv:1412.6980)."""
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    beta1: Scalar = hparam(default=0.9, short="b1")
-    beta2: Scalar = hparam(default=0.999, short="b2")
-    epsilon: Scalar = hparam(default=1e-8, short="eps")
-    epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.adam(self.learning_rate, **adam_moments(self))
+    return optax.adam(learning_rate, beta1, beta2, epsilon, epsilon_root)
 
 
-@optimizer
-class PiecewiseLinearAdam(OptaxOptimizer):
-    """Adam, learning rates between points on straight lines (Kingma & Ba 2015).
-
-    Attributes:
-      times: the steps of the points, increasing.
-      lrs: the learning rates there, as many; level before the first and after the
-        last point.
-    """
-
-    times: tuple[Scalar, ...] = hparam(default=(10_000, 20_000), short="times")
-    lrs: tuple[Scalar, ...] = hparam(default=(1e-4, 1e-5), short="lrs")
-    beta1: Scalar = hparam(default=0.9, short="b1")
-    beta2: Scalar = hparam(default=0.999, short="b2")
-    epsilon: Scalar = hparam(default=1e-8, short="eps")
-    epsilon_root: Scalar = hparam(default=1e-8, short="epsroot")
+class _WithPoints(OptaxOptimizer):
+    """An optimizer whose learning rate goes from point to point: `times`, `lrs`."""
 
     def __post_init__(self) -> None:
-        """Check the points.
-
-        Raises:
-          LoptError: if they are none, or not as many steps as rates.
-        """
+        """Check the points and make tuples of lists; see `as_points`."""
         as_points(self, "times", "lrs")
 
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.adam(piecewise_linear(self.times, self.lrs), **adam_moments(self))
+
+@optax_optimizer(base=_WithPoints)
+def PiecewiseLinearAdam(
+    times: tuple[Scalar, ...] = hparam(default=(10_000, 20_000)),
+    lrs: tuple[Scalar, ...] = hparam(default=(1e-4, 1e-5)),
+    beta1: Scalar = 0.9,
+    beta2: Scalar = 0.999,
+    epsilon: Scalar = 1e-8,
+    epsilon_root: Scalar = 1e-8,
+) -> optax.GradientTransformation:
+    """Adam, learning rates between points on straight lines (Kingma & Ba 2015).
+
+    The learning rate is `lrs[i]` at step `times[i]`, and level before the first of
+    these points and after the last.
+    """
+    learning_rate = piecewise_linear(times, lrs)
+    return optax.adam(learning_rate, beta1, beta2, epsilon, epsilon_root)
 
 
-@optimizer
-class RMSProp(OptaxOptimizer):
+@optax_optimizer
+def RMSProp(
+    learning_rate: ScalarOrSchedule = 0.01,
+    decay: Scalar = hparam(default=0.9, short="d"),
+    epsilon: Scalar = 1e-8,
+    momentum: Scalar | None = 0.0,
+    nesterov: bool = False,
+) -> optax.GradientTransformation:
     """RMSProp (Tieleman & Hinton 2012), with momentum where it is given.
 
     The update is divided by `sqrt(nu + epsilon)`. `momentum=None` steps as 0 does,
     without a buffer for it.
     """
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    decay: Scalar = hparam(default=0.9, short="d")
-    epsilon: Scalar = hparam(default=1e-8, short="eps")
-    momentum: Scalar | None = hparam(default=0.0, short="m")
-    nesterov: bool = static_field(default=False, short="nesterov")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.rmsprop(
-            self.learning_rate,
-            decay=self.decay,
-            eps=self.epsilon,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-        )
+    return optax.rmsprop(
+        learning_rate, decay, epsilon, momentum=momentum, nesterov=nesterov
+    )
 
 
-@optimizer
-class AdaBelief(OptaxOptimizer):
+@optax_optimizer(not_supported=_CALLED_B)
+def AdaBelief(
+    learning_rate: ScalarOrSchedule = 0.01,
+    b1: Scalar = 0.9,
+    b2: Scalar = 0.999,
+    eps: Scalar = 1e-16,
+    eps_root: Scalar = hparam(default=1e-16, short="epsroot"),
+) -> optax.GradientTransformation:
     """AdaBelief (Zhuang et al. 2020, arXiv:2010.07468)."""
-
-    not_supported: ClassVar = _CALLED_B
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    b1: Scalar = hparam(default=0.9, short="b1")
-    b2: Scalar = hparam(default=0.999, short="b2")
-    eps: Scalar = hparam(default=1e-16, short="eps")
-    eps_root: Scalar = hparam(default=1e-16, short="epsroot")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.adabelief(self.learning_rate, **_moments(self))
+    return optax.adabelief(learning_rate, b1, b2, eps, eps_root)
 
 
-@optimizer
-class AdamW(OptaxOptimizer):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
-
-    not_supported: ClassVar = {
+@optax_optimizer(
+    not_supported={
         **_CALLED_B,
         "mask": _MASK,
         "mu_dtype": "moments have the parameters' type",
     }
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    b1: Scalar = hparam(default=0.9, short="b1")
-    b2: Scalar = hparam(default=0.999, short="b2")
-    eps: Scalar = hparam(default=1e-8, short="eps")
-    eps_root: Scalar = hparam(default=0.0, short="epsroot")
-    weight_decay: Scalar = hparam(default=1e-4, short="wd")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.adamw(
-            self.learning_rate, **_moments(self), weight_decay=self.weight_decay
-        )
+)
+def AdamW(
+    learning_rate: ScalarOrSchedule = 0.01,
+    b1: Scalar = 0.9,
+    b2: Scalar = 0.999,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = hparam(default=0.0, short="epsroot"),
+    weight_decay: Scalar = 1e-4,
+) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
+    return optax.adamw(learning_rate, b1, b2, eps, eps_root, weight_decay=weight_decay)
 
 
-@optimizer
-class Adafactor(OptaxOptimizer):
+@optax_optimizer(
+    not_supported={
+        "epsilon": "it is called eps",
+        "dtype_momentum": "momentum is float32, the published default",
+        "weight_decay_mask": _MASK,
+    }
+)
+def Adafactor(
+    learning_rate: ScalarOrSchedule = 0.01,
+    min_dim_size_to_factor: int = static_field(default=128, short="mindim"),
+    decay_rate: Scalar = hparam(default=0.8, short="d"),
+    decay_offset: Scalar = hparam(default=0, short="doff"),
+    multiply_by_parameter_scale: bool = static_field(default=True, short="pscale"),
+    clipping_threshold: Scalar | None = hparam(default=1.0, short="clip"),
+    momentum: Scalar | None = None,
+    weight_decay_rate: Scalar | None = hparam(default=None, short="wd"),
+    eps: Scalar = 1e-30,
+    factored: bool = static_field(default=True, short="fact"),
+) -> optax.GradientTransformation:
     """Adafactor (Shazeer & Stern 2018, arXiv:1804.04235), defaults as in optax.
 
     `None` for `clipping_threshold`, `momentum` or `weight_decay_rate` leaves
     that part out.
     """
-
-    not_supported: ClassVar = {
-        "epsilon": "it is called eps",
-        "dtype_momentum": "momentum is float32, the published default",
-        "weight_decay_mask": _MASK,
-    }
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    min_dim_size_to_factor: int = static_field(default=128, short="mindim")
-    decay_rate: Scalar = hparam(default=0.8, short="d")
-    decay_offset: Scalar = hparam(default=0, short="doff")
-    multiply_by_parameter_scale: bool = static_field(default=True, short="pscale")
-    clipping_threshold: Scalar | None = hparam(default=1.0, short="clip")
-    momentum: Scalar | None = hparam(default=None, short="m")
-    weight_decay_rate: Scalar | None = hparam(default=None, short="wd")
-    eps: Scalar = hparam(default=1e-30, short="eps")
-    factored: bool = static_field(default=True, short="fact")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.adafactor(
-            self.learning_rate,
-            min_dim_size_to_factor=self.min_dim_size_to_factor,
-            decay_rate=self.decay_rate,
-            decay_offset=self.decay_offset,
-            multiply_by_parameter_scale=self.multiply_by_parameter_scale,
-            clipping_threshold=self.clipping_threshold,
-            momentum=self.momentum,
-            weight_decay_rate=self.weight_decay_rate,
-            eps=self.eps,
-            factored=self.factored,
-        )
+    return optax.adafactor(
+        learning_rate,
+        min_dim_size_to_factor,
+        decay_rate,
+        decay_offset,
+        multiply_by_parameter_scale,
+        clipping_threshold,
+        momentum,
+        weight_decay_rate=weight_decay_rate,
+        eps=eps,
+        factored=factored,
+    )
 
 
-@optimizer
-class AdaGrad(OptaxOptimizer):
+@optax_optimizer(not_supported={"epsilon": "it is called eps"})
+def AdaGrad(
+    learning_rate: ScalarOrSchedule = 0.01,
+    initial_accumulator_value: Scalar = hparam(default=0.1, short="acc"),
+    eps: Scalar = 1e-7,
+) -> optax.GradientTransformation:
     """AdaGrad (Duchi et al. 2011, JMLR 12:2121-2159)."""
-
-    not_supported: ClassVar = {"epsilon": "it is called eps"}
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    initial_accumulator_value: Scalar = hparam(default=0.1, short="acc")
-    eps: Scalar = hparam(default=1e-7, short="eps")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.adagrad(
-            self.learning_rate,
-            initial_accumulator_value=self.initial_accumulator_value,
-            eps=self.eps,
-        )
+    return optax.adagrad(learning_rate, initial_accumulator_value, eps)
 
 
-@optimizer
-class Fromage(OptaxOptimizer):
+@optax_optimizer
+def Fromage(
+    learning_rate: ScalarOrSchedule = 0.01,
+    min_norm: Scalar = hparam(default=1e-6, short="minnorm"),
+) -> optax.GradientTransformation:
     """Fromage (Bernstein et al. 2020, arXiv:2002.03432)."""
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    min_norm: Scalar = hparam(default=1e-6, short="minnorm")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.fromage(self.learning_rate, min_norm=self.min_norm)
+    return optax.fromage(learning_rate, min_norm)
 
 
-@optimizer
-class Lamb(OptaxOptimizer):
+@optax_optimizer(not_supported={**_CALLED_B, "mask": _MASK})
+def Lamb(
+    learning_rate: ScalarOrSchedule = 0.01,
+    b1: Scalar = 0.9,
+    b2: Scalar = 0.999,
+    eps: Scalar = 1e-6,
+    eps_root: Scalar = hparam(default=0.0, short="epsroot"),
+    weight_decay: Scalar = 0.0,
+) -> optax.GradientTransformation:
     """LAMB (You et al. 2020, arXiv:1904.00962)."""
-
-    not_supported: ClassVar = {**_CALLED_B, "mask": _MASK}
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    b1: Scalar = hparam(default=0.9, short="b1")
-    b2: Scalar = hparam(default=0.999, short="b2")
-    eps: Scalar = hparam(default=1e-6, short="eps")
-    eps_root: Scalar = hparam(default=0.0, short="epsroot")
-    weight_decay: Scalar = hparam(default=0.0, short="wd")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.lamb(
-            self.learning_rate, **_moments(self), weight_decay=self.weight_decay
-        )
+    return optax.lamb(learning_rate, b1, b2, eps, eps_root, weight_decay)
 
 
-@optimizer
-class Lars(OptaxOptimizer):
-    """LARS (You et al. 2017, arXiv:1708.03888)."""
-
-    not_supported: ClassVar = {
+@optax_optimizer(
+    not_supported={
         "epsilon": "it is called eps",
         "weight_decay_mask": _MASK,
         "trust_ratio_mask": _MASK,
         "min_norm": "the published optimizer never uses it; leave it out",
     }
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    weight_decay: Scalar = hparam(default=0.0, short="wd")
-    trust_coefficient: Scalar = hparam(default=0.001, short="trust")
-    eps: Scalar = hparam(default=0.0, short="eps")
-    momentum: Scalar = hparam(default=0.9, short="m")
-    nesterov: bool = static_field(default=False, short="nesterov")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.lars(
-            self.learning_rate,
-            weight_decay=self.weight_decay,
-            trust_coefficient=self.trust_coefficient,
-            eps=self.eps,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-        )
-
-
-@optimizer
-class RAdam(OptaxOptimizer):
-    """Rectified Adam (Liu et al. 2020, arXiv:1908.03265)."""
-
-    not_supported: ClassVar = _CALLED_B
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    b1: Scalar = hparam(default=0.9, short="b1")
-    b2: Scalar = hparam(default=0.999, short="b2")
-    eps: Scalar = hparam(default=1e-8, short="eps")
-    eps_root: Scalar = hparam(default=0.0, short="epsroot")
-    threshold: Scalar = hparam(default=5.0, short="threshold")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.radam(
-            self.learning_rate, **_moments(self), threshold=self.threshold
-        )
-
-
-def _scalars_as_vectors(
-    transformation: optax.GradientTransformation,
+)
+def Lars(
+    learning_rate: ScalarOrSchedule = 0.01,
+    weight_decay: Scalar = 0.0,
+    trust_coefficient: Scalar = hparam(default=0.001, short="trust"),
+    eps: Scalar = 0.0,
+    momentum: Scalar = 0.9,
+    nesterov: bool = False,
 ) -> optax.GradientTransformation:
-    """Return the same transformation, shown each scalar as a vector of length one."""
-
-    def init(params: Params) -> Any:
-        return transformation.init(jax.tree.map(jnp.atleast_1d, params))
-
-    def update(
-        updates: Gradient, state: Any, params: Params | None = None
-    ) -> tuple[Gradient, Any]:
-        vectors, state = transformation.update(
-            jax.tree.map(jnp.atleast_1d, updates),
-            state,
-            jax.tree.map(jnp.atleast_1d, params),
-        )
-        return jax.tree.map(
-            lambda v, u: v.reshape(jnp.shape(u)), vectors, updates
-        ), state
-
-    return optax.GradientTransformation(init, update)
+    """LARS (You et al. 2017, arXiv:1708.03888)."""
+    return optax.lars(
+        learning_rate,
+        weight_decay,
+        trust_coefficient=trust_coefficient,
+        eps=eps,
+        momentum=momentum,
+        nesterov=nesterov,
+    )
 
 
-@optimizer
-class SM3(OptaxOptimizer):
+@optax_optimizer(not_supported=_CALLED_B)
+def RAdam(
+    learning_rate: ScalarOrSchedule = 0.01,
+    b1: Scalar = 0.9,
+    b2: Scalar = 0.999,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = hparam(default=0.0, short="epsroot"),
+    threshold: Scalar = 5.0,
+) -> optax.GradientTransformation:
+    """Rectified Adam (Liu et al. 2020, arXiv:1908.03265)."""
+    return optax.radam(learning_rate, b1, b2, eps, eps_root, threshold)
+
+
+@optax_optimizer(
+    not_supported={"beta2": "it is called b2", "epsilon": "it is called eps"}
+)
+def SM3(
+    learning_rate: ScalarOrSchedule = 0.01,
+    momentum: Scalar = 0.9,
+    b2: float = static_field(default=1.0),
+    eps: Scalar = 1e-8,
+) -> optax.GradientTransformation:
     """SM3 (Anil et al. 2019, arXiv:1901.11150).
 
     `b2 = 1` accumulates squared gradients as the paper does; below 1 they
     are averaged. It decides the form of the program, so it cannot be traced.
     """
-
-    not_supported: ClassVar = {
-        "beta2": "it is called b2",
-        "epsilon": "it is called eps",
-    }
-
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    momentum: Scalar = hparam(default=0.9, short="m")
-    b2: float = static_field(default=1.0, short="b2")
-    eps: Scalar = hparam(default=1e-8, short="eps")
-
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        sm3 = optax.scale_by_sm3(b1=self.momentum, b2=self.b2, eps=self.eps)
-        return optax.chain(
-            _scalars_as_vectors(sm3), optax.scale_by_learning_rate(self.learning_rate)
-        )
+    return optax.chain(
+        _scalars_as_vectors(optax.scale_by_sm3(momentum, b2, eps)),
+        optax.scale_by_learning_rate(learning_rate),
+    )
 
 
-@optimizer
-class Yogi(OptaxOptimizer):
+@optax_optimizer(not_supported=_CALLED_B)
+def Yogi(
+    learning_rate: ScalarOrSchedule = 0.01,
+    b1: Scalar = 0.9,
+    b2: Scalar = 0.999,
+    eps: Scalar = 1e-3,
+) -> optax.GradientTransformation:
     """Yogi (Zaheer et al. 2018, NeurIPS)."""
+    return optax.yogi(learning_rate, b1, b2, eps)
 
-    not_supported: ClassVar = _CALLED_B
 
-    learning_rate: ScalarOrSchedule = hparam(default=0.01, short="lr")
-    b1: Scalar = hparam(default=0.9, short="b1")
-    b2: Scalar = hparam(default=0.999, short="b2")
-    eps: Scalar = hparam(default=1e-3, short="eps")
+def _scalars_as_vectors(
+    transformation: optax.GradientTransformation,
+) -> optax.GradientTransformation:
+    """Return a transformation that sees each scalar as a vector of length one."""
 
-    def transformation(self) -> optax.GradientTransformation:
-        """Return the optax transformation of these hyper-parameters."""
-        return optax.yogi(self.learning_rate, b1=self.b1, b2=self.b2, eps=self.eps)
+    def vectors(tree: Any) -> Any:
+        return jax.tree.map(jnp.atleast_1d, tree)
+
+    def init(params: Any) -> Any:
+        return transformation.init(vectors(params))
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        new, state = transformation.update(vectors(updates), state, vectors(params))
+        return jax.tree.map(lambda v, u: v.reshape(jnp.shape(u)), new, updates), state
+
+    return optax.GradientTransformation(init, update)

@@ -26,6 +26,7 @@ from learned_optimization.optimizers.base import (
 )
 from learned_optimization.optimizers.nadamw import NAdamW
 from learned_optimization.optimizers.optax_opts import Adam
+from learned_optimization.optimizers.wrapped import WrappedOptimizer, step_inside
 
 
 @flax.struct.dataclass
@@ -42,7 +43,7 @@ class ExtendTimeState:
 
 
 @optimizer
-class ExtendTimeWrapper(Optimizer):
+class ExtendTimeWrapper(WrappedOptimizer):
     """Steps an optimizer whose clock runs as a function says, faster or slower.
 
     Before every update the `iteration` of the optimizer inside is set to
@@ -60,11 +61,6 @@ class ExtendTimeWrapper(Optimizer):
     opt: Optimizer = hparam(default=NAdamW())
     warp_fn: Callable[[Any], Any] | None = static_field(default=None, short="warp")
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the optimizer inside needs."""
-        return self.opt.needs
-
     def prepare(self) -> None:
         """Prepare the optimizer inside, and check that the function is one.
 
@@ -76,7 +72,7 @@ class ExtendTimeWrapper(Optimizer):
                 "ExtendTimeWrapper.warp_fn must be a function of a number of updates, "
                 f"got {self.warp_fn!r}."
             )
-        self.opt.prepare()
+        super().prepare()
 
     def _warped(self, updates: Any) -> Any:
         return updates if self.warp_fn is None else self.warp_fn(updates)
@@ -116,17 +112,17 @@ class ExtendTimeWrapper(Optimizer):
         **extra: Any,
     ) -> ExtendTimeState:
         """Return the state after one step; see `Optimizer.update`."""
-        if loss_fn is not None:
-            extra["loss_fn"] = loss_fn
         inner = opt_state.inner_opt_state
         now = jnp.asarray(self._warped(opt_state.iteration))
-        after = self.opt.update(
+        after = step_inside(
+            self.opt,
             dataclasses.replace(inner, iteration=now),
             grad,
             loss=loss,
             model_state=model_state,
             is_valid=is_valid,
             key=key,
+            loss_fn=loss_fn,
             **extra,
         )
         # The next update sets it again; until then it has the type it began with, so
@@ -136,26 +132,20 @@ class ExtendTimeWrapper(Optimizer):
             opt_state.iteration + 1, dataclasses.replace(after, iteration=kept)
         )
 
-    def get_params(self, opt_state: ExtendTimeState) -> Params:
-        """Return the parameters held by a state."""
-        return self.opt.get_params(opt_state.inner_opt_state)
+    def states_inside(self, opt_state: ExtendTimeState) -> tuple[OptState]:
+        """Return the state of the optimizer inside."""
+        return (opt_state.inner_opt_state,)
 
-    def get_eval_params(self, opt_state: ExtendTimeState) -> Params:
-        """Return the parameters to evaluate."""
-        return self.opt.get_eval_params(opt_state.inner_opt_state)
-
-    def get_state(self, opt_state: ExtendTimeState) -> ModelState:
-        """Return the model state held by a state."""
-        return self.opt.get_state(opt_state.inner_opt_state)
-
-    def set_params(self, opt_state: ExtendTimeState, params: Params) -> ExtendTimeState:
-        """Return the same state with other parameters."""
-        inner = self.opt.set_params(opt_state.inner_opt_state, params)
+    def with_states_inside(
+        self, opt_state: ExtendTimeState, *states: OptState
+    ) -> ExtendTimeState:
+        """Return the same state with another state of the optimizer inside."""
+        (inner,) = states
         return dataclasses.replace(opt_state, inner_opt_state=inner)
 
 
 @optimizer
-class WeightDecayWrapper(Optimizer):
+class WeightDecayWrapper(WrappedOptimizer):
     """Steps another optimizer with weight decay added to gradients and losses.
 
     The optimizer inside sees the gradient `g + weight_decay p`. The loss it sees, with
@@ -173,11 +163,6 @@ class WeightDecayWrapper(Optimizer):
     weight_decay: Scalar = hparam(default=0.0, short="wd")
     add_to_loss: bool = static_field(default=True, short="loss")
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the optimizer inside needs."""
-        return self.opt.needs
-
     def prepare(self) -> None:
         """Prepare the optimizer inside.
 
@@ -189,17 +174,7 @@ class WeightDecayWrapper(Optimizer):
                 f"WeightDecayWrapper cannot serve {type(self.opt).__name__}, which "
                 "asks for the loss as a function of the parameters."
             )
-        self.opt.prepare()
-
-    def init(
-        self,
-        params: Params,
-        model_state: ModelState | None = None,
-        num_steps: int | None = None,
-        key: PRNGKey | None = None,
-    ) -> OptState:
-        """Return the state before the first update; see `Optimizer.init`."""
-        return self.opt.init(params, model_state, num_steps, key)
+        super().prepare()
 
     def update(
         self,
@@ -213,8 +188,6 @@ class WeightDecayWrapper(Optimizer):
         **extra: Any,
     ) -> OptState:
         """Return the state after one step; see `Optimizer.update`."""
-        if loss_fn is not None:
-            extra["loss_fn"] = loss_fn
         params = self.opt.get_params(opt_state)
         if self.add_to_loss and loss is not None:
             squares = [jnp.sum(jnp.square(p)) for p in jax.tree.leaves(params)]
@@ -224,28 +197,14 @@ class WeightDecayWrapper(Optimizer):
             grad,
             params,
         )
-        return self.opt.update(
+        return step_inside(
+            self.opt,
             opt_state,
             decayed,
             loss=loss,
             model_state=model_state,
             is_valid=is_valid,
             key=key,
+            loss_fn=loss_fn,
             **extra,
         )
-
-    def get_params(self, opt_state: OptState) -> Params:
-        """Return the parameters held by a state."""
-        return self.opt.get_params(opt_state)
-
-    def get_eval_params(self, opt_state: OptState) -> Params:
-        """Return the parameters to evaluate."""
-        return self.opt.get_eval_params(opt_state)
-
-    def get_state(self, opt_state: OptState) -> ModelState:
-        """Return the model state held by a state."""
-        return self.opt.get_state(opt_state)
-
-    def set_params(self, opt_state: OptState, params: Params) -> OptState:
-        """Return the same state with other parameters."""
-        return self.opt.set_params(opt_state, params)

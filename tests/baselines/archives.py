@@ -23,6 +23,12 @@ def curves_to(final, num_evals=101, start=2.0, decay=0.1, noise=0.0, seed=0):
     return losses + wiggle
 
 
+def gin_text(opt, **hparams):
+    """The gin text that a trial of an optimizer records."""
+    lines = [f"{opt}.{name} = {value!r}" for name, value in hparams.items()]
+    return "\n".join([f"inner_train_task.opt = @{opt}()", *lines])
+
+
 def write_archive(
     task, set_name, final, opt="Opt", seeds=None, changes=None, facts=(), **curves
 ):
@@ -39,6 +45,10 @@ def write_archive(
     arrays = {
         "eval/xs": np.broadcast_to(np.arange(shape[2]) * 10, shape),
         "opt_name": np.broadcast_to(names[:, None], shape[:2]),
+        "gin_operative_config": np.broadcast_to(
+            np.asarray([gin_text(opt, learning_rate=rate) for rate in rates])[:, None],
+            shape[:2],
+        ),
         **{f"eval/{split}/loss": values for split, values in losses.items()},
         **{
             key: np.broadcast_to(value, shape[:2]) for key, value in dict(facts).items()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import json
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.analysis.hyperparameters import (
+    Hyperparameters,
+    defined,
+    of_file,
+    recorded,
+)
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.baselines.results.index import summary_of
@@ -30,11 +34,13 @@ class Curves:
       xs: int64 `[num_evals]`, number of the update each evaluation precedes.
       losses: split name to float `[num_configs, num_seeds, num_evals]`.
       opt_names: name of each configuration.
+      hparams: hyper-parameters of each configuration, where they are known.
     """
 
     xs: np.ndarray
     losses: dict[str, np.ndarray]
     opt_names: tuple[str, ...]
+    hparams: Hyperparameters = field(default_factory=Hyperparameters)
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,15 @@ class FinalLosses:
     Attributes:
       losses: split name to float `[num_configs, num_seeds]`, at the last evaluation.
       opt_names: name of each configuration.
+      hparams: hyper-parameters of each configuration, where they are known.
     """
 
     losses: dict[str, np.ndarray]
     opt_names: tuple[str, ...]
+    hparams: Hyperparameters = field(default_factory=Hyperparameters)
+
+
+_Ends = TypeVar("_Ends", Curves, FinalLosses)
 
 
 @dataclass(frozen=True)
@@ -58,8 +69,8 @@ class BestOfSet:
       index: its place in the set.
       opt_name: its name.
       final: split name to float `[num_seeds]`, loss of the last evaluation.
-      at_edge: it is the first or last of a set over one hyper-parameter: better
-        ones may lie outside.
+      edges: hyper-parameters in which it is at the edge of its set: better
+        configurations may lie outside (`Hyperparameters.edges`).
       all_diverged: every configuration has a diverged seed: none is the best.
       num_diverged: trials of the set whose last evaluation is not finite.
       num_trials: trials of the set.
@@ -69,11 +80,16 @@ class BestOfSet:
     index: int
     opt_name: str
     final: dict[str, np.ndarray]
-    at_edge: bool
+    edges: tuple[str, ...]
     all_diverged: bool
     num_diverged: int
     num_trials: int
     select: str
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether it is at the edge of its set in any hyper-parameter."""
+        return bool(self.edges)
 
 
 def check_eval_split(split: str) -> None:
@@ -83,15 +99,16 @@ def check_eval_split(split: str) -> None:
 
 
 def load_curves(task_name: str, hparam_set_name: str) -> Curves:
-    """Load the evaluation curves of an archived set; reads nothing else of it.
+    """Load the evaluation curves of an archived set, and its hyper-parameters.
 
-    They are read again only when the archive is another than it was.
+    They are read again only when the archive has changed.
 
     Raises:
       ResultError: if there is no such archive, or it cannot be read.
     """
     path = find_archive(task_name, hparam_set_name)
-    return _read_curves(path, filesystem.info(path).stamp)
+    curves = _read_curves(path, filesystem.info(path).stamp)
+    return curves if curves.hparams.rows else _as_defined(curves, hparam_set_name)
 
 
 # The stamp is a parameter so that an archive written again is read again.
@@ -99,10 +116,18 @@ def load_curves(task_name: str, hparam_set_name: str) -> Curves:
 def _read_curves(path: str, stamp: str) -> Curves:
     del stamp
     curves = curves_of(read_archive(path, CURVE_KEYS))
+    known = recorded(of_file(path))
+    curves = replace(curves, hparams=known or Hyperparameters())
     for values in curves.losses.values():
-        # Whoever asks again gets the same arrays.
+        # The same arrays are returned to whoever asks again.
         values.flags.writeable = False
     return curves
+
+
+def _as_defined(ends: _Ends, hparam_set_name: str) -> _Ends:
+    # Not remembered: a set may be defined, and defined again, at any time.
+    known = defined(hparam_set_name, ends.opt_names)
+    return ends if known is None else replace(ends, hparams=known)
 
 
 def curves_of(archive: Result) -> Curves:
@@ -121,23 +146,34 @@ def curves_of(archive: Result) -> Curves:
 def load_final_losses(task_name: str, hparam_set_name: str) -> FinalLosses:
     """Return how the trials of an archived set end.
 
-    The archive is opened only when it is another than when this was last asked.
+    The archive is opened only when it has changed since this was last asked.
 
     Raises:
       ResultError: if there is no such archive, or it cannot be read.
     """
+    path = find_archive(task_name, hparam_set_name)
 
     def summarize() -> str:
-        curves = load_curves(task_name, hparam_set_name)
-        losses = {k: v[:, :, -1].tolist() for k, v in curves.losses.items()}
-        return json.dumps({"losses": losses, "opt_names": curves.opt_names})
+        curves = _read_curves(path, filesystem.info(path).stamp)
+        return json.dumps(
+            {
+                "losses": {k: v[:, :, -1].tolist() for k, v in curves.losses.items()},
+                "opt_names": curves.opt_names,
+                "hparams": curves.hparams.rows,
+            },
+            default=str,
+        )
 
-    path = find_archive(task_name, hparam_set_name)
     summary = json.loads(summary_of(path, summarize))
-    return FinalLosses(
+    if "hparams" not in summary:
+        # An earlier version of this package has made it.
+        summary = json.loads(summarize())
+    ends = FinalLosses(
         losses={split: np.asarray(v) for split, v in summary["losses"].items()},
         opt_names=tuple(summary["opt_names"]),
+        hparams=Hyperparameters(tuple(summary["hparams"])),
     )
+    return ends if ends.hparams.rows else _as_defined(ends, hparam_set_name)
 
 
 def best_of_set(ends: Curves | FinalLosses, select: str = "outer_valid") -> BestOfSet:
@@ -162,27 +198,9 @@ def best_of_set(ends: Curves | FinalLosses, select: str = "outer_valid") -> Best
         index=index,
         opt_name=ends.opt_names[index],
         final={split: values[index] for split, values in final.items()},
-        at_edge=index in (0, len(score) - 1)
-        and bool(np.isfinite(score[index]))
-        and _is_a_scale(ends.opt_names),
+        edges=ends.hparams.edges(index) if np.isfinite(score[index]) else (),
         all_diverged=not np.isfinite(score).any(),
         num_diverged=int(diverged.sum()),
         num_trials=diverged.size,
         select=select,
     )
-
-
-def _is_a_scale(opt_names: Sequence[str]) -> bool:
-    """Return whether configurations differ in one number that grows, as names tell.
-
-    `Adam_lr0.1, Adam_lr0.3` is such a scale; a list of settings (`OptList0`) or
-    a grid (`GradAccum2_Adam_lr0.1`) has no outside its edges point to.
-    """
-    parts = [
-        re.fullmatch(r"(.+_[a-z]+)(\d[\d.]*(?:e[+-]?\d+)?)", name) for name in opt_names
-    ]
-    found = [part for part in parts if part]
-    if len(found) < max(2, len(opt_names)) or len({part[1] for part in found}) > 1:
-        return False
-    values = [float(part[2]) for part in found]
-    return all(low < high for low, high in itertools.pairwise(values))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +15,12 @@ from learned_optimization.baselines.analysis.best_of_set import (
     best_of_set,
     check_eval_split,
     curves_of,
+)
+from learned_optimization.baselines.analysis.hyperparameters import (
+    Hyperparameters,
+    hyperparameters,
+    of_arrays,
+    of_file,
 )
 from learned_optimization.baselines.analysis.smoothing import smooth
 from learned_optimization.baselines.results.archives import find_archive
@@ -55,8 +60,12 @@ class SetResult:
         own.
       select: split that selects.
       report: split that is reported.
-      learning_rates: float `[num_configs]`, if the set is one over them.
-      sensitivity: how wide the range of good learning rates is, if it is.
+      rate_line: int64 `[num_rates]`, configurations that differ from the best one in
+        nothing but the learning rate, lowest rate first; None if there are none.
+      learning_rates: float64 `[num_configs]`, the rate of each configuration, where
+        there is such a line; NaN for one that has none.
+      sensitivity: how wide the range of good learning rates is on the line, if it is
+        one: all other hyper-parameters have their best values.
       tuning: expected loss after so many configurations drawn at random.
       seeds: int `[num_seeds]`, if the files say.
       seconds_per_step: of one trial, in the grid it ran in; NaN if the files do not
@@ -71,6 +80,7 @@ class SetResult:
     nested: stats.NestedSelection
     select: str
     report: str
+    rate_line: np.ndarray | None
     learning_rates: np.ndarray | None
     sensitivity: stats.Sensitivity | None
     tuning: stats.TuningCurve
@@ -97,15 +107,14 @@ class SetResult:
         """Return learning rates in order, and the final losses of each.
 
         Returns:
-          Float `[num_configs]`, and float64 `[num_configs, num_seeds]`, NaN for all
-          seeds of a rate where one diverged; None if the set is not one over them.
+          Float64 `[num_rates]` of `rate_line`, and float64 `[num_rates, num_seeds]`,
+          NaN for all seeds of a rate where one diverged; None if there is no line.
         """
-        if self.learning_rates is None:
+        if self.rate_line is None or self.learning_rates is None:
             return None
-        order = np.argsort(self.learning_rates)
-        final = self.final[order]
+        final = self.final[self.rate_line]
         whole = np.isfinite(final).all(axis=1, keepdims=True)
-        return self.learning_rates[order], np.where(whole, final, np.nan)
+        return self.learning_rates[self.rate_line], np.where(whole, final, np.nan)
 
     @property
     def initial_loss(self) -> float:
@@ -186,6 +195,9 @@ def load_set_result(
     if arrays is None:
         path = find_archive(task_name, set_name)
         arrays = read_archive(path, [*CURVE_KEYS, *_FACTS], missing_ok=True)
+        read = of_file(path)
+    else:
+        read = of_arrays(arrays)
     if missing := [key for key in CURVE_KEYS if key not in arrays]:
         raise ResultError(
             f"the archive of {set_name} on {task_name} lacks {', '.join(missing)}."
@@ -195,23 +207,25 @@ def load_set_result(
             f"the trials of {set_name} on {task_name} were evaluated at different "
             "steps, so they cannot be compared."
         )
-    curves = curves_of(arrays)
+    curves = replace(curves_of(arrays), hparams=hyperparameters(set_name, read))
     chosen_by, reported = (
         stats.mark_diverged(curves.losses[split][:, :, -1])
         for split in (select, report)
     )
-    rates = learning_rates_of(curves.opt_names)
+    best = best_of_set(curves, select)
+    line, rates = _rates(curves.hparams, best.index)
     seeds = arrays["seed"][0] if "seed" in arrays else None
     return SetResult(
         task_name=task_name,
         set_name=set_name,
         curves=curves,
-        best=best_of_set(curves, select),
+        best=best,
         nested=_nested(chosen_by, reported),
         select=select,
         report=report,
+        rate_line=line,
         learning_rates=rates,
-        sensitivity=_sensitivity(rates, reported),
+        sensitivity=_sensitivity(line, rates, reported),
         tuning=stats.best_after(chosen_by.mean(axis=1), reported.mean(axis=1)),
         seeds=seeds,
         seconds_per_step=_seconds_per_step(arrays),
@@ -219,24 +233,22 @@ def load_set_result(
     )
 
 
-def learning_rates_of(opt_names: tuple[str, ...]) -> np.ndarray | None:
-    """Return the learning rates of configurations that differ in nothing else.
-
-    Args:
-      opt_names: their names, such as `Adam_lr0.1`, or `Adam_lr0.1_b10.9` where
-        others than this package have named them.
-
-    Returns:
-      Float64 `[num_configs]`; None if the names are not of this form, or one rate
-      is there twice.
-    """
-    pattern = r"(.*)_lr(\d[\d.]*(?:e[+-]?\d+)?)(_.*)?"
-    matches = [m for m in (re.fullmatch(pattern, name) for name in opt_names) if m]
-    differ_otherwise = len({(m[1], m[3]) for m in matches}) != 1
-    if len(matches) < len(opt_names) or differ_otherwise:
-        return None
-    rates = np.asarray([float(match[2]) for match in matches])
-    return rates if len(np.unique(rates)) == len(rates) > 1 else None
+def _rates(
+    hparams: Hyperparameters, best: int
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """Return the line and the rates of a `SetResult`."""
+    name = hparams.learning_rate()
+    if name is None:
+        return None, None
+    line = hparams.line(best, name)
+    given = [row.get(name) for row in hparams.rows]
+    # One that is a schedule, or None, is no number.
+    numbers = [v if isinstance(v, (int, float)) else np.nan for v in given]
+    rates = np.asarray(numbers, np.float64)
+    on_line = rates[line]
+    if not len(np.unique(on_line)) == len(line) > 1 or on_line.min() <= 0:
+        return None, None
+    return line, rates
 
 
 def _nested(chosen_by: np.ndarray, reported: np.ndarray) -> stats.NestedSelection:
@@ -256,13 +268,14 @@ def _nested(chosen_by: np.ndarray, reported: np.ndarray) -> stats.NestedSelectio
 
 
 def _sensitivity(
-    rates: np.ndarray | None, reported: np.ndarray
+    line: np.ndarray | None, rates: np.ndarray | None, reported: np.ndarray
 ) -> stats.Sensitivity | None:
-    means = reported.mean(axis=1)
-    best = means.min()
-    if rates is None or not np.isfinite(best) or best <= 0:
+    if line is None or rates is None:
         return None
-    return stats.sensitivity_width(rates, means)
+    means = reported.mean(axis=1)[line]
+    if not 0 < means.min() < np.inf:
+        return None
+    return stats.sensitivity_width(rates[line], means)
 
 
 def _seconds_per_step(arrays: Result) -> float:

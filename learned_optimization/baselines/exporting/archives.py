@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from learned_optimization.baselines.folder_names import present_name
+from learned_optimization.baselines.analysis.hyperparameters import (
+    Hyperparameters,
+    defined,
+    of_file,
+    recorded,
+)
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.baselines.sets.registry import all_hparam_sets
@@ -25,11 +30,8 @@ class Archive:
       path: local path or URL.
       keys: the result keys it holds.
       optimizer: gin name of the set's optimizer; None if the set is not known.
-      hparams: name of each configuration to its hyper-parameters; none if the set is
-        not known. One of the optimizer is named as it is there (`learning_rate`), one
-        of another configurable with that (`CosineDecay.learning_rate`). A value that
-        is a configurable itself (`@CosineDecay()`) is left out: its own parameters
-        say more.
+      hparams: hyper-parameters of each configuration: those that the set gives, or
+        all that the archive records, where the set is not known.
     """
 
     task: str
@@ -37,11 +39,11 @@ class Archive:
     path: str
     keys: tuple[str, ...]
     optimizer: str | None
-    hparams: Mapping[str, Mapping[str, Any]]
+    hparams: Hyperparameters
 
-    def hparams_of(self, opt_name: str) -> Mapping[str, Any]:
+    def hparams_of(self, config: int) -> Mapping[str, Any]:
         """Return the hyper-parameters of a configuration, as far as they are known."""
-        return self.hparams.get(present_name(opt_name), {})
+        return self.hparams.rows[config] if self.hparams.rows else {}
 
     def read(self, *keys: str, optional: Iterable[str] = ()) -> Result:
         """Read keys, and those of the optional ones that it holds.
@@ -55,9 +57,9 @@ class Archive:
     def metrics(self, split: str) -> dict[str, str]:
         """Return keys and names of what a split was evaluated for, losses first."""
         prefix = f"eval/{split}/"
-        found = {k.removeprefix(prefix) for k in self.keys if k.startswith(prefix)}
-        losses = [name for name in ("loss", "loss_normalized") if name in found]
-        names = [*losses, *sorted(found.difference(losses))]
+        metrics = {k.removeprefix(prefix) for k in self.keys if k.startswith(prefix)}
+        losses = [name for name in ("loss", "loss_normalized") if name in metrics]
+        names = [*losses, *sorted(metrics.difference(losses))]
         return {prefix + name: name for name in names}
 
 
@@ -90,18 +92,11 @@ def _find(task: str, set_name: str) -> Archive:
         keys = npz.keys
     known = all_hparam_sets().get(set_name)
     if known is None:
-        return Archive(task, set_name, path, keys, None, {})
-    known = known.with_published_rate()
-    settings = zip(known.opt_names, known.hparams, strict=True)
-    hparams = {
-        present_name(name): _plain(known.optimizer, values) for name, values in settings
-    }
-    return Archive(task, set_name, path, keys, known.optimizer, hparams)
-
-
-def _plain(optimizer: str, hparams: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key.removeprefix(f"{optimizer}."): value
-        for key, value in hparams.items()
-        if not (isinstance(value, str) and value.startswith(("@", "%")))
-    }
+        optimizer, hparams = None, recorded(of_file(path))
+    else:
+        opt_names = read_archive(path, ["opt_name"])["opt_name"][:, 0]
+        optimizer, hparams = (
+            known.optimizer,
+            defined(set_name, list(map(str, opt_names))),
+        )
+    return Archive(task, set_name, path, keys, optimizer, hparams or Hyperparameters())

@@ -107,7 +107,7 @@ def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
                 "task": archive.task,
                 "set": archive.set_name,
                 "opt_name": opt_name,
-                **archive.hparams_of(opt_name),
+                **archive.hparams_of(config),
             }
             events = _events(trial, tags, started, hparams)
             filesystem.write_whole(path, lambda file, e=events: _write(file, e))

@@ -34,7 +34,7 @@ def to_frame(
     | `optimizer` | string | null if the set is not known |
     | `config`, `repetition` | int64 | place in the set, from 0 |
     | `seed` | int64 | |
-    | `hparam/NAME` | int64, double, bool or string | as the set has it; else null |
+    | `hparam/NAME` | int64, double, bool or string | see below; null where unknown |
     | `status` | string | `done` or `diverged` |
     | `diverged_from` | int64 | first update of a diverged end; -1 if done |
     | `num_steps` | int64 | number of the last update |
@@ -49,6 +49,11 @@ def to_frame(
     category, polars' Categorical), `config`, `repetition`, `seed`, `hparam/NAME` as
     above, `step` (int64, number of the update the evaluation precedes), `loss`,
     `loss_normalized` and what else the task reports, e.g. `accuracy` (double).
+
+    Hyper-parameters are those that the set gives; where the set is not known, all that
+    the archive records. One of the optimizer is named as it is there
+    (`hparam/learning_rate`), one of another configurable with that
+    (`hparam/CosineDecay.learning_rate`).
 
     Losses that are NaN or infinite are so here. What an archive does not hold is
     null; pandas has NaN for that, and double in place of int64 where there is any.

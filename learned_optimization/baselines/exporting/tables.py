@@ -78,12 +78,13 @@ def _which(archive: Archive, types: Mapping[str, pa.DataType]) -> dict[str, pa.A
     shape = data["opt_name"].shape
     count = data["opt_name"].size
     opt_names = [str(name) for name in data["opt_name"].reshape(-1)]
-    hparams = [archive.hparams_of(name) for name in opt_names]
+    configs = np.indices(shape)[0].reshape(-1)
+    hparams = [archive.hparams_of(config) for config in configs.tolist()]
     return {
         "task": pa.array([archive.task] * count, pa.string()),
         "set": pa.array([archive.set_name] * count, pa.string()),
         "optimizer": pa.array([archive.optimizer] * count, pa.string()),
-        "config": pa.array(np.indices(shape)[0].reshape(-1), pa.int64()),
+        "config": pa.array(configs, pa.int64()),
         "opt_name": pa.array(opt_names, pa.string()),
         "repetition": pa.array(np.indices(shape)[1].reshape(-1), pa.int64()),
         **_stored(data, {"seed": ("seed", pa.int64())}, count),
@@ -148,10 +149,10 @@ def _hparam_types(archives: Sequence[Archive]) -> dict[str, pa.DataType]:
     """Return every hyper-parameter's type: one that holds its values in all sets."""
     values: dict[str, list[Any]] = {}
     for archive in archives:
-        for hparams in archive.hparams.values():
+        for hparams in archive.hparams.rows:
             for name, value in hparams.items():
                 values.setdefault(name, []).append(value)
-    return {name: _type_of(found) for name, found in values.items()}
+    return {name: _type_of(of_name) for name, of_name in values.items()}
 
 
 def _type_of(values: Sequence[Any]) -> pa.DataType:

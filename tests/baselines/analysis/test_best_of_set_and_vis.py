@@ -14,6 +14,7 @@ from learned_optimization.baselines.analysis.best_of_set import (
     load_curves,
     load_final_losses,
 )
+from learned_optimization.baselines.analysis.hyperparameters import Hyperparameters
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 
 SPLITS = ("train", "outer_valid", "test")
@@ -30,6 +31,9 @@ def make_curves(num_configs=4, num_seeds=3, num_evals=21, seed=0):
             split: scale * (decay + 0.1) + 0.01 * rng.random(shape) for split in SPLITS
         },
         opt_names=tuple(f"Opt_lr{i}" for i in range(num_configs)),
+        hparams=Hyperparameters(
+            tuple({"learning_rate": float(i)} for i in range(num_configs))
+        ),
     )
 
 
@@ -98,18 +102,22 @@ def test_edge_of_the_set_is_noticed():
 
 
 @pytest.mark.parametrize(
-    "opt_names",
+    "rows",
     [
-        ["LBFGS"],
-        ["OptList0", "OptList1"],
-        ["GradAccum1_Adam_lr0.1", "GradAccum2_Adam_lr0.1"],
-        ["Adam_lr0.1", "Adam_lr0.1_b10.5"],
-        ["Adam_lr0.1", "SGD_lr0.3"],
+        [],
+        [{}],
+        [{"idx": 0}, {"idx": 1}],
+        [{"graft_type": "SGD"}, {"graft_type": "ADAM"}],
+        [{"nesterov": False}, {"nesterov": True}],
+        [{"learning_rate": 0.1}, {"learning_rate": 0.1, "beta1": 0.5}],
+        [{"learning_rate": 0.1}, {"learning_rate": None}],
+        [{"learning_rate": 0.1, "beta1": 0.9}, {"learning_rate": 0.3, "beta1": 0.8}],
     ],
 )
-def test_only_a_scale_has_edges(opt_names):
-    curves = make_curves(num_configs=len(opt_names))
-    assert not best_of_set(dataclasses.replace(curves, opt_names=opt_names)).at_edge
+def test_only_a_scale_has_edges(rows):
+    curves = make_curves(num_configs=max(len(rows), 1))
+    known = Hyperparameters(tuple(rows))
+    assert not best_of_set(dataclasses.replace(curves, hparams=known)).at_edge
 
 
 def test_unknown_split():

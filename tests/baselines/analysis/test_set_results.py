@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines import utils
-from learned_optimization.baselines.analysis.set_results import (
-    learning_rates_of,
-    load_set_result,
-)
+from learned_optimization.baselines.analysis.set_results import load_set_result
 from learned_optimization.errors import ResultError, UnknownNameError
 from tests.baselines.archives import FACTS, SPLITS, curves_to, write_archive
 
@@ -96,19 +93,3 @@ def test_refusals(result):
     arrays = {"eval/xs": np.zeros((1, 1, 3))}
     with pytest.raises(ResultError, match="lacks opt_name, eval/train/loss"):
         load_set_result("T", "S", arrays=arrays)
-
-
-@pytest.mark.parametrize(
-    ("names", "rates"),
-    [
-        (("Adam_lr3e-07", "Adam_lr1e-06", "Adam_lr1.0"), [3e-7, 1e-6, 1.0]),
-        (("Opt_lr0.1", "Other_lr0.2"), None),
-        (("GradAccum2_Adam_lr0.1", "GradAccum4_Adam_lr0.1"), None),
-        (("OptList0", "OptList1"), None),
-        (("Adam_lr0.1",), None),
-        (("Adam_lr0.1", "Adam_lr0.1"), None),
-    ],
-)
-def test_learning_rates_of(names, rates):
-    found = learning_rates_of(names)
-    assert (found if found is None else found.tolist()) == rates

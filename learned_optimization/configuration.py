@@ -7,6 +7,7 @@ is an error, with the nearest names, unless `load` is told to skip it.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import re
@@ -48,6 +49,7 @@ _HOMES = (
 )
 
 
+@functools.cache
 def register_all() -> None:
     """Import every module of the package that defines gin configurables."""
     for home in _HOMES:
@@ -203,7 +205,10 @@ def bound(bindings: Bindings) -> Iterator[None]:
         gin.clear_config()
         with _helpful_errors():
             gin.parse_config(before)
-            gin.parse_config([f"{k} = {_literal(v)}" for k, v in bindings.items()])
+            for parameter, value in bindings.items():
+                is_reference = isinstance(value, str) and value[:1] in ("@", "%")
+                value = gin_config.parse_value(value) if is_reference else value
+                gin.bind_parameter(parameter, value)
         yield
     finally:
         gin.clear_config()
@@ -244,12 +249,6 @@ def bound_parameters() -> list[str]:
     """Return every parameter the global configuration binds, e.g. `Adam.beta1`."""
     lines = gin.config_str().splitlines()
     return [m[1] for line in lines if (m := re.match(r"([\w./]+) =", line))]
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, str) and value[:1] in ("@", "%"):
-        return value
-    return repr(value)
 
 
 @contextmanager

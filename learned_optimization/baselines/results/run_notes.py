@@ -29,8 +29,8 @@ UNFINISHED = ("failed", "timed out", "interrupted", "running")
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a grid of trials stands.
+class RunNote:
+    """What is noted of a grid of trials.
 
     Attributes:
       name: of the grid.
@@ -118,9 +118,9 @@ def forget_finished(trials: Iterable[tuple[str, int]]) -> None:
     if not notes:
         return
     finished = set(_below_root(trials))
-    for ending in notes:
-        if ending.trials <= finished:
-            forget(ending.name)
+    for note in notes:
+        if note.trials <= finished:
+            forget(note.name)
 
 
 def _below_root(trials: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -128,27 +128,27 @@ def _below_root(trials: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
     return [(folder.removeprefix(f"{root}/"), seed) for folder, seed in trials]
 
 
-def read_all() -> list[Ending]:
+def read_all() -> list[RunNote]:
     """Return everything noted below `LOPT_BASELINE_DIR`, the oldest first."""
-    found = []
+    notes = []
     folder = filesystem.join(get_root_baseline_dir(), _FOLDER)
     for path in filesystem.list_files(folder, ".json"):
         try:
             with filesystem.open_to_read(path) as file:
-                found.append(_parse(_name(path), json.load(file)))
+                notes.append(_parse(_name(path), json.load(file)))
         except (ResultError, ValueError, KeyError, TypeError):
             # Gone by now, or damaged: then its trials are simply missing.
             continue
-    return sorted(found, key=lambda ending: ending.at)
+    return sorted(notes, key=lambda note: note.at)
 
 
-def _parse(name: str, content: dict[str, Any]) -> Ending:
+def _parse(name: str, content: dict[str, Any]) -> RunNote:
     status, host, process = content["status"], content["host"], content["process"]
     if status not in UNFINISHED:
         raise ValueError(status)
     if status == "running" and _is_gone(host, process):
         status = "interrupted"
-    return Ending(
+    return RunNote(
         name=name,
         status=status,
         reason=str(content["reason"]),

@@ -21,7 +21,7 @@ from learned_optimization.baselines.results.index import (
     trial_entries,
 )
 from learned_optimization.baselines.results.matching import fill
-from learned_optimization.baselines.results.run_notes import Ending
+from learned_optimization.baselines.results.run_notes import RunNote
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 
 STATES = ("done", "diverged", *run_notes.UNFINISHED, "missing")
@@ -126,9 +126,9 @@ def status(
         folder = entry.folder
         by_task[_task_of(folder, root)].setdefault(folder, []).append(entry)
     notes = {
-        (f"{root}/{folder}", seed): ending
-        for ending in run_notes.read_all()
-        for folder, seed in ending.trials
+        (f"{root}/{folder}", seed): note
+        for note in run_notes.read_all()
+        for folder, seed in note.trials
     }
     tasks = sorted(task_names or {*by_task, *(_task_of(p, root) for p, _ in notes)})
     rows = []
@@ -152,10 +152,10 @@ def _checked(
     checked = []
     for i, entry in enumerate(entries):
         info = filesystem.info(entry.path)
-        found = open_entry(info, whole=True)
-        if found != entry:
-            remember(info, found)
-        checked.append(found)
+        now = open_entry(info, whole=True)
+        if now != entry:
+            remember(info, now)
+        checked.append(now)
         if on_read is not None and i % 100 == 99:
             on_read(i + 1, len(entries))
     return checked
@@ -165,7 +165,7 @@ def _row(
     task: str,
     hparam_set: HParamSet,
     folders: dict[str, list[TrialEntry]],
-    notes: dict[tuple[str, int], Ending],
+    notes: dict[tuple[str, int], RunNote],
 ) -> SetStatus:
     row = SetStatus(task, hparam_set.name, hparam_set.num_trials)
     for folder, repetitions in hparam_set.save_dirs(task):

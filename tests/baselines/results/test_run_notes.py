@@ -46,15 +46,15 @@ def test_each_end_is_noted(error, late, status):
 
     with pytest.raises(type(error)), noted("grid", places(), lambda: late):
         train()
-    [ending] = run_notes.read_all()
-    assert (ending.name, ending.status) == ("grid", status)
-    assert ending.trials == frozenset(PLACES)
-    assert str(error) in ending.reason
-    assert abs(ending.at - time.time()) < 60
+    [note] = run_notes.read_all()
+    assert (note.name, note.status) == ("grid", status)
+    assert note.trials == frozenset(PLACES)
+    assert str(error) in note.reason
+    assert abs(note.at - time.time()) < 60
     if status == "failed":
         # The exception as text, with where it came from.
-        assert "FloatingPointError: a bug" in ending.reason
-        assert __file__ in ending.reason
+        assert "FloatingPointError: a bug" in note.reason
+        assert __file__ in note.reason
     # The next success leaves nothing.
     with noted("grid", places()):
         pass
@@ -70,8 +70,8 @@ def test_a_process_that_is_gone_was_interrupted():
     )
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == -9
-    [ending] = run_notes.read_all()
-    assert ending.status == "interrupted"
+    [note] = run_notes.read_all()
+    assert note.status == "interrupted"
     # On another machine nobody can say.
     path = Path(utils.get_root_baseline_dir(), ".endings", "grid.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "host": "elsewhere"}))
@@ -121,8 +121,8 @@ def test_a_grid_that_fails_does_not_stop_the_others(small_set, monkeypatch):
     assert (summary.num_trials, summary.num_failed) == (18, 9)
     assert summary.failures == ["Adam: FloatingPointError: a bug of Adam"]
     assert recorder.failures == [(9, "a bug of Adam")]
-    [ending] = run_notes.read_all()
-    assert (ending.status, len(ending.trials)) == ("failed", 9)
+    [note] = run_notes.read_all()
+    assert (note.status, len(note.trials)) == ("failed", 9)
     # It is tried again, and the note goes with its success.
     monkeypatch.setattr(TrialGrid, "run", real)
     again = run_sweep([TASK], [adam, small_set])
@@ -133,9 +133,9 @@ def test_a_grid_that_fails_does_not_stop_the_others(small_set, monkeypatch):
 def test_the_time_limit_saves_and_stops(small_set):
     with pytest.raises(RunStoppedError):
         run_sweep([TASK], [small_set], deadline=time.monotonic())
-    [ending] = run_notes.read_all()
-    assert ending.status == "timed out"
-    assert "stopped after" in ending.reason
+    [note] = run_notes.read_all()
+    assert note.status == "timed out"
+    assert "stopped after" in note.reason
     assert run_sweep([TASK], [small_set]).num_skipped == 0
     assert run_notes.read_all() == []
 
@@ -160,9 +160,9 @@ def test_single_trials_are_noted_too(monkeypatch):
     monkeypatch.setattr(TrialGrid, "run", fail)
     with pytest.raises(FloatingPointError):
         inner_train_task(TinyTask(), "SGD", 20, task_name=TASK)
-    [ending] = run_notes.read_all()
-    [(folder, seed)] = ending.trials
-    assert (ending.status, seed) == ("failed", 0)
+    [note] = run_notes.read_all()
+    [(folder, seed)] = note.trials
+    assert (note.status, seed) == ("failed", 0)
     assert folder.startswith(f"{TASK}/SGD_lr0.01/20_")
     monkeypatch.setattr(TrialGrid, "run", real)
     inner_train_task(TinyTask(), "SGD", 20, task_name=TASK)

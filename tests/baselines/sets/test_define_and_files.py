@@ -15,7 +15,8 @@ import pytest
 from learned_optimization import configuration
 from learned_optimization.baselines import hparam_sets, utils
 from learned_optimization.baselines.hparam_sets import get_hparam_set
-from learned_optimization.baselines.results.archiving import archive, describe_missing
+from learned_optimization.baselines.results.archiving import archive
+from learned_optimization.baselines.results.gathering import describe_missing
 from learned_optimization.baselines.sets import files
 from learned_optimization.baselines.sets.define import hparam_set
 from learned_optimization.baselines.sets.files import import_file, load_user_file

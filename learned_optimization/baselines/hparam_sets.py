@@ -59,7 +59,8 @@ def _accumulation(optimizer: str, repetitions: tuple[int, ...]) -> list[HParamSe
         ).items()
     }
     lengths = [(16_384, r) for r in repetitions]
-    return sets(f"{optimizer}LR_GradAccum", "GradientAccumulator", settings, lengths)
+    prefix = f"{optimizer}LR_GradAccum"
+    return sets(prefix, "GradientAccumulator", settings, lengths, family=optimizer)
 
 
 def _shampoo(graft_type: str) -> list[HParamSet]:

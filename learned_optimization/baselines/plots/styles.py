@@ -34,37 +34,38 @@ def styles(set_names: Sequence[str]) -> dict[str, Style]:
     """Return a style for each set.
 
     A set of the package has a place of its own, whatever it is drawn with: its family
-    shares it with few others. Where two that are drawn together share one, that of
-    the family named first in the package's table keeps it, and the other has the next
-    that is free. So do sets that are not the package's; they come last.
+    (`HParamSet.family`) shares it with few others. Where two that are drawn together
+    share a place, the set whose family comes first in the package's table keeps it,
+    and the other has the next that is free. Sets that are not the package's come last.
+    Their places follow from their names alone, so that their archives are drawn alike
+    whether they are defined in this process or not.
 
     Args:
       set_names: sets drawn together; up to 28 have styles of their own.
     """
     slots = [Style(color, dash) for dash in DASHES for color in COLORS]
-    families = _families()
+    places = _places()
 
     def rank(name: str) -> tuple[int, str]:
-        return families.get(_family(name), len(families)), name
+        return places.get(name, len(places)), name
 
     taken: set[int] = set()
-    found = {}
+    chosen = {}
     for name in sorted(dict.fromkeys(set_names), key=rank):
-        place = families.get(_family(name), zlib.crc32(name.encode()))
-        free = ((place + i) % len(slots) for i in range(len(slots)))
-        chosen = next((p for p in free if p not in taken), None)
-        if chosen is None:
+        place = places.get(name, zlib.crc32(name.encode()))
+        nearby = ((place + i) % len(slots) for i in range(len(slots)))
+        slot = next((s for s in nearby if s not in taken), None)
+        if slot is None:
             taken.clear()
-            chosen = place % len(slots)
-        taken.add(chosen)
-        found[name] = slots[chosen]
-    return {name: found[name] for name in set_names}
-
-
-def _family(set_name: str) -> str:
-    return set_name.split("LR_")[0] if "LR_" in set_name else set_name.split("_")[0]
+            slot = place % len(slots)
+        taken.add(slot)
+        chosen[name] = slots[slot]
+    return {name: chosen[name] for name in set_names}
 
 
 @lru_cache
-def _families() -> dict[str, int]:
-    return {f: i for i, f in enumerate(dict.fromkeys(map(_family, SETS.packaged())))}
+def _places() -> dict[str, int]:
+    """Return the place of each set of the package: that of its family in the table."""
+    families = {name: SETS.get(name).family for name in SETS.packaged()}
+    order = list(dict.fromkeys(families.values()))
+    return {name: order.index(family) for name, family in families.items()}

@@ -44,6 +44,7 @@ class HParamSet:
       eval_every: updates between evaluations.
       eval_batches: batches of each split in an evaluation.
       last_eval_batches: the same, at `num_steps`.
+      family: what sets of several lengths have in common: they are drawn alike.
     """
 
     name: str
@@ -55,6 +56,7 @@ class HParamSet:
     eval_every: int = 10
     eval_batches: int = 5
     last_eval_batches: int = 10
+    family: str = ""
 
     @property
     def plan(self) -> RunPlan:
@@ -136,7 +138,11 @@ class HParamSet:
 
 
 def sets(
-    prefix: str, optimizer: str, settings: Settings, lengths: Lengths
+    prefix: str,
+    optimizer: str,
+    settings: Settings,
+    lengths: Lengths,
+    family: str | None = None,
 ) -> list[HParamSet]:
     """Return the sets `<prefix>_<num_steps>_R<repetitions>` of some settings.
 
@@ -146,6 +152,7 @@ def sets(
       settings: name results are stored under, to gin bindings as in
         `HParamSet.hparams`.
       lengths: number of steps and repetitions of each set.
+      family: as `HParamSet.family`; `prefix` if None.
     """
     return [
         HParamSet(
@@ -155,6 +162,7 @@ def sets(
             hparams=tuple(settings.values()),
             num_steps=num_steps,
             repetitions=repetitions,
+            family=family or prefix,
         )
         for num_steps, repetitions in lengths
     ]
@@ -197,7 +205,7 @@ def learning_rates(
     settings = one_parameter(
         opt_name or optimizer, "lr", "learning_rate", LEARNING_RATES, **fixed
     )
-    return sets(prefix, optimizer, settings, lengths)
+    return sets(prefix, optimizer, settings, lengths, opt_name or optimizer)
 
 
 def schedules(optimizer: str, lengths: Lengths) -> list[HParamSet]:
@@ -221,7 +229,13 @@ def schedules(optimizer: str, lengths: Lengths) -> list[HParamSet]:
                 },
             )
             prefix = f"{optimizer}{short}LR"
-            made += sets(prefix, optimizer, settings, [(num_steps, repetitions)])
+            made += sets(
+                prefix,
+                optimizer,
+                settings,
+                [(num_steps, repetitions)],
+                family=f"{optimizer}{short}",
+            )
     return made
 
 

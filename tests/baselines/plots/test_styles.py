@@ -1,9 +1,21 @@
 """A set looks the same in every figure, and like no other in it."""
 
+import hashlib
 import itertools
+import json
+from dataclasses import replace
 
-from learned_optimization.baselines.hparam_sets import all_hparam_sets
+from learned_optimization.baselines.hparam_sets import (
+    PACKAGED_SET_NAMES,
+    add_hparam_set,
+    all_hparam_sets,
+    get_hparam_set,
+)
 from learned_optimization.baselines.plots.styles import COLORS, DASHES, styles
+from learned_optimization.baselines.sets.registry import SETS
+
+# Of version 0.1.0, before sets said themselves which family they are of.
+PACKAGED_STYLES = "8571ee5dbcbbcb2928eb29a64892946fa69d8751d92856bdbe67e96df16bdb43"
 
 
 def luminance(color):
@@ -28,6 +40,25 @@ def test_a_set_of_the_package_keeps_its_place():
         found = styles([*others, "AdamLR_1000_R5"])
         assert found["AdamLR_1000_R5"] == alone
         assert len(set(found.values())) == len(found)
+
+
+def test_sets_of_the_package_look_as_they_always_did():
+    alone = {name: styles([name])[name] for name in PACKAGED_SET_NAMES}
+    looks = {name: [style.color, style.dash] for name, style in alone.items()}
+    assert looks["AdamLR_1000_R5"] == looks["AdamLR_GradAccum_16384_R3"]
+    assert looks["AdamLR_1000_R5"] == ["#0072B2", "solid"]
+    assert looks["SGDLR_10000_R5"] == ["#D55E00", "solid"]
+    assert looks["LBFGS_1000_R5"] == looks["LBFGSLR_10000_R5"] == ["#D55E00", "dotted"]
+    text = json.dumps(looks, sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest() == PACKAGED_STYLES
+
+
+def test_a_set_of_ones_own_looks_the_same_with_and_without_its_definition():
+    name = "AdamLR_500_R3"
+    before = styles([name])
+    with SETS.temporarily():
+        add_hparam_set(replace(get_hparam_set("SGDLR_1000_R5"), name=name))
+        assert styles([name]) == before
 
 
 def test_no_two_look_alike():

@@ -22,7 +22,8 @@ def configurable(
     Args:
       module: full name of the module gin knows the configurable under.
       name: the name gin knows it by; its own if None.
-      redefine: whether what gin knows under that name already is replaced.
+      redefine: whether what gin knows under that name already is replaced, also in
+        bindings that refer to it.
     """
 
     def decorate(target: _T) -> _T:
@@ -30,9 +31,20 @@ def configurable(
         _NAMES.append(known_as)
         with gin_config.interactive_mode() if redefine else nullcontext():
             by_gin = cast("Any", gin.configurable(known_as, module=module))
-            return by_gin(target)
+            made = by_gin(target)
+        if redefine:
+            _refresh_references(f"{module}.{known_as}")
+        return made
 
     return decorate
+
+
+def _refresh_references(selector: str) -> None:
+    # A reference in a binding (`@Name`) keeps what had the name when it was read.
+    for reference in gin_config.iterate_references(gin_config._CONFIG):
+        known = reference.configurable
+        if known is not None and known.selector == selector:
+            reference.initialize()
 
 
 def configurable_names() -> list[str]:

@@ -62,6 +62,9 @@ class Registry(Generic[T]):
         Raises:
           LoptError: naming both origins.
         """
+        if not is_packaged(origin):
+            # The names of the package are taken, imported already or not.
+            self._load()
         other = self._origins.get(name, origin)
         if other != origin:
             raise LoptError(

@@ -29,11 +29,6 @@ SHORT: dict[str, Any] = {
     "eval_batches": 2,
     "last_eval_batches": 4,
 }
-    "num_steps": 10,
-    "eval_every": 5,
-    "eval_batches": 2,
-    "last_eval_batches": 4,
-}
 
 
 @configurable("tests")

@@ -180,7 +180,7 @@ def main() -> None:
     published = read_published(golden)
     for normalizer, tasks in published.items():
         for task in tasks:
-            run_and_archive(task, list(baseline_sets(normalizer).values()))
+            run_and_archive([task], list(baseline_sets(normalizer).values()))
     rows = compare_envelopes(published)
     draw(rows, FIGURE)
     page = replace(PAGE.read_text(), "baselines", envelope_section(rows))

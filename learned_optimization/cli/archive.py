@@ -1,4 +1,4 @@
-"""`lopt archive`: gather the trials of sets into one file each."""
+"""`lopt archive`: gather the trials of sets into one file per task and set."""
 
 from __future__ import annotations
 
@@ -6,49 +6,47 @@ from typing import Annotated
 
 import typer
 
-from learned_optimization.cli.options import (
-    Imports,
-    SetFiles,
-    SetNames,
-    TaskName,
-    chosen_sets,
-)
+from learned_optimization import filesystem
+from learned_optimization.baselines.layout import get_baseline_archive_rootdir
+from learned_optimization.baselines.results import archiving
+from learned_optimization.baselines.sets.published import as_published
+from learned_optimization.cli.advice import with_advice
+from learned_optimization.cli.choosing import tasks_and_sets_to_run
+from learned_optimization.cli.options import Imports, Names, SetFiles
+from learned_optimization.errors import ResultError
 
 
 def archive(
-    task: TaskName,
-    sets: SetNames = None,
+    names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until every trial has a result.")
     ] = False,
     poll_seconds: Annotated[
-        float, typer.Option(min=0.01, help="With --wait: seconds between two looks.")
+        float,
+        typer.Option(
+            min=0.01, metavar="SECONDS", help="With --wait: seconds between two looks."
+        ),
     ] = 60.0,
     published: Annotated[
         bool,
         typer.Option(
             "--as-published",
-            help="With all the learning rates a set was published with: 1e-7 too.",
+            help="Archive all the learning rates a set was published with: 1e-7 too.",
         ),
     ] = False,
 ) -> None:
-    """Archive complete sets; names what is missing and exits with code 1 if any is."""
-    from learned_optimization import filesystem
-    from learned_optimization.baselines import utils
-    from learned_optimization.baselines.results import archiving
-    from learned_optimization.baselines.sets.published import as_published
-    from learned_optimization.errors import ResultError
-    from learned_optimization.tasks import registry
+    """Archive complete sets, one file per task and set.
 
-    hparam_sets = chosen_sets(sets, set_files, imports)
+    For an incomplete set, print which trials are missing, and exit with code 1.
+    """
+    tasks, hparam_sets = tasks_and_sets_to_run(names, set_files, imports)
     if published:
         hparam_sets = [as_published(s) for s in hparam_sets]
-    registry.get(task)
-    filesystem.check_writable(utils.get_baseline_archive_rootdir())
+    filesystem.check_writable(get_baseline_archive_rootdir())
     incomplete = False
-    for hparam_set in hparam_sets:
+    for task, hparam_set in [(t, s) for t in tasks for s in hparam_sets]:
         if wait:
             archiving.wait_until_ready_then_archive_task(
                 task,
@@ -61,7 +59,7 @@ def archive(
         try:
             typer.echo(f"archived {archiving.archive(task, hparam_set)}")
         except ResultError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(f"error: {with_advice(error)}", err=True)
             incomplete = True
     if incomplete:
         raise typer.Exit(1)

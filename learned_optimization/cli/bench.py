@@ -2,34 +2,61 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import matplotlib as mpl
 import typer
+from matplotlib import pyplot as plt
+from rich.table import Table
 
-if TYPE_CHECKING:
-    from learned_optimization.benchmarking.suite import Row
+from learned_optimization.benchmarking import suite
+from learned_optimization.benchmarking.step_profile import share_of_peak
+from learned_optimization.benchmarking.suite import Row
+from learned_optimization.cli.completion import completer
+from learned_optimization.cli.tables import console
+from learned_optimization.errors import LoptError
+from learned_optimization.tasks import registry
 
 
 def bench(
     tasks: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TASK]...", help="Tasks, instead of the usual ones."),
+        typer.Argument(
+            metavar="[TASK]...",
+            help="Tasks to measure, in place of the usual ones.",
+            autocompletion=completer("task"),
+        ),
     ] = None,
     trials: Annotated[
-        str, typer.Option(help="Numbers of trials, growing.")
+        str, typer.Option(metavar="N,N,...", help="Numbers of trials trained at once.")
     ] = "1,5,14,70",
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="Seconds each row is measured.")
+        float,
+        typer.Option(
+            min=0.1,
+            metavar="SECONDS",
+            help="Seconds for which each row is measured.",
+        ),
     ] = 5.0,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Also say where a step's time goes.")
+        bool, typer.Option("--profile", help="Also print where a step's time goes.")
     ] = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures here.")
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Also write the measurements to a JSON file.",
+        ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Also draw them, as .png, .svg or .pdf.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also draw the measurements: .png, .svg or .pdf."
+        ),
     ] = None,
 ) -> None:
     """Measure training against a Python loop and the machine's peak.
@@ -37,12 +64,6 @@ def bench(
     Each row is a process of its own. The loop dispatches one jitted step after
     another and feeds it from numpy. Nothing else should run meanwhile.
     """
-    import json
-
-    from learned_optimization.benchmarking import suite
-    from learned_optimization.errors import LoptError
-    from learned_optimization.tasks import registry
-
     try:
         numbers = sorted({int(n) for n in trials.split(",")})
     except ValueError:
@@ -71,10 +92,6 @@ def bench(
 
 def _print_rows(result: dict[str, Any]) -> None:
     """Print every measurement, task by task."""
-    from rich.table import Table
-
-    from learned_optimization.cli.tables import console
-
     table = Table(
         title=f"{result['cores']} cores, matrix products {result['peak_gflops']:.1f} "
         "GFLOP/s"
@@ -113,37 +130,26 @@ def _print_rows(result: dict[str, Any]) -> None:
 
 def _print_profiles(profiles: dict[str, dict[str, Any]]) -> None:
     """Print the kinds of operations of each task, the most expensive first."""
-    from rich.table import Table
-
-    from learned_optimization.benchmarking.step_profile import share_of_peak
-    from learned_optimization.cli.tables import console
-
     table = Table(title="where the time of a step goes, one trial on one core")
     table.add_column("task", overflow="fold")
     table.add_column("ms", justify="right")
     table.add_column("kind of operation")
     for column in ("of time", "of peak"):
         table.add_column(column, justify="right")
-    for name, found in profiles.items():
+    for name, profile in profiles.items():
         table.add_section()
-        whole, products = share_of_peak(found)
-        milliseconds = f"{found['seconds_per_step'] * 1e3:.3g}"
+        whole, products = share_of_peak(profile)
+        milliseconds = f"{profile['seconds_per_step'] * 1e3:.3g}"
         table.add_row(name, milliseconds, "all", "100%", f"{whole:.1%}")
         table.add_row("", "", "products and convolutions alone", "", f"{products:.1%}")
-        for kind, share in sorted(found["shares"].items(), key=lambda item: -item[1]):
+        for kind, share in sorted(profile["shares"].items(), key=lambda item: -item[1]):
             table.add_row("", "", kind, f"{share:.1%}", "")
     console().print(table)
 
 
 def _draw(result: dict[str, Any], path: Path) -> None:
     """Draw throughput over the number of trials, one panel per task."""
-    import math
-
-    import matplotlib as mpl
-
     mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
     rows = result["rows"]
     names = list(dict.fromkeys(row["task"] for row in rows))
     width = min(4, len(names))

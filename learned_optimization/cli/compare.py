@@ -1,16 +1,24 @@
-"""`lopt replay` and `lopt diff`: is a result the same again?"""
+"""`lopt replay` and `lopt diff`: is a result the same as before?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from learned_optimization.cli.options import Imports, import_files
-
-if TYPE_CHECKING:
-    from learned_optimization.baselines.results.differences import Difference
+from learned_optimization.baselines.results.differences import (
+    Difference,
+    differences,
+    read_any,
+)
+from learned_optimization.baselines.sweeps.replay import SAME_STEPS, TOLERANCE
+from learned_optimization.baselines.sweeps.replay import replay as train_again
+from learned_optimization.cli.choosing import import_files
+from learned_optimization.cli.options import Imports
+from learned_optimization.cli.tables import console
+from learned_optimization.eval_training import keep_compiled, use_all_cores
 
 
 def replay(
@@ -23,10 +31,6 @@ def replay(
 
     Exits with code 1 if the curves differ by more than rounding explains.
     """
-    from learned_optimization.baselines.sweeps.replay import SAME_STEPS, TOLERANCE
-    from learned_optimization.baselines.sweeps.replay import replay as train_again
-    from learned_optimization.eval_training import keep_compiled, use_all_cores
-
     use_all_cores()
     keep_compiled()
     import_files(imports)
@@ -60,25 +64,19 @@ def diff(
 ) -> None:
     """Compare two result files or two archives, key by key.
 
-    What differs whenever a trial is run again, the keys under timing/, is left out.
+    The keys under timing/ are left out: they differ whenever a trial is run again.
     Exits with code 1 if anything differs.
     """
-    from learned_optimization.baselines.results.differences import differences, read_any
-
-    found = differences(read_any(a), read_any(b))
-    if not found:
+    differing = differences(read_any(a), read_any(b))
+    if not differing:
         typer.echo("the same, bit for bit")
         return
-    print_differences(found)
+    print_differences(differing)
     raise typer.Exit(1)
 
 
-def print_differences(found: Sequence[Difference]) -> None:
+def print_differences(differing: Sequence[Difference]) -> None:
     """Print a table of the keys that differ."""
-    from rich.table import Table
-
-    from learned_optimization.cli.tables import console
-
     table = Table()
     table.add_column("key", overflow="fold")
     table.add_column("largest difference", justify="right", no_wrap=True)
@@ -86,7 +84,7 @@ def print_differences(found: Sequence[Difference]) -> None:
     table.add_column("from step", justify="right")
     table.add_column("numbers that differ", justify="right")
     table.add_column("in words", overflow="fold")
-    for d in found:
+    for d in differing:
         if d.what:
             table.add_row(d.key, "", "", "", "", d.what)
             continue

@@ -5,26 +5,70 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TimeRemainingColumn,
+)
+from rich.table import Table
 
-app = typer.Typer(help="Data sets: list, find and prepare them.", no_args_is_help=True)
+from learned_optimization.cli.choosing import matching
+from learned_optimization.cli.completion import completer
+from learned_optimization.cli.tables import console, json_option, print_json
+from learned_optimization.tasks.datasets import locations, prepared
+from learned_optimization.tasks.datasets.prepare import prepare
 
 DatasetName = Annotated[
-    str, typer.Argument(metavar="NAME", help="A data set; `lopt data list` lists them.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A data set; `lopt data list` lists them.",
+        autocompletion=completer("data set"),
+    ),
 ]
 
 
-@app.command("list")
-def list_datasets() -> None:
+def list_datasets(
+    pattern: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PATTERN]",
+            help="Only data sets whose names match, e.g. 'cifar*'.",
+            autocompletion=completer("data set"),
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        json_option(
+            "name, embedded (a list: what is part of the package), places (a list of "
+            "paths; empty if it is not on this machine), licence, how_to_get"
+        ),
+    ] = False,
+) -> None:
     """List the data sets and whether each is available."""
-    from rich.table import Table
-
-    from learned_optimization.cli.tables import console
-    from learned_optimization.tasks.datasets import locations
-
+    described = {row.name: row for row in locations.describe()}
+    names = matching("data set", pattern, described, "`lopt data list` lists them")
+    rows = [described[name] for name in names]
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": row.name,
+                    "embedded": list(row.embedded),
+                    "places": [str(path) for path in row.places],
+                    "licence": row.licence,
+                    "how_to_get": row.how_to_get,
+                }
+                for row in rows
+            ]
+        )
+        return
     table = Table()
     for column in ("data set", "part of the package", "available", "licence"):
         table.add_column(column, overflow="fold")
-    for row in locations.describe():
+    for row in rows:
         folders = {p if p.is_dir() else p.parent for p in row.places}
         here = "\n".join(sorted(map(str, folders)))
         embedded = ", ".join(row.embedded)
@@ -33,16 +77,12 @@ def list_datasets() -> None:
     console().print(table)
 
 
-@app.command("where")
 def where(name: DatasetName) -> None:
-    """Say where a data set was found, or where it is looked for."""
-    from learned_optimization.tasks.datasets import locations
-
+    """Print where a data set is, or where it is looked for."""
     for path in locations.where(name):
         typer.echo(str(path))
 
 
-@app.command("prepare")
 def prepare_dataset(
     name: DatasetName,
     source: Annotated[
@@ -50,31 +90,30 @@ def prepare_dataset(
         typer.Option(
             "--from",
             metavar="DIR",
-            help="Folder of the original files; `huggingface` downloads them.",
+            help="Folder of the original files, or `huggingface` to download them; by "
+            "default they are looked for where `lopt data where` looks.",
         ),
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(help="Height and width to make images of (imagenet, food101)."),
+        typer.Option(
+            metavar="PIXELS",
+            help="Height and width of the images to make, where the originals have "
+            "many (imagenet, food101).",
+        ),
     ] = None,
     vocabulary: Annotated[
-        str | None, typer.Option(help="Of text: `bytes` or `32k` (sentencepiece).")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Vocabulary of a text data set: `bytes` or `32k` (sentencepiece).",
+        ),
     ] = None,
 ) -> None:
-    """Check a data set's original files and keep them in a form that loads fast.
+    """Check a data set's original files and store them in a fast form.
 
     Run again after an interruption, it goes on where it was.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TimeRemainingColumn,
-    )
-
-    from learned_optimization.tasks.datasets.prepare import prepare
-
     shown = Console(stderr=True)
     with Progress(
         "{task.description}",
@@ -98,11 +137,8 @@ def prepare_dataset(
     typer.echo(f"prepared {folder}")
 
 
-@app.command("check")
 def check(name: DatasetName) -> None:
     """Compare the prepared forms of a data set with their checksums."""
-    from learned_optimization.tasks.datasets import locations, prepared
-
     locations.get_dataset(name)
     folders = locations.find_prepared(name)
     if not folders:

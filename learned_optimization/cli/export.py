@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
-from learned_optimization.cli.options import (
-    Imports,
-    Names,
-    SetFiles,
-    split_tasks_and_sets,
-)
+from learned_optimization.baselines.exporting import to_frame
+from learned_optimization.baselines.exporting.frames import require
+from learned_optimization.cli.choosing import split_tasks_and_archives
+from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
 from learned_optimization.errors import LoptError, UnknownNameError
 
 _FORMATS = ("parquet", "csv", "json", "tensorboard")
@@ -22,8 +20,8 @@ Format = Annotated[
     typer.Option(
         "--to",
         metavar="FORMAT",
-        help="parquet, csv, json or tensorboard; by default as the output's name "
-        "ends, else parquet.",
+        help="Format: parquet, csv, json or tensorboard; by default the ending of the "
+        "output's name, else parquet.",
     ),
 ]
 Output = Annotated[
@@ -38,7 +36,7 @@ Output = Annotated[
 
 
 def export(
-    names: Names = None,
+    names: ArchiveNames = None,
     set_files: SetFiles = None,
     imports: Imports = None,
     to: Format = None,
@@ -47,21 +45,24 @@ def export(
         bool | None,
         typer.Option(
             "--curves/--no-curves",
-            help="A row an evaluation, or (the default) a row a trial. TensorBoard "
-            "always gets curves.",
+            help="One row per evaluation, or (the default) one row per trial. "
+            "TensorBoard always gets curves.",
         ),
     ] = None,
     every_config: Annotated[
         bool,
         typer.Option(
             "--all",
-            help="TensorBoard: all configurations, not just the best of each set. "
-            "Tables always hold all.",
+            help="TensorBoard: export all configurations, not just the best of each "
+            "set. Tables always hold all.",
         ),
     ] = False,
     select: Annotated[
         str,
-        typer.Option(help="TensorBoard: split whose final loss says which is best."),
+        typer.Option(
+            help="TensorBoard: split whose final loss selects the best configuration: "
+            "train, outer_valid or test."
+        ),
     ] = "outer_valid",
 ) -> None:
     """Export archived sets: every set named, on every task named."""
@@ -72,8 +73,7 @@ def export(
             "choose --to parquet, csv or json."
         )
     path = output or f"export.{kind}"
-    tasks, sets = split_tasks_and_sets(names, set_files, imports)
-    set_names = [s.name for s in sets]
+    tasks, set_names = split_tasks_and_archives(names, set_files, imports)
     if kind == "tensorboard":
         _write_events(tasks, set_names, path, every_config, select)
     else:
@@ -97,8 +97,7 @@ def _format(to: str | None, output: str | None) -> str:
 def _write_table(
     tasks: list[str], sets: list[str], path: str, kind: str, curves: bool
 ) -> None:
-    from learned_optimization.baselines.exporting import to_frame
-
+    # First what says which extra is missing, then what needs it.
     table = to_frame(tasks, sets, curves=curves, library="pyarrow")
 
     from learned_optimization.baselines.exporting.files import write_table
@@ -111,8 +110,6 @@ def _write_table(
 def _write_events(
     tasks: list[str], sets: list[str], path: str, every_config: bool, select: str
 ) -> None:
-    from learned_optimization.baselines.exporting.frames import require
-
     require("tensorboard.summary.writer.record_writer", "tensorboard")
 
     from learned_optimization.baselines.exporting.events import write_events

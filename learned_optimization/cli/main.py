@@ -3,61 +3,49 @@
 from __future__ import annotations
 
 import sys
+import traceback
 import warnings
-from typing import Annotated
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
-from learned_optimization.cli import (
-    archive,
-    bench,
-    compare,
-    data,
-    export,
-    lists,
-    normalize,
-    plan,
-    plot,
-    quickstart,
-    report,
-    status,
-    sweep,
-    train,
-)
+from learned_optimization.cli.advice import with_advice
+from learned_optimization.cli.commands import COMMANDS
+from learned_optimization.cli.lazy import LazyGroup
+from learned_optimization.cli.options import is_verbose
 from learned_optimization.errors import LoptError
+
+
+class Lopt(LazyGroup):
+    """All commands; an error a user can mend is one line and exit code 2."""
+
+    def __init__(self, **options: Any):
+        super().__init__(COMMANDS, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except LoptError as error:
+            if is_verbose(ctx):
+                traceback.print_exc()
+            print(f"error: {with_advice(error)}", file=sys.stderr)
+            raise typer.Exit(2) from error
+
 
 app = typer.Typer(
     name="lopt",
+    cls=Lopt,
     help="Find out which optimizer is really better.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("quickstart")(quickstart.quickstart)
-app.command("sweep")(sweep.sweep)
-app.command("plan")(plan.plan)
-app.command("bench")(bench.bench)
-app.command("archive")(archive.archive)
-app.command("plot")(plot.plot)
-app.command("report")(report.report)
-app.command("serve")(report.serve)
-app.command("export")(export.export)
-app.command("train")(train.train)
-app.command("status")(status.status)
-app.command("rm")(status.rm)
-app.command("replay")(compare.replay)
-app.command("diff")(compare.diff)
-app.command("tasks")(lists.tasks)
-app.command("sets")(lists.sets)
-app.command("optimizers")(lists.optimizers)
-app.add_typer(data.app, name="data")
-app.add_typer(normalize.app, name="normalize")
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
         typer.echo(version("optimizer-baselines"))
         raise typer.Exit
 
@@ -84,13 +72,10 @@ def _one_line(message: Warning | str, *where: object, **options: object) -> str:
 
 
 def main() -> None:
-    """Run the command; an error a user can mend is one line and exit code 2."""
+    """Run the command."""
     warnings.formatwarning = _one_line
-    try:
-        app()
-    except LoptError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    # By the name the shell completes, however it was started.
+    app(prog_name="lopt")
 
 
 if __name__ == "__main__":

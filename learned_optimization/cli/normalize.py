@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
+import matplotlib as mpl
+import numpy as np
 import typer
+from matplotlib import pyplot as plt
+from rich.table import Table
 
+from learned_optimization.baselines import normalizers
+from learned_optimization.baselines.normalizers import NORMALIZERS
+from learned_optimization.baselines.plots.speedup import plot_speedup
+from learned_optimization.baselines.speedups import fetch as fetching
+from learned_optimization.baselines.speedups.files import info_path, read_entries
+from learned_optimization.baselines.speedups.normalizer import Normalizer
+from learned_optimization.baselines.speedups.speedup import Speedup, speedup_of_set
+from learned_optimization.cli.choosing import matching
+from learned_optimization.cli.completion import completer
 from learned_optimization.cli.plot import Select, check_output, save
-
-if TYPE_CHECKING:
-    from learned_optimization.baselines.speedups.normalizer import Normalizer
-    from learned_optimization.baselines.speedups.speedup import Speedup
-
-app = typer.Typer(
-    help="Speed-ups over a tuned baseline: build, apply and show normalizers.",
-    no_args_is_help=True,
-)
+from learned_optimization.cli.tables import console, json_option, print_json
+from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 
 NameOrFile = Annotated[
     str,
     typer.Argument(
-        metavar="NAME|FILE", help="A normalizer, such as speedup_over_adam_10000."
+        metavar="NAME|FILE",
+        help="A normalizer, such as speedup_over_adam_10000, or its file.",
     ),
 ]
 
@@ -30,28 +38,89 @@ NameOrFile = Annotated[
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-@app.command("build")
+def list_normalizers(
+    pattern: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PATTERN]",
+            help="Only normalizers whose names match, e.g. '*adam*'.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        json_option(
+            "name, hparam_sets (a list: its baseline), num_steps, num_points, path "
+            "(null if it is not on this machine)"
+        ),
+    ] = False,
+) -> None:
+    """List the normalizers and where each is stored."""
+    rows = [
+        {
+            "name": name,
+            "hparam_sets": list(NORMALIZERS[name].hparam_sets),
+            "num_steps": NORMALIZERS[name].num_steps,
+            "num_points": NORMALIZERS[name].num_points,
+            "path": _path(name),
+        }
+        for name in matching("normalizer", pattern, NORMALIZERS)
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table()
+    table.add_column("normalizer", no_wrap=True)
+    table.add_column("baseline", overflow="fold")
+    for column in ("steps", "points"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("file", overflow="fold")
+    for row in rows:
+        table.add_row(
+            row["name"],
+            ", ".join(row["hparam_sets"]),
+            f"{row['num_steps']:,}",
+            f"{row['num_points']:,}",
+            row["path"] or "-",
+        )
+    console().print(table)
+
+
+def _path(name: str) -> str | None:
+    try:
+        return normalizers.find_file(name)
+    except ResultError:
+        return None
+
+
 def build(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Such as speedup_over_adam_10000.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="A normalizer; `lopt normalize list` lists them."
+        ),
     ],
     tasks: Annotated[
-        list[str], typer.Argument(metavar="TASK...", help="Tasks with archives.")
+        list[str],
+        typer.Argument(
+            metavar="TASK...",
+            help="Tasks that have archives of the baseline.",
+            autocompletion=completer("task"),
+        ),
     ],
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="FILE", help="The file, .json."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The file to write, .json."
+        ),
     ],
     overwrite: Annotated[
-        bool, typer.Option(help="Replace tasks the file has already.")
+        bool, typer.Option(help="Replace tasks that the file has already.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the draws of seeds.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the draws that make the band.")
+    ] = 0,
 ) -> None:
     """Build normalizers of tasks from the archives of their baseline."""
-    from learned_optimization.baselines.normalizers import NORMALIZERS
-    from learned_optimization.baselines.speedups.files import info_path
-    from learned_optimization.errors import UnknownNameError
-
     if name not in NORMALIZERS:
         raise UnknownNameError("normalizer", name, NORMALIZERS)
     NORMALIZERS[name].build_and_write(tasks, output, overwrite, bootstrap_seed=seed)
@@ -60,60 +129,78 @@ def build(
     typer.echo(f"written {output} and {info_path(output)}")
 
 
-@app.command("fetch")
 def fetch(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Such as speedup_over_adam."),
+        typer.Argument(
+            metavar="NAME...",
+            help="Published normalizers, such as speedup_over_adam.",
+        ),
     ],
     source: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="ADDRESS",
-            help="The file, or the folder that holds NAME.json; the published place "
-            "if not given.",
+            help="Address of the file, or of the folder that holds NAME.json; where "
+            "it was published by default.",
         ),
     ] = None,
     sha256: Annotated[
         str | None,
-        typer.Option(metavar="DIGEST", help="That the file must have."),
+        typer.Option(
+            metavar="DIGEST", help="SHA-256 that the file must have; any by default."
+        ),
     ] = None,
 ) -> None:
-    """Fetch published normalizers, and keep them where they are found."""
-    from learned_optimization.baselines.speedups import fetch
-    from learned_optimization.errors import LoptError
-
+    """Download published normalizers, and store them where they are found."""
     if sha256 is not None and len(names) > 1:
         raise LoptError("--sha256 is of one file: fetch its name alone.")
     for name in names:
-        fetched = fetch.fetch(name, source, sha256)
+        fetched = fetching.fetch(name, source, sha256)
         typer.echo(
             f"{name}: {len(fetched.entries)} tasks, {fetched.num_bytes:,} bytes, "
             f"sha256 {fetched.sha256}, kept at {fetched.path}"
         )
 
 
-@app.command("apply")
 def apply(
     normalizer: NameOrFile,
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Its task.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK",
+            help="A task of the normalizer.",
+            autocompletion=completer("task"),
+        ),
+    ],
     sets: Annotated[
-        list[str], typer.Argument(metavar="SET...", help="Archived hparam sets.")
+        list[str],
+        typer.Argument(
+            metavar="SET...",
+            help="Sets archived for the task; they need not be defined here.",
+            autocompletion=completer("archive"),
+        ),
     ],
     split: Annotated[
-        str, typer.Option(help="Split whose loss is mapped; the baseline's is train.")
+        str,
+        typer.Option(
+            help="Split whose loss is mapped: train, outer_valid or test. The "
+            "baseline's is train."
+        ),
     ] = "train",
     select: Select = "train",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="A figure: .png, .svg or .pdf."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Also draw a figure: .png, .svg or .pdf; none by default.",
+        ),
     ] = None,
 ) -> None:
-    """Say how much faster than the baseline the best configuration of sets is."""
-    from learned_optimization.baselines import normalizers
-    from learned_optimization.baselines.speedups.speedup import speedup_of_set
-
+    """Print how much faster than the baseline the best of each set is."""
     if output is not None:
         check_output(output)
     to_steps = normalizers.find(normalizer)[task]
@@ -134,11 +221,6 @@ def apply(
 
 
 def _print_speedup(speedup: Speedup) -> None:
-    import numpy as np
-    from rich.table import Table
-
-    from learned_optimization.cli.tables import console
-
     title = (
         f"{speedup.hparam_set}: {speedup.opt_name}{' *' * speedup.at_edge}, "
         f"{speedup.split} loss (best by final {speedup.select} loss)"
@@ -185,78 +267,106 @@ def _value(
 
 
 def _draw(speedups: list[Speedup], output: Path) -> None:
-    import matplotlib as mpl
-
     mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    from learned_optimization.baselines.plots.speedup import plot_speedup
-
     figure, ax = plt.subplots(figsize=(7.0, 6.0), layout="constrained")
     plot_speedup(speedups, ax)
     save(figure, output)
     typer.echo(f"figure: {output}")
 
 
-@app.command("show")
 def show(
     normalizer: NameOrFile,
     task: Annotated[
-        str | None, typer.Argument(metavar="[TASK]", help="One of its tasks.")
+        str | None,
+        typer.Argument(
+            metavar="[TASK]",
+            help="One of its tasks: print its curve.",
+            autocompletion=completer("task"),
+        ),
     ] = None,
+    as_json: Annotated[
+        bool,
+        json_option(
+            "task, horizon, points, first_loss, lowest_loss, band (null or a share), "
+            "hparam_sets; with a task steps, loss, and low and high (null without a "
+            "band)"
+        ),
+    ] = False,
 ) -> None:
     """List the tasks of a normalizer, or the curve of one of them."""
-    from learned_optimization.baselines import normalizers
-
     path = normalizers.find_file(normalizer)
-    found = normalizers.find(path)
-    chosen = None if task is None else found[task]
+    by_task = normalizers.find(path)
+    chosen = None if task is None else by_task[task]
+    rows = _task_rows(path) if chosen is None else _curve_rows(chosen)
+    if as_json:
+        print_json(rows)
+        return
     typer.echo(os.path.relpath(path) if os.path.exists(path) else path)
     if chosen is None:
-        _print_tasks(path)
+        _print_tasks(rows)
     else:
-        _print_curve(chosen)
+        _print_curve(chosen.task, rows)
 
 
-def _print_tasks(path: str) -> None:
-    from rich.table import Table
+def _task_rows(path: str) -> list[dict[str, Any]]:
+    rows = []
+    for task, entry in read_entries(path).items():
+        curve = entry.curve
+        rows.append(
+            {
+                "task": task,
+                "horizon": float(curve.steps[-1]),
+                "points": len(curve.steps),
+                "first_loss": float(curve.losses[0]),
+                "lowest_loss": float(curve.losses[-1]),
+                "band": None if curve.band is None else curve.band.level,
+                "hparam_sets": entry.provenance.get("hparam_sets", []),
+            }
+        )
+    return rows
 
-    from learned_optimization.baselines.speedups.files import read_entries
-    from learned_optimization.cli.tables import console
 
+def _print_tasks(rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table()
     table.add_column("task", overflow="fold")
     for column in ("horizon", "points", "first loss", "lowest loss", "band"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("baseline", overflow="fold")
-    for task, entry in read_entries(path).items():
-        curve = entry.curve
+    for row in rows:
         table.add_row(
-            task,
-            f"{curve.steps[-1]:,.0f}",
-            f"{len(curve.steps):,}",
-            f"{curve.losses[0]:.4f}",
-            f"{curve.losses[-1]:.4f}",
-            "-" if curve.band is None else f"{curve.band.level:.0%}",
-            ", ".join(entry.provenance.get("hparam_sets", ["unknown"])),
+            row["task"],
+            f"{row['horizon']:,.0f}",
+            f"{row['points']:,}",
+            f"{row['first_loss']:.4f}",
+            f"{row['lowest_loss']:.4f}",
+            "-" if row["band"] is None else f"{row['band']:.0%}",
+            ", ".join(row["hparam_sets"]) or "unknown",
         )
     console().print(table)
 
 
-def _print_curve(normalizer: Normalizer) -> None:
-    import numpy as np
-    from rich.table import Table
-
-    from learned_optimization.cli.tables import console
-
+def _curve_rows(normalizer: Normalizer) -> list[dict[str, Any]]:
+    """Return the curve at the beginning, and at some shares of its length."""
     curve = normalizer.curve
-    table = Table(title=normalizer.task, title_justify="left")
+    wanted = np.array([0.0, *_SHARES]) * normalizer.horizon
+    return [
+        {
+            "steps": float(curve.steps[i]),
+            "loss": float(curve.losses[i]),
+            "low": None if curve.band is None else float(curve.band.low[i]),
+            "high": None if curve.band is None else float(curve.band.high[i]),
+        }
+        for i in np.searchsorted(curve.steps, wanted)
+    ]
+
+
+def _print_curve(task: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(title=task, title_justify="left")
     for column in ("baseline's steps", "lowest loss", "with other seeds"):
         table.add_column(column, justify="right", no_wrap=True)
-    wanted = np.array([0.0, *_SHARES]) * normalizer.horizon
-    for i in np.searchsorted(curve.steps, wanted):
+    for row in rows:
         band = "-"
-        if curve.band is not None:
-            band = f"{curve.band.low[i]:.4f} to {curve.band.high[i]:.4f}"
-        table.add_row(f"{curve.steps[i]:,.0f}", f"{curve.losses[i]:.4f}", band)
+        if row["low"] is not None:
+            band = f"{row['low']:.4f} to {row['high']:.4f}"
+        table.add_row(f"{row['steps']:,.0f}", f"{row['loss']:.4f}", band)
     console().print(table)

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from learned_optimization.cli.options import Imports, SetFiles, SetNames, chosen_sets
+from learned_optimization.baselines.sweeps.estimate import Estimate, estimate, total
+from learned_optimization.benchmarking.peak import matmul_peak
+from learned_optimization.cli.choosing import tasks_and_sets_to_run
+from learned_optimization.cli.options import Imports, Names, SetFiles
+from learned_optimization.cli.tables import console
 from learned_optimization.errors import LoptError
-
-if TYPE_CHECKING:
-    from learned_optimization.baselines.sweeps.estimate import Estimate
+from learned_optimization.eval_training import keep_compiled, use_all_cores
 
 
 def plan(
-    tasks: Annotated[
-        str,
-        typer.Argument(
-            metavar="TASK[,TASK]...", help="Fixed tasks; `lopt tasks` lists them."
-        ),
-    ],
-    sets: SetNames = None,
+    names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
     seconds: Annotated[
         float,
         typer.Option(
             min=0,
+            metavar="SECONDS",
             help="Seconds each grid of trials is measured here; 0 measures nothing.",
         ),
     ] = 3.0,
@@ -36,36 +34,28 @@ def plan(
         typer.Option(
             "--device",
             metavar="NAME=GFLOPS[xCOUNT]",
-            help="Also say how long these devices take together, given the peak of "
-            "each in GFLOP/s, e.g. h100=60000x8; repeatable.",
+            help="Also estimate how long these devices take together, given the peak "
+            "of each in GFLOP/s, e.g. h100=60000x8; repeatable.",
         ),
     ] = None,
 ) -> None:
-    """Say what the trials that have no result yet will cost.
+    """Estimate what the trials that have no result yet will cost.
 
-    The time here is learned by running the beginning of every grid of trials.
+    The time on this machine is learned by running the beginning of every grid of
+    trials.
     """
-    from rich.table import Table
-
-    from learned_optimization.baselines.sweeps.estimate import estimate, total
-    from learned_optimization.benchmarking.peak import matmul_peak
-    from learned_optimization.cli.tables import console
-    from learned_optimization.eval_training import keep_compiled, use_all_cores
-    from learned_optimization.tasks import registry
-
     peaks = {text: _peak_flops(text) for text in devices or []}
     if peaks and not seconds:
         raise LoptError(
             "the time of other devices is worked out from the share of its peak "
             "that this machine reaches: --device needs --seconds above 0."
         )
-    hparam_sets = chosen_sets(sets, set_files, imports)
-    names = [name.strip() for name in tasks.split(",")]
-    for name in names:
-        registry.get(name)
+    # Tasks may be joined by commas, too.
+    parts = [part.strip() for name in names or [] for part in name.split(",")]
+    tasks, hparam_sets = tasks_and_sets_to_run(parts, set_files, imports)
     use_all_cores()
     keep_compiled()
-    estimates = [estimate(t, s, seconds) for t in names for s in hparam_sets]
+    estimates = [estimate(t, s, seconds) for t in tasks for s in hparam_sets]
 
     table = Table()
     for column in ("task", "set"):

@@ -6,26 +6,33 @@ import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import matplotlib as mpl
 import typer
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
-from learned_optimization.cli.options import (
-    Imports,
-    Names,
-    SetFiles,
-    split_tasks_and_sets,
-)
+from learned_optimization import filesystem
+from learned_optimization.baselines import vis
+from learned_optimization.baselines.plots import figures
+from learned_optimization.cli.best_table import print_best_of_sets
+from learned_optimization.cli.choosing import split_tasks_and_archives
+from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
 from learned_optimization.errors import LoptError
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 Output = Annotated[
-    Path, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf.")
+    Path,
+    typer.Option(
+        "-o", "--output", metavar="FILE", help="The figure: .png, .svg or .pdf."
+    ),
 ]
 Select = Annotated[
-    str, typer.Option(help="Split whose final loss selects the best configuration.")
+    str,
+    typer.Option(
+        help="Split whose final loss selects the best configuration: train, "
+        "outer_valid or test."
+    ),
 ]
 
 
@@ -39,7 +46,7 @@ class Kind(StrEnum):
 
 
 def plot(
-    names: Names = None,
+    names: ArchiveNames = None,
     set_files: SetFiles = None,
     imports: Imports = None,
     output: Output = Path("comparison.png"),
@@ -54,17 +61,22 @@ def plot(
         str, typer.Option(help="Split whose loss is drawn: train, outer_valid or test.")
     ] = "test",
     select: Select = "outer_valid",
-    ema: Annotated[float, typer.Option(help="Smoothing per evaluation.")] = 0.9,
+    ema: Annotated[
+        float,
+        typer.Option(
+            help="Weight of the running average when a curve is smoothed; 0 draws "
+            "the curve itself."
+        ),
+    ] = 0.9,
     reference: Annotated[
         str | None,
         typer.Option(
-            metavar="SET", help="What profiles are timed by; else Adam's set."
+            metavar="SET", help="Set that profiles are timed by; Adam's by default."
         ),
     ] = None,
 ) -> None:
     """Plot archived sets: by default the best configuration of each over training."""
-    tasks, hparam_sets = split_tasks_and_sets(names, set_files, imports)
-    sets = [s.name for s in hparam_sets]
+    tasks, sets = split_tasks_and_archives(names, set_files, imports)
     if not tasks or not sets:
         what = "set" if tasks else "task"
         raise LoptError(
@@ -80,8 +92,6 @@ def plot(
 
 def check_output(output: Path) -> None:
     """Raise `LoptError` unless a figure can be written there."""
-    from learned_optimization import filesystem
-
     # As a path, `gs://bucket` has lost one of its slashes.
     if re.match(r"[a-z0-9+]{2,}:/", str(output)):
         raise LoptError(f"figures are drawn to local files, got {output}.")
@@ -104,14 +114,8 @@ def draw(
       output: the figure's path.
       **options: further arguments of `vis.plot_tasks_and_sets`.
     """
-    from learned_optimization.cli.tables import print_best_of_sets
 
     def figure() -> Figure:
-        from matplotlib import pyplot as plt
-
-        from learned_optimization.baselines import vis
-        from learned_optimization.baselines.plots import figures
-
         if len(tasks) > 1:
             return figures.plot_many_tasks(tasks, sets, **options)
         # Tall enough for the legend, which has a line a set.
@@ -134,10 +138,6 @@ def _figure(
     select: str,
     reference: str | None,
 ) -> Figure:
-    from matplotlib import pyplot as plt
-
-    from learned_optimization.baselines.plots import figures
-
     if kind is Kind.PROFILE:
         fig, ax = plt.subplots(figsize=(10.0, 5.0), layout="constrained")
         figures.plot_profile(tasks, sets, reference, ax=ax, split=split, select=select)
@@ -156,8 +156,6 @@ def _figure(
 
 
 def _save(figure: Callable[[], Figure], output: Path) -> None:
-    import matplotlib as mpl
-
     mpl.use("Agg")
     check_output(output)
     save(figure(), output)
@@ -165,10 +163,6 @@ def _save(figure: Callable[[], Figure], output: Path) -> None:
 
 def save(figure: Figure, output: Path) -> None:
     """Write a figure whole, and close it."""
-    from matplotlib import pyplot as plt
-
-    from learned_optimization import filesystem
-
     filesystem.write_whole(
         output.absolute(),
         lambda file: figure.savefig(file, dpi=150, format=output.suffix[1:]),

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from learned_optimization.cluster.resources import GroupResources
 from learned_optimization.errors import LoptError
-
-if TYPE_CHECKING:
-    from learned_optimization.cluster.resources import GroupResources
 
 Address = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
         help="Train on a Ray cluster: HOST:PORT, ray://HOST:PORT, 'auto' on one of "
-        "its nodes, or 'local' for this machine.",
+        "its nodes, or 'local' for this machine; without Ray by default.",
     ),
 ]
 Cpus = Annotated[
     int | None,
-    typer.Option(metavar="N", help="CPUs of a group of trials; 1 by default."),
+    typer.Option(metavar="N", help="CPU cores of a group of trials; 1 by default."),
 ]
 Gpus = Annotated[
     float | None,
@@ -39,13 +37,11 @@ Trials = Annotated[
 def group_resources(
     address: str | None, cpus: int | None, gpus: float | None, trials: int | None
 ) -> GroupResources:
-    """Return what a group gets.
+    """Return what a group of trials gets.
 
     Raises:
-      LoptError: if it cannot be, or is said without a cluster.
+      LoptError: if that is impossible, or options of Ray are given without `--ray`.
     """
-    from learned_optimization.cluster.resources import GroupResources
-
     if address is None and (cpus, gpus, trials) != (None, None, None):
         raise LoptError(
             "--ray-cpus, --ray-gpus and --ray-trials are for a Ray cluster: name it "

@@ -2,60 +2,71 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from typing import Annotated
 
 import typer
 
-from learned_optimization.cli.options import (
-    Imports,
-    Names,
-    SetFiles,
+from learned_optimization import filesystem
+from learned_optimization.baselines.report.build import (
+    PAGE,
+    analyse,
+    files_of_report,
+    write,
+)
+from learned_optimization.baselines.report.serve import LiveReport, make_server, watch
+from learned_optimization.baselines.report.words import headline
+from learned_optimization.cli.choosing import (
+    split_tasks_and_archives,
     split_tasks_and_sets,
 )
+from learned_optimization.cli.options import ArchiveNames, Imports, Names, SetFiles
 
 Split = Annotated[
-    str, typer.Option(help="Split that is reported: train, outer_valid or test.")
+    str,
+    typer.Option(help="Split whose loss is reported: train, outer_valid or test."),
 ]
-Select = Annotated[str, typer.Option(help="Split whose loss selects configurations.")]
+Select = Annotated[
+    str,
+    typer.Option(
+        help="Split whose final loss selects the best configuration: train, "
+        "outer_valid or test."
+    ),
+]
 Reference = Annotated[
     str | None,
     typer.Option(
-        metavar="SET", help="What scores and speed-ups refer to; else Adam's set."
+        metavar="SET",
+        help="Set that scores and speed-ups refer to; Adam's by default.",
     ),
 ]
 
 
 def report(
-    names: Names = None,
+    names: ArchiveNames = None,
     set_files: SetFiles = None,
     imports: Imports = None,
     output: Annotated[
-        str, typer.Option("-o", "--output", help="Folder of the report.")
+        str,
+        typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the report."),
     ] = "report",
     split: Split = "test",
     select: Select = "outer_valid",
     reference: Reference = None,
-    title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+    title: Annotated[
+        str | None,
+        typer.Option(help="Title of the page; by default what is compared."),
+    ] = None,
 ) -> None:
     """Compare archived sets on one page: verdict, curves, tables, origin."""
-    import os
-
-    from learned_optimization import filesystem
-    from learned_optimization.baselines.report.build import (
-        PAGE,
-        analyse,
-        files_of_report,
-        write,
-    )
-    from learned_optimization.baselines.report.words import headline
-
-    tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    tasks, sets = split_tasks_and_archives(names, set_files, imports)
     folder = output if "://" in output else os.path.abspath(os.path.expanduser(output))
     filesystem.check_writable(folder)
-    results, found = analyse(tasks, [s.name for s in sets], select, split, reference)
-    files = files_of_report(results, found, title)
+    results, verdicts = analyse(tasks, sets, select, split, reference)
+    files = files_of_report(results, verdicts, title)
     write(files, folder)
-    for sentence in headline(results, found):
+    for sentence in headline(results, verdicts):
         typer.echo(sentence)
     size = len(files[PAGE].encode()) / 1e6
     typer.echo(f"report: {filesystem.join(folder, PAGE)} ({size:.1f} MB)")
@@ -68,21 +79,21 @@ def serve(
     split: Split = "test",
     select: Select = "outer_valid",
     reference: Reference = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any.")] = 8765,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen at; 0 for any.")
+    ] = 8765,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     poll_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Seconds between two looks at the results.")
+        float,
+        typer.Option(
+            min=0.1, metavar="SECONDS", help="Seconds between two looks at the results."
+        ),
     ] = 5.0,
 ) -> None:
-    """Show the report in a browser, again whenever results change; Ctrl-C ends it."""
-    import threading
+    """Show the report in a browser, and renew it whenever results change.
 
-    from learned_optimization.baselines.report.serve import (
-        LiveReport,
-        make_server,
-        watch,
-    )
-
+    Ctrl-C ends it.
+    """
     tasks, sets = split_tasks_and_sets(names, set_files, imports)
     live = LiveReport(
         tasks,

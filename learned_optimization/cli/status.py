@@ -1,49 +1,61 @@
-"""`lopt status` and `lopt rm`: what there is of results, and deleting it."""
+"""`lopt status`: what there is of results."""
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from learned_optimization.cli.options import (
-    Imports,
-    Names,
-    SetFiles,
-    fixed_tasks,
-    load_sets,
-    split_tasks_and_sets,
-    tasks_with_files,
-)
-from learned_optimization.errors import LoptError, UnknownNameError
-
-if TYPE_CHECKING:
-    from learned_optimization.baselines.results.status import SetStatus
-    from learned_optimization.filesystem import FileInfo
+from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.results.status import STATES, SetStatus
+from learned_optimization.baselines.results.status import status as status_of
+from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.cli.choosing import is_pattern, split_tasks_and_sets
+from learned_optimization.cli.options import Imports, Names, SetFiles, remember_verbose
+from learned_optimization.cli.tables import console, size
+from learned_optimization.errors import UnknownNameError
 
 
 def status(
     names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print a JSON list instead, one object per task and set: task, set, "
+            "trials, the number in each state, bad, bytes, modified (seconds since "
+            "1970), archive, not_done, bad_files.",
+        ),
+    ] = False,
     verbose: Annotated[
         bool,
-        typer.Option("-v", "--verbose", help="Also list each trial that is not done."),
+        typer.Option(
+            "-v",
+            "--verbose",
+            callback=remember_verbose,
+            help="Also list each trial that is not done; after an error, print where "
+            "in the code it arose.",
+        ),
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Read and check every byte of every file.")
     ] = False,
 ) -> None:
-    """Show how the trials of sets stand: done, diverged, failed, missing, bad."""
-    from learned_optimization.baselines.results.status import status as status_of
-    from learned_optimization.baselines.sets.registry import all_hparam_sets
+    """Show how the trials of sets stand: done, diverged, failed, missing, bad.
 
-    tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    A pattern such as 'Adam*' chooses among the tasks and sets that have results.
+    """
+    patterns = [name for name in names or [] if is_pattern(name)]
+    exact = [name for name in names or [] if not is_pattern(name)]
+    tasks, sets = split_tasks_and_sets(exact, set_files, imports)
     rows = status_of(
         tasks,
         sets,
@@ -51,12 +63,29 @@ def status(
         on_read=_say_how_many,
         check=check,
     )
+    rows = _matching(rows, patterns)
     if as_json:
         typer.echo(json.dumps([row.as_json() for row in rows], indent=1))
         return
     _print_table(rows)
     if verbose:
         _print_details(rows)
+
+
+def _matching(rows: list[SetStatus], patterns: Sequence[str]) -> list[SetStatus]:
+    """Return the rows whose task and set the patterns allow."""
+    tasks, sets = {row.task for row in rows}, {row.hparam_set for row in rows}
+    for pattern in patterns:
+        if not _matches(tasks, [pattern]) and not _matches(sets, [pattern]):
+            raise UnknownNameError("task or set with results", pattern, tasks | sets)
+    # With no pattern for tasks, those of every task are shown; so with sets.
+    shown_tasks = _matches(tasks, patterns) or tasks
+    shown_sets = _matches(sets, patterns) or sets
+    return [r for r in rows if r.task in shown_tasks and r.hparam_set in shown_sets]
+
+
+def _matches(names: Collection[str], patterns: Sequence[str]) -> set[str]:
+    return {n for n in names for p in patterns if fnmatch.fnmatchcase(n, p)}
 
 
 def _say_how_many(done: int, total: int) -> None:
@@ -66,12 +95,6 @@ def _say_how_many(done: int, total: int) -> None:
 
 
 def _print_table(rows: Sequence[SetStatus]) -> None:
-    from rich.table import Table
-
-    from learned_optimization.baselines.layout import get_root_baseline_dir
-    from learned_optimization.baselines.results.status import STATES
-    from learned_optimization.cli.tables import console
-
     if not rows:
         typer.echo(f"no results in {get_root_baseline_dir()}")
         return
@@ -91,7 +114,7 @@ def _print_table(rows: Sequence[SetStatus]) -> None:
                 f"{row.num_trials:,}",
                 *(_count(row.counts[state]) for state in shown),
                 _count(row.bad),
-                _size(row.size),
+                size(row.size),
                 _time(row.modified),
                 row.archive,
             )
@@ -100,14 +123,6 @@ def _print_table(rows: Sequence[SetStatus]) -> None:
 
 def _count(count: int) -> str:
     return f"{count:,}" if count else "-"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
 
 
 def _time(seconds: float) -> str:
@@ -123,74 +138,3 @@ def _print_details(rows: Sequence[SetStatus]) -> None:
             typer.echo(f"{state}: {folder}, seed {seed}{': ' * bool(first)}{first}")
         for _, problem in row.bad_files:
             typer.echo(f"bad: {problem}")
-
-
-def rm(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="The task.")],
-    sets: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SET]...", help="The sets; all of the task if none."),
-    ] = None,
-    set_files: SetFiles = None,
-    imports: Imports = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only these files: results, archives, bad (results that cannot be "
-            "read), quarantine or leftovers (of killed writers); repeatable. Results "
-            "and archives if not given."
-        ),
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("-y", "--yes", help="Do not ask for confirmation.")
-    ] = False,
-) -> None:
-    """Delete results and archives, after listing them: just what is listed."""
-    from learned_optimization import filesystem
-    from learned_optimization.baselines.results.selecting import (
-        KINDS,
-        files_of,
-        shared_with,
-    )
-    from learned_optimization.baselines.sets.registry import (
-        all_hparam_sets,
-        get_hparam_set,
-    )
-
-    for kind in only or []:
-        if kind not in KINDS:
-            raise UnknownNameError("kind of file", kind, KINDS)
-    from_files = load_sets(set_files, imports)
-    if task not in (known := tasks_with_files()) and task not in fixed_tasks():
-        raise UnknownNameError("task", task, known | fixed_tasks())
-    chosen = [*map(get_hparam_set, sets or []), *from_files]
-    files = files_of(task, chosen, only or ["results", "archives"])
-    if not files:
-        typer.echo("nothing to delete")
-        return
-    _print_files(files)
-    if others := shared_with(task, chosen, list(all_hparam_sets().values())):
-        typer.echo(f"these results are also those of: {', '.join(others)}")
-    if not yes:
-        _confirm(len(files))
-    for file in files:
-        filesystem.remove_file(file.path)
-    typer.echo(f"deleted {len(files):,} files")
-
-
-def _print_files(files: Sequence[FileInfo]) -> None:
-    for file in files:
-        typer.echo(f"{_size(file.size):>8}  {file.path}")
-    total = sum(file.size for file in files)
-    typer.echo(f"{len(files):,} files, {_size(total)}")
-
-
-def _confirm(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise LoptError(
-            "nothing was deleted: there is no terminal to ask for confirmation. Pass "
-            "--yes to delete what is listed above."
-        )
-    if not typer.confirm(f"Delete these {count:,} files?"):
-        typer.echo("nothing was deleted")
-        raise typer.Exit(1)

@@ -6,52 +6,63 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from learned_optimization import filesystem
+from learned_optimization.baselines.layout import (
+    get_baseline_archive_rootdir,
+    get_root_baseline_dir,
+)
+from learned_optimization.baselines.results import archiving
+from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.baselines.sweeps.set_trials import missing_trials, set_trials
+from learned_optimization.baselines.sweeps.shards import Shard
+from learned_optimization.baselines.sweeps.sweep import SweepSummary, run_sweep
 from learned_optimization.cli import ray_options
+from learned_optimization.cli.choosing import load_gin, tasks_and_sets_to_run
 from learned_optimization.cli.options import (
     GinBindings,
     GinFiles,
     Imports,
+    Names,
     SetFiles,
-    SetNames,
-    TaskName,
-    chosen_sets,
-    load_gin,
+    remember_verbose,
 )
+from learned_optimization.cli.progress import ClusterBar, ProgressBar
 from learned_optimization.cli.signals import stop_requests
+from learned_optimization.cluster.connection import connected
+from learned_optimization.cluster.resources import GroupResources
 from learned_optimization.errors import LoptError
-
-if TYPE_CHECKING:
-    from learned_optimization.baselines.sets.hparam_set import HParamSet
-    from learned_optimization.baselines.sweeps.shards import Shard
-    from learned_optimization.baselines.sweeps.sweep import SweepSummary
-    from learned_optimization.cluster.resources import GroupResources
-    from learned_optimization.eval_training import Strategy
+from learned_optimization.eval_training import (
+    RunStoppedError,
+    Strategy,
+    keep_compiled,
+    use_all_cores,
+)
 
 
 def sweep(
-    task: TaskName,
-    sets: SetNames = None,
+    names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
     archive: Annotated[
-        bool, typer.Option(help="Archive each set once it is complete.")
+        bool, typer.Option(help="Archive each set on each task once it is complete.")
     ] = True,
     shard: Annotated[
         str | None,
         typer.Option(
             metavar="I/N",
-            help="Train only part I of N, e.g. 3/10: the N parts may run anywhere.",
+            help="Train only part I of N, e.g. 3/10: the N parts may run anywhere. All "
+            "of it by default.",
         ),
     ] = None,
     strategy: Annotated[
         str,
         typer.Option(
-            help="How devices compute their trials: 'auto' measures, or for example "
-            "'trials_at_once=8,library_kernels=no'."
+            help="How devices compute their trials: 'auto' measures which is fastest; "
+            "or for example 'trials_at_once=8,library_kernels=no'."
         ),
     ] = "auto",
     time_limit: Annotated[
@@ -59,11 +70,19 @@ def sweep(
         typer.Option(
             metavar="MINUTES",
             min=0.0,
-            help="Save and stop after so long; the same command goes on.",
+            help="Save and stop after so many minutes; the same command goes on. No "
+            "limit by default.",
         ),
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Print the strategies.")
+        bool,
+        typer.Option(
+            "-v",
+            "--verbose",
+            callback=remember_verbose,
+            help="Print how each grid of trials is computed; after an error, also "
+            "where in the code it arose.",
+        ),
     ] = False,
     ray: ray_options.Address = None,
     ray_cpus: ray_options.Cpus = None,
@@ -72,18 +91,11 @@ def sweep(
     gin_file: GinFiles = None,
     gin_bindings: GinBindings = None,
 ) -> None:
-    """Train every trial of the sets that has no result yet.
+    """Train every trial of the sets that has no result yet, on every task named.
 
-    Ctrl-C stops it; the same command goes on where it was.
+    All names and data are checked before anything is trained. Ctrl-C stops it; the
+    same command goes on where it was.
     """
-    from learned_optimization.baselines.sweeps.shards import Shard
-    from learned_optimization.eval_training import (
-        Strategy,
-        keep_compiled,
-        use_all_cores,
-    )
-    from learned_optimization.tasks import registry
-
     resources = ray_options.group_resources(ray, ray_cpus, ray_gpus, ray_trials)
     if ray is not None and (
         shard or verbose or gin_file or gin_bindings or time_limit is not None
@@ -93,19 +105,18 @@ def sweep(
             "--gin_bindings: groups are shards, and what they run on is said by "
             "--ray-cpus and --ray-gpus."
         )
-    hparam_sets = chosen_sets(sets, set_files, imports)
-    registry.get(task)
+    tasks, hparam_sets = tasks_and_sets_to_run(names, set_files, imports)
     parsed = None if strategy == "auto" else Strategy.parse(strategy)
     if ray is not None:
         _check_archives(archive)
-        _train_on_cluster(task, hparam_sets, ray, resources, parsed)
-        _archive(task, hparam_sets, archive, in_shards=False)
+        _train_on_cluster(tasks, hparam_sets, ray, resources, parsed)
+        _archive(tasks, hparam_sets, archive, in_shards=False)
         return
     use_all_cores()
     keep_compiled()
     load_gin(gin_file, gin_bindings)
     run_and_archive(
-        task,
+        tasks,
         hparam_sets,
         archive,
         strategy=parsed,
@@ -116,7 +127,7 @@ def sweep(
 
 
 def run_and_archive(
-    task: str,
+    tasks: list[str],
     hparam_sets: list[HParamSet],
     archive: bool = True,
     *,
@@ -126,9 +137,6 @@ def run_and_archive(
     time_limit: float | None = None,
 ) -> None:
     """Run a sweep under a progress bar, print what it did, and archive."""
-    from learned_optimization.baselines.sweeps.sweep import run_sweep
-    from learned_optimization.cli.progress import ProgressBar
-
     _check_archives(archive)
     deadline = math.inf
     if time_limit is not None:
@@ -139,7 +147,7 @@ def run_and_archive(
         stop_requests() as should_stop,
     ):
         summary = run_sweep(
-            [task], hparam_sets, bar, should_stop, strategy, shard, deadline
+            tasks, hparam_sets, bar, should_stop, strategy, shard, deadline
         )
     rate = summary.trial_steps / max(summary.run_seconds, 1e-9)
     _print_summary(
@@ -148,21 +156,19 @@ def run_and_archive(
         f"compiling, {rate:,.0f} trial-steps/s",
     )
     _check_failures(summary)
-    _archive(task, hparam_sets, archive, in_shards=shard is not None)
+    _archive(tasks, hparam_sets, archive, in_shards=shard is not None)
 
 
 def _train_on_cluster(
-    task: str,
+    tasks: list[str],
     hparam_sets: list[HParamSet],
     address: str,
     resources: GroupResources,
     strategy: Strategy | None,
 ) -> None:
-    from learned_optimization.cli.progress import ClusterBar
-    from learned_optimization.cluster.connection import connected
-
     # Ray takes the signals over when it connects, so `stop_requests` comes after.
     with connected(address):
+        # `connected` says what to do where the extra `ray` is not installed.
         from learned_optimization.cluster.sweep import run_ray_sweep
 
         start = time.monotonic()
@@ -172,7 +178,7 @@ def _train_on_cluster(
             stop_requests() as should_stop,
         ):
             summary = run_ray_sweep(
-                [task],
+                tasks,
                 hparam_sets,
                 resources,
                 bar,
@@ -192,8 +198,6 @@ def _train_on_cluster(
 
 @contextmanager
 def _saying_what_stops() -> Iterator[None]:
-    from learned_optimization.eval_training import RunStoppedError
-
     try:
         yield
     except (KeyboardInterrupt, RunStoppedError):
@@ -202,8 +206,6 @@ def _saying_what_stops() -> Iterator[None]:
 
 
 def _print_summary(summary: SweepSummary, speed: str) -> None:
-    from learned_optimization.baselines.layout import get_root_baseline_dir
-
     for path in summary.unreadable:
         typer.echo(f"warning: unreadable, its trial ran again: {path}", err=True)
     ran = summary.num_trials - summary.num_skipped - summary.num_failed
@@ -231,23 +233,15 @@ def _check_failures(summary: SweepSummary) -> None:
 
 
 def _check_archives(archive: bool) -> None:
-    from learned_optimization import filesystem
-    from learned_optimization.baselines.layout import get_baseline_archive_rootdir
-
     if archive:
         filesystem.check_writable(get_baseline_archive_rootdir())
 
 
 def _archive(
-    task: str, hparam_sets: list[HParamSet], archive: bool, in_shards: bool
+    tasks: list[str], hparam_sets: list[HParamSet], archive: bool, in_shards: bool
 ) -> None:
-    from learned_optimization.baselines.results import archiving
-    from learned_optimization.baselines.sweeps.set_trials import (
-        missing_trials,
-        set_trials,
-    )
-
-    for hparam_set in hparam_sets if archive else []:
+    pairs = [(task, hparam_set) for task in tasks for hparam_set in hparam_sets]
+    for task, hparam_set in pairs if archive else []:
         missing = missing_trials(set_trials(task, hparam_set))[0] if in_shards else []
         if missing:
             typer.echo(

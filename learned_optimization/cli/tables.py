@@ -1,62 +1,39 @@
-"""Tables on the terminal."""
+"""Tables on the terminal, and the same as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
+import typer
 from rich.console import Console
-from rich.table import Table
 
 # Wide enough for every column where the output is no terminal.
 _MIN_WIDTH = 120
 
 
+def json_option(keys: str) -> Any:
+    """Return the option `--json` of a list, whose objects have these keys."""
+    text = f"Print a JSON list instead, one object per row: {keys}."
+    return typer.Option("--json", help=text)
+
+
+def print_json(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a JSON list of objects."""
+    typer.echo(json.dumps(list(rows), indent=1))
+
+
 def console() -> Console:
     """Return a console that never cuts a table for want of a terminal."""
-    found = Console()
-    return found if found.is_terminal else Console(width=max(found.width, _MIN_WIDTH))
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=max(plain.width, _MIN_WIDTH))
 
 
-def print_best_of_sets(
-    task: str, set_names: Sequence[str], select: str = "outer_valid"
-) -> None:
-    """Print the best configuration of each set and its losses, best set first."""
-    from learned_optimization.baselines.analysis.best_of_set import (
-        best_of_set,
-        load_final_losses,
-    )
-    from learned_optimization.eval_training import EVAL_SPLITS
-
-    best = {n: best_of_set(load_final_losses(task, n), select) for n in set_names}
-    table = Table(title=f"{task}: best of each set by final {select} loss")
-    table.add_column("set", overflow="fold")
-    table.add_column("best configuration", overflow="fold")
-    for split in EVAL_SPLITS:
-        table.add_column(split, justify="right")
-    table.add_column("diverged", justify="right")
-
-    def order(name: str) -> float:
-        mean = best[name].final[select].mean()
-        return float(mean) if np.isfinite(mean) else np.inf
-
-    edge = False
-    for name in sorted(best, key=order):
-        b = best[name]
-        edge |= b.at_edge
-        table.add_row(
-            name,
-            "all diverged" if b.all_diverged else b.opt_name + " *" * b.at_edge,
-            *(_mean_and_spread(b.final[split]) for split in EVAL_SPLITS),
-            f"{b.num_diverged}/{b.num_trials}",
-        )
-    out = console()
-    out.print(table)
-    out.print("mean ± standard deviation over seeds of the last evaluation")
-    if edge:
-        out.print("* at the edge of its set: a better one may lie outside")
-
-
-def _mean_and_spread(values: np.ndarray) -> str:
-    mean = f"{values.mean():.4f}"
-    return mean if len(values) < 2 else f"{mean} ± {values.std(ddof=1):.4f}"
+def size(num_bytes: float) -> str:
+    """Return a number of bytes as people write it, e.g. `1.5 MB`."""
+    for unit in ("B", "kB", "MB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.3g} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.3g} GB"

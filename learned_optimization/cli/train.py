@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from learned_optimization.baselines.run_trainer import train_and_print
+from learned_optimization.cli.choosing import import_files, load_gin
 from learned_optimization.cli.options import (
     GinBindings,
     GinFiles,
     GinImports,
     Imports,
     SkipUnknown,
-    import_files,
-    load_gin,
 )
 
 
@@ -21,8 +21,6 @@ def train(
     skip_unknown: SkipUnknown = False,
 ) -> None:
     """Train one task with one optimizer, configured by gin."""
-    from learned_optimization.baselines.run_trainer import train_and_print
-
     import_files(imports)
     load_gin(gin_file, gin_bindings, gin_import, skip_unknown)
     train_and_print()

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from learned_optimization.baselines import utils
-from learned_optimization.cli.options import split_tasks_and_sets
+from learned_optimization.cli.choosing import split_tasks_and_sets
 from learned_optimization.errors import UnknownNameError
 from tests.baselines.exporting.exported import (
     COSINE,
@@ -71,8 +71,12 @@ def test_a_set_of_a_file(monkeypatch):
     with open("mine.yaml", "w") as file:
         file.write("name: Mine\noptimizer: SGD\nnum_steps: 20\nseeds: 2\n")
         file.write("space: {learning_rate: [0.1]}\n")
-    tasks, sets = split_tasks_and_sets([FIXED, COSINE.name], ["mine.yaml"], None)
-    assert (tasks, sets[0], sets[1].optimizer) == ([FIXED], COSINE, "SGD")
+    tasks, sets = split_tasks_and_sets([FIXED], ["mine.yaml"], None)
+    assert (tasks, [s.optimizer for s in sets]) == ([FIXED], ["SGD"])
+    # A set that is named is chosen, and no other.
+    for name in (COSINE.name, "Mine"):
+        tasks, sets = split_tasks_and_sets([name, FIXED], ["mine.yaml"], None)
+        assert (tasks, [s.name for s in sets]) == ([FIXED], [name])
 
 
 def test_telling_tasks_from_sets(handmade):

@@ -120,7 +120,8 @@ def test_rm_says_who_shares_the_results():
 
 def test_rm_refuses_unknown_names():
     assert "did you mean" in refused(lopt_here("rm", TASK.lower(), SET))
-    assert "unknown hparam set" in refused(lopt_here("rm", TASK, "AdamLR_9_R5"))
+    assert "unknown task or set" in refused(lopt_here("rm", TASK, "AdamLR_9_R5"))
+    assert "no task is given" in refused(lopt_here("rm", SET))
     assert "unknown kind of file" in refused(lopt_here("rm", TASK, "--only", "all"))
 
 

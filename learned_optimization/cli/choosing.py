@@ -1,0 +1,200 @@
+"""Which tasks and sets a command is given: what its names and files stand for.
+
+One rule for every command. Names are of tasks, of sets and, where archives are read,
+of archives, in any order. `--set FILE` defines sets, and names choose among all that
+are known; where no set is named, the sets of the files are chosen.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Iterable
+
+from learned_optimization import configuration, filesystem
+from learned_optimization.baselines.layout import (
+    get_baseline_archive_rootdir,
+    get_root_baseline_dir,
+)
+from learned_optimization.baselines.results.archives import list_hparam_sets_for_task
+from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.errors import LoptError, UnknownNameError
+
+_LISTS = "`lopt tasks` and `lopt sets` list them"
+
+
+def split_tasks_and_sets(
+    names: Iterable[str] | None, set_files: list[str] | None, imports: list[str] | None
+) -> tuple[list[str], list[HParamSet]]:
+    """Tell tasks from sets: no name is of both.
+
+    Args:
+      names: tasks and sets, in any order. What has results is a task too.
+      set_files: files that define sets.
+      imports: Python files that are imported before.
+
+    Returns:
+      The tasks' names and the sets, each in the order of `names`, once; the sets of
+      the files if no set is named. Either may be empty.
+
+    Raises:
+      UnknownNameError: if a name is neither.
+      LoptError: if a file is wrong.
+    """
+    from_files = load_sets(set_files, imports)
+    tasks, set_names = _split(names, from_files, with_archives=False)
+    known = all_hparam_sets()
+    return tasks, [known[name] for name in set_names]
+
+
+def split_tasks_and_archives(
+    names: Iterable[str] | None, set_files: list[str] | None, imports: list[str] | None
+) -> tuple[list[str], list[str]]:
+    """Tell tasks from sets that may be archived only.
+
+    Args:
+      names: as of `split_tasks_and_sets`; of archives of the tasks named, too.
+      set_files: files that define sets.
+      imports: Python files that are imported before.
+
+    Returns:
+      Names of the tasks and of the sets, as of `split_tasks_and_sets`.
+
+    Raises:
+      UnknownNameError: if a name is of no task, set or archive.
+      LoptError: if a file is wrong, or a name is an archive of other tasks alone.
+    """
+    return _split(names, load_sets(set_files, imports), with_archives=True)
+
+
+def tasks_and_sets_to_run(
+    names: Iterable[str] | None, set_files: list[str] | None, imports: list[str] | None
+) -> tuple[list[str], list[HParamSet]]:
+    """Return at least one task that is defined, and at least one set.
+
+    Raises:
+      LoptError: as `split_tasks_and_sets`, or if no task or set is given, or a task
+        has results but is not defined here.
+    """
+    tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    if not tasks:
+        raise LoptError("no task is given: name some (`lopt tasks` lists them).")
+    if not sets:
+        raise LoptError(
+            "no set is given: name some (`lopt sets` lists them), or a file that "
+            "defines some, as --set my_set.yaml"
+        )
+    defined = fixed_tasks()
+    for task in tasks:
+        if task not in defined:
+            raise UnknownNameError("task", task, defined, "`lopt tasks` lists them all")
+    return tasks, sets
+
+
+def _split(
+    names: Iterable[str] | None, from_files: list[HParamSet], with_archives: bool
+) -> tuple[list[str], list[str]]:
+    names, defined = list(dict.fromkeys(names or [])), all_hparam_sets()
+    others = [name for name in names if name not in defined]
+    tasks, archives = tasks_with_files(), set[str]()
+    if with_archives:
+        archives = _archives_of(name for name in others if name in tasks)
+    if not tasks.union(archives).issuperset(others):
+        tasks |= fixed_tasks()
+    chosen = [name for name in others if name in tasks]
+    sets = [name for name in names if name not in chosen]
+    for name in sets:
+        if name not in defined and name not in archives:
+            raise _unknown(name, [*tasks, *defined], with_archives)
+    return chosen, sets or list({s.name: s for s in from_files})
+
+
+def _archives_of(tasks: Iterable[str]) -> set[str]:
+    return {name for task in tasks for name in list_hparam_sets_for_task(task)}
+
+
+def _unknown(name: str, known: list[str], with_archives: bool) -> LoptError:
+    if with_archives:
+        folders = filesystem.list_folders(get_baseline_archive_rootdir())
+        archived = {task: list_hparam_sets_for_task(task) for task in folders}
+        having = [task for task, of_task in archived.items() if name in of_task]
+        if having:
+            return LoptError(
+                f"{name} is no set that is defined, but an archive of "
+                f"{', '.join(having)}: name that task too."
+            )
+        known = [*known, *(n for of_task in archived.values() for n in of_task)]
+    return UnknownNameError("task or set", name, set(known), _LISTS)
+
+
+def matching(
+    kind: str, pattern: str | None, known: Collection[str], hint: str = ""
+) -> list[str]:
+    """Return the names that match a pattern such as `Adam*`; all if it is None.
+
+    Args:
+      kind: what they are names of, in the singular.
+      pattern: the pattern; case matters.
+      known: the names.
+      hint: what to do to see all of them.
+
+    Raises:
+      UnknownNameError: with the nearest names, if none matches.
+    """
+    chosen = [
+        name for name in known if pattern is None or fnmatch.fnmatchcase(name, pattern)
+    ]
+    if pattern is not None and not chosen:
+        raise UnknownNameError(kind, pattern, known, hint)
+    return chosen
+
+
+def is_pattern(name: str) -> bool:
+    """Return whether a name stands for all that match it."""
+    return any(character in name for character in "*?[")
+
+
+def load_sets(files: list[str] | None, imports: list[str] | None) -> list[HParamSet]:
+    """Return the sets that files define, after importing others."""
+    import_files(imports)
+    if not files:
+        return []
+    # It imports jax, which takes seconds; `lopt status` does without.
+    from learned_optimization.baselines.sets.files import load_user_file
+
+    return [s for file in files for s in load_user_file(file)]
+
+
+def import_files(files: list[str] | None) -> None:
+    """Make known what Python files define."""
+    if not files:
+        return
+    from learned_optimization.baselines.sets.files import import_file
+
+    for file in files:
+        import_file(file)
+
+
+def tasks_with_files() -> set[str]:
+    """Return names of the tasks that have results or archives."""
+    roots = get_root_baseline_dir(), get_baseline_archive_rootdir()
+    return {name for root in roots for name in filesystem.list_folders(root)}
+
+
+def fixed_tasks() -> set[str]:
+    """Return names of the registered tasks."""
+    # Importing them takes seconds, and those that have files need no import.
+    from learned_optimization.tasks import registry
+
+    return set(registry.all_fixed_tasks())
+
+
+def load_gin(
+    files: list[str] | None,
+    bindings: list[str] | None,
+    modules: list[str] | None = None,
+    skip_unknown: bool = False,
+) -> None:
+    """Replace the gin configuration by that of the command line."""
+    configuration.import_modules(modules or [])
+    configuration.load(files or [], bindings or [], skip_unknown)

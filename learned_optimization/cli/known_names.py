@@ -1,0 +1,87 @@
+"""Every name there is, for the shell to complete: of the package, and of results.
+
+Names of tasks and optimizers are known once jax and all their modules are imported,
+which takes seconds. They are stored in the cache folder, until a file of the package
+changes.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import learned_optimization
+from learned_optimization import filesystem
+from learned_optimization.baselines.layout import (
+    get_baseline_archive_rootdir,
+    get_root_baseline_dir,
+)
+from learned_optimization.cache import cache_dir
+from learned_optimization.errors import ResultError
+
+
+def names_of(*kinds: str) -> list[str]:
+    """Return every name of some kinds, sorted.
+
+    Args:
+      *kinds: some of `completion.KINDS`.
+
+    Returns:
+      Names of the package, and of what has files on this machine.
+    """
+    packaged = packaged_names()
+    names = {name for kind in kinds for name in packaged.get(kind, ())}
+    archives = get_baseline_archive_rootdir()
+    for root in (get_root_baseline_dir(), archives):
+        if "task" in kinds and _is_near(root):
+            names.update(filesystem.list_folders(root))
+    if "archive" in kinds and _is_near(archives):
+        names.update(path.stem for path in Path(archives).glob("*/*.npz"))
+    return sorted(names)
+
+
+def _is_near(root: str) -> bool:
+    """Return whether a root is looked into: a remote store takes too long to ask."""
+    return "://" not in root
+
+
+def packaged_names() -> dict[str, list[str]]:
+    """Return the names of the package by kind, from the cache if it has them."""
+    path = cache_dir() / "names.json"
+    stamp = _stamp()
+    try:
+        cached = json.loads(path.read_text())
+    except (OSError, ValueError):
+        cached = {}
+    if cached.get("stamp") == stamp:
+        return cached["names"]
+    names = _registered()
+    text = json.dumps({"stamp": stamp, "names": names})
+    # A cache that cannot be written makes the next completion slow, no more.
+    with suppress(ResultError):
+        filesystem.write_whole(path, lambda file: file.write(text.encode()))
+    return names
+
+
+def _registered() -> dict[str, list[str]]:
+    # The one place where completion pays for jax.
+    from learned_optimization.baselines.hparam_sets import all_hparam_sets
+    from learned_optimization.optimizers.base import all_optimizers
+    from learned_optimization.tasks.datasets.catalog import all_datasets
+    from learned_optimization.tasks.registry import all_fixed_tasks
+
+    return {
+        "task": list(all_fixed_tasks()),
+        "set": list(all_hparam_sets()),
+        "optimizer": list(all_optimizers()),
+        "data set": list(all_datasets()),
+    }
+
+
+def _stamp() -> str:
+    """Return what changes with the package: its version, and when a file did."""
+    root = Path(learned_optimization.__path__[0])
+    newest = max(path.stat().st_mtime_ns for path in root.rglob("*.py"))
+    return f"{version('optimizer-baselines')} {root} {newest}"

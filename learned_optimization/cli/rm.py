@@ -1,0 +1,87 @@
+"""`lopt rm`: deletes results and archives."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from learned_optimization import filesystem
+from learned_optimization.baselines.results.selecting import (
+    KINDS,
+    files_of,
+    shared_with,
+)
+from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.cli.choosing import split_tasks_and_sets
+from learned_optimization.cli.options import Imports, Names, SetFiles
+from learned_optimization.cli.tables import size
+from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.filesystem import FileInfo
+
+
+def rm(
+    names: Names = None,
+    set_files: SetFiles = None,
+    imports: Imports = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND",
+            help="Delete only these files: results, archives, bad (results that cannot "
+            "be read), quarantine or leftovers (of killed writers); repeatable. "
+            "Results and archives by default.",
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Delete without asking.")
+    ] = False,
+) -> None:
+    """Delete results and archives, after listing them.
+
+    With no set named, everything of the tasks named. Nothing but what is listed is
+    deleted.
+    """
+    for kind in only or []:
+        if kind not in KINDS:
+            raise UnknownNameError("kind of file", kind, KINDS)
+    tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    if not tasks:
+        raise LoptError(
+            "no task is given: name the tasks whose files are to be deleted."
+        )
+    kinds = only or ["results", "archives"]
+    files = [file for task in tasks for file in files_of(task, sets, kinds)]
+    if not files:
+        typer.echo("nothing to delete")
+        return
+    _print_files(files)
+    known = list(all_hparam_sets().values())
+    others = {name for task in tasks for name in shared_with(task, sets, known)}
+    if others:
+        typer.echo(f"these results are also those of: {', '.join(sorted(others))}")
+    if not yes:
+        _confirm(len(files))
+    for file in files:
+        filesystem.remove_file(file.path)
+    typer.echo(f"deleted {len(files):,} files")
+
+
+def _print_files(files: Sequence[FileInfo]) -> None:
+    for file in files:
+        typer.echo(f"{size(file.size):>8}  {file.path}")
+    total = sum(file.size for file in files)
+    typer.echo(f"{len(files):,} files, {size(total)}")
+
+
+def _confirm(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise LoptError(
+            "nothing was deleted: there is no terminal to ask for confirmation. Pass "
+            "--yes to delete what is listed above."
+        )
+    if not typer.confirm(f"Delete these {count:,} files?"):
+        typer.echo("nothing was deleted")
+        raise typer.Exit(1)

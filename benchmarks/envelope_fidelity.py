@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib.ticker import StrMethodFormatter
 
 from learned_optimization.baselines.hparam_sets import add_hparam_set
+from learned_optimization.baselines.plots.axes import LINE_WIDTH, draw_band, finish
 from learned_optimization.baselines.sets.hparam_set import (
     LEARNING_RATES,
     HParamSet,
@@ -86,13 +87,13 @@ def baseline_sets(normalizer: str) -> dict[str, HParamSet]:
     optimizers = ["Adam"]
     if normalizer == "speedup_over_multiple_baselines":
         optimizers += ["AdamSqrtDecayLR", "AdamExpDecayLR", "RAdam"]
-    found = {}
+    by_optimizer = {}
     for optimizer in optimizers:
         settings = one_parameter(optimizer, "lr", "learning_rate", RATES)
         prefix = f"{optimizer.removesuffix('LR')}LR_{RATES[0]}_to_{RATES[-1]}"
         [made] = sets(prefix, optimizer, settings, [(NUM_STEPS, 5)])
-        found[optimizer] = add_hparam_set(made)
-    return found
+        by_optimizer[optimizer] = add_hparam_set(made)
+    return by_optimizer
 
 
 def check_rates(task: str, hparam_sets: Sequence[HParamSet], step: int) -> None:
@@ -128,13 +129,13 @@ def compare_envelopes(published: Published) -> list[EnvelopeComparison]:
     """
     rows = []
     for normalizer, tasks in published.items():
-        found = baseline_sets(normalizer)
-        names = [hparam_set.name for hparam_set in found.values()]
+        of_baseline = baseline_sets(normalizer)
+        names = [hparam_set.name for hparam_set in of_baseline.values()]
         for task, losses in tasks.items():
             for step in losses:
-                check_rates(task, list(found.values()), step)
+                check_rates(task, list(of_baseline.values()), step)
             curve = build_curve(task, names, _NUM_POINTS)
-            rows.append(EnvelopeComparison(task, list(found), losses, curve))
+            rows.append(EnvelopeComparison(task, list(of_baseline), losses, curve))
     return rows
 
 
@@ -144,14 +145,20 @@ def draw(rows: Sequence[EnvelopeComparison], path: Path) -> None:
     for ax, row in zip(axes.flat, rows, strict=True):
         curve, band = row.curve, row.curve.band
         assert band is not None
-        ax.plot(curve.steps, curve.losses, color="#1f5fa8", label="ours", linewidth=1.6)
-        ax.fill_between(
+        ax.plot(
+            curve.steps,
+            curve.losses,
+            color="#1f5fa8",
+            label="ours",
+            linewidth=LINE_WIDTH,
+        )
+        draw_band(
+            ax,
             curve.steps,
             band.low,
             band.high,
             color="#1f5fa8",
             alpha=0.2,
-            linewidth=0,
             label="ours, other seeds (95%)",
         )
         ax.plot(
@@ -170,8 +177,7 @@ def draw(rows: Sequence[EnvelopeComparison], path: Path) -> None:
         highest = max(row.published.values())
         ax.set_ylim(lowest * 0.93, highest * 1.15)
         ax.set_title(f"{row.task}\n{', '.join(row.baseline)}", fontsize=9)
-        ax.grid(alpha=0.25, linewidth=0.6, which="both")
-        ax.spines[["top", "right"]].set_visible(False)
+        finish(ax, grid="both")
     for ax in axes[:, 0]:
         ax.set_ylabel("lowest training loss so far")
     for ax in axes[-1]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
@@ -18,6 +17,14 @@ from learned_optimization.baselines.analysis.best_of_set import (
     check_eval_split,
 )
 from learned_optimization.baselines.analysis.smoothing import mean_and_error, smooth
+from learned_optimization.baselines.plots.axes import (
+    LARGE,
+    finish,
+    legend_beside,
+    line_options,
+    new_axes,
+    set_loss_range,
+)
 from learned_optimization.baselines.plots.styles import styles
 from learned_optimization.errors import LoptError
 
@@ -112,8 +119,7 @@ def plot_tasks_and_sets(
     if not opt_sets:
         raise LoptError("plotting needs at least one set, got none.")
     loaded = {name: _best_of_set.load_curves(task, name) for name in opt_sets}
-    if ax is None:
-        _, ax = plt.subplots(figsize=(8.0, 5.0), layout="constrained")
+    ax = new_axes() if ax is None else ax
 
     drawn: list[tuple[np.ndarray, np.ndarray]] = []
     handles: list[tuple[float, Any]] = []
@@ -122,40 +128,30 @@ def plot_tasks_and_sets(
         best = best_of_set(curves, select)
         losses = smooth(curves.losses[split][best.index], ema)
         mean, error = mean_and_error(losses)
-        style = {
-            "color": _pick(colors, name, i, look[name].color),
-            "linestyle": look[name].dash,
-        }
+        color = _pick(colors, name, i, look[name].color)
         label = _pick(labels, name, i, _label(name, best))
-        [line] = ax.plot(curves.xs, mean, label=label, linewidth=1.6, **style)
+        options = line_options(look[name]) | {"color": color, "label": label}
+        [line] = ax.plot(curves.xs, mean, **options)
         if alpha_on_confidence > 0:
             ax.fill_between(
                 curves.xs,
                 mean - error,
                 mean + error,
-                facecolor=to_rgba(style["color"], alpha_on_confidence),
-                edgecolor=to_rgba(style["color"], confidence_alpha),
+                facecolor=to_rgba(color, alpha_on_confidence),
+                edgecolor=to_rgba(color, confidence_alpha),
                 linewidth=0.3,
             )
         drawn.append((curves.xs, mean))
         handles.append((mean[-1] if np.isfinite(mean[-1]) else np.inf, line))
 
-    _set_loss_range(ax, drawn, initial_shift, always_include_first_opt)
+    _choose_loss_range(ax, drawn, initial_shift, always_include_first_opt)
     ax.set_xlim(0, max(xs[-1] for xs, _ in drawn))
     ax.set_xlabel("updates")
     ax.set_ylabel(f"{split} loss")
-    ax.set_title(f"{task}\nbest of each set by {select} loss", fontsize=11)
-    ax.grid(alpha=0.25, linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_title(f"{task}\nbest of each set by {select} loss", fontsize=LARGE)
+    finish(ax)
     if legend:
-        ordered = [line for _, line in sorted(handles, key=lambda pair: pair[0])]
-        ax.legend(
-            handles=ordered,
-            frameon=False,
-            fontsize=8,
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1.0),
-        )
+        legend_beside(ax, [line for _, line in sorted(handles, key=lambda h: h[0])])
     return ax
 
 
@@ -171,7 +167,7 @@ def _label(set_name: str, best: BestOfSet) -> str:
     return f"{set_name}: {'all diverged' if best.all_diverged else best.opt_name}"
 
 
-def _set_loss_range(
+def _choose_loss_range(
     ax: Axes,
     drawn: Sequence[tuple[np.ndarray, np.ndarray]],
     initial_shift: int,
@@ -189,5 +185,4 @@ def _set_loss_range(
     top = max(t for t in tops if t <= bottom + reach)
     if always_include_first and after[0].size:
         top = max(top, float(after[0].max()))
-    margin = 0.04 * (top - bottom) or 0.04 * abs(top) or 1.0
-    ax.set_ylim(bottom - margin, top + margin)
+    set_loss_range(ax, bottom, top, margin=0.04)

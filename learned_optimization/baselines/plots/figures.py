@@ -1,14 +1,16 @@
 """Further figures of sets: many tasks, learning rates, tuning, profiles.
 
+Those of learning rates and of tuning are made in `plots.final_losses`.
+
 The best of each set over training is `vis.plot_tasks_and_sets`; speed-ups over a
-baseline are `speedup_figure.plot_speedup`. A set has the same colour and dash in all
-of them (`set_styles`).
+baseline are `plots.speedup.plot_speedup`. A set has the same colour and dash in all
+of them (`plots.styles`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -18,16 +20,26 @@ from matplotlib.figure import Figure
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.scores import TARGET_SHARE
-from learned_optimization.baselines.analysis.set_results import (
-    SetResult,
-    load_set_result,
-)
+from learned_optimization.baselines.analysis.set_results import load_set_result
 from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, verdict
+from learned_optimization.baselines.plots.axes import (
+    MEDIUM,
+    SMALL,
+    finish,
+    legend_beside,
+    line_options,
+    new_axes,
+    set_log_ticks,
+)
 from learned_optimization.baselines.plots.curves import plot_tasks_and_sets
-from learned_optimization.baselines.plots.styles import Style, styles
+from learned_optimization.baselines.plots.final_losses import (
+    plot_sensitivity,
+    plot_tuning,
+)
+from learned_optimization.baselines.plots.styles import styles
 from learned_optimization.errors import LoptError, check_at_least
 
-_MOST_TUNING_BANDS = 3
+__all__ = ["plot_many_tasks", "plot_profile", "plot_sensitivity", "plot_tuning"]
 
 
 def plot_many_tasks(
@@ -77,7 +89,7 @@ def plot_many_tasks(
             labels=names,
             **options,
         )
-        ax.set_title(task, fontsize=9)
+        ax.set_title(task, fontsize=MEDIUM)
     for ax in list(grid.flat)[count:]:
         ax.set_axis_off()
     lines = {line.get_label(): line for line in grid[0, 0].get_lines()}
@@ -86,127 +98,9 @@ def plot_many_tasks(
         loc="outside lower center",
         ncols=min(len(set_names), 2 * columns),
         frameon=False,
-        fontsize=8,
+        fontsize=SMALL,
     )
     return fig
-
-
-def plot_sensitivity(
-    task_name: str,
-    set_names: Sequence[str],
-    ax: Axes | None = None,
-    legend: bool = True,
-    select: str = "outer_valid",
-    split: str = "test",
-) -> Axes:
-    """Return final loss over learning rates.
-
-    Lines are means over seeds, bands reach from the best to the worst seed. A
-    learning rate with a diverged seed has no point; the best of each set is marked.
-
-    Args:
-      task_name: the task.
-      set_names: sets over learning rates; of others there is nothing to draw.
-      ax: axes to draw on; new ones if None.
-      legend: whether to draw a legend.
-      select: split whose loss selects the best.
-      split: split whose loss is drawn.
-
-    Raises:
-      LoptError: if none of the sets is one over learning rates.
-      ResultError: if a set is not archived on the task.
-    """
-
-    def draw(ax: Axes, result: SetResult, look: dict[str, Any]) -> list[float]:
-        over_rates = result.final_over_rates()
-        if result.learning_rates is None or over_rates is None:
-            return []
-        rates, final = over_rates
-        mean = final.mean(axis=1)
-        ax.plot(rates, mean, marker="o", markersize=3, **look)
-        ax.fill_between(
-            rates,
-            final.min(axis=1),
-            final.max(axis=1),
-            color=look["color"],
-            alpha=0.12,
-            linewidth=0,
-        )
-        best = result.best.index
-        if not result.best.all_diverged:
-            ax.plot(
-                result.learning_rates[best],
-                result.final[best].mean(),
-                marker="*",
-                markersize=11,
-                color=look["color"],
-                linestyle="none",
-            )
-        known = np.sort(mean[np.isfinite(mean)])
-        return [known[0], known[len(known) // 2]] if known.size else []
-
-    ax = _draw_sets(task_name, set_names, ax, legend, select, split, draw)
-    ax.set_xscale("log")
-    ax.set_xlabel("learning rate")
-    ax.set_ylabel(f"final {split} loss")
-    return ax
-
-
-def plot_tuning(
-    task_name: str,
-    set_names: Sequence[str],
-    ax: Axes | None = None,
-    legend: bool = True,
-    select: str = "outer_valid",
-    split: str = "test",
-) -> Axes:
-    """Return final loss to be expected after so many configurations drawn at random.
-
-    Exact, see `stats.best_after`; bands, where at most three sets are drawn, reach
-    from the 10th to the 90th of a hundred such searches.
-
-    Args:
-      task_name: the task.
-      set_names: sets.
-      ax: axes to draw on; new ones if None.
-      legend: whether to draw a legend.
-      select: split whose loss selects the best.
-      split: split whose loss is drawn.
-
-    Raises:
-      ResultError: if a set is not archived on the task.
-    """
-
-    def draw(ax: Axes, result: SetResult, look: dict[str, Any]) -> list[float]:
-        tuning = result.tuning
-        known = np.isfinite(tuning.expected)
-        ax.plot(
-            tuning.ks[known],
-            tuning.expected[known],
-            marker="o" if known.sum() == 1 else None,
-            **look,
-        )
-        # So wide are these bands that more of them would hide the lines.
-        if len(set_names) <= _MOST_TUNING_BANDS:
-            low, high = (
-                np.where(np.isfinite(values), values, np.nan)
-                for values in (tuning.low, tuning.high)
-            )
-            ax.fill_between(
-                tuning.ks, low, high, color=look["color"], alpha=0.12, linewidth=0
-            )
-        found = tuning.expected[known]
-        return [float(found[-1]), float(found[0])] if found.size else []
-
-    ax = _draw_sets(task_name, set_names, ax, legend, select, split, draw)
-    ax.set_xscale("log")
-    most = ax.get_xlim()[1]
-    ticks = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if k <= most]
-    ax.set_xticks(ticks, [str(k) for k in ticks])
-    ax.set_xticks([], minor=True)
-    ax.set_xlabel("configurations tried")
-    ax.set_ylabel(f"expected final {split} loss")
-    return ax
 
 
 def plot_profile(
@@ -241,74 +135,30 @@ def plot_profile(
         [load_set_result(task, name, select, split) for name in set_names]
         for task in task_names
     ]
-    found = verdict(results, reference)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(8.0, 5.0), layout="constrained")
+    compared = verdict(results, reference)
+    ax = new_axes() if ax is None else ax
     look = styles(set_names)
     taus = np.geomspace(1.0, MAX_RATIO, 400)
-    shares = stats.performance_profile(found.ratios, taus)
-    for overall, share in zip(found.overall, shares, strict=True):
+    shares = stats.performance_profile(compared.ratios, taus)
+    for overall, share in zip(compared.overall, shares, strict=True):
         label = f"{overall.set_name}: {overall.profile_score:.3f}"
-        ax.step(taus, share, where="post", label=label, **_line(look[overall.set_name]))
-    ax.set_xscale("log")
-    ticks = [1.0, 1.5, 2.0, 3.0, 4.0]
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.set_xticks([], minor=True)
+        ax.step(
+            taus,
+            share,
+            where="post",
+            label=label,
+            **line_options(look[overall.set_name]),
+        )
+    set_log_ticks(ax, [1.0, 1.5, 2.0, 3.0, 4.0])
     ax.set_xlim(1.0, MAX_RATIO)
     ax.set_ylim(-0.03, 1.03)
     ax.set_xlabel("updates to the target, over those of the fastest set")
     ax.set_ylabel(f"share of {len(task_names)} tasks")
     ax.set_title(
-        f"target: {TARGET_SHARE:.0%} of the improvement of {found.reference}",
+        f"target: {TARGET_SHARE:.0%} of the improvement of {compared.reference}",
         fontsize=10,
     )
-    _finish(ax, legend)
-    return ax
-
-
-def _draw_sets(
-    task_name: str,
-    set_names: Sequence[str],
-    ax: Axes | None,
-    legend: bool,
-    select: str,
-    split: str,
-    draw: Callable[[Axes, SetResult, dict[str, Any]], list[float]],
-) -> Axes:
-    """Draw each set; the range of losses holds the better half of what is drawn."""
-    if not set_names:
-        raise LoptError("plotting needs at least one set, got none.")
-    results = [load_set_result(task_name, name, select, split) for name in set_names]
-    if ax is None:
-        _, ax = plt.subplots(figsize=(8.0, 5.0), layout="constrained")
-    look = styles(set_names)
-    ranges = []
-    for result in results:
-        line = _line(look[result.set_name]) | {"label": result.set_name}
-        if drawn := draw(ax, result, line):
-            ranges.append(drawn)
-    if not ranges:
-        raise LoptError(
-            f"none of {', '.join(set_names)} has anything of this kind to draw on "
-            f"{task_name}."
-        )
-    low = min(values[0] for values in ranges)
-    high = float(np.median([values[-1] for values in ranges]))
-    margin = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
-    ax.set_ylim(low - margin, high + margin)
-    ax.set_title(task_name, fontsize=11)
-    _finish(ax, legend)
-    return ax
-
-
-def _line(style: Style) -> dict[str, Any]:
-    return {"color": style.color, "linestyle": style.dash, "linewidth": 1.6}
-
-
-def _finish(ax: Axes, legend: bool) -> None:
-    ax.grid(alpha=0.25, linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
+    finish(ax)
     if legend:
-        ax.legend(
-            frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0)
-        )
+        legend_beside(ax)
+    return ax

@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from learned_optimization.baselines.plots.axes import (
+    LARGE,
+    SMALL,
+    draw_band,
+    finish,
+    line_options,
+    new_axes,
+)
 from learned_optimization.baselines.plots.styles import Style, styles
 from learned_optimization.baselines.speedups.speedup import Speedup
 from learned_optimization.errors import LoptError
@@ -39,8 +46,7 @@ def plot_speedup(speedups: Sequence[Speedup], ax: Axes | None = None) -> Axes:
             "a figure of speed-ups needs at least one set, all on one task and "
             f"measured with one normalizer; got {len(speedups)} sets."
         )
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7.0, 6.0), layout="constrained")
+    ax = new_axes((7.0, 6.0)) if ax is None else ax
     horizon = speedups[0].normalizer.horizon
     start = min(float(s.xs[0]) for s in speedups)
     end = max(float(s.xs[-1]) for s in speedups)
@@ -51,7 +57,7 @@ def plot_speedup(speedups: Sequence[Speedup], ax: Axes | None = None) -> Axes:
         (start, horizon),
         textcoords="offset points",
         xytext=(3, 3),
-        fontsize=8,
+        fontsize=SMALL,
         color="0.35",
     )
     look = styles([speedup.hparam_set for speedup in speedups])
@@ -67,11 +73,10 @@ def plot_speedup(speedups: Sequence[Speedup], ax: Axes | None = None) -> Axes:
     ax.set_xlabel("own updates")
     ax.set_ylabel(f"updates of the baseline for the same {speedups[0].split} loss")
     ax.set_title(
-        f"{speedups[0].normalizer.task}\nspeed-up over the baseline", fontsize=11
+        f"{speedups[0].normalizer.task}\nspeed-up over the baseline", fontsize=LARGE
     )
-    ax.grid(alpha=0.25, linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8, loc="lower right")
+    finish(ax)
+    ax.legend(frameon=False, fontsize=SMALL, loc="lower right")
     return ax
 
 
@@ -86,7 +91,7 @@ def _draw_diagonals(ax: Axes, start: float, end: float) -> None:
             x,
             factor * x,
             text,
-            fontsize=8,
+            fontsize=SMALL,
             color="0.35",
             rotation=math.degrees(math.atan(factor)),
             rotation_mode="anchor",
@@ -100,33 +105,19 @@ def _draw(ax: Axes, speedup: Speedup, style: Style) -> None:
     shown = np.where(speedup.steps > 0, speedup.steps, np.nan)
     line = np.where(speedup.is_censored, np.nan, shown)
     label = f"{speedup.hparam_set}: {speedup.opt_name}"
-    color = style.color
-    ax.plot(
-        speedup.xs,
-        line,
-        color=color,
-        linestyle=style.dash,
-        linewidth=1.6,
-        label=label,
-    )
+    ax.plot(speedup.xs, line, label=label, **line_options(style))
     if speedup.low is not None and speedup.high is not None:
         # Beyond the horizon the band has no end that is known: it leaves the axes.
         top = np.where(np.isfinite(speedup.high), speedup.high, 1e3 * speedup.xs[-1])
-        ax.fill_between(
-            speedup.xs,
-            np.maximum(speedup.low, 1e-3),
-            np.maximum(top, 1e-3),
-            color=color,
-            alpha=0.18,
-            linewidth=0,
-        )
+        low, high = np.maximum(speedup.low, 1e-3), np.maximum(top, 1e-3)
+        draw_band(ax, speedup.xs, low, high, style.color, alpha=0.18)
     censored = speedup.is_censored
     if censored.any():
         every = max(1, int(censored.sum()) // 12)
         ax.plot(
             speedup.xs[censored],
             shown[censored],
-            color=color,
+            color=style.color,
             linestyle="none",
             marker="^",
             markersize=5,

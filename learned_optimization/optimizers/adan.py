@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
@@ -16,7 +17,8 @@ from learned_optimization.optimizers.optax_optimizer import (
 )
 
 
-class AdanState(NamedTuple):
+@flax.struct.dataclass
+class AdanState:
     """What Adan carries from step to step.
 
     Attributes:

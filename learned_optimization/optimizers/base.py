@@ -19,6 +19,7 @@ import jax
 
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError
+from learned_optimization.optimizers.hparams import Scalar as Scalar
 from learned_optimization.optimizers.hparams import hparam as hparam
 from learned_optimization.optimizers.hparams import (
     hparams_dataclass as hparams_dataclass,
@@ -33,7 +34,6 @@ OptState = Any
 Gradient = Any
 PRNGKey = jax.Array
 LossFn = Callable[[Params], jax.Array]
-Scalar = float | jax.Array
 
 _T = TypeVar("_T", bound="type[Optimizer]")
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from learned_optimization.optimizers.fingerprint import fingerprint
 
+Scalar = float | jax.Array
+
 _T = TypeVar("_T", bound=type)
 
 

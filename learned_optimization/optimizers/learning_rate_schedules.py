@@ -10,60 +10,18 @@ zero: the first update asks for `schedule(0)`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError
-from learned_optimization.optimizers.base import (
-    Optimizer,
-    Scalar,
-    hparam,
-    hparams_dataclass,
-)
-
-_T = TypeVar("_T", bound=type)
-
-
-class Schedule:
-    """A learning rate that depends on the step.
-
-    Subclasses are made by `@schedule` and define `__call__`.
-
-    Attributes:
-      needs_num_steps: whether `__call__` cannot do without `max_steps`. `NAdamW`
-        gives it, optax does not.
-    """
-
-    needs_num_steps: ClassVar[bool] = False
-
-    # Named like an optimizer: the class, then every setting.
-    name = Optimizer.name
-
-    def __call__(self, step: ArrayLike, max_steps: ArrayLike | None = None) -> Any:
-        """Return the learning rate of an update, a float32 scalar.
-
-        Args:
-          step: number of the update, counted from zero.
-          max_steps: the length of the run, for schedules that plan over it.
-        """
-        raise NotImplementedError
-
+from learned_optimization.optimizers.hparams import Scalar, hparam
+from learned_optimization.optimizers.schedule_base import Schedule as Schedule
+from learned_optimization.optimizers.schedule_base import schedule as schedule
 
 ScalarSchedule = Schedule
-
-
-@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(hparam,))
-def schedule(cls: _T) -> _T:
-    """Return class decorator that makes a schedule.
-
-    The class becomes a frozen dataclass, a pytree of its hyper-parameters and a
-    gin configurable.
-    """
-    return configurable("learned_optimization.optimizers")(hparams_dataclass(cls))
 
 
 @schedule
@@ -239,13 +197,13 @@ class WarmupConstantCosine(Schedule):
     ) -> jax.Array:
         """Return the learning rate of an update; see `Schedule.__call__`."""
         del max_steps
-        schedule = CosineLearningRateSchedule(
+        planned = CosineLearningRateSchedule(
             learning_rate=self.learning_rate,
             min_learning_rate_mult=self.final_fraction,
             constant_fraction=self.constant_fraction,
             warmup_fraction=self.warmup_fraction,
         )
-        return schedule(step, self.num_steps)
+        return planned(step, self.num_steps)
 
 
 @schedule
@@ -280,7 +238,7 @@ class ExponentialDecay(Schedule):
 
 @schedule
 class PiecewiseLinear(Schedule):
-    """Straight lines between points; before the first and after the last, level.
+    """Straight lines between points; level before the first and after the last.
 
     Attributes:
       times: the steps of the points, increasing.
@@ -294,7 +252,7 @@ class PiecewiseLinear(Schedule):
         """Check the points.
 
         Raises:
-          LoptError: if they are none, or not as many steps as rates.
+          LoptError: if there are none, or not as many steps as rates.
         """
         as_points(self, "times", "vals")
 
@@ -313,7 +271,12 @@ def piecewise_linear(times: Sequence[Scalar], vals: Sequence[Scalar]) -> Any:
 
 
 def as_points(owner: Any, times: str, vals: str) -> None:
-    """Make tuples of the two fields of a frozen dataclass that hold points.
+    """Check the points that two fields of a frozen dataclass hold, and make tuples.
+
+    Args:
+      owner: the dataclass.
+      times: the field that holds the steps.
+      vals: the field that holds the learning rates there.
 
     Raises:
       LoptError: if they are empty, of different lengths, or not sequences.

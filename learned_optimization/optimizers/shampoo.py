@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
@@ -52,7 +53,8 @@ _TINY = 1e-16
 Matrices = list[tuple[jax.Array, ...]]
 
 
-class ShampooState(NamedTuple):
+@flax.struct.dataclass
+class ShampooState:
     """What Shampoo carries from step to step.
 
     Attributes:
@@ -167,10 +169,9 @@ class Shampoo(OptaxOptimizer):
 
     def transformation(self) -> optax.GradientTransformation:
         """Return the optax transformation of these hyper-parameters."""
-        return optax.chain(
-            optax.GradientTransformation(self._init, self._update),
-            optax.scale_by_learning_rate(self.learning_rate),
-        )
+        # optax's types know no state that is a dataclass.
+        direction = optax.GradientTransformation(self._init, self._update)  # pyright: ignore[reportArgumentType]
+        return optax.chain(direction, optax.scale_by_learning_rate(self.learning_rate))
 
     def _blocks(self, array: jax.Array) -> Blocks:
         """Return how a parameter is cut; without axes where it has no matrices."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
@@ -33,7 +34,8 @@ from learned_optimization.optimizers.tensor_blocks import (
 _RANK_TOLERANCE = 1e-5
 
 
-class SOAPState(NamedTuple):
+@flax.struct.dataclass
+class SOAPState:
     """What SOAP carries from step to step, each a list with one item per parameter.
 
     Attributes:
@@ -103,10 +105,9 @@ class SOAP(OptaxOptimizer):
 
     def transformation(self) -> optax.GradientTransformation:
         """Return the optax transformation of these hyper-parameters."""
-        return optax.chain(
-            optax.GradientTransformation(self._init, self._update),
-            optax.scale_by_learning_rate(self.learning_rate),
-        )
+        # optax's types know no state that is a dataclass.
+        direction = optax.GradientTransformation(self._init, self._update)  # pyright: ignore[reportArgumentType]
+        return optax.chain(direction, optax.scale_by_learning_rate(self.learning_rate))
 
     def _blocks(self, array: jax.Array) -> Blocks:
         """Return the parameter as one block, with bases for axes of matrices alone."""

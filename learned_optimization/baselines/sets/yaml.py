@@ -4,6 +4,13 @@ YAML 1.1, which PyYAML implements, takes `1e-3` for text, `on` for true, `010`
 for eight and lets a key be given twice. Here plain numbers are those of YAML
 1.2, `true` and `false` are the only truth values, and a key that is given twice
 is an error.
+
+ruamel.yaml reads YAML 1.2 too, but refuses less than that (0.19, pure Python): `010`
+is ten, `2020-01-01` a date, `.nan` a number, the keys `1` and `'1'` two keys, a list
+may be a key, and a line `%YAML 1.1` brings back `on`, `010` for eight and `1:30` for
+ninety. Its round-trip mode, the one that keeps lines beside values, also accepts any
+tag. Refusing all of this there takes the same resolvers and the same tree of nodes as
+here.
 """
 
 from __future__ import annotations
@@ -64,15 +71,15 @@ class YamlMapping:
                 f"{self.where(key)}: {key} is a list, each item of which begins "
                 f"with a dash, got {values!r}."
             )
-        found = []
+        mappings = []
         for value, item in zip(values, node.value, strict=True):
             if not isinstance(item, yaml.MappingNode):
                 raise LoptError(
                     f"{self.path}, line {item.start_mark.line + 1}: an item of {key} "
                     f"maps names to values, as `name: MySet`; got {value!r}."
                 )
-            found.append(YamlMapping(self.path, value, item))
-        return found
+            mappings.append(YamlMapping(self.path, value, item))
+        return mappings
 
 
 def read_yaml(path: str | os.PathLike) -> YamlMapping:
@@ -95,6 +102,8 @@ def read_yaml(path: str | os.PathLike) -> YamlMapping:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         first = str(error).partition("\n")[0]
         raise LoptError(f"{shown}: no YAML: {first}") from error
+    except RecursionError as error:
+        raise LoptError(f"{shown}: no YAML: brackets are nested too deeply") from error
     if not isinstance(node, yaml.MappingNode) or not isinstance(values, dict):
         raise LoptError(
             f"{shown}: a file of sets maps names to values, as `name: MySet`; got "
@@ -112,13 +121,16 @@ class _Loader(yaml.SafeLoader):
         """Return a mapping, each of whose keys is given once."""
         seen: set[str] = set()
         for key_node, _ in node.value:
-            if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"{key_node.value!r} is given twice",
-                    problem_mark=key_node.start_mark,
-                )
-            if isinstance(key_node, yaml.ScalarNode):
+            if not isinstance(key_node, yaml.ScalarNode):
+                problem = "a key must be a name or a number"
+            elif key_node.value in seen:
+                problem = f"{key_node.value!r} is given twice"
+            else:
                 seen.add(key_node.value)
+                continue
+            raise yaml.constructor.ConstructorError(
+                problem=problem, problem_mark=key_node.start_mark
+            )
         return super().construct_mapping(node, deep)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import sys
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import gin
@@ -35,7 +36,7 @@ TASK = "TinyRegression"
 
 @pytest.fixture(autouse=True)
 def own_registries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Return what a test registers is gone after it, but for gin's names."""
+    """Forget after a test what it registers, but for gin's names."""
     configuration.register_all()
     for name in ("_EXECUTED", "_SOURCES"):
         monkeypatch.setattr(files, name, dict(getattr(files, name)))
@@ -75,7 +76,8 @@ def test_a_set_has_what_is_given_and_is_known_by_its_name():
     trials = set_trials(TASK, made)
     assert [t.seed for t in trials] == [0] * 6 + [1] * 6
     assert {dataclasses.astuple(t.plan) for t in trials} == {(20, 7, 3, 4)}
-    settings = [(t.opt.learning_rate, t.opt.beta1, t.opt.epsilon) for t in trials[:6]]
+    setting_of = attrgetter("learning_rate", "beta1", "epsilon")
+    settings = [setting_of(t.opt) for t in trials[:6]]
     assert settings == [
         (lr, b1, 1e-6) for lr in (1e-3, 1e-2, 1e-1) for b1 in (0.5, 0.0)
     ]
@@ -137,7 +139,7 @@ def test_schedules_and_optimizers_inside():
     assert inside.opt_names == tuple(
         f"GradientClipOptimizer_opt(SGD_lr{lr})" for lr in ("0.1", "1")
     )
-    assert set_trials(TASK, inside)[-1].opt.opt.learning_rate == 1.0
+    assert attrgetter("opt.opt.learning_rate")(set_trials(TASK, inside)[-1]) == 1.0
 
 
 def test_the_class_serves_as_well_as_its_name():
@@ -239,12 +241,15 @@ class _OneName:
 
                 beta1: float = optimizers_base.hparam(default=0.9)
                 text: str = optimizers_base.static_field(default="t")
-                name = "OneName"
 
-                def init(self, params, **kwargs):
+                @property
+                def name(self) -> str:
+                    return "OneName"
+
+                def init(self, params, model_state=None, num_steps=None, key=None):
                     if self.text == "bad":
                         raise RuntimeError("text is bad")
-                    return super().init(params, **kwargs)
+                    return super().init(params, model_state, num_steps, key)
 
             cls.made = OneName
         else:
@@ -321,7 +326,9 @@ def _curve(made, config, seed):
 def _by_hand(transformation, seed):
     """The training loss of 21 steps, each a call of optax."""
     task, key = TinyTask(), jax.random.PRNGKey(seed)
+    assert task.datasets is not None
     data = task.datasets.load()
+    assert data is not None
     words = np.asarray(jax.random.key_data(key)).tolist()
     stream = EpochStream([*words, 0], data.splits["train"])
     params = task.init(jax.random.fold_in(key, 0))
@@ -351,7 +358,7 @@ def test_a_file_named_like_a_module_does_not_replace_it(tmp_path):
     path = write(tmp_path, "optax.py", OPTIMIZER.format(name="NamedOptax"))
     import_file(path)
     assert sys.modules["optax"] is optax
-    assert get_optimizer("NamedOptax")().decay == 0.9
+    assert attrgetter("decay")(get_optimizer("NamedOptax")()) == 0.9
 
 
 def test_sets_added_without_hparam_set_are_found_too(tmp_path):
@@ -451,6 +458,10 @@ sets:
             "set.yaml, line 1: no YAML: could not determine",
         ),
         ("name: A\nnum_steps: 1\nname: B\n", "line 3: no YAML: 'name' is given twice"),
+        ("1: a\n'1': b\n", "line 2: no YAML: '1' is given twice"),
+        ("? [1]\n: 2\n", "line 1: no YAML: a key must be a name or a number"),
+        ("a: *nowhere\n", "line 1: no YAML: found undefined alias"),
+        ("a: " + "[" * 500, "set.yaml: no YAML: brackets are nested too deeply"),
         ("\x00", "set.yaml: no YAML"),
         (
             "name: A\n",
@@ -467,6 +478,14 @@ sets:
         ),
         (YAML.replace("1e-6", "010"), "Adam.epsilon must be a number, got '010'"),
         (YAML.replace("1e-6", "on"), "Adam.epsilon must be a number, got 'on'"),
+        (
+            "%YAML 1.1\n---" + YAML.replace("1e-6", "1:30"),
+            "Adam.epsilon must be a number, got '1:30'",
+        ),
+        (
+            YAML.replace("1e-6", "2020-01-01"),
+            "Adam.epsilon must be a number, got '2020-01-01'",
+        ),
         (
             YAML + "imports: no.py\n",
             "line 11: no such file: no.py; imports are relative",

@@ -1,8 +1,4 @@
-"""Sets compared: on one task, and over all tasks, each with what cannot be told.
-
-Losses compared are nested: a seed is reported for the configuration that the other
-seeds select, so that choosing and reporting do not share luck (`stats.selection`).
-"""
+"""Sets compared over several tasks, and on each of them (`standings`)."""
 
 from __future__ import annotations
 
@@ -17,13 +13,13 @@ from learned_optimization.baselines.analysis.scores import (
     choose_reference,
     score_of_runs,
     scores,
-    target_of,
 )
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.analysis.significance import (
+from learned_optimization.baselines.analysis.standings import (
     LEVEL,
+    TaskVerdict,
     p_values,
-    share_seeds,
+    task_verdict,
 )
 from learned_optimization.errors import LoptError
 
@@ -34,60 +30,6 @@ FEWEST_TASKS = 5
 """Of fewer no interval over tasks says anything: of two it covers half of the time."""
 
 _RESAMPLES = 2000
-
-
-@dataclass(frozen=True, eq=False)
-class Standing:
-    """How a set stands on one task.
-
-    Attributes:
-      set_name: the set.
-      loss: mean nested loss over seeds with its interval; a seed that diverged counts
-        as not trained (`SetResult.reported`).
-      num_diverged: seeds that did.
-      p_value: that it is the best set (`stats.p_values_of_being_best`); NaN where
-        seeds are too few.
-      steps: median number of updates over seeds until the target; inf if never.
-      seconds: the same in seconds of training; NaN if unknown.
-      censored: share of seeds that never reach the target.
-    """
-
-    set_name: str
-    loss: stats.Interval
-    num_diverged: int
-    p_value: float
-    steps: float
-    seconds: float
-    censored: float
-
-    @property
-    def is_told_apart(self) -> bool:
-        """Whether some other set is better beyond chance."""
-        return self.p_value < 1 - LEVEL
-
-
-@dataclass(frozen=True, eq=False)
-class TaskVerdict:
-    """Sets on one task, best first.
-
-    Attributes:
-      task_name: the task.
-      standings: one per set.
-      reference: the set that decides the target.
-      target: the smoothed loss that times are taken to, see `target_of`.
-      is_paired: whether all sets share their seeds.
-    """
-
-    task_name: str
-    standings: tuple[Standing, ...]
-    reference: str
-    target: float
-    is_paired: bool
-
-    @property
-    def not_told_apart(self) -> tuple[str, ...]:
-        """Other sets than the first that may be the best one."""
-        return tuple(s.set_name for s in self.standings[1:] if not s.is_told_apart)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,46 +99,6 @@ class Verdict:
         return tuple(s.set_name for s in self.overall[1:] if not s.is_told_apart)
 
 
-def task_verdict(results: Sequence[SetResult], reference: str) -> TaskVerdict:
-    """Compare sets on one task.
-
-    Args:
-      results: one per set, of the same task.
-      reference: name of one of the sets.
-
-    Raises:
-      LoptError: if the reference is none of them, or does not improve on the initial
-        loss.
-    """
-    check_reference([results], reference)
-    by_name = {result.set_name: result for result in results}
-    target = target_of(by_name[reference])
-    found = p_values([[r] for r in results], [r.reported for r in results])
-    standings = []
-    for result, p_value in zip(results, found, strict=True):
-        # There is no cost below that of one update.
-        steps = np.maximum(result.steps_to(target), 1.0)
-        median = float(np.median(steps))
-        standings.append(
-            Standing(
-                set_name=result.set_name,
-                loss=stats.mean_interval(result.reported, LEVEL, nested=True),
-                num_diverged=result.num_diverged,
-                p_value=float(p_value),
-                steps=median,
-                seconds=median * result.seconds_per_step,
-                censored=float(np.isinf(steps).mean()),
-            )
-        )
-    return TaskVerdict(
-        task_name=results[0].task_name,
-        standings=tuple(sorted(standings, key=lambda s: (s.loss.estimate, s.set_name))),
-        reference=reference,
-        target=target,
-        is_paired=all(share_seeds([r], [results[0]]) for r in results),
-    )
-
-
 def verdict(
     results: Sequence[Sequence[SetResult]],
     reference: str | None = None,
@@ -229,7 +131,7 @@ def verdict(
     base = names.index(reference)
     all_scores = [scores(results, i, base) for i in range(len(names))]
     of_runs = [score_of_runs(s) for s in all_scores]
-    found = p_values(
+    p_of_each = p_values(
         [[row[i] for row in results] for i in range(len(names))], [-s for s in of_runs]
     )
     order = sorted(range(len(names)), key=lambda i: (-of_runs[i].mean(), names[i]))
@@ -237,8 +139,9 @@ def verdict(
         # Where only the initial loss tells sets apart, the losses do.
         order = [names.index(standing.set_name) for standing in tasks[0].standings]
 
-    steps = np.asarray([[_of(t, name).steps for t in tasks] for name in names])
-    losses = np.asarray([[_of(t, name).loss.estimate for t in tasks] for name in names])
+    by_set = [[task.standing(name) for task in tasks] for name in names]
+    steps = np.asarray([[s.steps for s in row] for row in by_set])
+    losses = np.asarray([[s.loss.estimate for s in row] for row in by_set])
     budgets = np.asarray(
         [[row[i].num_steps for row in results] for i in range(len(names))]
     )
@@ -259,7 +162,7 @@ def verdict(
             profile_score=float(areas[i]),
             speedup=_speedup(steps[i], steps[base], budgets[i]),
             is_bound=bool(np.isinf(steps[i]).any()),
-            p_value=float(found[i]),
+            p_value=float(p_of_each[i]),
         )
         for i in order
     )
@@ -274,10 +177,6 @@ def verdict(
         else float("nan"),
         friedman_p=stats.friedman_p(losses) if several else float("nan"),
     )
-
-
-def _of(task: TaskVerdict, set_name: str) -> Standing:
-    return next(s for s in task.standings if s.set_name == set_name)
 
 
 def _interval_over_tasks(scores: np.ndarray, seed: int) -> stats.Interval | None:

@@ -22,7 +22,7 @@ from plotly.offline import get_plotlyjs
 
 from learned_optimization.baselines.analysis.scores import TARGET_SHARE
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.analysis.significance import LEVEL
+from learned_optimization.baselines.analysis.standings import LEVEL
 from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, Verdict
 from learned_optimization.baselines.report import words
 from learned_optimization.baselines.report.content import content

@@ -10,12 +10,8 @@ import numpy as np
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.scores import TARGET_SHARE
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.analysis.significance import LEVEL
-from learned_optimization.baselines.analysis.verdicts import (
-    FEWEST_TASKS,
-    TaskVerdict,
-    Verdict,
-)
+from learned_optimization.baselines.analysis.standings import LEVEL, TaskVerdict
+from learned_optimization.baselines.analysis.verdicts import FEWEST_TASKS, Verdict
 
 
 def interval(found: stats.Interval, digits: int = 4) -> str:

@@ -11,7 +11,8 @@ from learned_optimization.baselines.analysis.scores import (
     target_of,
 )
 from learned_optimization.baselines.analysis.set_results import load_set_result
-from learned_optimization.baselines.analysis.verdicts import task_verdict, verdict
+from learned_optimization.baselines.analysis.standings import task_verdict
+from learned_optimization.baselines.analysis.verdicts import verdict
 from learned_optimization.errors import LoptError
 from tests.baselines.archives import write_archive, write_three
 

@@ -1,6 +1,7 @@
 """Every set's name, size and configurations, against the documented list."""
 
 import dataclasses
+from typing import Any
 
 import gin
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from learned_optimization.baselines import hparam_sets, run_archive, utils
 from learned_optimization.baselines.hparam_sets import all_hparam_sets, get_hparam_set
 from learned_optimization.baselines.sweeps.set_trials import set_trials
+from learned_optimization.configuration import call_bound
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.optimizers.base import all_optimizers
 
@@ -262,7 +264,7 @@ def test_gin_text_refers_to_sets():
         "AdamLR_10000_R5"
     )("T")
     # No results: looked for in the set's folders, and none found.
-    assert run_archive.maybe_get_hparam_set() is None
+    assert call_bound(run_archive.maybe_get_hparam_set) is None
 
 
 # Sets of the same settings, but for the length and the number of seeds.
@@ -337,12 +339,12 @@ def test_opt_list_sets():
 
 def test_schedules_end_with_the_run():
     trial = set_trials(TASK, get_hparam_set("AdamWCosineLR_1000_R5"))[7]
-    schedule = trial.opt.learning_rate
+    opt: Any = trial.opt
     assert trial.opt_name == "AdamWCosine_lr0.001"
-    rates = [float(schedule(step)) for step in (0, 49, 50, 525, 1_000)]
+    rates = [float(opt.learning_rate(step)) for step in (0, 49, 50, 525, 1_000)]
     assert rates == pytest.approx([2e-5, 1e-3, 1e-3, 5e-4, 0.0], abs=1e-9)
-    linear = set_trials(TASK, get_hparam_set("SGDMLinearLR_1000_R5"))[7]
-    assert float(linear.opt.learning_rate(525)) == pytest.approx(5e-4)
+    opt = set_trials(TASK, get_hparam_set("SGDMLinearLR_1000_R5"))[7].opt
+    assert float(opt.learning_rate(525)) == pytest.approx(5e-4)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,10 @@ def test_every_measurement_is_a_mean_and_its_error():
 
 def test_a_task_without_data():
     assert task_seconds(QuadraticTask(), (1,), num_estimates=2)["data"] is None
-    for wrong in ({"num_tasks": (0,)}, {"num_estimates": 0}):
-        with pytest.raises(LoptError, match="at least 1, got 0"):
-            task_seconds(QuadraticTask(), **wrong)
+    with pytest.raises(LoptError, match="at least 1, got 0"):
+        task_seconds(QuadraticTask(), num_tasks=(0,))
+    with pytest.raises(LoptError, match="at least 1, got 0"):
+        task_seconds(QuadraticTask(), num_estimates=0)
 
 
 def test_the_script_writes_json(tmp_path, capsys):

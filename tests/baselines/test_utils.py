@@ -24,7 +24,7 @@ def make_result(seed=0, **changes):
         "eval_batches": np.int64(5),
         "last_eval_batches": np.int64(10),
         "eval/xs": np.arange(0, 21, 10),
-        "eval/test/loss": np.float32([3.0, 2.0, 1.0]),
+        "eval/test/loss": np.array([3.0, 2.0, 1.0], np.float32),
         "seed": np.int64(seed),
         **changes,
     }
@@ -55,7 +55,7 @@ def test_written_result_is_plain_npz_without_pickle():
     with np.load(path, allow_pickle=False) as npz:
         data = dict(npz.items())
     assert str(data["task_name"]) == "T"
-    np.testing.assert_array_equal(data["eval/test/loss"], np.float32([3, 2, 1]))
+    np.testing.assert_array_equal(data["eval/test/loss"], np.array([3, 2, 1]))
     assert data["eval/xs"].dtype == np.int64
 
 

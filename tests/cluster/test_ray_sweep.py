@@ -53,11 +53,13 @@ class RayCluster:
 
     def kill_node(self) -> None:
         """Kill all processes of a node at once."""
+        assert self._process.stdin is not None
         self._process.stdin.write("kill\n")
         self._process.stdin.flush()
         assert self._next_line() == "killed"
 
     def _next_line(self) -> str:
+        assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
 

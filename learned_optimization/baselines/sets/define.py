@@ -109,8 +109,11 @@ def hparam_set(
         optimizer=opt_class,
         opt_names=_checked_names(opt_class, settings, num_steps),
         hparams=tuple(settings),
+        num_steps=plan.num_steps,
         repetitions=seeds,
-        **plan.as_keys(),
+        eval_every=plan.eval_every,
+        eval_batches=plan.eval_batches,
+        last_eval_batches=plan.last_eval_batches,
     )
     add_hparam_set(made, _ORIGIN.get())
     defined = _DEFINED.get()

@@ -19,7 +19,7 @@ def good(**changes):
         "train/loss": np.linspace(3, 1, 21, dtype=np.float32),
         "eval/xs": np.arange(0, 21, 10),
         **{
-            f"eval/{split}/loss": np.float32([3.0, 2.0, 1.0])
+            f"eval/{split}/loss": np.array([3.0, 2.0, 1.0], np.float32)
             for split in ("train", "outer_valid", "test")
         },
         "eval/eval_batches": np.int64(5),

@@ -56,7 +56,7 @@ def test_entries_say_what_files_say():
 
 
 def test_files_of_others_are_judged_by_their_losses():
-    losses = np.float32([1.0, np.nan, np.nan])
+    losses = np.array([1.0, np.nan, np.nan], np.float32)
     arrays = {"train/loss": losses, "train/xs": np.arange(3), "eval/xs": np.arange(1)}
     folder = utils.get_save_dir("T", "Theirs", 2, 10, 5, 10)
     utils.write_npz(f"{folder}/a.curves", arrays)

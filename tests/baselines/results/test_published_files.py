@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import gin
 import numpy as np
 import pytest
 
@@ -23,6 +22,7 @@ from learned_optimization.baselines.results import archiving
 from learned_optimization.baselines.results.selecting import files_of
 from learned_optimization.baselines.results.status import OTHER, status
 from learned_optimization.baselines.sweeps.set_trials import missing_trials, set_trials
+from learned_optimization.configurable import configurable
 from learned_optimization.errors import ResultError
 from tests.baselines import files, published
 from tests.cli.running import lopt_here
@@ -165,7 +165,7 @@ def test_an_archive_of_the_published_system_is_read(raw):
     path = Path(utils.get_baseline_archive_path(TASK, SET))
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     assert utils.load_archive(TASK, SET)["eval/test/loss"].shape == (15, 5, 101)
     result = load_set_result(TASK, SET)
     assert result.learning_rates is not None
@@ -268,7 +268,7 @@ def test_names():
 
 
 def test_a_function_of_ones_own_is_archived():
-    @gin.configurable(module="tests")
+    @configurable("tests")
     def two_folders(task_name):
         folders = [
             utils.get_save_dir(task_name, f"Own_lr{rate}", 20, 10, 5, 10)

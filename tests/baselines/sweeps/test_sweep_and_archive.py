@@ -3,6 +3,7 @@
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -233,7 +234,8 @@ def test_wait_refuses_wrong_names_and_numbers(small_set):
     wait = run_archive.wait_until_ready_then_archive_task
     with pytest.raises(LoptError, match="unknown task 'Misspelt'"):
         wait("Misspelt", small_set.name)
-    for bad in (0, -1, "x"):
+    wrong: tuple[Any, ...] = (0, -1, "x")
+    for bad in wrong:
         with pytest.raises(LoptError, match="poll_seconds must be above 0"):
             wait(TASK, small_set.name, poll_seconds=bad)
 

@@ -6,12 +6,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.analysis import verdicts
 from learned_optimization.baselines.analysis.best_of_set import check_eval_split
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
     load_set_result,
 )
-from learned_optimization.baselines.analysis.verdicts import Verdict, verdict
+from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.report import rows
 from learned_optimization.baselines.report.page import render
 from learned_optimization.errors import LoptError
@@ -45,7 +46,7 @@ def analyse(
         [load_set_result(task, name, select, report) for name in set_names]
         for task in task_names
     ]
-    return results, verdict(results, reference)
+    return results, verdicts.verdict(results, reference)
 
 
 def check_comparison(
@@ -74,7 +75,7 @@ def check_comparison(
 
 def files_of_report(
     results: Sequence[Sequence[SetResult]],
-    found: Verdict,
+    verdict: Verdict,
     title: str | None = None,
     live_version: str = "",
     progress: Sequence[str] = (),
@@ -83,27 +84,27 @@ def files_of_report(
 
     Args:
       results: for each task one result per set.
-      found: the verdict on them.
+      verdict: the verdict on them.
       title: of the page.
       live_version: of a page that looks now and then whether there is another.
       progress: sentences on what is still being trained.
     """
     first = results[0]
-    command = _command(results, found, title)
+    command = _command(results, verdict, title)
     title = title or (
         f"{len(first)} sets on {len(results)} tasks"
         if len(results) > 1
         else f"{len(first)} sets on {first[0].task_name}"
     )
     tables = {
-        "tasks.csv": rows.as_csv(rows.task_rows(results, found)),
-        "overall.csv": rows.as_csv(rows.overall_rows(found)),
-        "table.tex": rows.as_latex(results, found),
-        "results.json": rows.as_json(results, found),
+        "tasks.csv": rows.as_csv(rows.task_rows(results, verdict)),
+        "overall.csv": rows.as_csv(rows.overall_rows(verdict)),
+        "table.tex": rows.as_latex(results, verdict),
+        "results.json": rows.as_json(results, verdict),
     }
     page = render(
         results,
-        found,
+        verdict,
         title=title,
         command=command,
         downloads=tables,
@@ -139,8 +140,8 @@ def build_report(
     Raises:
       LoptError: as `analyse`; nothing is written then.
     """
-    results, found = analyse(task_names, set_names, select, report, reference)
-    write(files_of_report(results, found, title), output)
+    results, verdict = analyse(task_names, set_names, select, report, reference)
+    write(files_of_report(results, verdict, title), output)
     return filesystem.join(output, PAGE)
 
 
@@ -159,7 +160,7 @@ def write(files: Mapping[str, str], output: str) -> None:
 
 
 def _command(
-    results: Sequence[Sequence[SetResult]], found: Verdict, title: str | None
+    results: Sequence[Sequence[SetResult]], verdict: Verdict, title: str | None
 ) -> str:
     words = ["lopt", "report", *(row[0].task_name for row in results)]
     words += [result.set_name for result in results[0]]
@@ -168,7 +169,7 @@ def _command(
         words += ["--select", first.select]
     if first.report != "test":
         words += ["--split", first.report]
-    words += ["--reference", found.reference]
+    words += ["--reference", verdict.reference]
     if title:
         words += ["--title", title]
     return shlex.join(words)

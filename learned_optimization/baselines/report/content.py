@@ -29,12 +29,12 @@ _BINS_OF_BANDS = 45
 _DIGITS = 4
 
 
-def content(results: Sequence[Sequence[SetResult]], found: Verdict) -> dict[str, Any]:
+def content(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> dict[str, Any]:
     """Return everything the charts draw.
 
     Args:
       results: for each task one result per set.
-      found: the verdict on them.
+      verdict: the verdict on them.
 
     Returns:
       `sets`: name to colour and dash; `tasks`: for each task its target and sets;
@@ -57,15 +57,15 @@ def content(results: Sequence[Sequence[SetResult]], found: Verdict) -> dict[str,
                 "order": [standing.set_name for standing in task.standings],
                 "sets": {result.set_name: _of_set(result) for result in row},
             }
-            for row, task in zip(results, found.tasks, strict=True)
+            for row, task in zip(results, verdict.tasks, strict=True)
         ],
-        "profile": _profile(found),
+        "profile": _profile(verdict),
         "scores": [
             {
                 "set": o.set_name,
                 "score": numbers([o.score.estimate, o.score.low, o.score.high]),
             }
-            for o in found.overall
+            for o in verdict.overall
         ],
     }
 
@@ -131,8 +131,8 @@ def _sensitivity(result: SetResult) -> dict[str, Any] | None:
     }
 
 
-def _profile(found: Verdict) -> dict[str, Any]:
-    ratios = np.where(np.isfinite(found.ratios), found.ratios, np.inf)
+def _profile(verdict: Verdict) -> dict[str, Any]:
+    ratios = np.where(np.isfinite(verdict.ratios), verdict.ratios, np.inf)
     taus = np.unique(np.clip(ratios[ratios <= MAX_RATIO], 1.0, MAX_RATIO))
     taus = np.unique([1.0, *taus, MAX_RATIO])
     shares = stats.performance_profile(ratios, taus)
@@ -140,6 +140,6 @@ def _profile(found: Verdict) -> dict[str, Any]:
         "tau": numbers(taus),
         "share": {
             o.set_name: numbers(row)
-            for o, row in zip(found.overall, shares, strict=True)
+            for o, row in zip(verdict.overall, shares, strict=True)
         },
     }

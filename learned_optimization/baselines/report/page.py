@@ -33,7 +33,7 @@ _PARTS = files("learned_optimization.baselines.report") / "page"
 
 def render(
     results: Sequence[Sequence[SetResult]],
-    found: Verdict,
+    verdict: Verdict,
     *,
     title: str,
     command: str,
@@ -45,7 +45,7 @@ def render(
 
     Args:
       results: for each task one result per set.
-      found: the verdict on them.
+      verdict: the verdict on them.
       title: of the page.
       command: makes this page.
       downloads: files that the page offers: name to text.
@@ -65,19 +65,19 @@ def render(
         "p": _p_value,
         "seconds": _seconds,
     }
-    data = {**content(results, found), "downloads": dict(downloads)}
+    data = {**content(results, verdict), "downloads": dict(downloads)}
     return environment.from_string(_part("report.html.j2")).render(
         title=title,
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=version("optimizer-baselines"),
         command=command,
-        sentences=words.headline(results, found),
-        caveats=words.caveats(results, found),
+        sentences=words.headline(results, verdict),
+        caveats=words.caveats(results, verdict),
         progress=progress,
-        overall=overall_rows(found),
-        rows=task_rows(results, found),
-        tasks=[task.task_name for task in found.tasks],
-        found=found,
+        overall=overall_rows(verdict),
+        rows=task_rows(results, verdict),
+        tasks=[task.task_name for task in verdict.tasks],
+        verdict=verdict,
         first=results[0][0],
         level=LEVEL,
         max_ratio=MAX_RATIO,
@@ -108,8 +108,8 @@ def _packed(text: str) -> str:
 
 
 def _where(results: Sequence[Sequence[SetResult]]) -> list[dict[str, Any]]:
-    """Return with what the sets were trained, and on what: equal ones in one row."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    """Return the hardware and the packages of the sets, equal ones in one row."""
+    sets_of: dict[tuple[str, str, str], list[str]] = {}
     for row in results:
         for result in row:
             facts = result.facts
@@ -122,12 +122,12 @@ def _where(results: Sequence[Sequence[SetResult]]) -> list[dict[str, Any]]:
             seconds = result.seconds_per_step
             speed = f"{1 / seconds:,.0f}" if seconds > 0 else "unknown"
             versions = ", ".join(facts.get("versions", "unknown").split("\n"))
-            found.setdefault((hardware, versions, result.task_name), []).append(
+            sets_of.setdefault((hardware, versions, result.task_name), []).append(
                 f"{result.set_name} ({speed})"
             )
     return [
         {"hardware": hardware, "versions": versions, "task": task, "sets": sets}
-        for (hardware, versions, task), sets in found.items()
+        for (hardware, versions, task), sets in sets_of.items()
     ]
 
 

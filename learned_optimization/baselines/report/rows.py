@@ -17,14 +17,14 @@ from learned_optimization.baselines.report.content import numbers
 Row = dict[str, Any]
 
 
-def task_rows(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[Row]:
+def task_rows(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[Row]:
     """Return one row per task and set, best set of a task first.
 
     Losses are of the last evaluation. `loss` and its interval are nested (see
     `stats.nested_selection`), `naive` is where the same seeds choose and report.
     """
     rows = []
-    for row, task in zip(results, found.tasks, strict=True):
+    for row, task in zip(results, verdict.tasks, strict=True):
         by_name = {result.set_name: result for result in row}
         for place, standing in enumerate(task.standings, 1):
             result = by_name[standing.set_name]
@@ -60,10 +60,10 @@ def task_rows(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[Ro
     return rows
 
 
-def overall_rows(found: Verdict) -> list[Row]:
+def overall_rows(verdict: Verdict) -> list[Row]:
     """Return one row per set over all tasks, best first."""
     rows = []
-    for place, o in enumerate(found.overall, 1):
+    for place, o in enumerate(verdict.overall, 1):
         wide = o.score_over_tasks
         rows.append(
             {
@@ -96,7 +96,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def as_json(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
+def as_json(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
     """Return both tables, and what they rest on, as JSON; not finite is null."""
 
     def clean(row: Row) -> Row:
@@ -106,14 +106,14 @@ def as_json(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
         }
 
     whole = {
-        "reference": found.reference,
+        "reference": verdict.reference,
         "select": results[0][0].select,
         "report": results[0][0].report,
-        "critical_difference": numbers([found.critical_difference])[0],
-        "friedman_p": numbers([found.friedman_p])[0],
-        "targets": {task.task_name: task.target for task in found.tasks},
-        "overall": [clean(row) for row in overall_rows(found)],
-        "tasks": [clean(row) for row in task_rows(results, found)],
+        "critical_difference": numbers([verdict.critical_difference])[0],
+        "friedman_p": numbers([verdict.friedman_p])[0],
+        "targets": {task.task_name: task.target for task in verdict.tasks},
+        "overall": [clean(row) for row in overall_rows(verdict)],
+        "tasks": [clean(row) for row in task_rows(results, verdict)],
         "nested_losses": {
             row[0].task_name: {
                 result.set_name: numbers(result.nested.report) for result in row
@@ -124,16 +124,16 @@ def as_json(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
     return json.dumps(whole, indent=1, allow_nan=False)
 
 
-def as_latex(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
+def as_latex(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
     """Return a booktabs table of sets by tasks: all that may be the best are bold."""
-    names = [o.set_name for o in found.overall]
+    names = [o.set_name for o in verdict.overall]
     cells = {
         (task.task_name, s.set_name): _latex_cell(
             s.loss.estimate,
             s.loss.high - s.loss.estimate,
             bold=place == 0 or not s.is_told_apart,
         )
-        for task in found.tasks
+        for task in verdict.tasks
         for place, s in enumerate(task.standings)
     }
     report = _escape(results[0][0].report)
@@ -141,12 +141,12 @@ def as_latex(results: Sequence[Sequence[SetResult]], found: Verdict) -> str:
         rf"% Final {report} loss, configurations chosen by the other seeds; half-width",
         "% of the 95% interval over seeds. Bold: all that may be the best set.",
         "% Needs \\usepackage{booktabs}.",
-        rf"\begin{{tabular}}{{l{'r' * len(found.tasks)}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(verdict.tasks)}}}",
         r"\toprule",
-        " & ".join(["set", *(_escape(t.task_name) for t in found.tasks)]) + r" \\",
+        " & ".join(["set", *(_escape(t.task_name) for t in verdict.tasks)]) + r" \\",
         r"\midrule",
         *(
-            " & ".join([_escape(n), *(cells[t.task_name, n] for t in found.tasks)])
+            " & ".join([_escape(n), *(cells[t.task_name, n] for t in verdict.tasks)])
             + r" \\"
             for n in names
         ),

@@ -99,22 +99,22 @@ class LiveReport:
 
     def _look(self) -> bool:
         rows = status_of(self._tasks, self._sets)
-        found = {(row.task, row.hparam_set): self._load(row) for row in rows}
+        loaded = {(row.task, row.hparam_set): self._load(row) for row in rows}
         whole = [
             s.name
             for s in self._sets
-            if all(isinstance(found[t, s.name], SetResult) for t in self._tasks)
+            if all(isinstance(loaded[t, s.name], SetResult) for t in self._tasks)
         ]
         progress = [
             f"{row.hparam_set} on {row.task}: {problem}"
             for row in rows
-            if isinstance(problem := found[row.task, row.hparam_set], str)
+            if isinstance(problem := loaded[row.task, row.hparam_set], str)
         ]
         states = [_state(row) for row in rows if row.hparam_set in whole]
         version = hashlib.sha256(repr([whole, states]).encode()).hexdigest()
         files = self.files
         if version != self.version or not whole:
-            files = self._make(whole, found, progress, version)
+            files = self._make(whole, loaded, progress, version)
         changed, self.version = version != self.version, version
         self.files = {**files, _PROGRESS: json.dumps(progress)}
         return changed
@@ -122,7 +122,7 @@ class LiveReport:
     def _make(
         self,
         whole: Sequence[str],
-        found: Mapping[tuple[str, str], SetResult | str],
+        loaded: Mapping[tuple[str, str], SetResult | str],
         progress: Sequence[str],
         version: str,
     ) -> dict[str, str]:
@@ -130,7 +130,7 @@ class LiveReport:
             lines = "".join(f"<li>{html.escape(line)}</li>" for line in progress)
             return {PAGE: _WAITING.format(lines=lines)}
         results = [
-            [r for s in whole if isinstance(r := found[task, s], SetResult)]
+            [r for s in whole if isinstance(r := loaded[task, s], SetResult)]
             for task in self._tasks
         ]
         reference = self._reference if self._reference in whole else None

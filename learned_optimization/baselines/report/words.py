@@ -14,27 +14,27 @@ from learned_optimization.baselines.analysis.standings import LEVEL, TaskVerdict
 from learned_optimization.baselines.analysis.verdicts import FEWEST_TASKS, Verdict
 
 
-def interval(found: stats.Interval, digits: int = 4) -> str:
+def interval(estimated: stats.Interval, digits: int = 4) -> str:
     """Return an estimate with its interval, as `0.4829 [0.4780, 0.4878]`."""
-    text = f"{found.estimate:.{digits}f}"
-    if math.isfinite(found.low):
-        text += f" [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    text = f"{estimated.estimate:.{digits}f}"
+    if math.isfinite(estimated.low):
+        text += f" [{estimated.low:.{digits}f}, {estimated.high:.{digits}f}]"
     return text
 
 
-def headline(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]:
+def headline(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[str]:
     """Return what came out, in a few sentences."""
-    if len(found.tasks) == 1:
-        return _of_task(found.tasks[0], results[0])
-    best = found.overall[0]
+    if len(verdict.tasks) == 1:
+        return _of_task(verdict.tasks[0], results[0])
+    best = verdict.overall[0]
     sentences = [
-        f"Over {len(found.tasks)} tasks {best.set_name} comes first: it has "
-        f"{interval(best.score, 3)} of the improvement of {found.reference} over the "
+        f"Over {len(verdict.tasks)} tasks {best.set_name} comes first: it has "
+        f"{interval(best.score, 3)} of the improvement of {verdict.reference} over the "
         "initial loss (interquartile mean over tasks, mean over runs).",
         _may_be_best(
-            [o.p_value for o in found.overall],
-            found.not_told_apart,
-            all(task.is_paired for task in found.tasks),
+            [o.p_value for o in verdict.overall],
+            verdict.not_told_apart,
+            all(task.is_paired for task in verdict.tasks),
         ),
     ]
     if wide := best.score_over_tasks:
@@ -47,7 +47,7 @@ def headline(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str
             f"That speaks of these tasks: with fewer than {FEWEST_TASKS} there is no "
             "saying what happens on others."
         )
-    for task, row in zip(found.tasks, results, strict=True):
+    for task, row in zip(verdict.tasks, results, strict=True):
         sentences.append(_of_task(task, row)[0])
     return sentences
 
@@ -82,7 +82,7 @@ def _may_be_best(
     return f"But the best may also be {_listed(equals, 'or')} {sure}. {rest}".strip()
 
 
-def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]:
+def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[str]:
     """Return what a careful reader should know before believing the verdict."""
     everything = [result for row in results for result in row]
     said = []
@@ -117,7 +117,8 @@ def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]
         said.append(
             f"The only seed both chooses and reports, which flatters: {single}."
         )
-    if edges := places(lambda r: r.best.at_edge):
+    at_edge = [r for r in everything if r.best.at_edge]
+    if edges := _listed([place(r.set_name, r.task_name) + _edges(r) for r in at_edge]):
         said.append(
             "The best configuration is at the edge of its set, so a better one may lie "
             f"outside: {edges}."
@@ -140,23 +141,30 @@ def caveats(results: Sequence[Sequence[SetResult]], found: Verdict) -> list[str]
         )
     unreached = [
         f"{place(s.set_name, task.task_name)} ({s.censored:.0%})"
-        for task in found.tasks
+        for task in verdict.tasks
         for s in task.standings
         if s.censored > 0
     ]
     if unreached:
         said.append(
             f"Seeds that never reach the target, {TARGET_SHARE:.0%} of the improvement "
-            f"of {found.reference}: {_listed(unreached)}. Their times are censored, "
+            f"of {verdict.reference}: {_listed(unreached)}. Their times are censored, "
             "not left out."
         )
-    if math.isfinite(found.critical_difference):
+    if math.isfinite(verdict.critical_difference):
         said.append(
-            f"Mean ranks must differ by {found.critical_difference:.2f} to be told "
-            f"apart over {len(found.tasks)} tasks (Nemenyi test; Friedman p = "
-            f"{found.friedman_p:.3g})."
+            f"Mean ranks must differ by {verdict.critical_difference:.2f} to be told "
+            f"apart over {len(verdict.tasks)} tasks (Nemenyi test; Friedman p = "
+            f"{verdict.friedman_p:.3g})."
         )
     return said
+
+
+def _edges(result: SetResult) -> str:
+    """Return at which edges the best is, where a set has several hyper-parameters."""
+    if len(result.curves.hparams.varied()) < 2:
+        return ""
+    return f" (of {_listed(result.best.edges)})"
 
 
 def _count(number: int, noun: str) -> str:

@@ -172,12 +172,12 @@ def _read_json(path: str) -> dict[str, Any]:
 
 def _parse(content: bytes, path: str) -> dict[str, Any]:
     try:
-        found = json.loads(content)
+        tasks = json.loads(content)
     except ValueError as error:
         raise DamagedFileError(path, f"it is no JSON ({error})", _REBUILD) from error
-    if not isinstance(found, dict):
+    if not isinstance(tasks, dict):
         raise DamagedFileError(path, "it does not map tasks to curves", _REBUILD)
-    return found
+    return tasks
 
 
 def _entry(path: str, task: str, pair: Any, info: Any) -> Entry:
@@ -237,10 +237,10 @@ def _band_as_json(band: Band | None) -> dict[str, Any] | None:
     return {**vars(band), "low": band.low.tolist(), "high": band.high.tolist()}
 
 
-def _band_of_json(found: Any) -> Band | None:
-    if found is None:
+def _band_of_json(stored: Any) -> Band | None:
+    if stored is None:
         return None
-    low, high = (np.asarray(found[key], np.float64) for key in ("low", "high"))
+    low, high = (np.asarray(stored[key], np.float64) for key in ("low", "high"))
     if low.ndim != 1 or low.shape != high.shape:
         raise ValueError("the bounds of a band are of one length")
-    return Band(low, high, found["level"], found["num_resamples"], found["seed"])
+    return Band(low, high, stored["level"], stored["num_resamples"], stored["seed"])

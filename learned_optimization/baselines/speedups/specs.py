@@ -177,9 +177,9 @@ class NormalizerSpec:
 def _recorded(path: str) -> dict[str, Any]:
     """Return what an archive says of how it was trained; others' say less than ours."""
     keys = ("seed", "versions", "accelerator_kind", "synthetic_data")
-    found = read_archive(path, keys, missing_ok=True)
+    columns = read_archive(path, keys, missing_ok=True)
     # They are mostly one value for all trials; of seeds there are a few.
-    return {key: np.unique(values).tolist() for key, values in found.items()}
+    return {key: np.unique(values).tolist() for key, values in columns.items()}
 
 
 def find(

@@ -113,8 +113,8 @@ def p_values_of_being_best(p_values: ArrayLike) -> np.ndarray:
     np.fill_diagonal(rows, np.nan)
     known = ~np.isnan(rows)
     smallest = np.where(known, rows, 1.0).min(axis=1, initial=1.0)
-    found = np.minimum(smallest * known.sum(axis=1), 1.0)
-    return np.where(known.any(axis=1), found, np.nan)
+    bounded = np.minimum(smallest * known.sum(axis=1), 1.0)
+    return np.where(known.any(axis=1), bounded, np.nan)
 
 
 def _share_of_variance(count: int, nested: bool) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -179,6 +180,27 @@ def test_shorter_one_stands_in_and_says_so(published: str) -> None:
         warnings.simplefilter("error")
         found = normalizers.speedup_over_adam_normalizer_map()
     assert found[TASK].horizon == 100_000
+
+
+class _Refusing(fsspec.AbstractFileSystem):
+    """A store that is there, and lets nobody in."""
+
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        raise PermissionError(f"403 Forbidden: {path}")
+
+
+def test_an_own_folder_out_of_reach_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not one of a shorter horizon in place of what may well be there."""
+    fsspec.register_implementation("refusing", _Refusing, clobber=True)
+    monkeypatch.setenv("LOPT_NORMALIZERS_DIR", "refusing://bucket/normalizers")
+    with pytest.raises(ResultError, match=r"refusing://bucket/normalizers.*403"):
+        normalizers.speedup_over_adam_normalizer_map()
+    # A folder that can be reached and does not have it: the shorter one stands in.
+    monkeypatch.setenv("LOPT_NORMALIZERS_DIR", str(tmp_path / "empty"))
+    with pytest.warns(UserWarning, match="speedup_over_adam is not there"):
+        normalizers.speedup_over_adam_normalizer_map()
 
 
 def test_losses_map_as_published(published: str) -> None:

@@ -1,8 +1,9 @@
-"""Names of the folders results lie in: those of today, of before, and of others.
+"""Names of result folders: of this version, earlier ones and the published system.
 
-Results of one setting are looked for under its name of today. Earlier versions of
-this package wrote whole numbers as `Adam_lr1.0`, and the published system stores
-RMSProp with momentum under RMSProp's name: what lies there is found too.
+Results of a setting are looked for under the name it has in this version, and also
+where others write them: earlier versions of this package wrote whole numbers as
+`Adam_lr1.0`, and the published system stores RMSProp with momentum under RMSProp's
+name.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from learned_optimization import filesystem
 
 _WHOLE_NUMBER = re.compile(r"(?<=\d)\.0(?=[_)]|$)")
 
-# The one folder that two published sets share. What tells their results apart is
-# the momentum in the gin configuration that they record.
+# The one folder that two published sets share. Their results differ in the momentum
+# in the gin configuration that they record.
 _SHARED, _MOVED = "RMSProp_", "RMSPropMom_"
 _MOMENTUM = re.compile(r"^(?:\S*[./])?RMSProp\.momentum\s*=\s*0\.9\s*$", re.MULTILINE)
 
@@ -27,7 +28,7 @@ def value_text(value: Any) -> str:
 
 
 def present_name(opt_name: str) -> str:
-    """Return the name that is given today to what `opt_name` was given to before."""
+    """Return the present name of what earlier versions named `opt_name`."""
     return _WHOLE_NUMBER.sub("", opt_name)
 
 
@@ -49,14 +50,14 @@ def folder_of(path: str, moved_to: str = "") -> str:
 
 
 def name_here(path: str, gin_config: str) -> str:
-    """Return the name of a published result here, where it is not its folder's.
+    """Return the name of a published result's setting, if it is not its folder's name.
 
     Args:
       path: the result file.
       gin_config: the gin configuration it records.
 
     Returns:
-      The name; empty if the folder's own is right.
+      The name; empty if it is that of the folder.
     """
     _, opt_name, _ = _parts(posixpath.dirname(path))
     if not may_be_another(path) or not _MOMENTUM.search(gin_config):

@@ -1,7 +1,7 @@
 """How fast a task trains: the seconds of a batch, and of a step of SGD.
 
-`lopt bench` measures the training engine; this is a plain loop of steps, as others
-time theirs, over several copies of the task at once.
+`lopt bench` measures the training engine; this is a plain loop of steps over several
+copies of the task at once, as the published system times tasks.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ def task_seconds(
 
     Args:
       task: its data must be available.
-      num_tasks: how many copies of the task are trained at once, in each
-        measurement.
+      num_tasks: number of copies of the task trained at once, one per measurement.
       num_estimates: repetitions of each measurement.
 
     Returns:
@@ -49,18 +48,18 @@ def task_seconds(
       LoptError: if a number is below 1, or the data is not available.
     """
     check_at_least("num_estimates", num_estimates, 1)
-    found: dict[str, Seconds | None] = {"data": None}
+    seconds_of: dict[str, Seconds | None] = {"data": None}
     if task.datasets is not None:
         batches = iter(task.datasets.train)
-        found["data"] = _seconds(
+        seconds_of["data"] = _seconds(
             lambda: next(batches), num_estimates, at_least=_SECONDS_OF_DATA
         )
     for count in num_tasks:
         check_at_least("num_tasks", count, 1)
         mean, error = _seconds(_unroll(task, count), num_estimates)
         steps = count * _STEPS
-        found[f"unroll_{count}x{_STEPS}"] = (mean / steps, error / steps)
-    return found
+        seconds_of[f"unroll_{count}x{_STEPS}"] = (mean / steps, error / steps)
+    return seconds_of
 
 
 def _seconds(

@@ -1,4 +1,4 @@
-"""Where the groups of a sweep say how far they are, and learn that they must stop."""
+"""Where the groups of a sweep report how far they are, and learn when to stop."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Board:
         self._stop = False
 
     def report(self, group: int, report: GroupReport) -> bool:
-        """Put up a group's report; returns whether the group is to stop."""
+        """Store a group's report; return whether the group is to stop."""
         before = self._reports.get(group)
         self._num_lost += before is not None and before.attempt != report.attempt
         self._reports[group] = report
@@ -53,7 +53,7 @@ class Board:
     def read(self, groups: Sequence[int]) -> tuple[dict[int, GroupReport], int]:
         """Return what these groups reported, and how many were begun again so far.
 
-        The reports of all others are taken down.
+        The reports of all others are dropped.
         """
         self._reports = {g: self._reports[g] for g in groups if g in self._reports}
         return self._reports, self._num_lost
@@ -66,7 +66,7 @@ class Board:
 class Reporter:
     """An `Observer` of a group that puts reports on the board.
 
-    It never waits for the board, and goes on without it where it is lost.
+    It never waits for the board, and goes on without it if it is lost.
 
     Args:
       board: the actor.
@@ -84,7 +84,7 @@ class Reporter:
         self._stop = False
 
     def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
-        """Report what had results."""
+        """Report the updates of trials that had results."""
         self._skipped = self._all_updates - total_updates
         self._send(0, 0)
 
@@ -114,7 +114,7 @@ class Reporter:
     def _send(self, done: int, num_diverged: int) -> None:
         self.should_stop()
         if self._answer is not None:
-            # The answer to come may be the one that says to stop.
+            # Another report would replace an answer that may say to stop.
             return
         report = GroupReport(
             self._attempt,

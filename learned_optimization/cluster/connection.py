@@ -17,12 +17,12 @@ _SECONDS_TO_CONNECT = 10.0
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
-    """Let this process drive a Ray cluster, for the length of the block.
+    """Connect this process to a Ray cluster as its driver, within the block.
 
     Args:
       address: that of an existing cluster, e.g. `auto` on one of its nodes,
         `10.0.0.1:6379`, or `ray://10.0.0.1:10001` from elsewhere; `local` starts
-        one on this machine for the time being.
+        one on this machine, which ends with the block.
 
     Raises:
       LoptError: if there is no such cluster, or no Ray.
@@ -32,7 +32,7 @@ def connected(address: str) -> Iterator[None]:
             "Ray is not installed: pip install 'optimizer-baselines[ray]', here and on "
             "every node."
         )
-    # Ray sends statistics home, and warns of its own future, unless told not to.
+    # Unless told not to, Ray sends usage statistics and warns of coming changes.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     _check_reachable(address)
@@ -53,13 +53,13 @@ def connected(address: str) -> Iterator[None]:
 
 
 def _check_reachable(address: str) -> None:
-    # Ray itself would go on trying without an end.
-    found = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address)
-    if found is None:
+    # Ray itself would try forever.
+    match = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address)
+    if match is None:
         return
     try:
-        port = int(found[2])
-        socket.create_connection((found[1], port), _SECONDS_TO_CONNECT).close()
+        port = int(match[2])
+        socket.create_connection((match[1], port), _SECONDS_TO_CONNECT).close()
     except (OSError, OverflowError) as error:
         raise _unreachable(address, error) from error
 

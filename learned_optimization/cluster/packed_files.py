@@ -1,4 +1,4 @@
-"""Users' files as they travel to another machine."""
+"""Packs users' files, to send them to another machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class PackedFiles:
     """Files that define sets, optimizers or tasks, and what they hold.
 
     Attributes:
-      contents: path below a folder common to all, and bytes, of each file.
+      contents: of each file, its path relative to a folder common to all, and its
+        bytes.
       to_load: which of them are to be loaded, in order.
     """
 
@@ -41,7 +42,7 @@ class PackedFiles:
         return cls(contents, tuple(os.path.relpath(path, common) for path in paths))
 
     def load(self) -> None:
-        """Make known what the files define.
+        """Register what the files define.
 
         Raises:
           LoptError: as `sets.files.load_user_file`.

@@ -1,4 +1,4 @@
-"""What a group of trials gets of a cluster, and so how large it is."""
+"""The resources of a group of trials on a cluster, and how large a group is."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.errors import LoptError, check_at_least
 
-# Trials side by side that use a device well; see docs/speed.md.
+# The number of trials at once that uses a device well; see docs/speed.md.
 _TRIALS_A_CPU, _TRIALS_A_GPU = 16, 128
 
 
 @dataclass(frozen=True)
 class GroupResources:
-    """What a group of trials gets.
+    """The resources of a group of trials.
 
     Attributes:
       num_cpus: processor cores; without a GPU each is a jax device.
       num_gpus: GPUs; a fraction of one for groups that share it.
-      num_trials: trials in a group, about; if None, as many as use its devices
-        well, or fewer if the cluster has places for more groups.
+      num_trials: approximate number of trials in a group; if None, as many as use
+        its devices well, or fewer if the cluster has places for more groups.
 
     Raises:
-      LoptError: if there can be no such group.
+      LoptError: if a number is out of range.
     """
 
     num_cpus: int = 1
@@ -56,7 +56,7 @@ class GroupResources:
         """
         places = node.get("CPU", 0) / self.num_cpus
         if self.num_gpus:
-            # A fraction of a GPU is a part of one GPU, not of two.
+            # A group's fraction of a GPU must lie on one GPU.
             a_gpu = 1 / self.num_gpus
             if self.num_gpus < 1:
                 a_gpu = math.floor(a_gpu + 1e-9)
@@ -64,7 +64,7 @@ class GroupResources:
         return math.floor(places)
 
     def num_groups(self, num_trials: int, num_places: int) -> int:
-        """Return how many groups of trials a cluster's places are given."""
+        """Return in how many groups to divide trials, for a number of places."""
         size = self.num_trials
         if size is None:
             full = (
@@ -89,7 +89,7 @@ class GroupResources:
         variables |= {
             "LOPT_BASELINE_DIR": _absolute(get_root_baseline_dir()),
             "JAX_NUM_CPU_DEVICES": str(self.num_cpus),
-            # XLA's threads; there would be one for every core of the node.
+            # XLA's threads; by default there is one for every core of the node.
             "NPROC": str(self.num_cpus),
         }
         if not self.num_gpus:
@@ -102,7 +102,7 @@ class GroupResources:
 
 
 def _absolute(folder: str) -> str:
-    # A home is that of whoever looks.
+    # `~` is another folder for each user and machine.
     if "://" in folder or folder.startswith("~"):
         return folder
     return os.path.abspath(folder)

@@ -1,9 +1,9 @@
 """A sweep over a Ray cluster: groups of trials are Ray tasks.
 
-A group is a shard of the sweep, so a node needs to be told no more than its number.
-Its results go straight to `LOPT_BASELINE_DIR`; the process that starts the sweep,
-the driver, only gets counts. A group whose node is lost begins again on another, goes
-on from its checkpoint, and skips what has results.
+A group is a shard of the sweep, so that its number is all that a node needs. Its
+results go straight to `LOPT_BASELINE_DIR`; the process that starts the sweep, the
+driver, only gets counts. A group whose node is lost begins again on another, which
+skips trials that have results and goes on from the group's checkpoint.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from learned_optimization.cluster.worker import GroupResult, Job, train_group
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import RunStoppedError, Strategy
 
-# Groups that wait, for each place and at least: an autoscaler sees what waits.
+# Groups kept waiting, per place and at least: an autoscaler looks at what waits.
 _WAITING_A_PLACE, _LEAST_WAITING = 1, 4
 # How often a group is begun again after its node, or its process, was lost.
 _MAX_RETRIES = 8
 _SECONDS_BETWEEN_LOOKS = 0.5
-# Groups that stop are given as long as a large program takes to compile.
+# As long as a large program takes to compile: groups cannot stop sooner.
 _SECONDS_TO_STOP = 120.0
 
 
@@ -70,7 +70,7 @@ class ClusterProgress:
 
 
 class ClusterObserver(Protocol):
-    """Told how a sweep over a cluster goes."""
+    """Is told how a sweep over a cluster goes."""
 
     def progressed(self, progress: ClusterProgress) -> None:
         """Take note of how it is now, about twice a second."""
@@ -172,7 +172,7 @@ class _Groups:
         self.summary = SweepSummary()
         self._resources = resources
         self._job, self._num_groups = ray.put(job), job.num_groups
-        # Beside the driver, where the loss of a worker node does not end it.
+        # On the driver's node, so that it survives the loss of a worker node.
         here = NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
@@ -192,7 +192,7 @@ class _Groups:
         return self._num_done == self._num_groups
 
     def submit(self) -> None:
-        """Keep every place busy, and some groups waiting."""
+        """Submit groups until every place is taken and some groups wait."""
         places = _places(self._resources)
         window = places + max(_WAITING_A_PLACE * places, _LEAST_WAITING)
         while self._next <= self._num_groups and len(self._under_way) < window:

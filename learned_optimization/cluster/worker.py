@@ -27,16 +27,16 @@ from learned_optimization.eval_training import (
 
 @dataclass(frozen=True)
 class Job:
-    """A sweep, as nodes are told of it.
+    """A sweep, as it is described to the nodes.
 
     Attributes:
       task_names: names of fixed tasks.
       set_names: names of the sets.
-      files: what defines those that do not come with the package.
-      num_groups: in how many groups the trials are dealt out.
+      files: the files that define sets not of the package.
+      num_groups: in how many groups the trials are divided.
       strategy: how devices compute their shares; if None, the fastest known.
-      sign: path of a file that every node must see.
-      versions: of all packages that decide a curve.
+      sign: path of a file that every node must be able to see.
+      versions: `package==version` of all that decides a curve.
     """
 
     task_names: tuple[str, ...]
@@ -54,8 +54,8 @@ class GroupResult:
 
     Attributes:
       summary: counts and times.
-      updates: of all its trials, those that had results too.
-      warnings: what it warned of.
+      updates: updates of all its trials, including those that had results.
+      warnings: the texts of its warnings.
     """
 
     summary: SweepSummary
@@ -75,7 +75,7 @@ def train_group(job: Job, group: int, board: Any) -> GroupResult | None:
       What it did, or None if it was told to stop.
 
     Raises:
-      LoptError: naming the node, whatever a sweep may raise there.
+      LoptError: what a sweep raises, with the name of the node.
     """
     node = socket.gethostname()
     try:
@@ -89,7 +89,7 @@ def train_group(job: Job, group: int, board: Any) -> GroupResult | None:
     except RunStoppedError:
         return None
     except LoptError as error:
-        # Its own class may need more than a message to be sent to the driver.
+        # A subclass may need more arguments than a message: it cannot be pickled.
         raise LoptError(f"on {node}: {error}") from None
     messages = dict.fromkeys(f"on {node}: {warning.message}" for warning in caught)
     return GroupResult(summary, num_updates(trials), tuple(messages))

@@ -77,18 +77,18 @@ def differences(
     """
     if keys is None:
         keys = [k for k in dict.fromkeys([*a, *b]) if not k.startswith(TIMING)]
-    found = []
+    different = []
     for key in keys:
         if key not in a or key not in b:
-            found.append(
+            different.append(
                 Difference(key, f"only in the {'first' if key in a else 'second'}")
             )
             continue
         steps = a.get(f"{key.partition('/')[0]}/xs")
         difference = _difference(key, a[key], b[key], steps)
         if difference is not None:
-            found.append(difference)
-    return found
+            different.append(difference)
+    return different
 
 
 def _difference(

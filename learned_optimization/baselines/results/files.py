@@ -28,7 +28,7 @@ from learned_optimization.npz import read_npz, write_npz
 from learned_optimization.training.plan import RunPlan
 
 CURVES = "curves"
-"""Ending of result files, and the `output_type` of what is in them."""
+"""File extension of result files, and their `output_type`."""
 
 QUARANTINE = ".quarantine"
 """Folder of damaged files, in the folder they were in."""
@@ -48,22 +48,25 @@ def write_baseline_result(
     """Write the result of one trial.
 
     Args:
-      data: result key to array, number or text. What of the following is None is
-        what `data` holds under the same key.
-      task_name: as `get_save_dir`, which the first six decide together.
+      data: result key to array, number or text. An argument below that is None is
+        taken from the key of the same name.
+      task_name: name of the task; this and the next five decide the folder, as in
+        `get_save_dir`.
       opt_name: name of the optimizer's setting.
       num_steps: number of the last update.
       eval_every: updates between evaluations.
       eval_batches: batches of each split in an evaluation.
       last_eval_batches: the same, at `num_steps`.
-      output_type: ending of the file: what kind of content it has.
+      output_type: file extension: what kind of content it has.
       save_dir_suffix: what is appended to the root of the result files.
 
     Returns:
       The path written.
 
     Raises:
-      ResultError: if `data` says neither, or cannot be written.
+      ResultError: if one of them is neither given nor in `data`, or the file cannot
+        be written.
+      LoptError: if a number of the plan is below 1.
     """
 
     def known(key: str, given: Any) -> Any:
@@ -130,7 +133,7 @@ def load_baseline_results_from_dir(
 
     Args:
       save_dir: the folder, as of `get_save_dir`.
-      output_type: the files' ending. Those of another than `curves` may hold
+      output_type: the files' extension. Files with one other than `curves` may hold
         anything.
       threads: files read at once; 0 reads one after the other.
       clear_bad_files: move damaged files to `.quarantine` in that folder, each

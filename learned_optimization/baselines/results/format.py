@@ -1,8 +1,8 @@
 """What result files and archives hold, and reading them with every check.
 
-One row of `_RULES` says what a key may hold. Files of others, in the published
-form, may lack keys, and hold numbers of other widths; what they have is checked by
-the same rules.
+One row of `_RULES` says what a key may hold. Files of the published system may lack
+keys and hold numbers of other widths; the keys they have are checked by the same
+rules.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from learned_optimization.errors import DamagedFileError, NewerSchemaError
 from learned_optimization.npz import NpzReader, open_npz
 
 Result = dict[str, np.ndarray]
+"""What a result file or an archive holds: key to array."""
 
 SCHEMA_VERSION = 2
-"""Of the files written: 2 are sealed, and say from which step they diverged."""
+"""Version of the files written: since 2 they are sealed, and say from which step they
+diverged."""
 
 FINISHED = ("done", "diverged")
 """How a trial that has a result file ended."""
@@ -114,7 +116,9 @@ def read_archive(
       Result key to array with leading axes `[num_configs, num_seeds]`.
 
     Raises:
-      as `read_result`.
+      NewerSchemaError: if a newer version of this package wrote it.
+      DamagedFileError: if it does not hold what it should.
+      ResultError: if it is missing or cannot be reached.
     """
 
     def read(copy: str) -> Result:
@@ -127,7 +131,7 @@ def read_archive(
     except DamagedFileError:
         if copy == path:
             raise
-        # It may be the copy that is damaged.
+        # Perhaps only the copy is damaged.
         return read(local_copy(path, again=True))
 
 
@@ -164,8 +168,8 @@ def check_arrays(path: str, arrays: Mapping[str, np.ndarray], num_axes: int) -> 
 
     Args:
       path: the file, for messages.
-      arrays: key to array; keys nothing is known of may hold anything.
-      num_axes: how many leading axes every array has: 0 in a result file, 2 in an
+      arrays: key to array; unknown keys may hold anything.
+      num_axes: number of leading axes every array has: 0 in a result file, 2 in an
         archive.
 
     Raises:

@@ -1,8 +1,8 @@
-"""What is known of files without opening them again.
+"""An index of result files and archives: what they say, without opening them again.
 
-A file in `LOPT_CACHE_DIR` remembers what each result file and archive said when it
-was last opened, and which file that was: size, time and place. What changed since is
-opened again. The files alone are the truth; the index may be deleted at any time.
+A database in `LOPT_CACHE_DIR` stores what each result file and archive said when it
+was last opened, with its size, time and place. A file that has changed since is opened
+again. Only the files themselves count; the index may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class TrialEntry:
       modified: seconds since 1970.
       seed: of the trial; None if the file does not say.
       status: `done`, `diverged`, or `bad` if the file cannot be read.
-      diverged_from: first step from which on the loss is not finite; -1 if done.
+      diverged_from: first step from which no loss is finite; -1 if done.
       opt_config: the optimizer's setting; empty if the file does not say.
-      synthetic: it was trained on made-up data.
+      synthetic: whether it was trained on made-up data.
       problem: why it cannot be read; empty if it can.
       moved_to: name of its setting, where it lies in the folder of another; see
         `folder_names.name_here`.
@@ -101,16 +101,17 @@ def trial_entries(
 
     Args:
       folder: local folder or URL.
-      on_read: told now and then how many files were opened, and how many must be.
+      on_read: called now and then with how many files were opened, and how many must
+        be.
 
     Raises:
       ResultError: if the folder or a file cannot be reached.
       NewerSchemaError: if a file is of a newer version of this package.
     """
     folder = os.path.expanduser(folder)
-    found = sorted(filesystem.walk_files(folder, ".curves"), key=lambda f: f.path)
+    files = sorted(filesystem.walk_files(folder, ".curves"), key=lambda f: f.path)
     start, below = len(folder.rstrip("/")), _key(folder).rstrip("/")
-    key_of = {info.path: below + info.path[start:] for info in found}
+    key_of = {info.path: below + info.path[start:] for info in files}
     with _database() as db:
         # All paths below: '0' is the character behind '/'.
         rows = db.execute(
@@ -120,7 +121,7 @@ def trial_entries(
         known = {row[0]: row for row in rows}
         entries: dict[str, TrialEntry] = {}
         changed = []
-        for info in found:
+        for info in files:
             row = known.pop(key_of[info.path], None)
             if row is not None and row[1] == info.stamp:
                 entries[info.path] = _entry(info.path, row)
@@ -135,7 +136,7 @@ def trial_entries(
                 on_read(first + len(batch), len(changed))
         db.executemany("delete from trials where path = ?", ((k,) for k in known))
         db.commit()
-    return [entries[info.path] for info in found]
+    return [entries[info.path] for info in files]
 
 
 def open_entry(info: FileInfo, whole: bool = False) -> TrialEntry:
@@ -187,14 +188,14 @@ def _entry_of(info: FileInfo, result: Result) -> TrialEntry:
 
 
 def _moved_to(path: str, result: Result) -> str:
-    # Those that record their setting are ours, and lie where it belongs.
+    # Files that record their setting are this package's, and lie in its folder.
     if "opt_config" in result:
         return ""
     return name_here(path, str(result.get("gin_operative_config", "")))
 
 
 def remember(info: FileInfo, entry: TrialEntry) -> None:
-    """Keep what was seen of a file, in place of what is known of it."""
+    """Store the entry of a file, in place of the one stored before."""
     with _database() as db:
         _remember(db, [(_key(info.path), info.stamp, entry)])
 
@@ -217,7 +218,7 @@ def summary_of(path: str, make: Callable[[], str]) -> str:
         if row is not None and row[0] == stamp:
             return row[1]
         summary = make()
-        # Written again meanwhile, the file is another than the stamp's.
+        # If it was written again meanwhile, the stamp is that of the file before.
         if filesystem.info(path).stamp == stamp:
             db.execute(
                 "insert or replace into summaries values (?, ?, ?)",
@@ -234,7 +235,7 @@ def _key(path: str) -> str:
 def _entry(path: str, row: tuple[Any, ...]) -> TrialEntry:
     values = dict(zip(_COLUMNS, row, strict=True))
     del values["stamp"]
-    # SQLite knows no truth values; it may know the file under another path.
+    # SQLite has no truth values, and may have the file under another path.
     return TrialEntry(**values | {"path": path, "synthetic": bool(values["synthetic"])})
 
 
@@ -251,7 +252,7 @@ def _remember(
 
 @contextmanager
 def _database() -> Iterator[sqlite3.Connection]:
-    """Open the index, or one in memory where it can be neither read nor made."""
+    """Open the index; where that is impossible, an empty one in memory."""
     # SQLite must not be shared over a network.
     path = cache_dir() / "index" / f"{socket.gethostname()}.sqlite"
     try:
@@ -259,7 +260,7 @@ def _database() -> Iterator[sqlite3.Connection]:
         db = _connect(str(path))
     except sqlite3.DatabaseError as error:
         if not isinstance(error, sqlite3.OperationalError):
-            # It is damaged, and nothing is lost with it.
+            # The index is damaged. All that it holds can be read again.
             with contextlib.suppress(OSError):
                 path.unlink()
         db = _without_index(error)
@@ -283,7 +284,7 @@ def _without_index(error: Exception) -> sqlite3.Connection:
 def _connect(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_SECONDS_TO_WAIT)
     try:
-        # What a power failure takes is read again.
+        # What is lost in a power failure is read again from the files.
         db.execute("pragma synchronous = off")
         if db.execute("pragma user_version").fetchone()[0] != _VERSION:
             db.executescript(_SCHEMA)

@@ -13,25 +13,25 @@ from learned_optimization.baselines.folder_names import (
 from learned_optimization.baselines.results.index import TrialEntry, trial_entries
 from learned_optimization.errors import ResultError
 
-# One walk through a task's folder costs less than one for each of so many.
+# From this many configurations on, one walk through the task's folder costs less.
 _FEW = 20
 
 
 def scan(save_dirs: Iterable[str]) -> dict[str, list[TrialEntry]]:
-    """Return what lies in the folders of some configurations.
+    """Return the result files of some configurations.
 
     Args:
       save_dirs: folders as of `get_save_dir`.
 
     Returns:
-      Folder to its result files, bad ones too: those that lie in it in the order of
-      their names, then those that lie under another name (`folder_names`). Folders
+      Folder to its result files, bad ones too: first those in it, in the order of
+      their names, then those in a folder of another name (`folder_names`). Folders
       that are empty or missing have an empty list.
     """
-    found: dict[str, list[TrialEntry]] = {folder: [] for folder in save_dirs}
-    wanted = {present_folder(folder): folder for folder in found}
+    entries_of: dict[str, list[TrialEntry]] = {folder: [] for folder in save_dirs}
+    wanted = {present_folder(folder): folder for folder in entries_of}
     by_task: dict[str, list[str]] = defaultdict(list)
-    for folder in found:
+    for folder in entries_of:
         by_task[posixpath.dirname(posixpath.dirname(folder))].append(folder)
     for task_folder, folders in by_task.items():
         roots = [task_folder]
@@ -41,10 +41,10 @@ def scan(save_dirs: Iterable[str]) -> dict[str, list[TrialEntry]]:
         for root in roots:
             for entry in trial_entries(root):
                 if entry.folder in wanted:
-                    found[wanted[entry.folder]].append(entry)
-    for folder, entries in found.items():
+                    entries_of[wanted[entry.folder]].append(entry)
+    for folder, entries in entries_of.items():
         entries.sort(key=lambda entry: posixpath.dirname(entry.path) != folder)
-    return found
+    return entries_of
 
 
 def fill(
@@ -57,7 +57,7 @@ def fill(
     left.
 
     Args:
-      entries: result files of one configuration; bad ones are passed over.
+      entries: result files of one configuration; bad ones are ignored.
       seeds: the repetitions' seeds.
       synthetic: whether results on synthetic data count.
 
@@ -82,8 +82,8 @@ def check_setting(
 ) -> None:
     """Refuse results that were trained with another setting of the optimizer.
 
-    Results that do not record their setting, as those of others, are taken to
-    be what their folder's name says.
+    Results that do not record their setting, as those of the published system, are
+    assumed to be of the setting that their folder is named after.
 
     Args:
       save_dir: folder of the results.

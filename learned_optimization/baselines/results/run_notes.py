@@ -1,4 +1,4 @@
-"""Notes on trials that have begun and have no result: under way, stopped or failed.
+"""Notes on trials that have begun and have no result: running, stopped or failed.
 
 A grid of trials has one small JSON file in `.endings`, below `LOPT_BASELINE_DIR`,
 from its start until its results are written. A note is never a result: the trials it
@@ -22,10 +22,11 @@ from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.errors import ResultError, RunStoppedError
 
+# Earlier versions of this package write to it too.
 _FOLDER = ".endings"
 
 UNFINISHED = ("failed", "timed out", "interrupted", "running")
-"""How a trial without a result may stand."""
+"""The states of a trial that has begun and has no result."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class RunNote:
     """What is noted of a grid of trials.
 
     Attributes:
-      name: of the grid.
+      name: name of the grid.
       status: one of `UNFINISHED`.
-      reason: the exception as text where it failed; else what there is to say.
-      at: seconds since 1970.
-      trials: folder below the root, and seed, of each trial.
+      reason: the exception as text if it failed, or why it stopped.
+      at: when the note was written, seconds since 1970.
+      trials: folder, relative to the root, and seed of each trial.
       host: the machine.
-      process: number of the process there.
+      process: id of the process there.
     """
 
     name: str
@@ -57,10 +58,10 @@ def noted(
     trials: Iterable[tuple[str, int]],
     is_late: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
-    """Note, for the length of the block, that a grid is trained and written.
+    """Keep a note, within the block, that a grid is being trained and written.
 
     Args:
-      name: of the grid.
+      name: name of the grid.
       trials: folder and seed of each of its trials.
       is_late: whether the time it was given is up.
 
@@ -72,7 +73,7 @@ def noted(
     try:
         yield
     except (RunStoppedError, KeyboardInterrupt) as stop:
-        # A disk that is full must not hide what happened.
+        # If the note cannot be written, the exception itself is still raised.
         with suppress(ResultError):
             _note(name, trials, "timed out" if is_late() else "interrupted", str(stop))
         raise
@@ -101,15 +102,15 @@ def _note(
 
 
 def forget(name: str) -> None:
-    """Remove what was noted of a grid."""
+    """Remove the note on a grid."""
     filesystem.remove_file(_path(name))
 
 
 def forget_finished(trials: Iterable[tuple[str, int]]) -> None:
-    """Remove what is noted of grids whose trials all have results.
+    """Remove the notes on grids whose trials all have results.
 
-    Killed while it wrote the results of a grid, a sweep leaves a note behind that
-    no other run would replace: the trials still missing are another grid.
+    A sweep that is killed while it writes the results of a grid leaves a note behind.
+    No later run would replace it, since the trials still missing are another grid.
 
     Args:
       trials: folder and seed of each trial that has a result.
@@ -129,7 +130,7 @@ def _below_root(trials: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def read_all() -> list[RunNote]:
-    """Return everything noted below `LOPT_BASELINE_DIR`, the oldest first."""
+    """Return all notes below `LOPT_BASELINE_DIR`, the oldest first."""
     notes = []
     folder = filesystem.join(get_root_baseline_dir(), _FOLDER)
     for path in filesystem.list_files(folder, ".json"):
@@ -137,7 +138,7 @@ def read_all() -> list[RunNote]:
             with filesystem.open_to_read(path) as file:
                 notes.append(_parse(_name(path), json.load(file)))
         except (ResultError, ValueError, KeyError, TypeError):
-            # Gone by now, or damaged: then its trials are simply missing.
+            # It is gone by now, or damaged: then its trials are missing.
             continue
     return sorted(notes, key=lambda note: note.at)
 
@@ -162,7 +163,7 @@ def _parse(name: str, content: dict[str, Any]) -> RunNote:
 
 
 def _is_gone(host: str, process: int) -> bool:
-    """Return whether a process of this machine has ended; others are not known."""
+    """Return whether a process has ended; False if it is of another machine."""
     if host != socket.gethostname():
         return False
     try:

@@ -1,4 +1,4 @@
-"""Which files belong to sets, for whoever wants to delete them."""
+"""Selects the files of sets, by kind: those that `lopt rm` deletes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.filesystem import FileInfo
 
 KINDS = ("results", "archives", "bad", "quarantine", "leftovers")
-"""What can be deleted: result files, archives, result files that cannot be read
-(they are results too), files in quarantine, and the hidden files that killed writers
-have left behind an hour ago or earlier."""
+"""The kinds of files: result files, archives, result files that cannot be read (they
+are `results` too), files in quarantine, and hidden files at least an hour old that
+killed writers have left behind."""
 
 _SECONDS_OF_A_WRITER = 3600.0
 
@@ -43,14 +43,14 @@ def files_of(
     Raises:
       ResultError: if the results cannot be reached.
     """
-    found: set[str] = set()
+    paths: set[str] = set()
     if "results" in kinds or "bad" in kinds:
-        found |= _results(task, hparam_sets, only_bad="results" not in kinds)
+        paths |= _results(task, hparam_sets, only_bad="results" not in kinds)
     if "archives" in kinds:
-        found |= _archives(task, hparam_sets)
+        paths |= _archives(task, hparam_sets)
     if "quarantine" in kinds or "leftovers" in kinds:
-        found |= _hidden(task, hparam_sets, kinds)
-    return [filesystem.info(path) for path in sorted(found)]
+        paths |= _hidden(task, hparam_sets, kinds)
+    return [filesystem.info(path) for path in sorted(paths)]
 
 
 def shared_with(
@@ -97,7 +97,7 @@ def _hidden(
     folders = {
         present_folder(folder) for s in hparam_sets for folder, _ in s.save_dirs(task)
     }
-    found = set()
+    paths = set()
     for root in (get_root_baseline_dir(), get_baseline_archive_rootdir()):
         below = filesystem.join(root, task)
         for file in filesystem.walk_files(below, "", hidden=True):
@@ -111,5 +111,5 @@ def _hidden(
             else:
                 continue
             if kind in kinds and (not hparam_sets or present_folder(folder) in folders):
-                found.add(file.path)
-    return found
+                paths.add(file.path)
+    return paths

@@ -20,23 +20,23 @@ from learned_optimization.npz import NpzWriter, open_npz
 Paths = Sequence[Sequence[str]]
 """Result files `[configs][seeds]`."""
 
-# Keys of all trials are in memory together up to so many bytes; a larger one goes
-# trial by trial.
+# Keys are read together, of all trials, as long as they take no more bytes than this;
+# a larger key is copied trial by trial.
 _BYTES_AT_ONCE = 64 << 20
-# Losses have no repetition that deflate could find; their numbers of steps do.
+# Deflate hardly makes losses smaller, but it does make numbers of steps smaller.
 _LEVEL_OF_KIND = {"f": 0}
 _LEVEL = 1
 
 
 def stack(paths: Paths, names: Mapping[str, Sequence[str]] | None = None) -> Result:
-    """Read results and stacks them into arrays with two leading axes.
+    """Read results and stack them into arrays with two leading axes.
 
-    Keys that not every result has are left out.
+    A key that some result lacks is left out.
 
     Args:
       paths: the result files `[configs][seeds]`.
-      names: keys of text, such as `opt_name`, that configurations have here whatever
-        their files say, each to one text per configuration.
+      names: key of text, such as `opt_name`, to one text per configuration, which
+        replaces what the files say.
 
     Raises:
       ResultError: if the same key has different shapes, or a file cannot be read.

@@ -1,4 +1,4 @@
-"""How the trials of sets stand: which are done, and what became of the others."""
+"""The state of each trial of a set: which are done, and what became of the others."""
 
 from __future__ import annotations
 
@@ -25,28 +25,27 @@ from learned_optimization.baselines.results.run_notes import RunNote
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 
 STATES = ("done", "diverged", *run_notes.UNFINISHED, "missing")
-"""How a trial may stand; every trial of a set stands in one of these ways."""
+"""The states; every trial of a set is in one of them."""
 
 OTHER = "(other)"
-"""Results of a task that belong to no set known."""
+"""Stands for results of a task that belong to no known set."""
 
 
 @dataclass
 class SetStatus:
-    """How the trials of one set on one task stand.
+    """The states of the trials of one set on one task.
 
     Attributes:
       task: the task's name.
       hparam_set: the set's name, or `OTHER`.
       num_trials: trials of the set.
-      counts: trials that stand in each way of `STATES`; they add up to
-        `num_trials`.
+      counts: number of trials in each of `STATES`; they add up to `num_trials`.
       bad: result files that cannot be read.
       size: bytes of the result files.
       modified: seconds since 1970 of the newest result file; 0 if there is none.
       archive: `yes`, `no`, or `old` if a result is newer than the archive.
-      trials: for each trial that is not done or missing, its folder, seed, state,
-        and what there is to say about it.
+      trials: for each trial that is neither done nor missing, its folder, seed, state
+        and the reason.
       bad_files: path and problem of each bad file.
     """
 
@@ -67,7 +66,7 @@ class SetStatus:
         return self.bad > 0 or self.counts["missing"] < self.num_trials
 
     def as_json(self) -> dict[str, Any]:
-        """Return the same as numbers, texts and lists."""
+        """Return the same as a dict that JSON can hold."""
         return {
             "task": self.task,
             "set": self.hparam_set,
@@ -94,15 +93,16 @@ def status(
     on_read: Callable[[int, int], None] | None = None,
     check: bool = False,
 ) -> list[SetStatus]:
-    """Return how the trials of sets on tasks stand.
+    """Return the states of the trials of sets on tasks.
 
     Args:
       task_names: the tasks; every task that has results if empty.
-      hparam_sets: the sets; every set of `known_sets` of which a task has results
-        if empty, and what belongs to none.
-      known_sets: the sets there are.
-      on_read: told now and then how many files were opened, and how many must be.
-      check: open every file and check every byte, whatever is known of it.
+      hparam_sets: the sets; if empty, every set of `known_sets` that the task has
+        results of, and the results that belong to none.
+      known_sets: all sets.
+      on_read: called now and then with how many files were opened, and how many must
+        be.
+      check: open every file and check every byte, whatever the index says.
 
     Returns:
       One row per task and set, tasks in the order of their names.

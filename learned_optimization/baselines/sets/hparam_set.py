@@ -20,7 +20,7 @@ LEARNING_RATES = (
 """Half-decade learning rates, 3e-7 to 1."""
 
 PUBLISHED_ONLY_RATE = 1e-7
-"""What published sets over learning rates have before the others."""
+"""The learning rate that published sets have before those of `LEARNING_RATES`."""
 
 
 def gin_key(optimizer: str, parameter: str) -> str:

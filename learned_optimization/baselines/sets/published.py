@@ -1,4 +1,4 @@
-"""Which sets the published comparison has, and what it had of them."""
+"""The sets of the published comparison, as they were published."""
 
 from __future__ import annotations
 

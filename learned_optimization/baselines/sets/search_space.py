@@ -14,7 +14,7 @@ belong to it. `grid` takes its `points`, which the random searches ignore.
 Numbers that are drawn or spaced are rounded to 6 significant digits, so that a
 name that shows a number shows all of it. The first configurations of a longer
 search are those of a shorter one: a search can be extended, and what is trained
-stays of use.
+can still be used.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KINDS = ("log", "linear", "log_int", "int")
 
 _DIGITS = 6
 
-# Draws without a new configuration after which there are taken to be no more.
+# After so many draws without a new configuration, there are taken to be no more.
 _PATIENCE = 10_000
 
 
@@ -65,7 +65,7 @@ class Range:
         return self.high - self.low + 1 if self.whole else math.inf
 
     def value_at(self, share: float) -> int | float:
-        """Return the value below which a share in [0, 1) of the range lies."""
+        """Return the value below which a given share, in [0, 1), of the range lies."""
         # A whole number stands for everything up to the next one.
         high = self.high + 1 if self.whole else self.high
         if self.log:
@@ -77,7 +77,7 @@ class Range:
         return self._clip(math.floor(value) if self.whole else value)
 
     def spaced(self, points: int) -> list[int | float]:
-        """Return so many evenly spread values, the ends among them; some may repeat."""
+        """Return `points` evenly spread values, both ends included; some may repeat."""
         spread = np.geomspace if self.log else np.linspace
         values = spread(self.low, self.high, points).tolist()
         return [self._clip(round(v) if self.whole else v) for v in values]
@@ -181,13 +181,13 @@ def _parse_range(key: str, given: Mapping[Any, Any]) -> Range:
     points = given.get("points")
     if points is not None:
         check_at_least(f"{key}: points", points, 2)
-    found = Range(low, high, log=log, whole=whole, points=points)
-    if points is not None and len(set(found.spaced(points))) < points:
+    parsed = Range(low, high, log=log, whole=whole, points=points)
+    if points is not None and len(set(parsed.spaced(points))) < points:
         raise LoptError(
             f"{key}: {points} points of {kind} {list(ends)} are not all different: "
             "take fewer, or list the values."
         )
-    return found
+    return parsed
 
 
 def _parse_end(what: str, end: Any, whole: bool) -> float:
@@ -212,9 +212,9 @@ def grid(space: Space) -> list[Config]:
         if isinstance(values, Range):
             if values.points is None:
                 raise LoptError(
-                    f"{key}: a grid takes points of a range, and this one says not "
-                    "how many. Add points, e.g. {'log': [0.001, 0.1], 'points': 3}, "
-                    "or search at random."
+                    f"{key}: a grid takes points of a range, and this range does not "
+                    "say how many. Add points, e.g. {'log': [0.001, 0.1], 'points': "
+                    "3}, or search at random."
                 )
             columns.append(values.spaced(values.points))
         else:
@@ -249,7 +249,7 @@ def quasi_random(space: Space, num_configs: int, seed: int) -> list[Config]:
     """Return configurations of a scrambled Halton sequence.
 
     They cover the space more evenly than independent draws (Bousquet et al.
-    2017, arXiv:1706.03200). A configuration that came before is passed over.
+    2017, arXiv:1706.03200). A configuration that came before is skipped.
 
     `seed` decides the scrambling (Owen 2017, arXiv:1706.02808); arguments and
     errors are those of `random`.
@@ -274,23 +274,23 @@ def _distinct(space: Space, num_configs: int, rows: Iterator[np.ndarray]) -> lis
             f"num_configs is {num_configs}, but the space has only "
             f"{math.prod(sizes):.0f} different configurations."
         )
-    found: dict[tuple[Value, ...], Config] = {}
-    in_vain = 0
-    while len(found) < num_configs:
+    drawn: dict[tuple[Value, ...], Config] = {}
+    repeats = 0
+    while len(drawn) < num_configs:
         shares = next(rows)
         config = {
             k: _value_at(space[k], float(s)) for k, s in zip(space, shares, strict=True)
         }
-        is_new = tuple(config.values()) not in found
-        found.setdefault(tuple(config.values()), config)
-        in_vain = 0 if is_new else in_vain + 1
-        if in_vain == _PATIENCE:
+        is_new = tuple(config.values()) not in drawn
+        drawn.setdefault(tuple(config.values()), config)
+        repeats = 0 if is_new else repeats + 1
+        if repeats == _PATIENCE:
             raise LoptError(
-                f"only {len(found)} of {num_configs} configurations could be drawn: "
+                f"only {len(drawn)} of {num_configs} configurations could be drawn: "
                 f"the space seems to have no more at {_DIGITS} significant digits. "
                 "Ask for fewer or widen it."
             )
-    return list(found.values())
+    return list(drawn.values())
 
 
 def _value_at(values: Values, share: float) -> Value:

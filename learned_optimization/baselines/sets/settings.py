@@ -77,7 +77,7 @@ def as_parameter_value(optimizer: str, parameter: str, value: Any) -> Value:
         return value
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     if field.metadata.get("static"):
-        # YAML and spaces of numbers know no whole ones where 3.0 is written.
+        # A space of numbers may hold 3.0 where a whole number is meant.
         is_whole = isinstance(value, float) and value.is_integer()
         return int(value) if is_whole and type(field.default) is int else value
     wants_float = field.default is None or isinstance(field.default, float)
@@ -101,11 +101,11 @@ def _as_reference(what: str, value: str) -> str:
 
 
 def make_optimizer(optimizer: str, setting: Setting) -> Optimizer:
-    """Return the optimizer a setting makes, as a trial makes it.
+    """Return the optimizer of a setting, made as for a trial.
 
     Raises:
-      LoptError: if a name or value is wrong, or a parameter of another
-        configurable is given that nothing uses.
+      LoptError: if a name or value is wrong, or nothing uses a given parameter of
+        another configurable.
     """
     keys = {gin_key(optimizer, k): v for k, v in setting.items()}
     shown = show_setting(optimizer, setting)
@@ -172,7 +172,7 @@ def setting_name(optimizer: str, setting: Config) -> str:
     """
     left = {gin_key(optimizer, k): v for k, v in setting.items()}
     name = _describe(optimizer, left)
-    # What no reference leads to belongs to a default: a schedule that is one.
+    # What no reference leads to belongs to a default value, such as a schedule.
     name += "".join(f"_{k.replace('/', '.')}{_text(v)}" for k, v in left.items())
     if "/" in name or not name.isprintable():
         raise LoptError(
@@ -191,7 +191,7 @@ def setting_name(optimizer: str, setting: Config) -> str:
 
 
 def _describe(selector: str, left: dict[str, Value]) -> str:
-    """Return name of a configurable and its settings, which are taken out of `left`."""
+    """Return a configurable's name and settings as text; takes them out of `left`."""
     text = selector.rpartition(".")[2].replace("/", ".")
     for name, field in _parameters(selector).items():
         key = f"{selector}.{name}"

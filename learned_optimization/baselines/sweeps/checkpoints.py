@@ -1,4 +1,4 @@
-"""Where the checkpoint of a grid of trials is, and what makes it that grid's."""
+"""Where the checkpoint of a grid of trials is, and how the two are matched."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from learned_optimization.tasks.task import setting_of
 from learned_optimization.training.checkpoint import read_identity
 
 _FOLDER = ".checkpoints"
-# How the lines of an identity begin that name a trial.
+# The lines of an identity that name a trial begin so.
 _TRIAL = "trial "
 
 
 def checkpoint_of(grid: TrialGrid, should_stop: Callable[[], bool]) -> Checkpoint:
     """Return the checkpoint of a grid, below `LOPT_BASELINE_DIR`.
 
-    It belongs to these very trials under these versions of the packages: under
-    others the run begins again, since its curve might differ. It is renewed every
-    minute, or every `LOPT_CHECKPOINT_SECONDS`.
+    It is valid for exactly these trials with these versions of the packages: with
+    others the run begins again, since its curve might differ. It is written again
+    every minute, or every `LOPT_CHECKPOINT_SECONDS`.
 
     Args:
       grid: the trials.
@@ -66,7 +66,7 @@ def remove_finished(trials: Iterable[Trial]) -> None:
 
 
 def grid_name(grid: TrialGrid) -> str:
-    """Return a file's name that equal trials always have, under equal versions."""
+    """Return a file name that depends on the trials and package versions alone."""
     return _digest(_identity(grid))
 
 

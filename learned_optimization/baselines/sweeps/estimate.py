@@ -16,10 +16,10 @@ from learned_optimization.eval_training import EVAL_SPLITS, RunPlan
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.cost import cost, loss_flops
 
-# Means over the 2,550 result files of 39 sets of 10,000 steps on an image task:
-# what compression leaves of step numbers and of losses,
+# Means over the 2,550 result files of 39 sets of 10,000 steps on an image task: the
+# share of the bytes of step numbers and of losses that compression leaves,
 _KEPT_OF_STEPS, _KEPT_OF_LOSSES = 0.19, 0.74
-# ... and everything else in a file.
+# ... and the bytes of everything else in a file.
 _OTHER_BYTES = 7_200
 # The loss, the normalized loss, and what a task adds, such as the accuracy.
 _METRICS_PER_SPLIT = 3
@@ -36,7 +36,8 @@ class Estimate:
       num_missing: those that have no result yet; all that follows is theirs.
       trial_steps: updates.
       flops: operations of the matrix products, evaluations included.
-      seconds: of compiling and training here; None if not measured.
+      seconds: estimated seconds of compiling and training here; None if not
+        measured.
       result_bytes: size of the result files.
     """
 
@@ -62,8 +63,8 @@ def estimate(
         learn the time it takes here; 0 to leave the time out.
 
     Raises:
-      LoptError: if the set's configurations are not valid, or data is not at
-        hand that measuring needs.
+      LoptError: if the set's configurations are not valid, or data that measuring
+        needs is not available.
     """
     trials = set_trials(task_name, hparam_set)
     missing, _ = missing_trials(trials)
@@ -100,13 +101,13 @@ def total(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def trial_flops(task: Task, plan: RunPlan) -> float:
-    """Return operations of the matrix products of one trial, evaluations included."""
+    """Return the operations of one trial's matrix products, evaluations included."""
     batches = len(EVAL_SPLITS) * int(plan.eval_batches_of_block.sum())
     return (plan.num_steps + 1) * cost(task).flops + batches * loss_flops(task)
 
 
 def result_bytes(plan: RunPlan) -> float:
-    """Return size of one result file, about."""
+    """Return the approximate size of one result file, in bytes."""
     steps = plan.num_steps + 1 + plan.num_evals
     losses = plan.num_steps + 1 + len(EVAL_SPLITS) * _METRICS_PER_SPLIT * plan.num_evals
     return 8 * steps * _KEPT_OF_STEPS + 4 * losses * _KEPT_OF_LOSSES + _OTHER_BYTES

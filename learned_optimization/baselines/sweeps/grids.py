@@ -20,7 +20,7 @@ from learned_optimization.tasks.base import Task
 from learned_optimization.training.results import Measurement
 from learned_optimization.training.run import measure_grid, run_grid
 
-# Results are written grid by grid: an interrupted sweep may lose so many.
+# Results are written grid by grid: an interrupted sweep loses this many at most.
 _TRIALS_OF_A_GRID = 500
 
 

@@ -1,4 +1,4 @@
-"""Trains a stored trial again, from nothing but what its file says."""
+"""Trains a stored trial again, from what its result file says alone."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
 
 SAME_STEPS = 1_000
-"""Steps for which a curve is the same however it was executed, but for rounding."""
+"""Steps for which a curve is the same, up to rounding, however it is executed."""
 
 TOLERANCE = 1e-3
-"""Largest relative difference that is called rounding; see `docs/determinism.md`."""
+"""Largest relative difference that counts as rounding; see `docs/determinism.md`."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Replay:
         for bit.
       early: largest relative difference of the training loss in the first
         `SAME_STEPS` steps; infinite if it is finite in one of them only.
-      changed_versions: `package==version` of then and of now, where they differ.
-      elsewhere: what else was different then: the processor, the trials run
-        together.
+      changed_versions: `package==version` at that time and now, where they differ.
+      elsewhere: what else was different at that time: the processor, the number of
+        trials run together.
     """
 
     trial: Trial
@@ -49,7 +49,7 @@ class Replay:
 
     @property
     def is_same(self) -> bool:
-        """Whether the curves agree as far as they must."""
+        """Whether the first `SAME_STEPS` losses agree, up to rounding."""
         return self.early <= TOLERANCE
 
 
@@ -61,8 +61,8 @@ def trial_of(path: str, stored: Result) -> Trial:
       stored: what it holds.
 
     Raises:
-      LoptError: if the configuration is missing, or makes another trial: one that
-        was called from Python with objects cannot be made from text.
+      LoptError: if the configuration is missing, or makes another trial. A task or
+        optimizer that was passed as a Python object cannot be made from text.
     """
     needed = ("gin_operative_config", "seed", "opt_config", "task_name", "opt_name")
     if lacking := [key for key in needed if key not in stored]:

@@ -86,7 +86,7 @@ def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
 
 
 def check_data(tasks: Iterable[Task]) -> None:
-    """Load the data of every task, so that a missing one is found at once."""
+    """Load the data of every task, so that what is missing is known at once."""
     for datasets in {id(t.datasets): t.datasets for t in tasks}.values():
         if datasets is not None:
             datasets.load()

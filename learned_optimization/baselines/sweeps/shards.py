@@ -1,4 +1,4 @@
-"""Deals the trials of a sweep out to processes that know nothing of each other."""
+"""Divides the trials of a sweep among processes that do not talk to each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from learned_optimization.baselines.sweeps.grids import make_grids
 from learned_optimization.baselines.sweeps.trials import Trial, num_updates
 from learned_optimization.errors import LoptError
 
-# With fewer configurations per shard than this, single trials are dealt out, or
+# With fewer configurations per shard than this, trials are divided one by one, or
 # some shards would have much more to do than others.
 _CONFIGS_A_SHARD = 4
 
@@ -35,8 +35,8 @@ class Shard:
         Raises:
           LoptError: if it is not of this form, or there is no such part.
         """
-        found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-        shard = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
+        match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+        shard = cls(int(match[1]), int(match[2])) if match else cls(0, 0)
         if not 1 <= shard.index <= shard.count:
             raise LoptError(
                 "a shard is I/N, part I of N parts, from 1/N to N/N, e.g. 3/10; got "

@@ -32,6 +32,13 @@ from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.errors import ResultError, RunStoppedError
 from learned_optimization.eval_training import Progress, Strategy
 
+__all__ = [
+    "Observer",
+    "SilentObserver",
+    "SweepSummary",
+    "run_sweep",
+]
+
 
 class Observer(Protocol):
     """Told how a sweep goes; see `cli.progress` for the one on the terminal."""
@@ -50,7 +57,7 @@ class Observer(Protocol):
 
 
 class SilentObserver:
-    """Says nothing."""
+    """An observer that ignores everything."""
 
     def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
         """Say nothing."""
@@ -78,7 +85,7 @@ class SweepSummary:
       compile_seconds: seconds spent compiling.
       unreadable: result files that could not be read; their trials ran again.
       num_failed: trials that raised an exception and have no result.
-      failures: what was raised, once each.
+      failures: the exceptions as text, each text once.
     """
 
     num_trials: int = 0
@@ -191,10 +198,10 @@ def _train_and_keep(
     should_stop: Callable[[], bool],
     deadline: float,
 ) -> bool:
-    """Train a grid, and note how it stands as long as it has no results.
+    """Train a grid and write its results; keep a note of its state until then.
 
     Returns:
-      Whether it has results now: a program that fails is counted and noted.
+      Whether it has results now. If its program fails, that is counted and noted.
     """
 
     def is_late() -> bool:
@@ -209,7 +216,7 @@ def _train_and_keep(
         # Where results cannot be written, no other grid's can.
         raise
     except Exception as error:
-        # A program that fails says nothing about those of other grids.
+        # That one grid's program fails does not mean that another's will.
         text = f"{type(grid.first.opt).__name__}: {type(error).__name__}: {error}"
         summary.failures += [text] if text not in summary.failures else []
         summary.num_failed += len(grid.trials)

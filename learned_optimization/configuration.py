@@ -26,6 +26,16 @@ from learned_optimization.configurable import configurable_names
 from learned_optimization.errors import LoptError, nearest_names
 from learned_optimization.registry import import_home
 
+__all__ = [
+    "bound",
+    "bound_parameters",
+    "call_bound",
+    "import_modules",
+    "load",
+    "reference_name",
+    "register_all",
+]
+
 Bindings = Mapping[str, Any]
 
 _R = TypeVar("_R")

@@ -12,6 +12,11 @@ from learned_optimization.optimizers.learning_rate_schedules import (
 )
 from learned_optimization.optimizers.optax_opts import OptaxOptimizer
 
+__all__ = [
+    "AdamExpDecayLR",
+    "AdamSqrtDecayLR",
+]
+
 
 class _ScheduledAdam(OptaxOptimizer):
     """What the two share: all but the schedule."""

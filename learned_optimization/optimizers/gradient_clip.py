@@ -21,6 +21,10 @@ from learned_optimization.optimizers.base import (
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.optimizers.wrapped import WrappedOptimizer, step_inside
 
+__all__ = [
+    "GradientClipOptimizer",
+]
+
 
 @optimizer
 class GradientClipOptimizer(WrappedOptimizer):

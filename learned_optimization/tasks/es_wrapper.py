@@ -20,6 +20,13 @@ from learned_optimization.tasks.wrapped_task import (
     normal_like,
 )
 
+__all__ = [
+    "ESTask",
+    "ESTaskFamily",
+    "antithetic_es_value_and_grad",
+    "multi_antithetic_es_value_and_grad",
+]
+
 _configurable = configurable(__name__)
 
 # What the perturbations' key is folded with: the loss has the call's key itself.

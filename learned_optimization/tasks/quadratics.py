@@ -25,6 +25,20 @@ from learned_optimization.tasks.datasets.base import (
 from learned_optimization.tasks.moved_task import MovedTask
 from learned_optimization.tasks.task import computed
 
+__all__ = [
+    "BatchQuadraticTask",
+    "FixedDimQuadraticFamily",
+    "FixedDimQuadraticFamilyData",
+    "GaussianOffsets",
+    "LogQuadraticTask",
+    "NoisyMeanQuadraticTask",
+    "NoisyQuadraticFamily",
+    "QuadraticTask",
+    "SumQuadraticTask",
+    "batch_datasets",
+    "noise_datasets",
+]
+
 _configurable = configurable(__name__)
 
 

@@ -17,13 +17,19 @@ import jax.numpy as jnp
 from learned_optimization.tasks.datasets.base import Datasets
 
 Params = Any
+"""Parameters: a pytree of float arrays."""
 ModelState = Any
+"""What a model carries besides its parameters: a pytree of arrays, or None."""
 Batch = Any
+"""One batch of data: a pytree of arrays, or None."""
 PRNGKey = jax.Array
-# Configurations of tasks and of families: trees of arrays.
+"""A key of `jax.random`."""
 TaskCfg = Any
+"""The configuration of a task: a pytree of arrays."""
 StaticCfg = Any
+"""The part of a configuration that a family fixes: a pytree of arrays."""
 SampledCfg = Any
+"""The part of a configuration that a family draws: a pytree of arrays."""
 
 _Value = TypeVar("_Value")
 

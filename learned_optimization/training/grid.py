@@ -21,6 +21,7 @@ from learned_optimization.optimizers.base import Optimizer
 
 # A `jax.Device`, which type checkers take for a variable.
 Device = Any
+"""A device of `jax.devices()`."""
 
 _AXIS = "trials"
 

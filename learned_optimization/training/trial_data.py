@@ -18,6 +18,7 @@ from learned_optimization.tasks.datasets.streams import EpochStream
 from learned_optimization.training.plan import RunPlan
 
 EVAL_SPLITS = ("train", "outer_valid", "test")
+"""The splits that an evaluation covers."""
 
 _TRAIN_STREAM = 0
 _EVAL_STREAMS = {"train": 1, "outer_valid": 2, "test": 3}

@@ -14,6 +14,7 @@ from learned_optimization.baselines.stats.checks import check_between, checked_a
 from learned_optimization.errors import LoptError, check_at_least
 
 Over = Literal["runs", "tasks"]
+"""What is drawn with replacement."""
 Method = Literal["adjusted", "percentile"]
 Statistic = Callable[..., "np.ndarray | float"]
 """Maps one or more arrays `[..., runs, tasks]` to `[...]`, or to `[..., points]`."""

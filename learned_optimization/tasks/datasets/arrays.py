@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 Batch = Mapping[str, Any]
+"""One batch of arrays: field name to array."""
 
 
 @dataclass(frozen=True, eq=False)

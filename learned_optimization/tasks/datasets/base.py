@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 SPLITS = ("train", "inner_valid", "outer_valid", "test")
+"""The four splits of every data set."""
 
 
 class Datasets:

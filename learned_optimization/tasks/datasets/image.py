@@ -14,6 +14,25 @@ from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.tasks.datasets.image_data import ImageDatasets
 
+__all__ = [
+    "cifar10",
+    "cifar10_datasets",
+    "cifar100",
+    "cifar100_datasets",
+    "fashion_mnist",
+    "fashion_mnist_datasets",
+    "food101",
+    "food101_datasets",
+    "imagenet",
+    "imagenet16_datasets",
+    "imagenet32_datasets",
+    "imagenet64_datasets",
+    "mnist",
+    "mnist_datasets",
+    "svhn_cropped",
+    "svhn_cropped_datasets",
+]
+
 _configurable = configurable(__name__)
 
 ImageSize = int | Sequence[int]

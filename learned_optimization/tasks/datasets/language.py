@@ -11,6 +11,14 @@ from learned_optimization.tasks.datasets import text
 from learned_optimization.tasks.datasets.text import TextDatasets
 from learned_optimization.tasks.datasets.tokenizers import ByteTokenizer
 
+__all__ = [
+    "get_bytes_vocab",
+    "lm1b_32k_datasets",
+    "lm1b_bytes_datasets",
+    "wikipedia_en_32k_datasets",
+    "wikipedia_en_bytes_datasets",
+]
+
 _configurable = configurable(__name__)
 
 

@@ -2,14 +2,31 @@
 
 Every error a user can cause derives from `LoptError`; the command line prints
 its one line and exits with code 2. The message says what was wrong, the value
-got, what is allowed (or the nearest names), and what to do.
+got, what is allowed (or the nearest names), and what to do. It names no command:
+errors that a command can mend are classes of their own, whose attributes are the
+facts from which `cli.advice` makes the command.
 """
 
 from __future__ import annotations
 
 import difflib
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "AbsentError",
+    "DamagedFileError",
+    "DataNotFoundError",
+    "DatasetShapeError",
+    "FileContentError",
+    "LoptError",
+    "NewerSchemaError",
+    "ResultError",
+    "RunStoppedError",
+    "TooLargeError",
+    "UnknownNameError",
+    "UnsafeFileError",
+]
 
 
 class LoptError(ValueError):
@@ -23,7 +40,7 @@ class UnknownNameError(LoptError):
       kind: what was looked up, in the singular, e.g. `"task"`.
       name: the name got.
       known: every allowed name.
-      hint: what to do to see all of them, e.g. `"lopt tasks lists them all"`.
+      hint: what else to do, as a part of a sentence.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = ""):
@@ -39,6 +56,10 @@ class UnknownNameError(LoptError):
         super().__init__(
             f"unknown {kind} {name!r}: {advice}" + (f" ({hint})" if hint else "")
         )
+
+
+class NotRegisteredError(UnknownNameError):
+    """A name of nothing that is registered: of no task, set, optimizer or data set."""
 
 
 class AbsentError(LoptError, ImportError):
@@ -65,6 +86,78 @@ class DatasetShapeError(LoptError):
 
 class ResultError(LoptError):
     """A result file or archive is missing, unreadable or inconsistent."""
+
+
+class MissingArchiveError(ResultError):
+    """A set that is not archived on a task.
+
+    Args:
+      task_name: the task.
+      hparam_set_name: the set.
+      path: where its archive would be.
+      archived: names of the sets that are archived on the task.
+    """
+
+    def __init__(
+        self,
+        task_name: str,
+        hparam_set_name: str,
+        path: str,
+        archived: Sequence[str] | None = None,
+    ):
+        self.task_name, self.hparam_set_name = task_name, hparam_set_name
+        self.path = path
+        text = f"no archive of {hparam_set_name} on {task_name} at {path}"
+        if archived is not None:
+            text += f"; archived for this task: {', '.join(archived) or 'nothing'}"
+        super().__init__(f"{text}.")
+
+
+class MissingTrialsError(ResultError):
+    """Trials of a set that have no result yet.
+
+    Args:
+      task_name: the task.
+      hparam_set_name: the set.
+      message: how many trials are missing, and which.
+      source: the file that defines the set; None if it is known without one.
+    """
+
+    def __init__(
+        self,
+        task_name: str,
+        hparam_set_name: str,
+        message: str,
+        source: str | None = None,
+    ):
+        self.task_name, self.hparam_set_name = task_name, hparam_set_name
+        self.source = source
+        super().__init__(message)
+
+
+class MissingNormalizerError(ResultError):
+    """A normalizer that is not on this machine.
+
+    Args:
+      name: the normalizer.
+      paths: where it was looked for.
+      hparam_sets: the sets of its baseline.
+      is_published: whether it can be downloaded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        paths: Sequence[str],
+        hparam_sets: Sequence[str],
+        is_published: bool,
+    ):
+        self.name, self.hparam_sets = name, tuple(hparam_sets)
+        self.is_published = is_published
+        super().__init__(
+            f"there is no {name} at {' or '.join(paths)}. Its baseline is "
+            f"{', '.join(hparam_sets)}."
+        )
 
 
 class FileContentError(ResultError):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Generic, TypeVar
 
-from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.errors import LoptError, NotRegisteredError
 
 T = TypeVar("T")
 
@@ -28,11 +28,10 @@ class Registry(Generic[T]):
       a_kind: the same with its article, e.g. `"a task"`.
       home: full name of the module that defines those of the package, or of the
         package whose modules do; imported when a name is first looked up.
-      hint: how a person sees all of them, e.g. `"lopt tasks lists them all"`.
     """
 
-    def __init__(self, kind: str, a_kind: str, home: str, hint: str):
-        self.kind, self.a_kind, self.home, self.hint = kind, a_kind, home, hint
+    def __init__(self, kind: str, a_kind: str, home: str):
+        self.kind, self.a_kind, self.home = kind, a_kind, home
         self._items: dict[str, T] = {}
         self._origins: dict[str, str] = {}
         self._loaded = False
@@ -76,13 +75,13 @@ class Registry(Generic[T]):
         """Return the thing of that name.
 
         Raises:
-          UnknownNameError: with the nearest names, if there is none.
+          NotRegisteredError: with the nearest names, if there is none.
         """
         # What is being defined in the package's own modules needs no other of them.
         if name not in self._items:
             self._load()
         if name not in self._items:
-            raise UnknownNameError(self.kind, name, self._items, self.hint)
+            raise NotRegisteredError(self.kind, name, self._items)
         return self._items[name]
 
     def all(self) -> dict[str, T]:

@@ -46,6 +46,7 @@ ROOMS = [
     "baselines.report",
     "benchmarking",
     "cluster",
+    "cli.advice",
     "cli.gin_command",
     "baselines.run_archive",
     "baselines.run_time_task",

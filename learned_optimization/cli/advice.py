@@ -2,9 +2,69 @@
 
 from __future__ import annotations
 
-from learned_optimization.errors import LoptError
+from collections.abc import Callable
+from typing import Any
+
+from learned_optimization.errors import (
+    LoptError,
+    MissingArchiveError,
+    MissingNormalizerError,
+    MissingTrialsError,
+    NotRegisteredError,
+)
+
+_LISTED_BY = {
+    "task": "`lopt tasks` lists them all",
+    "hparam set": "`lopt sets` lists them all",
+    "optimizer": "`lopt optimizers` lists them all",
+    "data set": "`lopt data list` lists them all",
+}
 
 
 def with_advice(error: LoptError) -> str:
-    """Return the message of an error, and the command that helps where there is one."""
+    """Return the message of an error, and the command that helps where there is one.
+
+    An error that was raised from another, as at a line of a file, gets the advice on
+    that other.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        for kind, advice in _ADVICE.items():
+            if isinstance(cause, kind):
+                return str(error) + advice(cause)
+        cause = cause.__cause__
     return str(error)
+
+
+def _on_unknown_name(error: NotRegisteredError) -> str:
+    listed_by = _LISTED_BY.get(error.kind)
+    return f" ({listed_by})" if listed_by else ""
+
+
+def _on_missing_archive(error: MissingArchiveError) -> str:
+    return f" Make it with `lopt sweep {error.task_name} {error.hparam_set_name}`."
+
+
+def _on_missing_trials(error: MissingTrialsError) -> str:
+    chosen = error.hparam_set_name
+    if error.source is not None:
+        chosen += f" --set {error.source}"
+    return f"\nTrain them with `lopt sweep {error.task_name} {chosen}`."
+
+
+def _on_missing_normalizer(error: MissingNormalizerError) -> str:
+    name, sets = error.name, " ".join(error.hparam_sets)
+    fetch = f" `lopt normalize fetch {name}` downloads the published one. Or"
+    return (
+        f"{fetch if error.is_published else ''} train its baseline with "
+        f"`lopt sweep TASK {sets}`, build it with `lopt normalize build {name} TASK "
+        f"-o DIR/{name}.json`, and set LOPT_NORMALIZERS_DIR=DIR or pass the file."
+    )
+
+
+_ADVICE: dict[type[LoptError], Callable[[Any], str]] = {
+    NotRegisteredError: _on_unknown_name,
+    MissingArchiveError: _on_missing_archive,
+    MissingTrialsError: _on_missing_trials,
+    MissingNormalizerError: _on_missing_normalizer,
+}

@@ -18,7 +18,7 @@ from learned_optimization.baselines.layout import (
 from learned_optimization.baselines.results.archives import list_hparam_sets_for_task
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import all_hparam_sets
-from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.errors import LoptError, NotRegisteredError, UnknownNameError
 
 _LISTS = "`lopt tasks` and `lopt sets` list them"
 
@@ -87,7 +87,7 @@ def tasks_and_sets_to_run(
     defined = fixed_tasks()
     for task in tasks:
         if task not in defined:
-            raise UnknownNameError("task", task, defined, "`lopt tasks` lists them all")
+            raise NotRegisteredError("task", task, defined)
     return tasks, sets
 
 
@@ -127,25 +127,22 @@ def _unknown(name: str, known: list[str], with_archives: bool) -> LoptError:
     return UnknownNameError("task or set", name, set(known), _LISTS)
 
 
-def matching(
-    kind: str, pattern: str | None, known: Collection[str], hint: str = ""
-) -> list[str]:
+def matching(kind: str, pattern: str | None, known: Collection[str]) -> list[str]:
     """Return the names that match a pattern such as `Adam*`; all if it is None.
 
     Args:
       kind: what they are names of, in the singular.
       pattern: the pattern; case matters.
       known: the names.
-      hint: what to do to see all of them.
 
     Raises:
-      UnknownNameError: with the nearest names, if none matches.
+      NotRegisteredError: with the nearest names, if none matches.
     """
     chosen = [
         name for name in known if pattern is None or fnmatch.fnmatchcase(name, pattern)
     ]
     if pattern is not None and not chosen:
-        raise UnknownNameError(kind, pattern, known, hint)
+        raise NotRegisteredError(kind, pattern, known)
     return chosen
 
 

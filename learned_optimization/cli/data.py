@@ -49,7 +49,7 @@ def list_datasets(
 ) -> None:
     """List the data sets and whether each is available."""
     described = {row.name: row for row in locations.describe()}
-    names = matching("data set", pattern, described, "`lopt data list` lists them")
+    names = matching("data set", pattern, described)
     rows = [described[name] for name in names]
     if as_json:
         print_json(

@@ -74,6 +74,12 @@ def export(
         )
     path = output or f"export.{kind}"
     tasks, set_names = split_tasks_and_archives(names, set_files, imports)
+    for what, chosen in (("task", tasks), ("set", set_names)):
+        if not chosen:
+            raise LoptError(
+                f"nothing to export: no {what} is named. Name at least one task and "
+                "one set; `lopt status` lists those that have results."
+            )
     if kind == "tensorboard":
         _write_events(tasks, set_names, path, every_config, select)
     else:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from learned_optimization import configuration
+from learned_optimization.cli.advice import with_advice
 from learned_optimization.errors import LoptError
 
 
@@ -63,6 +64,6 @@ def run_gin_command(
         configuration.load(args.gin_file, args.gin_bindings, args.skip_unknown)
         run()
     except LoptError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {with_advice(error)}", file=sys.stderr)
         return 2
     return 0

@@ -36,7 +36,7 @@ def tasks(
     load_sets(None, imports)
     known = registry.all_fixed_tasks()
     rows = []
-    for name in matching("task", pattern, known, "`lopt tasks` lists them all"):
+    for name in matching("task", pattern, known):
         task = known[name].make()
         data = task.datasets
         rows.append(
@@ -90,7 +90,7 @@ def sets(
     known = all_hparam_sets()
     if pattern is None and from_files:
         known = from_files
-    names = matching("hparam set", pattern, known, "`lopt sets` lists them all")
+    names = matching("hparam set", pattern, known)
     chosen = [known[name] for name in names]
     if as_json:
         print_json(
@@ -149,9 +149,7 @@ def optimizers(
     load_sets(set_files, imports)
     known = all_optimizers()
     rows = []
-    for name in matching(
-        "optimizer", pattern, known, "`lopt optimizers` lists them all"
-    ):
+    for name in matching("optimizer", pattern, known):
         opt = known[name]()
         rows.append(
             {

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 import flax.struct
 import jax
@@ -28,12 +28,38 @@ from learned_optimization.optimizers.hparams import name_with_hparams
 from learned_optimization.optimizers.hparams import static_field as static_field
 from learned_optimization.registry import Registry
 
+__all__ = [
+    "NEEDS",
+    "OPTIMIZERS",
+    "Gradient",
+    "LossFn",
+    "ModelState",
+    "OptState",
+    "Optimizer",
+    "PRNGKey",
+    "Params",
+    "Scalar",
+    "StatelessState",
+    "all_optimizers",
+    "get_optimizer",
+    "hparam",
+    "optimizer",
+    "static_field",
+    "summary",
+]
+
 Params = Any
+"""Parameters: a pytree of float arrays."""
 ModelState = Any
+"""What a model carries besides its parameters: a pytree of arrays, or None."""
 OptState = Any
+"""The state of an optimizer: a pytree that holds parameters and model state."""
 Gradient = Any
+"""A gradient: a pytree of the structure of the parameters."""
 PRNGKey = jax.Array
+"""A key of `jax.random`."""
 LossFn = Callable[[Params], jax.Array]
+"""The loss of one batch as a function of the parameters."""
 
 _T = TypeVar("_T", bound="type[Optimizer]")
 
@@ -41,7 +67,6 @@ OPTIMIZERS: Registry[type[Optimizer]] = Registry(
     "optimizer",
     "an optimizer",
     "learned_optimization.optimizers",
-    "`lopt optimizers` lists them",
 )
 """Every optimizer."""
 
@@ -56,7 +81,7 @@ NEEDS = {
 
 @flax.struct.dataclass
 class StatelessState:
-    """Hold what an optimizer without memory carries from step to step.
+    """State of an optimizer without memory.
 
     Attributes:
       params: the parameters.
@@ -78,6 +103,10 @@ class Optimizer:
     """
 
     not_supported: ClassVar[Mapping[str, str]] = {}
+
+    if TYPE_CHECKING:
+        # Which hyper-parameters `type[Optimizer]` takes depends on the class.
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
     @property
     def needs(self) -> frozenset[str]:
@@ -105,8 +134,8 @@ class Optimizer:
         Args:
           params: initial parameters, a pytree of arrays.
           model_state: initial model state, carried along with the parameters.
-          num_steps: length of the run, for optimizers that plan over it.
-          key: PRNG key, for optimizers that draw.
+          num_steps: length of the run, for optimizers that depend on it.
+          key: PRNG key, for optimizers that draw random numbers.
         """
         raise NotImplementedError
 
@@ -129,11 +158,12 @@ class Optimizer:
           loss: the loss the gradient belongs to, a scalar.
           model_state: the model state after the loss was computed.
           is_valid: whether `loss` was computed on validation data.
-          key: PRNG key, for optimizers that draw.
+          key: PRNG key, for optimizers that draw random numbers.
           loss_fn: the loss of this step's batch as a function of the parameters,
             with the random numbers of `loss`; given to optimizers that need it.
-          **extra: what only some optimizers know. As in the published interface the
-            others ignore it, and those that step another optimizer pass it on.
+          **extra: arguments that only some optimizers know. As in the published
+            interface, the others ignore them, and those that step another optimizer
+            pass them on.
         """
         raise NotImplementedError
 
@@ -238,8 +268,8 @@ def summary(cls: type[Optimizer]) -> str:
     return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 
-# Names that are found here too, and where they are: those the published interface
-# has here, under names it calls deprecated, and what was here once.
+# Names that can be imported from here too, and the modules they are in: the published
+# interface has them here, and calls them deprecated; `check_hparams` was here.
 _MOVED = {
     "check_hparams": "hparam_checks",
     "SGD": "optax_opts",

@@ -15,6 +15,15 @@ from learned_optimization.configurable import configurable
 from learned_optimization.registry import Registry
 from learned_optimization.tasks.task import Task
 
+__all__ = [
+    "TASKS",
+    "FixedTask",
+    "all_fixed_tasks",
+    "fixed_task",
+    "get",
+    "own_fixed_task",
+]
+
 
 @dataclass(frozen=True)
 class FixedTask:
@@ -37,7 +46,7 @@ class FixedTask:
 
 
 TASKS: Registry[FixedTask] = Registry(
-    "task", "a task", "learned_optimization.tasks.fixed", "`lopt tasks` lists them all"
+    "task", "a task", "learned_optimization.tasks.fixed"
 )
 """Every fixed task."""
 

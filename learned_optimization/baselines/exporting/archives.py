@@ -77,7 +77,7 @@ def find_archives(
         if not names:
             raise LoptError(
                 f"nothing to export: no {kind} is named. Name at least one task and "
-                "one set; `lopt status` lists those that have results."
+                "one set."
             )
     return [_find(task, name) for task in tasks for name in sets]
 

@@ -11,7 +11,7 @@ from learned_optimization.baselines.layout import (
     get_baseline_archive_rootdir,
 )
 from learned_optimization.baselines.results.format import Result, read_archive
-from learned_optimization.errors import ResultError
+from learned_optimization.errors import MissingArchiveError
 from learned_optimization.npz import write_npz
 
 
@@ -46,7 +46,7 @@ def load_archive(
       `num_steps + 1` for `train/*`), and so are `train/xs` and `eval/xs`.
 
     Raises:
-      ResultError: if there is no such archive, naming those there are.
+      MissingArchiveError: if there is no such archive, naming those there are.
     """
     return read_archive(find_archive(task_name, hparam_set_name), keys)
 
@@ -55,16 +55,12 @@ def find_archive(task_name: str, hparam_set_name: str) -> str:
     """Return path of the archive of one task and set, which is there.
 
     Raises:
-      ResultError: if there is no such archive, naming those there are.
+      MissingArchiveError: if there is no such archive, naming those there are.
     """
     path = get_baseline_archive_path(task_name, hparam_set_name)
     if not filesystem.exists(path):
-        have = list_hparam_sets_for_task(task_name)
-        raise ResultError(
-            f"no archive of {hparam_set_name} on {task_name} at {path}; archived "
-            f"for this task: {', '.join(have) or 'nothing'}. "
-            f"Make it with `lopt sweep {task_name} {hparam_set_name}`."
-        )
+        archived = list_hparam_sets_for_task(task_name)
+        raise MissingArchiveError(task_name, hparam_set_name, path, archived)
     return path
 
 
@@ -83,6 +79,6 @@ def delete_archive(task_name: str, hparam_set_name: str) -> str:
     """
     path = get_baseline_archive_path(task_name, hparam_set_name)
     if not filesystem.exists(path):
-        raise ResultError(f"no archive of {hparam_set_name} on {task_name} at {path}.")
+        raise MissingArchiveError(task_name, hparam_set_name, path)
     filesystem.remove_file(path)
     return path

@@ -29,11 +29,16 @@ from learned_optimization.baselines.results.gathering import (
 from learned_optimization.baselines.results.index import bad_entry, remember
 from learned_optimization.baselines.results.matching import scan
 from learned_optimization.baselines.results.stacking import Paths, stack, write_stacked
+from learned_optimization.baselines.sets.files import source_of
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.published import as_published
 from learned_optimization.baselines.sets.registry import all_hparam_sets, get_hparam_set
 from learned_optimization.configurable import configurable, is_configurable
-from learned_optimization.errors import DamagedFileError, LoptError, ResultError
+from learned_optimization.errors import (
+    DamagedFileError,
+    LoptError,
+    MissingTrialsError,
+)
 from learned_optimization.tasks import registry
 
 _T = TypeVar("_T")
@@ -53,7 +58,7 @@ def maybe_get_hparam_set(
     Args:
       task_name: the task's name.
       hparam_set_name: the set's name: one of `lopt sets`, or a gin configurable.
-      hparam_set_fn: the set itself, in gin `@Name`; looked up by its name if None.
+      hparam_set_fn: the set itself, `@Name` in gin; if None, the set of that name.
       clear_bad_files: move damaged files to quarantine.
 
     Returns:
@@ -80,7 +85,8 @@ def maybe_archive_hparam_set(
       as_published: with all the learning rates the set was published with.
 
     Raises:
-      as `maybe_get_hparam_set`.
+      LoptError: if there is no set of that name.
+      ResultError: if the results do not belong together.
     """
     hparam_set = find_set(hparam_set_name, as_published)
     return isinstance(_archive(task_name, hparam_set_name, hparam_set), str)
@@ -121,7 +127,9 @@ def archive(task_name: str, hparam_set: HParamSet) -> str:
     if isinstance(path, str):
         return path
     total = hparam_set.num_trials
-    raise ResultError(describe_missing(task_name, hparam_set.name, path, total))
+    message = describe_missing(task_name, hparam_set.name, path, total)
+    source = source_of(hparam_set.name)
+    raise MissingTrialsError(task_name, hparam_set.name, message, source)
 
 
 def _archive(
@@ -158,16 +166,16 @@ def _use_all(
     save_dirs = save_dirs_of(hparam_set, task_name)
     if clear_bad_files:
         _clear_bad_files(save_dirs)
-    # Files of others name the class of the task and of the optimizer there, which
-    # tells no configurations apart.
+    # Files of the published system hold the class of the task and of the optimizer
+    # under these keys, which does not tell configurations apart.
     names = {
         "task_name": [task_name] * len(save_dirs),
         "opt_name": [
             posixpath.basename(posixpath.dirname(folder)) for folder, _ in save_dirs
         ],
     }
-    # Until now no more than their beginnings may have been read: a file that turns
-    # out to be damaged is missing, and another may stand in for it.
+    # A file may be found to be damaged only when all of it is read: then it counts as
+    # missing, and another file of that trial may take its place.
     while True:
         rows, missing = gather(save_dirs)
         if missing:
@@ -206,7 +214,7 @@ def wait_until_ready_then_archive_task(
     Args:
       task_name: the task's name.
       hparam_set_name: the set's name: one of `lopt sets`, or a gin configurable.
-      poll_seconds: seconds between two looks.
+      poll_seconds: seconds between two checks.
       timeout_seconds: give up after this long; never if None.
       as_published: with all the learning rates the set was published with.
 
@@ -232,8 +240,11 @@ def wait_until_ready_then_archive_task(
         left = deadline - time.monotonic()
         if left <= 0:
             total = sum(n for _, n in save_dirs_of(hparam_set, task_name))
-            raise LoptError(
-                f"gave up after {timeout_seconds:g} s: "
-                + describe_missing(task_name, hparam_set_name, missing, total)
+            message = describe_missing(task_name, hparam_set_name, missing, total)
+            raise MissingTrialsError(
+                task_name,
+                hparam_set_name,
+                f"gave up after {timeout_seconds:g} s: {message}",
+                source_of(hparam_set_name),
             )
         time.sleep(min(poll_seconds, left))

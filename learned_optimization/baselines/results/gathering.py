@@ -8,14 +8,14 @@ from typing import Any
 
 from learned_optimization.baselines.results.index import TrialEntry
 from learned_optimization.baselines.results.matching import check_setting, fill, scan
-from learned_optimization.baselines.sets.files import on_command_line
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.settings import make_optimizer
 from learned_optimization.errors import ResultError
 
 SetFunction = Callable[[str], tuple[Sequence[Any], Sequence[tuple[str, int]]]]
-"""A task's name to configurations, which archiving does not look at, and to the
-folders of their results and the number of repetitions in each; as `HParamSet`."""
+"""A function of a task's name, like an `HParamSet`: it returns configurations, which
+archiving does not use, and for each the folder of its results and the number of
+repetitions."""
 
 
 def save_dirs_of(
@@ -52,7 +52,7 @@ def gather(
 
     Returns:
       The results found, a list of repetitions for each configuration, and what
-      is missing. A file that cannot be read is as good as missing.
+      is missing. A file that cannot be read counts as missing.
     """
     entries_of = scan(folder for folder, _ in save_dirs)
     rows, missing = [], []
@@ -72,7 +72,7 @@ def check_together(
     save_dirs: Sequence[tuple[str, int]],
     rows: Sequence[Sequence[TrialEntry]],
 ) -> None:
-    """Refuse results that do not belong into one archive.
+    """Refuse results that do not belong in one archive.
 
     Args:
       hparam_set: the set.
@@ -99,7 +99,7 @@ def check_together(
 def describe_missing(
     task_name: str, set_name: str, missing: Sequence[MissingResults], num_trials: int
 ) -> str:
-    """Return one message: how many trials are missing, which, and what to do."""
+    """Return one message: how many trials are missing, and which."""
     count = sum(len(m.seeds) for m in missing)
     lines = [
         line
@@ -110,7 +110,6 @@ def describe_missing(
         )
     ]
     return (
-        f"{count} of {num_trials} trials of {set_name} on {task_name} are missing; "
-        f"run `lopt sweep {task_name} {on_command_line(set_name)}`.\n"
+        f"{count} of {num_trials} trials of {set_name} on {task_name} are missing:\n"
         + "\n".join(lines)
     )

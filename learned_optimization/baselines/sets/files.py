@@ -41,14 +41,13 @@ _EXECUTED: dict[str, list[HParamSet]] = {}
 _SOURCES: dict[str, str] = {}
 
 
-def on_command_line(set_name: str) -> str:
-    """Return how a command is told of a set: by its name, or as `--set FILE`."""
-    source = _SOURCES.get(set_name)
-    return set_name if source is None else f"--set {source}"
+def source_of(set_name: str) -> str | None:
+    """Return the file that a set was read from, as it was given; None if from none."""
+    return _SOURCES.get(set_name)
 
 
 def files_read() -> list[str]:
-    """Return real paths of the files that were read, those that others need first."""
+    """Return the real paths of the files read, those that others need first."""
     sources = map(os.path.realpath, _SOURCES.values())
     return list(dict.fromkeys([*_EXECUTED, *sources]))
 

@@ -12,14 +12,13 @@ SETS: Registry[HParamSet] = Registry(
     "hparam set",
     "a set",
     "learned_optimization.baselines.hparam_sets",
-    "`lopt sets` lists them all",
 )
 """Every set."""
 
 OWN = "this program"
-"""Origin of sets that Python code defines, in a script or a notebook."""
+"""Origin of sets that a script or a notebook defines."""
 
-# gin keeps what it knows: a set that is defined again is the same function.
+# gin never forgets a name: a set defined again is looked up by the same function.
 _CONFIGURABLE: set[str] = set()
 
 
@@ -32,13 +31,13 @@ def get_hparam_set(name: str) -> HParamSet:
     """Return the set of that name.
 
     Raises:
-      UnknownNameError: with the nearest names, if there is none.
+      NotRegisteredError: with the nearest names, if there is none.
     """
     return SETS.get(name)
 
 
 def add_hparam_set(hparam_set: HParamSet, origin: str = OWN) -> HParamSet:
-    """Make a set known by its name, as those of the package are.
+    """Register a set, so that it is found by its name.
 
     Args:
       hparam_set: the set.
@@ -57,7 +56,7 @@ def add_hparam_set(hparam_set: HParamSet, origin: str = OWN) -> HParamSet:
 
 
 def _make_configurable(name: str) -> None:
-    """Make gin know a set by its name, as the function it is."""
+    """Register a set with gin: by its name, as a function of a task's name."""
     if name in _CONFIGURABLE or not name.isidentifier():
         return
 

@@ -118,8 +118,8 @@ class Normalizer:
         if (band := self.band) is None:
             raise LoptError(
                 f"the normalizer of {self.task} has no band: its file has none of our "
-                "information beside it, or the baseline has one seed. `lopt normalize "
-                "build` makes one from archives of several seeds."
+                "information beside it, or the baseline has one seed. "
+                "`build_and_write` makes one from archives of several seeds."
             )
         # Whoever reaches lower losses needs fewer steps.
         fewest = self._invert(loss, band.low)

@@ -28,7 +28,11 @@ from learned_optimization.baselines.speedups.normalizer import (
     check_nonfinite,
 )
 from learned_optimization.baselines.sweeps.records import versions
-from learned_optimization.errors import LoptError, ResultError, UnknownNameError
+from learned_optimization.errors import (
+    LoptError,
+    MissingNormalizerError,
+    UnknownNameError,
+)
 from learned_optimization.tasks.datasets.locations import data_dir
 
 PACKAGED = Path(__file__).parent.parent / "normalizer_data"
@@ -90,7 +94,7 @@ class NormalizerSpec:
           The text of the file.
 
         Raises:
-          ResultError: if an archive is missing, naming the command that makes it.
+          MissingArchiveError: if an archive is missing.
           LoptError: if the file has a task already, if a baseline has no curve, or
             an argument is wrong. Nothing is written then.
         """
@@ -152,7 +156,7 @@ class NormalizerSpec:
         warnings.warn(
             f"{self.name} is not there; {self.shorter} stands in: it counts steps of "
             f"the same baseline, but no more than {most:,} of them, on the "
-            f"tasks of {path}. `lopt normalize fetch {self.name}` fetches the "
+            f"tasks of {path}. `speedups.fetch.fetch({self.name!r})` fetches the "
             "published one.",
             stacklevel=3,
         )
@@ -218,14 +222,11 @@ def find_file(name_or_path: str | os.PathLike) -> str:
         )
     path = _existing(given)
     if path is None:
-        sets = " ".join(NORMALIZERS[given].hparam_sets)
-        fetch = f"`lopt normalize fetch {given}` fetches the published one. Or "
-        raise ResultError(
-            f"there is no {given} at {' or '.join(_paths(given))}. "
-            f"{fetch if given in PUBLISHED else ''}Train its baseline with "
-            f"`lopt sweep TASK {sets}`, build it with `lopt normalize build {given} "
-            f"TASK -o DIR/{given}{SUFFIX}`, and set LOPT_NORMALIZERS_DIR=DIR or pass "
-            "the file."
+        raise MissingNormalizerError(
+            given,
+            _paths(given),
+            NORMALIZERS[given].hparam_sets,
+            is_published=given in PUBLISHED,
         )
     return path
 

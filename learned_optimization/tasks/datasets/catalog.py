@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from learned_optimization.errors import UnknownNameError
+from learned_optimization.errors import NotRegisteredError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def get_dataset(name: str) -> Dataset:
     """
     known = all_datasets()
     if name not in known:
-        raise UnknownNameError("data set", name, known, "`lopt data list` lists them")
+        raise NotRegisteredError("data set", name, known)
     return known[name]
 
 

@@ -17,14 +17,14 @@ from learned_optimization import configuration
 from learned_optimization.baselines import hparam_sets, utils
 from learned_optimization.baselines.hparam_sets import get_hparam_set
 from learned_optimization.baselines.results.archiving import archive
-from learned_optimization.baselines.results.gathering import describe_missing
 from learned_optimization.baselines.sets import files
 from learned_optimization.baselines.sets.define import hparam_set
 from learned_optimization.baselines.sets.files import import_file, load_user_file
 from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.set_trials import set_trials
 from learned_optimization.baselines.sweeps.sweep import run_sweep
-from learned_optimization.errors import LoptError, ResultError
+from learned_optimization.cli.advice import with_advice
+from learned_optimization.errors import LoptError, MissingTrialsError, ResultError
 from learned_optimization.optimizers import base as optimizers_base
 from learned_optimization.optimizers.base import get_optimizer
 from learned_optimization.tasks.datasets.streams import EpochStream
@@ -585,7 +585,12 @@ def test_results_of_another_setting_are_refused_before_training(monkeypatch):
 def test_what_is_missing_is_to_be_made_from_the_file(tmp_path):
     path = write(tmp_path, "set.yaml", YAML)
     [made] = load_user_file(path)
-    text = describe_missing(TASK, made.name, [], made.num_trials)
-    assert f"run `lopt sweep {TASK} --set {path}`" in text
-    adam(name="Z")
-    assert f"run `lopt sweep {TASK} Z`" in describe_missing(TASK, "Z", [], 3)
+    for known, source in ((made, path), (adam(name="Z"), None)):
+        with pytest.raises(MissingTrialsError) as raised:
+            archive(TASK, known)
+        error = raised.value
+        assert (error.task_name, error.source) == (TASK, source)
+        command = f"`lopt sweep {TASK} {known.name}"
+        command += f" --set {source}`" if source else "`"
+        assert command not in str(error)
+        assert with_advice(error) == f"{error}\nTrain them with {command}."

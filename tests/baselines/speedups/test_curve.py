@@ -6,14 +6,15 @@ import pytest
 from learned_optimization.baselines.speedups.curve import build_curve, ema
 from learned_optimization.errors import LoptError, ResultError
 from tests.baselines.curves import (
+    Shape,
     averaged_geometric,
     geometric,
     with_seeds,
     write_losses,
 )
 
-FAST = {"scale": 3.0, "rate": 0.9, "floor": 1.0}
-SLOW = {"scale": 4.0, "rate": 0.98, "floor": 0.0}
+FAST: Shape = {"scale": 3.0, "rate": 0.9, "floor": 1.0}
+SLOW: Shape = {"scale": 4.0, "rate": 0.98, "floor": 0.0}
 
 
 def test_average_is_the_weighted_sum_it_is_defined_as():
@@ -145,7 +146,7 @@ def test_seed_decides_the_band():
 
 
 def test_missing_archive_names_the_command():
-    with pytest.raises(ResultError, match="`lopt sweep T AdamLR_1000_R5`"):
+    with pytest.raises(ResultError, match="no archive of AdamLR_1000_R5 on T"):
         build_curve("T", ["AdamLR_1000_R5"], 101)
 
 

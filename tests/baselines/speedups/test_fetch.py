@@ -78,8 +78,8 @@ def test_fetched_file_is_found_and_whole(published: str, tmp_path: Path) -> None
     assert fetched.path == str(kept(tmp_path))
     assert fetched.sha256 == hashlib.sha256(CONTENT).hexdigest()
     assert fetched.num_bytes == len(CONTENT)
-    found = normalizers.speedup_over_adam_normalizer_map()
-    assert list(found) == sorted([TASK, "Other"])
+    maps = normalizers.speedup_over_adam_normalizer_map()
+    assert list(maps) == sorted([TASK, "Other"])
     info = json.loads(kept(tmp_path).with_suffix(".info.json").read_text())
     assert info[TASK]["fetched_from"] == f"{published}/{NAME}.json"
     assert info[TASK]["sha256"] == fetched.sha256
@@ -87,8 +87,8 @@ def test_fetched_file_is_found_and_whole(published: str, tmp_path: Path) -> None
 
 def test_maps_read_an_address(published: str) -> None:
     address = f"{published}/{NAME}.json"
-    found = normalizers.speedup_over_adam_normalizer_map(address)
-    assert float(found[TASK](0.5)) == pytest.approx(1800.0, abs=15.0)
+    maps = normalizers.speedup_over_adam_normalizer_map(address)
+    assert float(maps[TASK](0.5)) == pytest.approx(1800.0, abs=15.0)
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -158,8 +158,8 @@ def test_a_curve_may_end_early(site: tuple[Path, str]) -> None:
     content = as_published(T=[STEPS.tolist(), losses], S=SHORT)
     (site[0] / f"{NAME}.json").write_bytes(content)
     fetch(NAME, site[1])
-    found = normalizers.speedup_over_adam_normalizer_map()
-    assert found["T"].horizon == found["S"].horizon == STEPS[99]
+    maps = normalizers.speedup_over_adam_normalizer_map()
+    assert maps["T"].horizon == maps["S"].horizon == STEPS[99]
 
 
 def test_what_is_nowhere(site: tuple[Path, str]) -> None:
@@ -170,16 +170,16 @@ def test_what_is_nowhere(site: tuple[Path, str]) -> None:
 
 
 def test_shorter_one_stands_in_and_says_so(published: str) -> None:
-    with pytest.warns(UserWarning, match=r"no more than 10,000.*normalize fetch"):
-        found = normalizers.speedup_over_adam_normalizer_map()
-    assert found[TASK].horizon == 10_000
-    with pytest.raises(ResultError, match="lopt normalize fetch speedup_over_multiple"):
+    with pytest.warns(UserWarning, match=r"no more than 10,000.*fetch\.fetch"):
+        maps = normalizers.speedup_over_adam_normalizer_map()
+    assert maps[TASK].horizon == 10_000
+    with pytest.raises(ResultError, match="there is no speedup_over_multiple"):
         normalizers.speedup_over_multiple_baselines_map()
     fetch(NAME, published)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = normalizers.speedup_over_adam_normalizer_map()
-    assert found[TASK].horizon == 100_000
+        maps = normalizers.speedup_over_adam_normalizer_map()
+    assert maps[TASK].horizon == 100_000
 
 
 class _Refusing(fsspec.AbstractFileSystem):

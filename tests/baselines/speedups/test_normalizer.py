@@ -1,5 +1,7 @@
 """Normalizers of straight lines, whose inverse is known, and of resampled curves."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -10,7 +12,11 @@ from learned_optimization.baselines.speedups.curve import (
     build_curve,
     ema,
 )
-from learned_optimization.baselines.speedups.normalizer import Normalizer, NormalizerMap
+from learned_optimization.baselines.speedups.normalizer import (
+    NonFinite,
+    Normalizer,
+    NormalizerMap,
+)
 from learned_optimization.errors import LoptError, UnknownNameError
 from tests.baselines.curves import geometric, write_losses
 
@@ -19,7 +25,7 @@ LOSSES = 4.0 - STEPS / 500
 """From 4 to 2: a loss of `l` is reached after `(4 - l) * 500` steps."""
 
 
-def line(nonfinite="zero", half=0.2):
+def line(nonfinite: NonFinite = "zero", half: float = 0.2) -> Normalizer:
     band = Band(LOSSES - half, LOSSES + half, 0.95, 500, 0)
     return Normalizer("T", BaselineCurve(STEPS, LOSSES, band), nonfinite)
 
@@ -57,8 +63,9 @@ def test_losses_that_are_not_finite():
         np.testing.assert_array_equal(np.isnan(got), [True] * 3 + [False] * 5)
     assert not marked.is_censored(losses)[:3].any()
     assert not marked.is_worse_than_start(losses)[:3].any()
+    wrong: Any = "none"
     with pytest.raises(UnknownNameError, match="known: nan, zero"):
-        line("none")
+        line(wrong)
 
 
 def test_first_step_of_a_plateau():
@@ -112,10 +119,10 @@ def test_interval_is_the_quantile_of_the_steps_of_resampled_baselines():
 
 
 def test_map_names_the_nearest_task():
-    found = NormalizerMap({"ImageMLP_Cifar10_8_Relu32": line()}, "mine.json")
-    assert "ImageMLP" not in found
-    assert found.get("ImageMLP") is None
+    maps = NormalizerMap({"ImageMLP_Cifar10_8_Relu32": line()}, "mine.json")
+    assert "ImageMLP" not in maps
+    assert maps.get("ImageMLP") is None
     with pytest.raises(
         UnknownNameError, match=r"did you mean ImageMLP_Cifar10_8_Relu32.*mine\.json"
     ):
-        found["ImageMLP_Cifar10_8_Relu3"]
+        maps["ImageMLP_Cifar10_8_Relu3"]

@@ -339,4 +339,3 @@ def test_unknown_name_gives_the_nearest():
     message = str(error.value)
     assert "unknown task 'ImageMLP_FashionMnist8_Relu23'" in message
     assert "did you mean ImageMLP_FashionMnist8_Relu32 or" in message
-    assert "lopt tasks" in message

@@ -166,26 +166,26 @@ def coverage(row: Row, simulations: int, num_resamples: int) -> list[float]:
     law, name, num_runs, num_tasks, over = row
     rng = np.random.default_rng(zlib.crc32(repr(row).encode()))
     truth = true_value(law, name, None if "tasks" in over else num_tasks)
-    found = []
+    covered = []
     for seed in range(simulations):
         shares = fixed_tasks(num_tasks)
         if "tasks" in over:
             shares = rng.random((2, num_tasks))
         samples = scores_of(law, name, shares, num_runs, rng)
-        found.append(covers(truth, samples, row, num_resamples, seed))
-    return np.mean(found, axis=0).tolist()
+        covered.append(covers(truth, samples, row, num_resamples, seed))
+    return np.mean(covered, axis=0).tolist()
 
 
 def _job(job: tuple[Row, int, int]) -> list[float]:
     return coverage(*job)
 
 
-def print_summary(rows: Sequence[Row], found: Sequence[Sequence[float]]) -> None:
+def print_summary(rows: Sequence[Row], coverage: Sequence[Sequence[float]]) -> None:
     """Print the mean and the lowest coverage over laws and statistics."""
     print("\n| over | tasks | runs |", " | ".join(METHODS), "|")
     print("|---" * (3 + len(METHODS)) + "|")
     groups: dict[tuple, list[Sequence[float]]] = {}
-    for (_, _, num_runs, num_tasks, over), shares in zip(rows, found, strict=True):
+    for (_, _, num_runs, num_tasks, over), shares in zip(rows, coverage, strict=True):
         group = (" and ".join(over), str(num_tasks), str(num_runs))
         groups.setdefault(group, []).append(shares)
     for group, of_group in groups.items():
@@ -216,18 +216,18 @@ def main() -> None:
     jobs = [(row, args.simulations, args.resamples) for row in rows]
     print("| law | statistic | runs | tasks | over |", " | ".join(METHODS), "|")
     print("|---" * (5 + len(METHODS)) + "|")
-    found = []
+    coverage = []
     with multiprocessing.Pool(args.processes) as pool:
         for row, shares in zip(rows, pool.imap(_job, jobs), strict=True):
             cells = [*map(str, row[:4]), " and ".join(row[4])]
             cells += [f"{100 * share:.1f}" for share in shares]
             print("|", " | ".join(cells), "|", flush=True)
-            found.append(shares)
-    print_summary(rows, found)
+            coverage.append(shares)
+    print_summary(rows, coverage)
     if args.json:
         results = [
             {"row": row, **dict(zip(METHODS, shares, strict=True))}
-            for row, shares in zip(rows, found, strict=True)
+            for row, shares in zip(rows, coverage, strict=True)
         ]
         args.json.write_text(json.dumps(results, indent=1))
 

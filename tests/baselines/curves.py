@@ -1,10 +1,20 @@
 """Archives of losses that are known in closed form."""
 
+from typing import TypedDict
+
 import numpy as np
 
 from learned_optimization.baselines import utils
 
 SPLITS = ("train", "outer_valid", "test")
+
+
+class Shape(TypedDict):
+    """What `geometric` is made of."""
+
+    scale: float
+    rate: float
+    floor: float
 
 
 def write_losses(task, hparam_set, losses, every=10, **splits):

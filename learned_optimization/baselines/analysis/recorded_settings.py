@@ -129,11 +129,11 @@ class _References(config_parser.ParserDelegate):
 
     def configurable_reference(
         self, scoped_configurable_name: str, evaluate: bool
-    ) -> _Reference:
+    ) -> Any:
         del evaluate
         return _Reference(_last_part(scoped_configurable_name))
 
-    def macro(self, macro_name: str) -> _Macro:
+    def macro(self, macro_name: str) -> Any:
         return _Macro(macro_name)
 
 

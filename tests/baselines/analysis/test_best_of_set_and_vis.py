@@ -5,6 +5,7 @@ import dataclasses
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba_array
 
 from learned_optimization.baselines import utils, vis
 from learned_optimization.baselines.analysis import best_of_set as best_of_set_module
@@ -160,7 +161,7 @@ def test_plot_draws_the_best_of_each_set():
         best = best_of_set(curves)
         want = vis.smooth(curves.losses["test"][best.index], 0.9).mean(0)
         np.testing.assert_array_equal(line.get_xdata(), curves.xs)
-        np.testing.assert_allclose(line.get_ydata(), want)
+        np.testing.assert_allclose(np.asarray(line.get_ydata()), want)
     assert ax.get_ylabel() == "test loss"
 
 
@@ -180,8 +181,8 @@ def test_plot_options():
     )
     assert got is ax
     assert len(ax.collections) == 2
-    assert ax.collections[0].get_facecolor()[0, 3] == 0.3
-    assert ax.collections[0].get_edgecolor()[0, 3] == 0.5
+    assert to_rgba_array(ax.collections[0].get_facecolor())[0, 3] == 0.3
+    assert to_rgba_array(ax.collections[0].get_edgecolor())[0, 3] == 0.5
     assert [line.get_color() for line in ax.lines] == ["red", "#00ff00"]
     assert {line.get_label() for line in ax.lines} >= {"mine"}
     assert ax.get_legend() is not None
@@ -195,7 +196,7 @@ def test_band_is_one_standard_error_over_seeds():
     ax = vis.plot_tasks_and_sets("T", ["A_1_R3"], ema=0.0)
     values = curves.losses["test"][best_of_set(curves).index]
     half = values.std(0, ddof=1) / np.sqrt(3)
-    vertices = ax.collections[0].get_paths()[0].vertices
+    vertices = np.asarray(ax.collections[0].get_paths()[0].vertices)
     top = np.array([vertices[vertices[:, 0] == x, 1].max() for x in curves.xs])
     np.testing.assert_allclose(top, values.mean(0) + half, rtol=1e-9)
 
@@ -260,7 +261,7 @@ def test_no_stale_curve_is_ever_seen(monkeypatch):
         )
     [line] = vis.plot_tasks_and_sets("T", ["A_1_R3"], ema=0.0).get_lines()
     np.testing.assert_allclose(
-        line.get_ydata(), new.losses["test"][best.index].mean(axis=0)
+        np.asarray(line.get_ydata()), new.losses["test"][best.index].mean(axis=0)
     )
     # Deleted: gone at once. Nobody may change what others will be given.
     utils.delete_archive("T", "A_1_R3")

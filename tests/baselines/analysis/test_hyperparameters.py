@@ -37,7 +37,7 @@ from learned_optimization.baselines.sets.hparam_set import HParamSet, gin_key
 from learned_optimization.baselines.sets.registry import SETS, add_hparam_set
 from learned_optimization.baselines.sets.search_space import parse_space, random
 from learned_optimization.baselines.sets.settings import make_optimizer
-from learned_optimization.optimizers.base import get_optimizer
+from learned_optimization.optimizers.grafting import GraftedOptimizer
 from learned_optimization.optimizers.optax_opts import SGD, Adam
 from tests.baselines.archives import gin_text, write_archive
 
@@ -84,8 +84,11 @@ def test_every_field_is_read():
         "epsilon": 1e-8,
         "epsilon_root": 1e-8,
     }
-    grafted = get_optimizer("GraftedOptimizer")
-    assert read_setting(grafted(SGD(0.5), Adam(0.25)).name) is not None
+    grafted = GraftedOptimizer(SGD(0.5), Adam(0.25))
+    inside = read_setting(grafted.name)
+    assert inside is not None
+    assert inside["SGD.learning_rate"] == 0.5
+    assert inside["Adam.learning_rate"] == 0.25
 
 
 @pytest.mark.parametrize(
@@ -106,8 +109,7 @@ def test_what_is_no_whole_setting_is_not_guessed(text):
 
 
 def test_two_of_one_class_are_told_apart_by_gin_alone():
-    grafted = get_optimizer("GraftedOptimizer")
-    assert read_setting(grafted(SGD(0.5), SGD(0.25)).name) is None
+    assert read_setting(GraftedOptimizer(SGD(0.5), SGD(0.25)).name) is None
     text = """
 inner_train_task.opt = @modules.GraftedOptimizer()
 GraftedOptimizer.magnitude_opt = @a/optax_opts.SGD()

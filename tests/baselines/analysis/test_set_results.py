@@ -62,14 +62,14 @@ def test_times(result):
 
 def test_diverged_in_smoothing_never_arrives():
     write_archive("T", "S", [[NAN, NAN]])
-    found = load_set_result("T", "S")
-    assert found.best.all_diverged
-    assert np.isinf(found.steps_to(1.0)).all()
-    assert np.isinf(found.nested.report).all()
-    assert found.seeds is None
-    assert found.sensitivity is None
-    assert np.isnan(found.seconds_per_step)
-    assert dict(found.facts) == {}
+    result = load_set_result("T", "S")
+    assert result.best.all_diverged
+    assert np.isinf(result.steps_to(1.0)).all()
+    assert np.isinf(result.nested.report).all()
+    assert result.seeds is None
+    assert result.sensitivity is None
+    assert np.isnan(result.seconds_per_step)
+    assert dict(result.facts) == {}
 
 
 def test_overflow_before_training_does_not_end_a_run():

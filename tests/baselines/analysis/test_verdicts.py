@@ -1,5 +1,7 @@
 """Comparisons of sets, against scipy and numbers worked out by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
@@ -28,11 +30,11 @@ def load(names, *tasks):
 def test_one_task():
     names = write_three()
     [row] = load(names, "T")
-    found = task_verdict(row, names[0])
-    assert found.standings[0].set_name == "SGDMLR_1000_R5"
-    assert {s.set_name for s in found.standings} == set(names)
-    assert found.not_told_apart == ()
-    assert found.is_paired
+    compared = task_verdict(row, names[0])
+    assert compared.standings[0].set_name == "SGDMLR_1000_R5"
+    assert {s.set_name for s in compared.standings} == set(names)
+    assert compared.not_told_apart == ()
+    assert compared.is_paired
     losses = {r.set_name: r.nested.report for r in row}
 
     def t(name, other):
@@ -40,13 +42,13 @@ def test_one_task():
         pair = losses[name], losses[other]
         return scipy_stats.ttest_rel(*pair, alternative="greater").statistic / WIDER
 
-    for standing in found.standings:
+    for standing in compared.standings:
         others = [name for name in names if name != standing.set_name]
         smallest = min(
             scipy_stats.t.sf(t(standing.set_name, other), 4) for other in others
         )
         assert standing.p_value == pytest.approx(min(1.0, 2 * smallest))
-    standing = found.standings[0]
+    standing = compared.standings[0]
     best = losses["SGDMLR_1000_R5"]
     assert standing.loss.estimate == pytest.approx(best.mean())
     half = scipy_stats.t.ppf(0.975, 4) * scipy_stats.sem(best) * WIDER
@@ -61,9 +63,10 @@ def test_alike_may_both_be_the_best():
     rng = np.random.default_rng(1)
     for name in ("A", "B"):
         write_archive("T", name, 0.5 + 0.1 * rng.random((1, 5)), seeds=range(5))
-    found = task_verdict(*load(["A", "B"], "T"), "A")
-    assert len(found.not_told_apart) == 1
-    assert not found.standings[0].is_told_apart
+    [row] = load(["A", "B"], "T")
+    compared = task_verdict(row, "A")
+    assert len(compared.not_told_apart) == 1
+    assert not compared.standings[0].is_told_apart
 
 
 def test_seeds_that_differ_are_not_paired():
@@ -72,11 +75,11 @@ def test_seeds_that_differ_are_not_paired():
     write_archive("T", "A", a, seeds=range(5))
     write_archive("T", "B", b, seeds=range(1, 6))
     results = load(["A", "B"], "T")
-    found = task_verdict(*results, "A")
-    assert not found.is_paired
-    welch = scipy_stats.ttest_ind(b[0], a[0], equal_var=False)
+    compared = task_verdict(results[0], "A")
+    assert not compared.is_paired
+    welch: Any = scipy_stats.ttest_ind(b[0], a[0], equal_var=False)
     want = scipy_stats.t.sf(welch.statistic / WIDER, welch.df)
-    assert found.standings[1].p_value == pytest.approx(want)
+    assert compared.standings[1].p_value == pytest.approx(want)
     # Over the one task there is, it is the same comparison.
     assert verdict(results).overall[1].p_value == pytest.approx(want)
 
@@ -85,8 +88,8 @@ def test_a_diverged_seed_counts_as_not_trained():
     write_archive("T", "A", [[0.5, 0.6, 0.5, 0.6, 0.5]], seeds=range(5))
     write_archive("T", "B", [[NAN, 0.2, 0.3, 0.2, 0.3]], seeds=range(5))
     results = load(["A", "B"], "T")
-    found = task_verdict(*results, "A")
-    by_name = {s.set_name: s for s in found.standings}
+    compared = task_verdict(results[0], "A")
+    by_name = {s.set_name: s for s in compared.standings}
     b = by_name["B"]
     assert b.loss.estimate == pytest.approx((2.0 + 1.0) / 5)
     assert (b.num_diverged, b.censored) == (1, 0.2)
@@ -100,20 +103,21 @@ def test_a_diverged_seed_counts_as_not_trained():
 def test_one_seed_says_nothing():
     write_archive("U", "A", [[0.5]])
     write_archive("U", "B", [[NAN]])
-    found = task_verdict(*load(["A", "B"], "U"), "A")
-    assert np.isnan(found.standings[1].p_value)
-    assert np.isnan(found.standings[0].loss.low)
-    assert found.not_told_apart == ("B",)
+    [row] = load(["A", "B"], "U")
+    compared = task_verdict(row, "A")
+    assert np.isnan(compared.standings[1].p_value)
+    assert np.isnan(compared.standings[0].loss.low)
+    assert compared.not_told_apart == ("B",)
 
 
 def test_over_tasks():
     names = write_three("T")
     write_three("U")
     results = load(names, "T", "U")
-    found = verdict(results)
-    assert found.reference == "AdamLR_1000_R5"
-    assert found.overall[0].set_name == "SGDMLR_1000_R5"
-    by_name = {o.set_name: o for o in found.overall}
+    compared = verdict(results)
+    assert compared.reference == "AdamLR_1000_R5"
+    assert compared.overall[0].set_name == "SGDMLR_1000_R5"
+    by_name = {o.set_name: o for o in compared.overall}
     adam = by_name["AdamLR_1000_R5"]
     assert adam.score.estimate == pytest.approx(1.0)
     assert adam.improvement == pytest.approx(0.5)
@@ -138,10 +142,10 @@ def test_over_tasks():
     assert best.speedup > 1.0
     assert not best.is_bound
     assert best.optimality_gap == 0.0
-    assert found.not_told_apart == ()
+    assert compared.not_told_apart == ()
     # Three sets on two tasks: q is 2.343 (Demsar 2006), times sqrt(3 * 4 / (6 * 2)).
-    assert found.critical_difference == pytest.approx(2.343, abs=2e-3)
-    assert found.ratios[0].tolist() == [1.0, 1.0]
+    assert compared.critical_difference == pytest.approx(2.343, abs=2e-3)
+    assert compared.ratios[0].tolist() == [1.0, 1.0]
 
 
 def test_what_is_ranked_is_what_is_tested():
@@ -154,9 +158,9 @@ def test_what_is_ranked_is_what_is_tested():
         b = 0.51 if task else 0.1
         write_archive(f"T{task}", "A", a + noise, seeds=range(5))
         write_archive(f"T{task}", "B", b + noise, seeds=range(5))
-    found = verdict(load(["A", "B"], *(f"T{i}" for i in range(8))))
-    assert [o.set_name for o in found.overall] == ["A", "B"]
-    a, b = found.overall
+    compared = verdict(load(["A", "B"], *(f"T{i}" for i in range(8))))
+    assert [o.set_name for o in compared.overall] == ["A", "B"]
+    a, b = compared.overall
     assert a.score.estimate > b.score.estimate
     assert a.p_value == pytest.approx(1.0)
     assert b.is_told_apart

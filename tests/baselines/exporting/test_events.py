@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,21 +39,23 @@ def read(path: Path) -> EventAccumulator:
     return EventAccumulator(str(path.parent), size_guidance={"scalars": 0}).Reload()
 
 
-def hparams_of(path: Path) -> plugin_data_pb2.SessionStartInfo:
+def hparams_of(path: Path) -> Any:
     [content] = read(path).PluginTagToContent("hparams").values()
-    return plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
+    # Its classes are made when it is imported: type checkers do not see them.
+    data: Any = getattr(plugin_data_pb2, "HParamsPluginData")  # noqa: B009
+    return data.FromString(content).session_start_info
 
 
 def test_scalars_are_those_of_the_archive(handmade, tmp_path):
     folder = tmp_path / "logs"
     assert write_events(TASK, SETS, str(folder), every_config=True) == 12
-    found = runs(folder)
+    written = runs(folder)
     for s in (MOMENTUM, COSINE):
         data = handmade[s.name]
         modified = os.stat(utils.find_archive(TASK, s.name)).st_mtime
         for c in range(2):
             for r in range(3):
-                run = read(found.pop(f"{TASK}/{s.name}/{s.opt_names[c]}/seed{7 + r}"))
+                run = read(written.pop(f"{TASK}/{s.name}/{s.opt_names[c]}/seed{7 + r}"))
                 expected = {
                     f"{name}/{split}": data[f"eval/{split}/{name}"][c, r]
                     for split in SPLITS
@@ -71,7 +74,7 @@ def test_scalars_are_those_of_the_archive(handmade, tmp_path):
                         rtol=0,
                         atol=1e-5,
                     )
-    assert not found
+    assert not written
 
 
 def test_only_the_best_configuration(handmade, tmp_path):

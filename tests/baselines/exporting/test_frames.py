@@ -216,7 +216,7 @@ def test_files_hold_what_the_table_holds(handmade, tmp_path, curves):
     assert isinstance(expected, pl.DataFrame)
     again = pyarrow.parquet.read_table(tmp_path / "a.parquet")
     assert again.schema.equals(table.schema)
-    assert pl.from_arrow(again).equals(expected)
+    assert pl.DataFrame(again).equals(expected)
     assert pl.read_parquet(tmp_path / "a.parquet").equals(expected)
     as_pandas = pd.read_parquet(tmp_path / "a.parquet")
     pd.testing.assert_frame_equal(as_pandas, table.to_pandas())

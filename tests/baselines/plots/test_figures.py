@@ -30,9 +30,10 @@ def test_sensitivity():
     write_archive("T", "S", FINAL)
     ax = figures.plot_sensitivity("T", ["S"])
     line, star = ax.get_lines()
-    np.testing.assert_allclose(line.get_xdata(), [0.01, 0.1, 1.0])
-    np.testing.assert_allclose(line.get_ydata(), [0.5, 0.3, NAN])
-    assert (star.get_xdata()[0], star.get_ydata()[0]) == (0.1, pytest.approx(0.3))
+    np.testing.assert_allclose(np.asarray(line.get_xdata()), [0.01, 0.1, 1.0])
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), [0.5, 0.3, NAN])
+    [[x, y]] = np.asarray(star.get_xydata())
+    assert (x, y) == (0.1, pytest.approx(0.3))
     assert ax.get_xscale() == "log"
     assert ax.get_ylabel() == "final test loss"
 
@@ -50,13 +51,13 @@ def test_sensitivity_needs_learning_rates():
 def test_tuning():
     write_archive("T", "S", FINAL[:2])
     [line] = figures.plot_tuning("T", ["S"]).get_lines()
-    np.testing.assert_allclose(line.get_xdata(), [1, 2])
-    np.testing.assert_allclose(line.get_ydata(), [0.4, 0.3])
+    np.testing.assert_allclose(np.asarray(line.get_xdata()), [1, 2])
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), [0.4, 0.3])
 
 
 def test_profile(names):
     ax = figures.plot_profile(["T", "U"], names)
-    lines = {line.get_label().split(":")[0]: line for line in ax.get_lines()}
+    lines = {str(line.get_label()).split(":")[0]: line for line in ax.get_lines()}
     assert (np.asarray(lines["SGDMLR_1000_R5"].get_ydata()) == 1).all()
     assert "99% of the improvement of AdamLR_1000_R5" in ax.get_title()
     for name in names:

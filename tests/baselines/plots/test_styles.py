@@ -37,9 +37,9 @@ def test_stable_whatever_else_is_drawn():
 def test_a_set_of_the_package_keeps_its_place():
     alone = styles(["AdamLR_1000_R5"])["AdamLR_1000_R5"]
     for others in (["AdamaxLR_1000_R5"], ["q0", "q1", "my_a", "my_b"], ["mine"] * 2):
-        found = styles([*others, "AdamLR_1000_R5"])
-        assert found["AdamLR_1000_R5"] == alone
-        assert len(set(found.values())) == len(found)
+        together = styles([*others, "AdamLR_1000_R5"])
+        assert together["AdamLR_1000_R5"] == alone
+        assert len(set(together.values())) == len(together)
 
 
 def test_sets_of_the_package_look_as_they_always_did():

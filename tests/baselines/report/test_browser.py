@@ -174,12 +174,12 @@ def test_accessible_in_light_and_dark(chromium, report, scheme):
     with Page(chromium, report, color_scheme=scheme) as opened:
         page = opened.ready()
         assert page.get_attribute("html", "data-theme") == scheme
-        found = axe.run(page)
-        assert found.violations_count == 0, found.generate_report()
+        checked = axe.run(page)
+        assert checked.violations_count == 0, checked.generate_report()
         page.click("#theme")
         assert page.get_attribute("html", "data-theme") != scheme
-        found = axe.run(page)
-        assert found.violations_count == 0, found.generate_report()
+        checked = axe.run(page)
+        assert checked.violations_count == 0, checked.generate_report()
 
 
 def test_keyboard_reaches_every_control(chromium, report):

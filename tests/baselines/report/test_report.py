@@ -21,8 +21,9 @@ from tests.baselines.archives import FACTS, write_archive, write_three
 
 
 def packed(page, part):
-    found = re.search(rf'id="packed-{part}">([^<]*)<', page)
-    return gzip.decompress(base64.b64decode(found[1])).decode()
+    match = re.search(rf'id="packed-{part}">([^<]*)<', page)
+    assert match is not None
+    return gzip.decompress(base64.b64decode(match[1])).decode()
 
 
 @pytest.fixture
@@ -75,8 +76,8 @@ def test_page_is_whole(tmp_path, two_tasks):
 
 
 def test_curves_are_those_of_the_archive(two_tasks):
-    results, found = two_tasks
-    data = content(results, found)
+    results, compared = two_tasks
+    data = content(results, compared)
     json.dumps(data, allow_nan=False)
     result = results[1][2]
     drawn = data["tasks"][1]["sets"][result.set_name]
@@ -95,7 +96,7 @@ def test_curves_are_those_of_the_archive(two_tasks):
     )
     profile = data["profile"]
     assert profile["tau"][0] == 1.0
-    assert profile["share"][found.overall[0].set_name][-1] == 1.0
+    assert profile["share"][compared.overall[0].set_name][-1] == 1.0
 
 
 def test_verdict_in_words(two_tasks):
@@ -128,26 +129,26 @@ def test_caveats():
         facts={**FACTS, "synthetic_data": np.bool_(True)},
     )
     write_archive("T", "B", [[np.nan], [np.nan], [np.nan]], num_evals=51)
-    found = "\n".join(words.caveats(*analyse(["T"], ["A", "B"])))
-    assert "MADE-UP DATA" in found
-    assert "different numbers of steps: 500 and 1,000" in found
-    assert "1 seed only" in found
-    assert "edge of its set, so a better one may lie outside: A." in found
-    assert "Every configuration has a diverged seed: B." in found
-    assert "The only seed both chooses and reports, which flatters: A and B." in found
-    assert "a seed diverged, and counts as not trained: B." in found
-    assert "B (100%)" in found
+    said = "\n".join(words.caveats(*analyse(["T"], ["A", "B"])))
+    assert "MADE-UP DATA" in said
+    assert "different numbers of steps: 500 and 1,000" in said
+    assert "1 seed only" in said
+    assert "edge of its set, so a better one may lie outside: A." in said
+    assert "Every configuration has a diverged seed: B." in said
+    assert "The only seed both chooses and reports, which flatters: A and B." in said
+    assert "a seed diverged, and counts as not trained: B." in said
+    assert "B (100%)" in said
 
 
 def test_csv_and_json(two_tasks):
-    results, found = two_tasks
+    results, compared = two_tasks
     table = list(csv.DictReader(io.StringIO(rows.as_csv(rows.task_rows(*two_tasks)))))
     assert len(table) == 6
     first = table[0]
     assert (first["task"], first["set"], first["rank"]) == ("T", "SGDMLR_1000_R5", "1")
     nested = load_set_result("T", "SGDMLR_1000_R5").nested.report
     assert float(first["loss"]) == nested.mean()
-    whole = json.loads(rows.as_json(results, found))
+    whole = json.loads(rows.as_json(results, compared))
     assert whole["reference"] == "AdamLR_1000_R5"
     assert whole["tasks"][0]["p_value"] == 1.0
     np.testing.assert_allclose(
@@ -190,6 +191,6 @@ def test_sixteen_sets_on_five_tasks_stay_small():
             write_archive(
                 f"Task{task}", name, final, num_evals=1001, noise=0.1, decay=0.01
             )
-    results, found = analyse([f"Task{i}" for i in range(5)], names)
-    page = files_of_report(results, found)[build.PAGE]
+    results, compared = analyse([f"Task{i}" for i in range(5)], names)
+    page = files_of_report(results, compared)[build.PAGE]
     assert len(page.encode()) < 3e6

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,10 +130,11 @@ def test_an_archive_written_anew_is_noticed(small_set):
 
 
 def test_refusals(small_set):
-    for wrong, problem in (
+    wrongs: tuple[tuple[dict[str, Any], str], ...] = (
         ({"select": "vaild"}, "unknown evaluated split 'vaild'"),
         ({"reference": "Typo"}, "the reference Typo is none of the sets"),
-    ):
+    )
+    for wrong, problem in wrongs:
         with pytest.raises(LoptError, match=problem):
             LiveReport([TASK], [small_set], **wrong)
     with pytest.raises(LoptError, match="at least one task"):

@@ -6,7 +6,7 @@ python rliable_figures.py SCORES.npz FIGURES.npz
 import sys
 
 import numpy as np
-from rliable import library, metrics
+from rliable import library, metrics  # pyright: ignore[reportMissingImports]
 
 AGGREGATES = {
     "iqm": metrics.aggregate_iqm,

@@ -23,7 +23,7 @@ FALSE_ALARM = 1e-5
 def hits(statistic, over, method, truth=0.0, num_arrays=1) -> int:
     rng = np.random.default_rng(0)
     levels = norm.ppf((np.arange(NUM_TASKS) + 0.5) / NUM_TASKS)
-    found = 0
+    covered = 0
     for seed in range(NUM_SIMULATIONS):
         if "tasks" in over:
             levels = rng.normal(size=NUM_TASKS)
@@ -36,24 +36,24 @@ def hits(statistic, over, method, truth=0.0, num_arrays=1) -> int:
             method=method,
             seed=seed,
         )
-        found += interval.low <= truth <= interval.high
-    return found
+        covered += interval.low <= truth <= interval.high
+    return covered
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("over", [("runs",), ("runs", "tasks")])
 @pytest.mark.parametrize("statistic", [stats.mean, stats.iqm])
 def test_adjusted_intervals_cover(statistic, over):
-    found = hits(statistic, over, "adjusted")
-    assert found >= binom.ppf(FALSE_ALARM, NUM_SIMULATIONS, 0.93)
-    assert found < NUM_SIMULATIONS
+    covered = hits(statistic, over, "adjusted")
+    assert covered >= binom.ppf(FALSE_ALARM, NUM_SIMULATIONS, 0.93)
+    assert covered < NUM_SIMULATIONS
 
 
 @pytest.mark.slow
 def test_adjusted_intervals_of_two_methods_cover():
-    found = hits(stats.probability_of_improvement, ("runs",), "adjusted", 0.5, 2)
-    assert found >= binom.ppf(FALSE_ALARM, NUM_SIMULATIONS, 0.93)
-    assert found < NUM_SIMULATIONS
+    covered = hits(stats.probability_of_improvement, ("runs",), "adjusted", 0.5, 2)
+    assert covered >= binom.ppf(FALSE_ALARM, NUM_SIMULATIONS, 0.93)
+    assert covered < NUM_SIMULATIONS
 
 
 @pytest.mark.slow
@@ -63,9 +63,9 @@ def test_percentile_intervals_fall_short_as_calculated():
     quantile = norm.ppf(0.975) * ((NUM_RUNS - 1) / NUM_RUNS) ** 0.5
     expected = 1 - 2 * t.sf(quantile, degrees)
     assert expected == pytest.approx(0.88, abs=0.005)
-    found = hits(stats.mean, ("runs",), "percentile")
+    covered = hits(stats.mean, ("runs",), "percentile")
     low, high = binom.ppf([FALSE_ALARM, 1 - FALSE_ALARM], NUM_SIMULATIONS, expected)
-    assert low <= found <= high
+    assert low <= covered <= high
 
 
 @pytest.mark.slow

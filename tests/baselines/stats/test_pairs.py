@@ -22,17 +22,17 @@ def test_probability_of_improvement_is_mann_whitneys_u(decimals):
         scipy_stats.mannwhitneyu(x[:, t], y[:, t], alternative="greater").statistic
         for t in range(6)
     ]
-    found = stats.probability_of_improvement(x, y)
-    assert found == pytest.approx(np.mean(us) / (4 * 7), rel=1e-12)
-    assert stats.probability_of_improvement(y, x) == pytest.approx(1 - found)
+    probability = stats.probability_of_improvement(x, y)
+    assert probability == pytest.approx(np.mean(us) / (4 * 7), rel=1e-12)
+    assert stats.probability_of_improvement(y, x) == pytest.approx(1 - probability)
 
 
 def test_probability_of_improvement_keeps_leading_axes():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(3, 2, 4, 5)), rng.normal(size=(3, 2, 6, 5))
-    found = stats.probability_of_improvement(x, y)
-    assert found.shape == (3, 2)
-    assert found[2, 1] == pytest.approx(
+    probability = stats.probability_of_improvement(x, y)
+    assert probability.shape == (3, 2)
+    assert probability[2, 1] == pytest.approx(
         float(stats.probability_of_improvement(x[2, 1], y[2, 1]))
     )
 
@@ -51,20 +51,20 @@ def test_paired_comparison_is_the_paired_t_test(num_seeds, level):
     rng = np.random.default_rng(num_seeds)
     a, b = rng.normal(size=(2, num_seeds))
     expected = scipy_stats.ttest_rel(a, b)
-    found = stats.paired_comparison(a, b, level)
-    assert found.difference == pytest.approx(np.mean(a) - np.mean(b))
-    assert found.p_value == pytest.approx(expected.pvalue)
+    compared = stats.paired_comparison(a, b, level)
+    assert compared.difference == pytest.approx(np.mean(a) - np.mean(b))
+    assert compared.p_value == pytest.approx(expected.pvalue)
     interval = expected.confidence_interval(level)
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-    assert (found.level, found.num_seeds) == (level, num_seeds)
+    assert (compared.low, compared.high) == pytest.approx((interval.low, interval.high))
+    assert (compared.level, compared.num_seeds) == (level, num_seeds)
 
 
 def test_seeds_are_the_units_of_many_tasks():
     a, b = np.random.default_rng(0).normal(size=(2, 6, 4))
-    found = stats.paired_comparison(a, b)
+    compared = stats.paired_comparison(a, b)
     expected = scipy_stats.ttest_rel(a.mean(axis=1), b.mean(axis=1))
-    assert found.p_value == pytest.approx(expected.pvalue)
-    assert found.num_seeds == 6
+    assert compared.p_value == pytest.approx(expected.pvalue)
+    assert compared.num_seeds == 6
 
 
 @pytest.mark.parametrize("num_seeds", [2, 3, 5, 8])
@@ -82,7 +82,7 @@ def test_sign_flips_are_enumerated(num_seeds):
 def test_sign_flips_of_many_seeds():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 24))
-    found = stats.paired_comparison(a, b).sign_flip_p
+    p_value = stats.paired_comparison(a, b).sign_flip_p
     flipped = scipy_stats.permutation_test(
         (a, b),
         lambda x, y, axis: (x - y).mean(axis=axis),
@@ -91,16 +91,16 @@ def test_sign_flips_of_many_seeds():
         rng=np.random.default_rng(1),
     )
     # Four standard errors of scipy's random flips.
-    assert found == pytest.approx(flipped.pvalue, abs=4 * 0.5 / 20_000**0.5)
+    assert p_value == pytest.approx(flipped.pvalue, abs=4 * 0.5 / 20_000**0.5)
     assert stats.paired_comparison(*rng.normal(size=(2, 41))).sign_flip_p is None
 
 
 def test_wilcoxon_and_sign_flips_agree_on_ranks():
     # With differences of 1, 2, ... the sum of signed differences is Wilcoxon's.
     differences = np.array([1, -2, 3, 4, 5, 6, -7, 8.0])
-    expected = scipy_stats.wilcoxon(differences, method="exact").pvalue
-    found = stats.paired_comparison(differences, np.zeros(8))
-    assert found.sign_flip_p == pytest.approx(expected)
+    _, expected = scipy_stats.wilcoxon(differences, method="exact")
+    compared = stats.paired_comparison(differences, np.zeros(8))
+    assert compared.sign_flip_p == pytest.approx(expected)
 
 
 def test_differences_that_are_all_the_same():
@@ -121,8 +121,8 @@ def test_pairs_must_fit(a, b):
 
 def test_holm_by_hand():
     # Times 4, 3, 2 and 1 in order of size, never below the one before.
-    found = stats.holm([0.01, 0.04, 0.03, 0.005])
-    np.testing.assert_allclose(found, [0.03, 0.06, 0.06, 0.02])
+    adjusted = stats.holm([0.01, 0.04, 0.03, 0.005])
+    np.testing.assert_allclose(adjusted, [0.03, 0.06, 0.06, 0.02])
     np.testing.assert_allclose(stats.holm([0.9, 0.8]), [1, 1])
     with pytest.raises(LoptError, match=r"between 0 and 1, got 0\.5 to 1\.5"):
         stats.holm([0.5, 1.5])

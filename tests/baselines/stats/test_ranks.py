@@ -53,9 +53,9 @@ Q_10 = [1.645, 2.052, 2.291, 2.459, 2.589, 2.693, 2.780, 2.855, 2.920]
 def test_critical_difference_is_demsars(alpha, published):
     for num_methods, q in enumerate(published, start=2):
         scale = np.sqrt(num_methods * (num_methods + 1) / (6 * 30))
-        found = stats.critical_difference(num_methods, 30, alpha) / scale
+        quantile = stats.critical_difference(num_methods, 30, alpha) / scale
         # The table is rounded, here and there in the wrong direction.
-        assert found == pytest.approx(q, abs=1e-3), num_methods
+        assert quantile == pytest.approx(q, abs=1e-3), num_methods
 
 
 def test_demsars_example():
@@ -89,12 +89,12 @@ def test_cliques_are_the_maximal_groups():
     ranks = np.random.default_rng(0).uniform(1, 8, size=9)
     difference = 2.0
     together = np.abs(ranks[:, None] - ranks) < difference
-    found = stats.cliques(ranks, difference)
+    groups = stats.cliques(ranks, difference)
     for i in range(9):
         for j in range(i):
-            shared = any(i in group and j in group for group in found)
+            shared = any(i in group and j in group for group in groups)
             assert shared == together[i, j]
-    sets = [set(group) for group in found]
+    sets = [set(group) for group in groups]
     assert not any(a < b for a in sets for b in sets)
 
 

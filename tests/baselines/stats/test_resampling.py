@@ -112,7 +112,7 @@ def test_tasks_are_shared_by_methods():
 
 @pytest.mark.parametrize("over", [("runs",), ("tasks",), ("runs", "tasks")])
 def test_percentile_interval_of_a_mean(over):
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         stats.mean,
         SYMMETRIC,
         over=over,
@@ -121,33 +121,39 @@ def test_percentile_interval_of_a_mean(over):
         seed=0,
     )
     half = 1.959964 * variances(SYMMETRIC, False)[over] ** 0.5
-    assert found.estimate == pytest.approx(SYMMETRIC.mean(), abs=1e-15)
-    assert found.level == 0.95
+    assert interval.estimate == pytest.approx(SYMMETRIC.mean(), abs=1e-15)
+    assert interval.level == 0.95
     # Means of so many scores are nearly normal, quantiles sure to a few percent.
-    assert (found.low, found.high) == pytest.approx((-half, half), abs=0.06 * half)
+    assert (interval.low, interval.high) == pytest.approx(
+        (-half, half), abs=0.06 * half
+    )
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_adjusted_interval_of_a_mean_is_the_t_interval(level):
     scores = SYMMETRIC[:3]
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         stats.mean, scores, over=("runs",), level=level, num_resamples=20_000, seed=0
     )
     # Of a stratified sample: variances pooled over tasks, two degrees of each.
     error = (scores.var(axis=0, ddof=1).mean() / scores.size) ** 0.5
     half = scipy_stats.t.ppf((1 + level) / 2, 2 * scores.shape[1]) * error
-    assert (found.low, found.high) == pytest.approx((-half, half), abs=0.06 * half)
+    assert (interval.low, interval.high) == pytest.approx(
+        (-half, half), abs=0.06 * half
+    )
 
 
 def test_adjusted_interval_over_few_tasks_is_the_t_interval():
     # Eight tasks, symmetric about 0, have seven degrees of freedom, whatever the runs.
     levels = np.array([0.5, 1, 1.5, 2])
     scores = np.hstack([levels, -levels]) + np.zeros((5, 1))
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         stats.mean, scores, over=("tasks",), num_resamples=20_000, seed=0
     )
     half = scipy_stats.t.ppf(0.975, 7) * scores[0].std(ddof=1) / 8**0.5
-    assert (found.low, found.high) == pytest.approx((-half, half), abs=0.06 * half)
+    assert (interval.low, interval.high) == pytest.approx(
+        (-half, half), abs=0.06 * half
+    )
 
 
 def test_the_seed_decides_and_chunks_do_not_show(monkeypatch):
@@ -184,10 +190,10 @@ def test_band_of_a_profile():
 def test_an_end_may_be_infinite():
     scores = SCORES.copy()
     scores[0, :6] = -INF
-    found = stats.bootstrap(stats.mean, scores, over=("runs",), seed=0)
-    assert (found.estimate, found.low) == (-INF, -INF)
-    found = stats.bootstrap(stats.iqm, scores, over=("runs",), seed=0)
-    assert np.isfinite([found.estimate, found.low, found.high]).all()
+    interval = stats.bootstrap(stats.mean, scores, over=("runs",), seed=0)
+    assert (interval.estimate, interval.low) == (-INF, -INF)
+    interval = stats.bootstrap(stats.iqm, scores, over=("runs",), seed=0)
+    assert np.isfinite([interval.estimate, interval.low, interval.high]).all()
 
 
 OPTIONS = {"over": ("runs",), "seed": 0}

@@ -62,36 +62,36 @@ def test_aggregates_and_profiles(rliable):
         if name in ("x", "y"):
             continue
         for aggregate in ("iqm", "median", "mean", "optimality_gap"):
-            found = getattr(stats, aggregate)(values)
-            np.testing.assert_allclose(found, rliable[f"{name}/{aggregate}"], 1e-12)
+            ours = getattr(stats, aggregate)(values)
+            np.testing.assert_allclose(ours, rliable[f"{name}/{aggregate}"], 1e-12)
             compared += 1
-        found = stats.score_profile(values, TAUS)
-        np.testing.assert_allclose(found, rliable[f"{name}/profile"], 1e-12)
+        profile = stats.score_profile(values, TAUS)
+        np.testing.assert_allclose(profile, rliable[f"{name}/profile"], 1e-12)
     assert compared == 16
 
 
 @pytest.mark.slow
 def test_probability_of_improvement(rliable):
     data = scores()
-    found = stats.probability_of_improvement(data["x"], data["y"])
-    np.testing.assert_allclose(found, rliable["improvement"], 1e-12)
+    ours = stats.probability_of_improvement(data["x"], data["y"])
+    np.testing.assert_allclose(ours, rliable["improvement"], 1e-12)
 
 
-def check_interval(found: stats.Interval, low_high: np.ndarray, reps: int) -> None:
+def check_interval(interval: stats.Interval, low_high: np.ndarray, reps: int) -> None:
     # The 2.5% quantile of `reps` normal numbers has a standard error of
     # sqrt(0.025 * 0.975 / reps) / 0.0584 standard deviations, rliable's and ours
     # together root 2 of that; half the interval is 1.96 standard deviations.
     error = (0.025 * 0.975 / reps) ** 0.5 / 0.0584 * 2**0.5
     half = (low_high[1] - low_high[0]) / 2
     tolerance = 5 * error / 1.96 * half
-    assert found.low == pytest.approx(low_high[0], abs=tolerance)
-    assert found.high == pytest.approx(low_high[1], abs=tolerance)
+    assert interval.low == pytest.approx(low_high[0], abs=tolerance)
+    assert interval.high == pytest.approx(low_high[1], abs=tolerance)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("aggregate", ["iqm", "median", "mean", "optimality_gap"])
 def test_stratified_bootstrap(rliable, aggregate):
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         getattr(stats, aggregate),
         scores()["x"],
         num_resamples=REPS,
@@ -99,21 +99,21 @@ def test_stratified_bootstrap(rliable, aggregate):
         method="percentile",
         seed=1,
     )
-    check_interval(found, rliable[f"interval/{aggregate}"], REPS)
+    check_interval(interval, rliable[f"interval/{aggregate}"], REPS)
 
 
 @pytest.mark.slow
 def test_stratified_bootstrap_over_tasks(rliable):
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         stats.iqm, scores()["x"], num_resamples=REPS, method="percentile", seed=1
     )
-    check_interval(found, rliable["interval/iqm over tasks"], REPS)
+    check_interval(interval, rliable["interval/iqm over tasks"], REPS)
 
 
 @pytest.mark.slow
 def test_stratified_bootstrap_of_two(rliable):
     data = scores()
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         stats.probability_of_improvement,
         (data["x"], data["y"]),
         num_resamples=FEWER_REPS,
@@ -121,4 +121,4 @@ def test_stratified_bootstrap_of_two(rliable):
         method="percentile",
         seed=1,
     )
-    check_interval(found, rliable["interval/improvement"], FEWER_REPS)
+    check_interval(interval, rliable["interval/improvement"], FEWER_REPS)

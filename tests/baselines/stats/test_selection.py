@@ -13,29 +13,34 @@ INF = np.inf
 def test_by_hand():
     select = [[1, 5, 5], [4, 4, 2], [3, 3, 3]]
     report = [[10, 20, 30], [11, 21, 31], [12, 22, 32]]
-    found = stats.nested_selection(select, report)
+    selected = stats.nested_selection(select, report)
     # Means without each seed: (5, 3, 3), (3, 3, 3), (3, 4, 3): the first of ties.
-    assert found.chosen.tolist() == [1, 0, 0]
-    assert found.report.tolist() == [11, 20, 30]
+    assert selected.chosen.tolist() == [1, 0, 0]
+    assert selected.report.tolist() == [11, 20, 30]
     # Means of all: 11, 10 and 9 thirds.
-    assert (found.index, found.naive) == (2, 22)
-    assert found.nested == pytest.approx(61 / 3)
-    assert found.bias == pytest.approx(61 / 3 - 22)
+    assert (selected.index, selected.naive) == (2, 22)
+    assert selected.nested == pytest.approx(61 / 3)
+    assert selected.bias == pytest.approx(61 / 3 - 22)
 
 
 def test_a_diverged_configuration_loses():
     select = [[0, 0, INF], [5, 5, 5]]
     report = [[1, 1, INF], [7, 8, 9]]
-    found = stats.nested_selection(select, report)
+    selected = stats.nested_selection(select, report)
     # The seed that diverged took no part in the choice, and is reported as it is.
-    assert found.chosen.tolist() == [1, 1, 0]
-    assert found.report.tolist() == [7, 8, INF]
-    assert (found.index, found.naive, found.nested, found.bias) == (1, 8, INF, INF)
+    assert selected.chosen.tolist() == [1, 1, 0]
+    assert selected.report.tolist() == [7, 8, INF]
+    assert (selected.index, selected.naive, selected.nested, selected.bias) == (
+        1,
+        8,
+        INF,
+        INF,
+    )
 
 
 def test_where_everything_diverged():
-    found = stats.nested_selection(np.full((2, 3), INF), np.full((2, 3), INF))
-    assert (found.naive, found.nested, found.bias) == (INF, INF, 0)
+    selected = stats.nested_selection(np.full((2, 3), INF), np.full((2, 3), INF))
+    assert (selected.naive, selected.nested, selected.bias) == (INF, INF, 0)
 
 
 def test_on_all_seeds_it_is_the_best_of_the_set():
@@ -54,9 +59,9 @@ def test_bias_is_the_luck_of_the_best():
     rng = np.random.default_rng(0)
     num_sets, num_seeds = 2000, 5
     noise = rng.normal(size=(num_sets, 20, num_seeds))
-    found = [stats.nested_selection(losses, losses) for losses in noise]
-    naive = np.array([f.naive for f in found])
-    nested = np.array([f.nested for f in found])
+    selections = [stats.nested_selection(losses, losses) for losses in noise]
+    naive = np.array([f.naive for f in selections])
+    nested = np.array([f.nested for f in selections])
     error = 5 / num_sets**0.5
     assert abs(nested.mean()) < error * nested.std()
     # Expected: the lowest of 20 standard normal numbers, over the root of 5.

@@ -26,20 +26,20 @@ RATES = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
     ],
 )
 def test_ranges_by_hand(losses, low, high, at_edge):
-    found = stats.sensitivity_width(RATES, losses)
-    assert found.low == pytest.approx(10**low)
-    assert found.high == pytest.approx(10**high)
-    assert found.decades == pytest.approx(high - low)
-    assert found.best == RATES[int(np.argmin(losses))]
-    assert found.at_edge is at_edge
+    width = stats.sensitivity_width(RATES, losses)
+    assert width.low == pytest.approx(10**low)
+    assert width.high == pytest.approx(10**high)
+    assert width.decades == pytest.approx(high - low)
+    assert width.best == RATES[int(np.argmin(losses))]
+    assert width.at_edge is at_edge
 
 
 def test_order_and_scale_do_not_matter():
     losses = np.array([2, 1.04, 1, 1.02, 3])
     expected = stats.sensitivity_width(RATES, losses)
     order = [3, 0, 4, 1, 2]
-    found = stats.sensitivity_width(np.array(RATES)[order], 7 * losses[order])
-    assert dataclasses.astuple(found) == pytest.approx(dataclasses.astuple(expected))
+    width = stats.sensitivity_width(np.array(RATES)[order], 7 * losses[order])
+    assert dataclasses.astuple(width) == pytest.approx(dataclasses.astuple(expected))
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.05, 0.5])
@@ -48,12 +48,12 @@ def test_range_of_a_valley(tolerance):
     losses = 0.2 + (logs + 2.2) ** 2
     fine = np.linspace(-7, 0.5, 1_000_001)
     inside = fine[np.interp(fine, logs, losses) <= (1 + tolerance) * losses.min()]
-    found = stats.sensitivity_width(10**logs, losses, tolerance)
-    ends = (np.log10(found.low), np.log10(found.high))
+    width = stats.sensitivity_width(10**logs, losses, tolerance)
+    ends = (np.log10(width.low), np.log10(width.high))
     if tolerance:
         assert ends == pytest.approx((inside[0], inside[-1]), abs=1e-5)
     else:
-        assert (found.low, found.high) == pytest.approx((found.best, found.best))
+        assert (width.low, width.high) == pytest.approx((width.best, width.best))
 
 
 @pytest.mark.parametrize(

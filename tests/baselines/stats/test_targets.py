@@ -37,14 +37,14 @@ def test_steps_to_target_of_many_curves():
     losses = rng.normal(size=(3, 4, 50)) + np.linspace(3, -3, 50)
     xs = np.cumsum(rng.uniform(1, 5, 50))
     targets = np.array([1.0, 0.0, -1.0, -9.0])
-    found = stats.steps_to_target(losses, xs, targets)
+    steps = stats.steps_to_target(losses, xs, targets)
     fine = np.linspace(xs[0], xs[-1], 200_001)
     for i, j in np.ndindex(3, 4):
         lowest = np.interp(fine, xs, np.minimum.accumulate(losses[i, j]))
         reached = fine[lowest <= targets[j]]
         expected = reached[0] if reached.size else INF
-        assert found[i, j] == pytest.approx(expected, abs=fine[1] - fine[0])
-    assert np.isinf(found[:, 3]).all()
+        assert steps[i, j] == pytest.approx(expected, abs=fine[1] - fine[0])
+    assert np.isinf(steps[:, 3]).all()
 
 
 @pytest.mark.parametrize("xs", [[0, 1], [0, 1, 1], [2, 1, 3]])
@@ -68,9 +68,9 @@ def test_ratios_by_hand():
 
 def test_profile_by_hand():
     # One of the five tasks is solved by none.
-    found = stats.performance_profile(RATIOS, [0.5, 1, 1.9, 2, 4, 1e9])
+    profile = stats.performance_profile(RATIOS, [0.5, 1, 1.9, 2, 4, 1e9])
     expected = [[0, 2, 2, 3, 3, 3], [0, 1, 1, 4, 4, 4], [0, 1, 1, 1, 3, 3]]
-    np.testing.assert_array_equal(found, np.array(expected) / 4)
+    np.testing.assert_array_equal(profile, np.array(expected) / 4)
     counted = stats.performance_profile(RATIOS, [1, 2], count_unsolved=True)
     np.testing.assert_array_equal(counted, np.array([[2, 3], [1, 4], [1, 1]]) / 5)
 
@@ -82,8 +82,8 @@ def test_integrated_profile_is_the_area(max_ratio, count_unsolved):
     costs = rng.lognormal(size=(3, 7))
     costs[0, 1] = costs[:, 2] = INF
     ratios = stats.performance_ratios(costs)
-    found = stats.integrated_profile(ratios, max_ratio, count_unsolved=count_unsolved)
-    for method, area in enumerate(found):
+    areas = stats.integrated_profile(ratios, max_ratio, count_unsolved=count_unsolved)
+    for method, area in enumerate(areas):
 
         def profile(tau, method=method):
             [share] = stats.performance_profile(
@@ -127,9 +127,11 @@ def test_costs_and_ratios_out_of_range():
 def test_speedup_is_scipys_geometric_mean():
     rng = np.random.default_rng(0)
     costs, baseline = rng.lognormal(size=(2, 3, 6))
-    found = stats.geometric_mean_speedup(costs, baseline)
-    np.testing.assert_allclose(found, gmean(baseline / costs, axis=-1))
-    np.testing.assert_allclose(stats.geometric_mean_speedup(baseline, costs), 1 / found)
+    speedups = stats.geometric_mean_speedup(costs, baseline)
+    np.testing.assert_allclose(speedups, gmean(baseline / costs, axis=-1))
+    np.testing.assert_allclose(
+        stats.geometric_mean_speedup(baseline, costs), 1 / speedups
+    )
 
 
 def test_speedup_of_unsolved_tasks():
@@ -155,5 +157,5 @@ def test_speedup_of_unsolved_tasks():
 
 def test_score_profile_by_hand():
     scores = [[0.0, 0.5], [1.0, -INF]]
-    found = stats.score_profile([scores, [[1, 1], [1, 1]]], [-1, 0, 0.5, 2])
-    np.testing.assert_array_equal(found, [[0.75, 0.5, 0.25, 0], [1, 1, 1, 0]])
+    profile = stats.score_profile([scores, [[1, 1], [1, 1]]], [-1, 0, 0.5, 2])
+    np.testing.assert_array_equal(profile, [[0.75, 0.5, 0.25, 0], [1, 1, 1, 0]])

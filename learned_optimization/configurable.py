@@ -15,7 +15,11 @@ _NAMES: list[str] = []
 
 
 def configurable(
-    module: str, *, name: str | None = None, redefine: bool = False
+    module: str,
+    *,
+    name: str | None = None,
+    redefine: bool = False,
+    around: Callable[[Any], Any] | None = None,
 ) -> Callable[[_T], _T]:
     """Return gin's function and class decorator, with types that survive it.
 
@@ -24,6 +28,7 @@ def configurable(
       name: the name gin knows it by; its own if None.
       redefine: whether what gin knows under that name already is replaced, also in
         bindings that refer to it.
+      around: a decorator to put around gin's; gin too calls what it returns.
     """
 
     def decorate(target: _T) -> _T:
@@ -32,8 +37,14 @@ def configurable(
         with gin_config.interactive_mode() if redefine else nullcontext():
             by_gin = cast("Any", gin.configurable(known_as, module=module))
             made = by_gin(target)
+        selector = f"{module}.{known_as}"
+        if around is not None:
+            made = around(made)
+            # Else gin would call its own wrapper, and leave out what is around.
+            known = gin_config._REGISTRY[selector]
+            gin_config._REGISTRY[selector] = known._replace(wrapper=made)
         if redefine:
-            _refresh_references(f"{module}.{known_as}")
+            _refresh_references(selector)
         return made
 
     return decorate

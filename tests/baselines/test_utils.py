@@ -11,8 +11,10 @@ import pytest
 
 from learned_optimization import baselines
 from learned_optimization.baselines import utils
+from learned_optimization.baselines.layout import results_dir
 from learned_optimization.errors import LoptError, ResultError
 from learned_optimization.npz import NpzWriter
+from learned_optimization.training.plan import RunPlan
 
 
 def make_result(seed=0, **changes):
@@ -204,3 +206,26 @@ def test_memory_urls_work_like_folders(monkeypatch):
     assert len(utils.load_baseline_results("T", "SGD_lr0.1", 20)) == 1
     utils.delete_saved_task_data("T", "SGD_lr0.1", 20, 10, 5, 10)
     assert utils.load_baseline_results("T", "SGD_lr0.1", 20) == []
+
+
+def test_a_plan_names_its_folder_and_its_keys():
+    plan = RunPlan(20, eval_every=4, eval_batches=3, last_eval_batches=2)
+    assert plan.folder == "20_4_3_2"
+    assert plan.as_keys() == {
+        "num_steps": 20,
+        "eval_every": 4,
+        "eval_batches": 3,
+        "last_eval_batches": 2,
+    }
+    folder = utils.get_save_dir("T", "SGD", 20, 4, 3, 2)
+    assert folder == results_dir("T", "SGD", plan)
+    assert folder.endswith("/T/SGD/20_4_3_2")
+
+
+def test_a_plan_is_checked_where_it_enters():
+    with pytest.raises(
+        LoptError, match="eval_every must be a whole number of at least"
+    ):
+        utils.get_save_dir("T", "SGD", 20, 0, 5, 10)
+    with pytest.raises(LoptError, match="num_steps must be a whole number of at least"):
+        utils.load_baseline_results("T", "SGD", 0)

@@ -38,20 +38,22 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def _bound_by_gin(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Take arguments that the caller leaves out from bindings of `inner_train_task`.
-
-    gin itself calls the function decorated last. What gin does for a call is
-    recorded apart from what it did before.
-    """
-    bound = configurable(_HOME, name=_GIN_NAME, redefine=True)(function)
+def _recorded_alone(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Record what gin does for a call apart from what it did before."""
 
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         with configuration.own_operative_config():
-            return bound(*args, **kwargs)
+            return function(*args, **kwargs)
 
     return call
+
+
+# Bindings of `inner_train_task.*` serve for two functions, of which gin itself calls
+# the one that is defined last.
+_bound_by_gin = configurable(
+    _HOME, name=_GIN_NAME, redefine=True, around=_recorded_alone
+)
 
 
 class _Names(NamedTuple):

@@ -37,6 +37,11 @@ def make_quad() -> QuadraticTask:
 
 
 @configurable("tests")
+def keep(value: Any = None) -> Any:
+    return value
+
+
+@configurable("tests")
 def make_other_quad() -> QuadraticTask:
     return QuadraticTask()
 
@@ -160,6 +165,24 @@ def test_each_of_two_trials_records_its_own_configuration() -> None:
     assert "make_other_quad" not in text_of_first
     assert "make_quad" not in text_of_second
     assert "make_other_quad" in text_of_second
+
+
+def test_so_do_trials_that_gin_itself_calls_for() -> None:
+    gin.parse_config([f"inner_train_task.{k} = {v}" for k, v in SHORT.items()])
+    by_gin = gin.get_configurable("inner_train_task")
+    texts = []
+    for bindings in (FIRST, SECOND):
+        gin.parse_config(bindings)
+        texts.append(by_gin()["gin_operative_config"])
+    gin.parse_config(["keep.value = @inner_train_task()", *FIRST])
+    texts.append(keep()["gin_operative_config"])
+    assert [
+        described(text) - {"QuadraticTask", "inner_train_task"} for text in texts
+    ] == [
+        {"SGD"},
+        {"Adam"},
+        {"SGD"},
+    ]
 
 
 def test_the_configuration_recorded_makes_the_trial_again() -> None:

@@ -1,4 +1,4 @@
-"""What the scripts that make pages of the documentation share."""
+"""Write a page of the documentation, or check it: for the scripts that make pages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 
 def main(path: Path, page: Callable[[], str]) -> None:
-    """Write a page, or with `--check` compares it with a fresh one."""
-    parser = argparse.ArgumentParser(description=f"Makes docs/{path.name}.")
+    """Write a page, or with `--check` compare it with a fresh one."""
+    parser = argparse.ArgumentParser(description=f"Make docs/{path.name}.")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     if not parser.parse_args().check:
         path.write_text(page())

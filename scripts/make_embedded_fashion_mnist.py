@@ -1,4 +1,4 @@
-"""Makes the embedded 8x8 Fashion-MNIST from the original files.
+"""Make the embedded 8x8 Fashion-MNIST from the original files.
 
     python scripts/make_embedded_fashion_mnist.py [--check]
 

@@ -1,4 +1,4 @@
-"""Makes the embedded King James Bible from Debian's `bible-kjv-text`.
+"""Make the embedded King James Bible from Debian's `bible-kjv-text`.
 
     python scripts/make_embedded_kjv.py [--check]
 
@@ -53,22 +53,22 @@ def read_verses() -> str:
 
 def chapters(verses: str) -> list[list[str]]:
     """Return each chapter's verses, of lines such as `Ge1:1 In the beginning ...`."""
-    found: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     for line in verses.splitlines():
         match = _VERSE.fullmatch(line.rstrip())
         if match is None or "\t" in line:
             raise SystemExit(f"not a verse: {line!r}")
         chapter, number, text = match.groups()
-        found.setdefault(chapter, []).append(text)
-        if len(found[chapter]) != int(number):
+        by_name.setdefault(chapter, []).append(text)
+        if len(by_name[chapter]) != int(number):
             raise SystemExit(f"not the next verse of its chapter: {line!r}")
-    num_verses = sum(map(len, found.values()))
-    if (num_verses, len(found)) != (NUM_VERSES, NUM_CHAPTERS):
+    num_verses = sum(map(len, by_name.values()))
+    if (num_verses, len(by_name)) != (NUM_VERSES, NUM_CHAPTERS):
         raise SystemExit(
-            f"got {num_verses} verses in {len(found)} chapters, expected {NUM_VERSES} "
-            f"in {NUM_CHAPTERS}."
+            f"got {num_verses} verses in {len(by_name)} chapters, expected "
+            f"{NUM_VERSES} in {NUM_CHAPTERS}."
         )
-    return list(found.values())
+    return list(by_name.values())
 
 
 def convert(verses: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Makes `docs/tasks.md`: every fixed task, its data, its size and its cost.
+"""Make `docs/tasks.md`: every fixed task, its data, its size and its cost.
 
     python scripts/make_task_table.py [--check]
 
@@ -26,18 +26,18 @@ _HEAD = """\
 \\*. `lopt tasks` lists them with what is available on your machine; `lopt tasks
 'RNNLM_*'` lists some.
 
-FLOPs are those of the matrix products in one loss and gradient on one batch, a
-multiplication and an addition counting two; evaluation comes on top. Parameters,
-batches and sizes follow the published settings; the shared test suite compares
-each with counts worked out by hand.
+FLOPs are those of the matrix products in the loss and gradient of one batch; a
+multiplication and an addition count as two. Evaluations are not included. Parameters,
+batches and sizes are the published ones; the shared test suite compares each with
+counts made by hand.
 
 Published, but not here: `JAXNeRF_HotdogBlenderTask`, `JAXNeRF_LegoBlenderTask`
 and `JAXNeRF_ShipBlenderTask`, named in the published normalizers, because their
 code was never released; and the tasks that train learned optimizers (`LOpt*`),
-which are to come.
+which are planned.
 
-What holds for all of them: batch norm uses the statistics of the current batch,
-and dropout drops, in evaluation as in training, as in the published baselines.
+For all of them, batch norm uses the statistics of the current batch, and dropout
+drops, in evaluation as well as in training, as in the published baselines.
 Convolutions take the form that is fastest inside a compiled training loop: XLA's
 own, or matrix products over patches.
 
@@ -59,7 +59,7 @@ def page() -> str:
         title = (import_module(module).__doc__ or module).partition(".")[0]
         text += (
             f"\n## {title}\n\n"
-            "| task | data | parameters | batch | MFLOPs a step |\n"
+            "| task | data | parameters | batch | MFLOPs per step |\n"
             "|---|---|--:|--:|--:|\n"
         )
         for name, entry in tasks.items():

@@ -48,9 +48,9 @@ def test_pages_of_the_documentation(tmp_path):
     # In the order of reading: later pages use the results of earlier ones.
     output = ""
     for page in ("docs/index.md", "docs/results.md", "docs/data.md"):
-        found = blocks(page)
-        assert found, page
-        for language, text in found:
+        snippets = blocks(page)
+        assert snippets, page
+        for language, text in snippets:
             if "lopt data where fashion_mnist" in text:
                 text = text.replace("where fashion_mnist", "list")
             output += run(language, text, tmp_path)
@@ -64,9 +64,9 @@ def test_pages_on_comparing(tmp_path):
     run("sh", f"lopt sweep ImageMLP_FashionMnist8_Relu32 {sets}", tmp_path)
     pages = ("report", "statistics", "normalizers", "exports")
     for page in pages:
-        found = blocks(f"docs/{page}.md")
-        assert found, page
-        for language, text in found:
+        snippets = blocks(f"docs/{page}.md")
+        assert snippets, page
+        for language, text in snippets:
             run(language, text, tmp_path)
     assert (tmp_path / "report" / "index.html").stat().st_size > 1_000_000
     for name in ("curves.svg", "rates.pdf", "tuning.png", "profile.png"):

@@ -19,7 +19,7 @@ from learned_optimization.optimizers.optax_optimizer import (
 
 @flax.struct.dataclass
 class AdanState:
-    """What Adan carries from step to step.
+    """State of Adan.
 
     Attributes:
       count: int32 scalar, the number of updates done.
@@ -61,14 +61,14 @@ def _scale_by_adan(
             lambda g, last: jnp.where(count == 1, 0.0, g - last), grad, state.gradient
         )
         ahead = jax.tree.map(lambda g, d: (g + beta2 * d) ** 2, grad, change)
-        first, m = average(beta1, state.first, grad)
-        difference, v = average(beta2, state.difference, change)
-        second, n = average(beta3, state.second, ahead)
+        first, mean = average(beta1, state.first, grad)
+        difference, mean_change = average(beta2, state.difference, change)
+        second, mean_square = average(beta3, state.second, ahead)
         direction = jax.tree.map(
             lambda m, v, n: (m + beta2 * v) / (jnp.sqrt(n + epsilon_root) + epsilon),
-            m,
-            v,
-            n,
+            mean,
+            mean_change,
+            mean_square,
         )
         return direction, AdanState(count, grad, first, difference, second)
 

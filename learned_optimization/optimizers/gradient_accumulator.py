@@ -24,10 +24,15 @@ from learned_optimization.optimizers.base import (
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.optimizers.wrapped import WrappedOptimizer
 
+__all__ = [
+    "GradientAccumulator",
+    "GradientAccumulatorState",
+]
+
 
 @flax.struct.dataclass
 class GradientAccumulatorState:
-    """What a `GradientAccumulator` carries from step to step.
+    """State of a `GradientAccumulator`.
 
     Attributes:
       inner: the state of the optimizer inside.
@@ -48,9 +53,9 @@ class GradientAccumulatorState:
 class GradientAccumulator(WrappedOptimizer):
     """Steps another optimizer with the mean of every `num_average` gradients.
 
-    Batches of `num_average` times the size, in `num_average` pieces. The optimizer
-    inside is told of a run as many times shorter, and keeps its model state up
-    to date with the last piece.
+    This is training with batches of `num_average` times the size, each given in
+    `num_average` pieces. The optimizer inside is told that the run is as many times
+    shorter. The model state is that of the last piece.
     """
 
     opt: Optimizer = hparam(default=Adam())
@@ -148,5 +153,5 @@ class GradientAccumulator(WrappedOptimizer):
         return dataclasses.replace(opt_state, inner=inner)
 
     def get_state(self, opt_state: GradientAccumulatorState) -> ModelState:
-        """Return the model state of the last gradient, whether it was a step or not."""
+        """Return the model state of the last gradient, also where it made no step."""
         return opt_state.state

@@ -22,10 +22,15 @@ from learned_optimization.optimizers.base import (
 from learned_optimization.optimizers.optax_opts import SGD, Adam
 from learned_optimization.optimizers.wrapped import WrappedOptimizer, step_inside
 
+__all__ = [
+    "GraftedOptimizer",
+    "GraftedState",
+]
+
 
 @flax.struct.dataclass
 class GraftedState:
-    """What a `GraftedOptimizer` carries from step to step.
+    """State of a `GraftedOptimizer`.
 
     Attributes:
       magnitude: state of the optimizer whose steps give the length.
@@ -38,7 +43,7 @@ class GraftedState:
 
 @optimizer
 class GraftedOptimizer(WrappedOptimizer):
-    """Steps as long as one optimizer's, where another's point (arXiv:2002.11803).
+    """Steps as long as one optimizer's, in another's direction (arXiv:2002.11803).
 
     Both run on the same gradients from the same parameters. The parameters then
     move along the direction optimizer's step, by the norm of the magnitude
@@ -62,7 +67,7 @@ class GraftedOptimizer(WrappedOptimizer):
     def with_states_inside(
         self, opt_state: GraftedState, *states: OptState
     ) -> GraftedState:
-        """Return the state with the direction's state given, then the magnitude's."""
+        """Return the state made of the direction's state and the magnitude's."""
         del opt_state
         direction, magnitude = states
         return GraftedState(magnitude, direction)

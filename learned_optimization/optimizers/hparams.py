@@ -12,6 +12,7 @@ import numpy as np
 from learned_optimization.optimizers.fingerprint import fingerprint
 
 Scalar = float | jax.Array
+"""A number, which may be traced."""
 
 _T = TypeVar("_T", bound=type)
 
@@ -70,9 +71,9 @@ def hparams_dataclass(cls: _T) -> _T:
             object.__setattr__(value, name, leaf)
         return value
 
-    # Not `jax.tree_util.register_dataclass`: jaxlib (0.10 at least) takes the
-    # structures of two classes it registered for equal where they have as many
-    # fields, so that `jax.jit` at times runs Adam's program for Lars.
+    # Not `jax.tree_util.register_dataclass`: for jaxlib (0.10 at least) the structures
+    # of two classes that it registered are equal where they have as many fields, so
+    # that `jax.jit` at times runs Adam's program for Lars.
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls
 

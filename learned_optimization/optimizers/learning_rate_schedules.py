@@ -9,7 +9,6 @@ zero: the first update asks for `schedule(0)`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -18,10 +17,27 @@ from jax.typing import ArrayLike
 
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.hparams import Scalar, hparam
-from learned_optimization.optimizers.schedule_base import Schedule as Schedule
-from learned_optimization.optimizers.schedule_base import schedule as schedule
+from learned_optimization.optimizers.piecewise import as_points, piecewise_linear
+from learned_optimization.optimizers.schedule_base import Schedule, schedule
+
+__all__ = [
+    "Constant",
+    "CosineDecay",
+    "CosineLearningRateSchedule",
+    "ExpDecay",
+    "ExponentialDecay",
+    "LinearDecay",
+    "LinearRampupSqrtDecay",
+    "PiecewiseLinear",
+    "ScalarSchedule",
+    "Schedule",
+    "SqrtDecay",
+    "WarmupConstantCosine",
+    "schedule",
+]
 
 ScalarSchedule = Schedule
+"""`Schedule`, as the published interface calls it."""
 
 
 @schedule
@@ -245,8 +261,10 @@ class PiecewiseLinear(Schedule):
       vals: the learning rates there, as many.
     """
 
-    times: tuple[Scalar, ...] = hparam(default=(10_000.0, 20_000.0), short="times")
-    vals: tuple[Scalar, ...] = hparam(default=(1e-4, 1e-5), short="vals")
+    times: tuple[Scalar, ...] | list[Scalar] = hparam(
+        default=(10_000.0, 20_000.0), short="times"
+    )
+    vals: tuple[Scalar, ...] | list[Scalar] = hparam(default=(1e-4, 1e-5), short="vals")
 
     def __post_init__(self) -> None:
         """Check the points.
@@ -262,36 +280,3 @@ class PiecewiseLinear(Schedule):
         """Return the learning rate of an update; see `Schedule.__call__`."""
         del max_steps
         return piecewise_linear(self.times, self.vals)(step)
-
-
-def piecewise_linear(times: Sequence[Scalar], vals: Sequence[Scalar]) -> Any:
-    """Return the function of a step that `PiecewiseLinear` is."""
-    xs, ys = (jnp.asarray(points, jnp.float32) for points in (times, vals))
-    return lambda step: jnp.interp(jnp.asarray(step, jnp.float32), xs, ys)
-
-
-def as_points(owner: Any, times: str, vals: str) -> None:
-    """Check the points that two fields of a frozen dataclass hold, and make tuples.
-
-    Args:
-      owner: the dataclass.
-      times: the field that holds the steps.
-      vals: the field that holds the learning rates there.
-
-    Raises:
-      LoptError: if they are empty, of different lengths, or not sequences.
-    """
-    for name in (times, vals):
-        value = getattr(owner, name)
-        if not isinstance(value, (tuple, list)):
-            raise LoptError(
-                f"{type(owner).__name__}.{name} must be a list of numbers, got "
-                f"{value!r}."
-            )
-        object.__setattr__(owner, name, tuple(value))
-    counts = len(getattr(owner, times)), len(getattr(owner, vals))
-    if counts[0] != counts[1] or not counts[0]:
-        raise LoptError(
-            f"{type(owner).__name__} needs as many {vals} as {times}, and at least "
-            f"one, got {counts[1]} and {counts[0]}."
-        )

@@ -7,9 +7,9 @@ somewhat more accurate, and for 70 matrices on two processor cores as fast where
 nothing else runs (n = 10, 32, 64, 128: 0.7, 5, 20 and 220 ms against 1, 8, 40 and
 310 ms, p = 4). But its LAPACK routine starts threads of its own from n = 64 on,
 and where the cores are busy already, as they are while other trials train, it
-took 800 ms for n = 64 and up to 9 s for n = 128; products took what they always
-take. Worse, several batches of LAPACK calls at once may wait for each other for
-ever (jaxlib 0.10).
+took 800 ms for n = 64 and up to 9 s for n = 128; products took no longer than
+before. Worse, several batches of LAPACK calls at once may wait for each other
+forever (jaxlib 0.10).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def inverse_pth_root(
       p: a whole number of at least 1.
       ridge_epsilon: share of the largest eigenvalue added to all, a scalar;
         float32 needs `SMALLEST_RIDGE`, which is taken where it is less.
-      least: what the largest eigenvalue is taken for where it is less.
+      least: used in place of the largest eigenvalue where that is smaller.
 
     Returns:
       float32 `[..., n, n]`, symmetric.
@@ -75,7 +75,7 @@ def _power(matrix: jax.Array, p: int) -> jax.Array:
 
 def _largest_eigenvalue(matrix: jax.Array) -> jax.Array:
     """Return an estimate from below by power iteration."""
-    # Some fixed direction that no matrix of a model has reason to be orthogonal to.
+    # A fixed direction that a model's matrix is hardly ever orthogonal to.
     start = jnp.cos(jnp.arange(matrix.shape[-1], dtype=matrix.dtype) ** 2 + 0.5)
 
     def step(_: int, vector: jax.Array) -> jax.Array:
@@ -84,7 +84,7 @@ def _largest_eigenvalue(matrix: jax.Array) -> jax.Array:
 
     vector = jax.lax.fori_loop(0, _POWER_ITERATIONS, step, start)
     largest = jnp.vdot(vector, _product(matrix, vector))
-    # Whatever the iteration found, no eigenvalue exceeds the largest by less.
+    # The largest eigenvalue is at least as large as every entry of the diagonal.
     return jnp.maximum(largest, jnp.max(jnp.diagonal(matrix)))
 
 
@@ -93,7 +93,7 @@ def _root(matrix: jax.Array, p: int, ridge: jax.Array, least: jax.Array) -> jax.
     identity = jnp.eye(matrix.shape[-1], dtype=matrix.dtype)
     largest = jnp.maximum(_largest_eigenvalue(matrix), least)
     damped = matrix + ridge * largest * identity
-    # Eigenvalues of `scaled` then lie in (0, (p + 1) / 2], whence all reach 1.
+    # Eigenvalues of `scaled` then lie in (0, (p + 1) / 2], so that all of them reach 1.
     factor = (p + 1) / (2.0 * jnp.linalg.norm(damped))
     scaled = damped * factor
     error = jnp.linalg.norm(scaled - identity)
@@ -109,7 +109,7 @@ def _root(matrix: jax.Array, p: int, ridge: jax.Array, least: jax.Array) -> jax.
         iteration, scaled, root, error, _ = carry
         change = ((p + 1) * identity - scaled) / p
         scaled = _product(_power(change, p), scaled)
-        # Rounding makes it less symmetric, and what is not symmetric grows.
+        # Rounding makes it less symmetric, and that error grows from step to step.
         scaled = 0.5 * (scaled + scaled.T)
         root = _product(root, change)
         return (

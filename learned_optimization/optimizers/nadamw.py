@@ -25,7 +25,7 @@ from learned_optimization.optimizers.learning_rate_schedules import Schedule
 
 @flax.struct.dataclass
 class NAdamWState:
-    """What `NAdamW` carries from step to step.
+    """State of `NAdamW`.
 
     Attributes:
       params: the parameters.

@@ -1,8 +1,8 @@
 """OptList: a thousand settings of NAdamW in the order one should try them.
 
-The list of Metz et al. 2020 (arXiv:2002.11887) was found on thousands of small
-tasks; whoever tries its first `n` settings has a good search over `n` trials.
-It is published, under the Apache licence, as the file this module reads.
+The list of Metz et al. 2020 (arXiv:2002.11887) comes from a search on thousands of
+small tasks; its first `n` settings are a good search of `n` trials. It is
+published, under the Apache licence, as the file this module reads.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ from learned_optimization.optimizers.learning_rate_schedules import (
 )
 from learned_optimization.optimizers.nadamw import NAdamW, NAdamWState
 from learned_optimization.tasks.datasets.locations import data_dir
+
+__all__ = [
+    "OptList",
+    "load_opt_list",
+    "opt_list_path",
+]
 
 NUM_SETTINGS = 1_000
 KEYS = (
@@ -96,9 +102,9 @@ def _read(path: str) -> dict[str, np.ndarray]:
         _check(content, path)
     else:
         content = _fetch(path)
-    rows = json.loads(content)
+    settings = json.loads(content)
     return {
-        key: np.asarray([row[key] for row in rows], np.float32).astype(
+        key: np.asarray([setting[key] for setting in settings], np.float32).astype(
             bool if key == "use_nesterov" else np.float32
         )
         for key in KEYS
@@ -165,13 +171,15 @@ class OptList(Optimizer):
             )
 
     def setting(self) -> NAdamW:
-        """Return the optimizer this is."""
+        """Return the `NAdamW` that the list has at `idx`."""
         table = jax.tree.map(jnp.asarray, load_opt_list())
-        h: dict[str, Any] = {key: values[self.idx] for key, values in table.items()}
+        chosen: dict[str, Any] = {
+            key: column[self.idx] for key, column in table.items()
+        }
         schedule = CosineLearningRateSchedule(
-            **{f.name: h.pop(f.name) for f in fields(CosineLearningRateSchedule)}
+            **{f.name: chosen.pop(f.name) for f in fields(CosineLearningRateSchedule)}
         )
-        return NAdamW(learning_rate=schedule, **h)
+        return NAdamW(learning_rate=schedule, **chosen)
 
     def init(
         self,

@@ -42,7 +42,16 @@ from learned_optimization.optimizers.base import (
 )
 from learned_optimization.optimizers.learning_rate_schedules import Schedule
 
+__all__ = [
+    "OptaxOptimizer",
+    "OptaxState",
+    "Scalar",
+    "ScalarOrSchedule",
+    "optax_optimizer",
+]
+
 ScalarOrSchedule = Scalar | Schedule
+"""A number, or one for each step."""
 
 P = ParamSpec("P")
 Factory = Callable[P, optax.GradientTransformation]
@@ -63,7 +72,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @flax.struct.dataclass
 class OptaxState:
-    """What an `OptaxOptimizer` carries from step to step.
+    """State of an `OptaxOptimizer`.
 
     Attributes:
       params: the parameters.
@@ -250,3 +259,21 @@ def _field(owner: str, parameter: inspect.Parameter) -> Any:
         f"{owner}.{parameter.name} has {what}: a hyper-parameter needs a number, "
         "None, True, False or text as its default."
     )
+
+
+def scalars_as_vectors(
+    transformation: optax.GradientTransformation,
+) -> optax.GradientTransformation:
+    """Return a transformation that sees each scalar as a vector of length one."""
+
+    def vectors(tree: Any) -> Any:
+        return jax.tree.map(jnp.atleast_1d, tree)
+
+    def init(params: Any) -> Any:
+        return transformation.init(vectors(params))
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        new, state = transformation.update(vectors(updates), state, vectors(params))
+        return jax.tree.map(lambda v, u: v.reshape(jnp.shape(u)), new, updates), state
+
+    return optax.GradientTransformation(init, update)

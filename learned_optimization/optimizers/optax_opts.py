@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax
-import jax.numpy as jnp
 import optax
 
 from learned_optimization.optimizers.base import Scalar, hparam, static_field
-from learned_optimization.optimizers.learning_rate_schedules import as_points
-from learned_optimization.optimizers.learning_rate_schedules import (
-    piecewise_linear as piecewise_linear,
-)
 from learned_optimization.optimizers.optax_optimizer import (
     OptaxOptimizer as OptaxOptimizer,
 )
@@ -20,10 +12,34 @@ from learned_optimization.optimizers.optax_optimizer import OptaxState as OptaxS
 from learned_optimization.optimizers.optax_optimizer import (
     ScalarOrSchedule,
     optax_optimizer,
+    scalars_as_vectors,
+)
+from learned_optimization.optimizers.piecewise import as_points
+from learned_optimization.optimizers.piecewise import (
+    piecewise_linear as piecewise_linear,
 )
 
-# The state that published code names so.
+__all__ = [
+    "SGD",
+    "SGDM",
+    "SM3",
+    "AdaBelief",
+    "AdaGrad",
+    "Adafactor",
+    "Adam",
+    "AdamW",
+    "Fromage",
+    "Lamb",
+    "Lars",
+    "PiecewiseLinearAdam",
+    "RAdam",
+    "RMSProp",
+    "SM3OptState",
+    "Yogi",
+]
+
 SM3OptState = OptaxState
+"""The state of `SM3`, as the published interface calls it."""
 
 _MASK = (
     "a mask is a function of the parameters' names, which a setting cannot hold; write "
@@ -73,8 +89,8 @@ class _WithPoints(OptaxOptimizer):
 
 @optax_optimizer(base=_WithPoints)
 def PiecewiseLinearAdam(
-    times: tuple[Scalar, ...] = hparam(default=(10_000, 20_000)),
-    lrs: tuple[Scalar, ...] = hparam(default=(1e-4, 1e-5)),
+    times: tuple[Scalar, ...] | list[Scalar] = hparam(default=(10_000, 20_000)),
+    lrs: tuple[Scalar, ...] | list[Scalar] = hparam(default=(1e-4, 1e-5)),
     beta1: Scalar = 0.9,
     beta2: Scalar = 0.999,
     epsilon: Scalar = 1e-8,
@@ -263,7 +279,7 @@ def SM3(
     are averaged. It decides the form of the program, so it cannot be traced.
     """
     return optax.chain(
-        _scalars_as_vectors(optax.scale_by_sm3(momentum, b2, eps)),
+        scalars_as_vectors(optax.scale_by_sm3(momentum, b2, eps)),
         optax.scale_by_learning_rate(learning_rate),
     )
 
@@ -277,21 +293,3 @@ def Yogi(
 ) -> optax.GradientTransformation:
     """Yogi (Zaheer et al. 2018, NeurIPS)."""
     return optax.yogi(learning_rate, b1, b2, eps)
-
-
-def _scalars_as_vectors(
-    transformation: optax.GradientTransformation,
-) -> optax.GradientTransformation:
-    """Return a transformation that sees each scalar as a vector of length one."""
-
-    def vectors(tree: Any) -> Any:
-        return jax.tree.map(jnp.atleast_1d, tree)
-
-    def init(params: Any) -> Any:
-        return transformation.init(vectors(params))
-
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        new, state = transformation.update(vectors(updates), state, vectors(params))
-        return jax.tree.map(lambda v, u: v.reshape(jnp.shape(u)), new, updates), state
-
-    return optax.GradientTransformation(init, update)

@@ -28,10 +28,16 @@ from learned_optimization.optimizers.nadamw import NAdamW
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.optimizers.wrapped import WrappedOptimizer, step_inside
 
+__all__ = [
+    "ExtendTimeState",
+    "ExtendTimeWrapper",
+    "WeightDecayWrapper",
+]
+
 
 @flax.struct.dataclass
 class ExtendTimeState:
-    """Hold what an `ExtendTimeWrapper` carries from step to step.
+    """State of an `ExtendTimeWrapper`.
 
     Attributes:
       iteration: int32 scalar, the number of updates done.
@@ -125,8 +131,8 @@ class ExtendTimeWrapper(WrappedOptimizer):
             loss_fn=loss_fn,
             **extra,
         )
-        # The next update sets it again; until then it has the type it began with, so
-        # that a function that makes halves of whole numbers may be scanned.
+        # `jax.lax.scan` wants the type it began with, which a `warp_fn` that returns
+        # fractions would change. The next update sets the value again.
         kept = jnp.asarray(after.iteration, inner.iteration.dtype)
         return ExtendTimeState(
             opt_state.iteration + 1, dataclasses.replace(after, iteration=kept)

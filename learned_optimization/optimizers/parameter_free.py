@@ -1,7 +1,7 @@
 """Optimizers that find their own step size.
 
-Their `learning_rate` multiplies the step size found: 1 unless there is a reason,
-or a schedule that starts at 1.
+Their `learning_rate` multiplies that step size: keep it at 1, or give a schedule that
+starts at 1, unless there is a reason for another value.
 """
 
 from __future__ import annotations

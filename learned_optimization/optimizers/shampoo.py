@@ -43,7 +43,7 @@ GRAFT_TYPES = (
 # Neighbouring axes are merged up to this many elements.
 _MERGED = 4096
 
-# What the largest eigenvalue of a matrix is taken for where it is less.
+# Used in place of the largest eigenvalue of a matrix where that is smaller.
 _LEAST_EIGENVALUE = 1e-6
 
 # Added to norms that are divided by.
@@ -55,7 +55,7 @@ Matrices = list[tuple[jax.Array, ...]]
 
 @flax.struct.dataclass
 class ShampooState:
-    """What Shampoo carries from step to step.
+    """State of Shampoo.
 
     Attributes:
       count: int32 scalar, the number of updates done.
@@ -311,7 +311,7 @@ class Shampoo(OptaxOptimizer):
         decay = 1.0 if sums else self.beta2
         weight = 1.0 if sums else _new_weight(self.beta2)
         squares = decay * squares + weight * grad * grad
-        # Where epsilon is zero, what never had a gradient has no step.
+        # Where epsilon is zero, an entry that never had a gradient makes no step.
         root = jnp.sqrt(squares) + self.diagonal_epsilon
         return grad / jnp.where(root == 0.0, 1.0, root), squares
 

@@ -36,7 +36,7 @@ _RANK_TOLERANCE = 1e-5
 
 @flax.struct.dataclass
 class SOAPState:
-    """What SOAP carries from step to step, each a list with one item per parameter.
+    """State of SOAP; all but `count` have one item per parameter.
 
     Attributes:
       count: int32 scalar, the number of updates done.
@@ -72,7 +72,7 @@ class SOAP(OptaxOptimizer):
 
     As in the authors' program, the first gradient only makes the first bases:
     matrices move from the second step on. Adam in the eigenbasis of that one
-    gradient would step by rounding errors, made as large as all else.
+    gradient would make its rounding errors as large as everything else.
 
     Attributes:
       learning_rate: a number or a schedule.
@@ -183,7 +183,7 @@ class SOAP(OptaxOptimizer):
         count: jax.Array,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """Return Adam's direction in the eigenbasis, and its two averages."""
-        # What has a basis has made one step less, but no division by zero.
+        # A matrix has made one step less; at its first none would divide by zero.
         steps = jnp.maximum(count, 1) if bases else count + 1
 
         def turned(array: jax.Array) -> jax.Array:
@@ -230,7 +230,7 @@ def _average(old: jax.Array, new: jax.Array, decay: Scalar) -> jax.Array:
 
 # One matrix after the other. jaxlib (0.10 at least) spreads the matrices of one
 # LAPACK call over the threads that programs run on, and waits for them on such a
-# thread itself: as many calls at once as there are threads wait for ever.
+# thread itself: as many calls at once as there are threads wait forever.
 @jax.custom_batching.sequential_vmap
 def _eigh(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
     values, vectors = jnp.linalg.eigh(matrix)
@@ -250,7 +250,7 @@ def _eigenbases(
 
 def _eigenbasis(matrix: jax.Array) -> jax.Array:
     """Return eigenvectors as rows, the one of the largest eigenvalue first."""
-    # Entries far from one are squared to nothing, or to infinity.
+    # The squares of entries far from one would be zero or infinite.
     scale = jnp.max(jnp.abs(matrix), axis=(-2, -1), keepdims=True)
     usable = jnp.isfinite(scale) & (scale > 0.0)
     matrix = jnp.where(usable, matrix / jnp.where(usable, scale, 1.0), 0.0)

@@ -1,4 +1,4 @@
-"""Tensors as blocks, each axis of which may be multiplied by a matrix.
+"""Tensors cut into blocks, each axis of which may be multiplied by a matrix.
 
 Shared by the optimizers after Shampoo (Gupta, Koren & Singer 2018,
 arXiv:1802.09568; cut into blocks by Anil et al. 2020, arXiv:2002.09018).
@@ -17,7 +17,7 @@ _EXACT = jax.lax.Precision.HIGHEST
 
 
 def merge_small_axes(shape: Sequence[int], limit: int) -> tuple[int, ...]:
-    """Return the shape without axes of size 1, small neighbouring axes made one.
+    """Return the shape without axes of size 1, with small neighbouring axes merged.
 
     From the first axis on, each is merged with the one before it while their
     product is at most `limit`: `(3, 3, 2, 40)` becomes `(18, 40)` for 128.
@@ -36,7 +36,7 @@ class Blocks:
     """How a tensor is cut: `[B, b_1, .., b_r]` in place of `[s_1, .., s_r]`.
 
     An axis longer than `block_size` is cut into blocks of that size; the last is
-    filled up with zeros, which no sum of products over a block notices. An axis
+    filled up with zeros, which add nothing to sums of products over a block. An axis
     longer than `max_dim` stays whole and has no matrix.
 
     Attributes:

@@ -30,7 +30,7 @@ def newton_root(matrix: Array, p: int, epsilon: float) -> Array | None:
     None where the residual stays at 0.1 or above. The iteration ends when the largest
     residual is below 1e-6, or would become more than 1.2 times as large.
     """
-    a = np.float32(matrix)
+    a = np.asarray(matrix, np.float32)
     identity = np.eye(len(a), dtype=np.float32)
     ridge = np.float32(epsilon) * np.maximum(_largest(a), np.float32(1e-6))
     damped = a + ridge * identity
@@ -48,10 +48,10 @@ def newton_root(matrix: Array, p: int, epsilon: float) -> Array | None:
         new = np.max(np.abs(m - identity))
         error, ratio = new, new / error
     root = h if ratio < 1.2 else old
-    return np.float64(root) if error < 0.1 else None
+    return np.asarray(root, np.float64) if error < 0.1 else None
 
 
-def _largest(matrix: Array) -> np.float32:
+def _largest(matrix: Array) -> Any:
     """Return the largest eigenvalue by at most 100 steps of power iteration."""
     v = np.random.RandomState(1729).uniform(-1, 1, len(matrix)).astype(np.float32)
     value, last = np.float32(0.0), np.float32(np.inf)
@@ -113,7 +113,8 @@ class Shampoo:
 
     def step(self, param: Array, grad: Array, rate: float) -> Array:
         """Return the parameter after one more step."""
-        h, param, grad = self.h, np.float64(param), np.float64(grad)
+        h = self.h
+        param, grad = np.asarray(param, np.float64), np.asarray(grad, np.float64)
         graft = self._graft(grad)
         direction = graft
         if self.axes:

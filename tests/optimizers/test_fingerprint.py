@@ -34,7 +34,8 @@ class _Holder:
 
 DIFFERENT = [
     *(1, 1.0, "1", b"1", True, None, (1,), [1], {1}, {1: 1}, (1, (2, 3)), ((1, 2), 3)),
-    *(np.float32([1, 2]), np.float64([1, 2]), np.float32([[1], [2]])),
+    *(np.array([1, 2], np.float32), np.array([1, 2], np.float64)),
+    np.array([[1], [2]], np.float32),
     *(("ab", "c"), ("a", "bc"), int, float, np, jax),
     *(_scaled(0.1), _scaled(0.2), lambda x: x + 1, lambda x: x + 2, jnp.exp, np.exp),
     *(functools.partial(_scaled, 0.1), functools.partial(_scaled, factor=0.1)),
@@ -66,7 +67,7 @@ def test_equal_values_have_one_fingerprint() -> None:
         lambda: optax.adam(1e-3),
         lambda: optax.chain(optax.clip(1.0), optax.contrib.muon(0.1)),
         lambda: _scaled(0.1),
-        lambda: np.float32([1, 2]),
+        lambda: np.array([1, 2], np.float32),
         lambda: {"a": {1, 2, 3}, "b": _Holder([1, 2])},
     ):
         assert fingerprint(make()) == fingerprint(make())
@@ -103,5 +104,5 @@ def test_processes_agree() -> None:
         "fingerprint; print(fingerprint(optax.chain(optax.clip(1.), optax.adam(.1))))"
     )
     run = functools.partial(subprocess.run, capture_output=True, text=True, check=True)
-    found = run([sys.executable, "-c", program]).stdout.strip()
-    assert found == fingerprint(optax.chain(optax.clip(1.0), optax.adam(0.1)))
+    printed = run([sys.executable, "-c", program]).stdout.strip()
+    assert printed == fingerprint(optax.chain(optax.clip(1.0), optax.adam(0.1)))

@@ -60,7 +60,7 @@ def test_shampoo_steps_as_published(key: str) -> None:
     assert comparison.worst <= TOLERANCE, comparison
 
     for name in LOW_RANK:
-        published = np.float64(arrays[f"{key}@{name}"])
+        published = np.asarray(arrays[f"{key}@{name}"], np.float64)
         stepped = functools.partial(_float64_shampoo, opt, params[name], grads[name])
         exact = stepped(reference_shampoo.exact_root)
         rounded = stepped(reference_shampoo.newton_root)
@@ -133,9 +133,9 @@ def test_unknown_settings_are_refused(key: str, message: str) -> None:
 def _made_up(after: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "init@p": np.zeros(2, np.float32),
-        "grad@p": np.float32([[1, 2], [1, 2], [1, 2]]),
+        "grad@p": np.array([[1, 2], [1, 2], [1, 2]], np.float32),
         "loss": np.zeros(3, np.float32),
-        "SGD|lr0.1@p": np.float32(after),
+        "SGD|lr0.1@p": np.asarray(after, np.float32),
     }
 
 

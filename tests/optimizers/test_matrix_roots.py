@@ -20,7 +20,7 @@ def _matrices(n: int, condition: float, count: int = 3) -> np.ndarray:
     # The largest stands out, as its estimate needs.
     values = np.geomspace(1.0, 1.0 / condition, n) * np.where(np.arange(n), 0.5, 1.0)
     matrices = (q * values) @ q.swapaxes(1, 2)
-    return np.float32((matrices + matrices.swapaxes(1, 2)) / 2)
+    return np.asarray((matrices + matrices.swapaxes(1, 2)) / 2, np.float32)
 
 
 def _exact(matrices: np.ndarray, p: int, ridge: float) -> np.ndarray:
@@ -79,7 +79,7 @@ def test_entries_far_from_one(scale: float) -> None:
 @pytest.mark.parametrize(("scale", "share"), [(1.0, 1.0), (1e-3, 1e3), (1e-8, 1e8)])
 def test_a_least_largest_eigenvalue(scale: float, share: float) -> None:
     matrices = np.float32(scale) * _matrices(10, 1e2)
-    got = inverse_pth_root(matrices, 2, 1e-3, least=1.0)
+    got = inverse_pth_root(jnp.asarray(matrices), 2, 1e-3, least=1.0)
     assert _error(got, _exact(matrices, 2, 1e-3 * share)) < 3e-5
 
 
@@ -92,7 +92,7 @@ def test_estimate_of_a_flat_spectrum() -> None:
 
 
 def test_the_largest_eigenvalue_may_lie_anywhere() -> None:
-    matrix = np.diag(np.float32([1.0, 0.9, 0.9]))
+    matrix = np.diag(np.array([1.0, 0.9, 0.9], np.float32))
     matrix[1, 2] = matrix[2, 1] = 0.9
     got = root(matrix, 2, 0.1)
     assert _error(got, _exact(matrix, 2, 0.1)) < 1e-5

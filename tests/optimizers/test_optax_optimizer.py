@@ -55,8 +55,8 @@ def _kinds(
     flag: bool = True,
     count: int = 3,
     mode: str = "mean",
-    size: Any = hparam(default=3, short="s"),  # noqa: B008
-    share: Any = static_field(default=0.5),  # noqa: B008
+    size: Any = hparam(default=3, short="s"),
+    share: Any = static_field(default=0.5),
 ) -> optax.GradientTransformation:
     """Made for a test.
 

@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -282,7 +282,7 @@ def test_a_schedule_stands_for_a_learning_rate(
 @pytest.mark.parametrize("step", [0, 499, 999, 1999, 49_999])
 def test_built_in_schedules_later_on(step: int) -> None:
     sqrt, exp = (
-        get_optimizer(name)(learning_rate=0.3).schedule()
+        cast("Any", get_optimizer(name)(learning_rate=0.3)).schedule()
         for name in ("AdamSqrtDecayLR", "AdamExpDecayLR")
     )
     assert float(sqrt(step)) == pytest.approx(_sqrt(0.3, 1000, step), rel=1e-6)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import gin
 import jax
 import numpy as np
 import optax
@@ -11,6 +10,7 @@ import pytest
 from learned_optimization import configuration
 from learned_optimization.baselines.sweeps.inner_training import inner_train_task
 from learned_optimization.baselines.utils import load_baseline_results
+from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import (
     Optimizer,
@@ -68,7 +68,8 @@ def test_steps_as_the_transformation() -> None:
     transformation = optax.chain(optax.clip(0.3), optax.adam(0.1))
     opt = OptaxOptimizer(transformation)
     assert opt.opt is transformation
-    state, params = opt.init(PARAMS, {"seen": 0}), PARAMS
+    params: Any = PARAMS
+    state = opt.init(PARAMS, {"seen": 0})
     memory = transformation.init(PARAMS)
     for step in range(3):
         state = jax.jit(opt.update)(state, GRAD, model_state={"seen": step})
@@ -127,17 +128,17 @@ def test_two_transformations_do_not_share_a_folder() -> None:
     folders = {str(result["opt_name"]) for result in results}
     assert len(folders) == 2
     for opt, count in ((first, 2), (second, 1)):
-        found = load_baseline_results("tiny", opt.name, 20, 10, 5, 10)
-        assert len(found) == count
+        results = load_baseline_results("tiny", opt.name, 20, 10, 5, 10)
+        assert len(results) == count
 
 
 def test_works_with_gin() -> None:
-    @gin.configurable(module="test_plain_transformation")
+    @configurable("test_plain_transformation")
     def my_opt(learning_rate: float = 0.1) -> Optimizer:
         return OptaxOptimizer(optax.sgd(learning_rate))
 
-    @gin.configurable(module="test_plain_transformation")
-    def which(opt: Any) -> Any:
+    @configurable("test_plain_transformation")
+    def which(opt: Any = None) -> Any:
         return opt
 
     configuration.load(bindings=["which.opt = @my_opt()", "my_opt.learning_rate = 0.2"])

@@ -220,9 +220,9 @@ def test_names_of_settings_are_as_they_were() -> None:
 
 @pytest.mark.parametrize("name", base._MOVED)
 def test_names_that_base_had_are_found_there(name: str) -> None:
-    found = getattr(base, name)
-    assert found.__name__ == name
-    assert found is all_optimizers().get(name, found)
+    moved = getattr(base, name)
+    assert moved.__name__ == name
+    assert moved is all_optimizers().get(name, moved)
 
 
 def test_base_has_no_other_names() -> None:

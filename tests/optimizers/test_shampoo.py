@@ -58,7 +58,8 @@ def _error(hparams: dict[str, Any], rate: Any = None) -> float:
     rate = rate or (lambda t: h.learning_rate)
     errors = []
     for name in SHAPES:
-        one, param = reference.Shampoo(h, PARAMS[name]), np.float64(PARAMS[name])
+        one = reference.Shampoo(h, PARAMS[name])
+        param = np.asarray(PARAMS[name], np.float64)
         curve = []
         for t in range(STEPS):
             param = one.step(param, PULL[name] * param + NOISE[name][t], rate(t))

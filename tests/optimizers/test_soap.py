@@ -61,7 +61,7 @@ def _order(old: Array, statistics: Array) -> Array:
 
 def _reference(h: Any, name: str, bases: Any, rate: Any) -> tuple[Array, list[Any]]:
     """Return the parameters after each step, and each step's statistics."""
-    p = np.float64(PARAMS[name])
+    p = np.asarray(PARAMS[name], np.float64)
     seen = SEEN[name]
     has = [
         i
@@ -72,15 +72,15 @@ def _reference(h: Any, name: str, bases: Any, rate: Any) -> tuple[Array, list[An
     m, v = np.zeros(seen), np.zeros(seen)
     curve, all_statistics, moves = [], [], 0
     for t in range(STEPS):
-        g = (PULL * p + np.float64(NOISE[name][t])).reshape(seen)
+        g = (PULL * p + np.asarray(NOISE[name][t], np.float64)).reshape(seen)
         left = right = np.eye(1)
         if has:
             left, right = np.eye(seen[0]), np.eye(seen[1])
             for axis, basis in zip(has, bases, strict=True):
                 if axis == 0:
-                    left = np.float64(basis[t, 0])
+                    left = np.asarray(basis[t, 0], np.float64)
                 else:
-                    right = np.float64(basis[t, 0])
+                    right = np.asarray(basis[t, 0], np.float64)
         if t or not has:
             moves += 1
             m = h.beta1 * m + (1 - h.beta1) * g
@@ -113,7 +113,8 @@ def _check(hparams: dict[str, Any], rate: Any = None) -> None:
         moved = np.max(np.abs(want - PARAMS[name]))
         assert np.max(np.abs(got[name] - want)) < 1e-4 * moved
         for axis, bases in enumerate(states.bases[i]):
-            _check_bases(h, np.float64(bases[:, 0]), [s[axis] for s in statistics])
+            rows = np.asarray(bases[:, 0], np.float64)
+            _check_bases(h, rows, [s[axis] for s in statistics])
 
 
 def _check_bases(h: Any, bases: Array, statistics: list[Array]) -> None:

@@ -1,4 +1,4 @@
-"""Makes `docs/optimizers.md`: every optimizer and every hparam set.
+"""Make `docs/optimizers.md`: every optimizer and every hparam set.
 
     python scripts/make_optimizer_table.py [--check]
 
@@ -26,9 +26,9 @@ _HEAD = """\
 {num_optimizers} optimizers and {num_sets} hparam sets. `lopt optimizers` and `lopt
 sets` list them; [a file of your own](own_sets.md) adds to them.
 
-Where optax has an optimizer it is optax's, but for Adan, whose differences optax
-0.2.8 weights otherwise than the paper, and NAdamW, which is OptList's. Each is
-stepped in the tests against an independent implementation written from its paper.
+Where optax has an optimizer, it is used. The exceptions are Adan, whose differences
+optax 0.2.8 weights otherwise than the paper, and NAdamW, which is the one of OptList.
+The tests compare each with an independent implementation written from its paper.
 A `learning_rate` may be a [schedule](api/optimizers.md) wherever it may be a
 number. Some optimizers need more than gradients:
 
@@ -36,21 +36,21 @@ number. Some optimizers need more than gradients:
 
 Schedule-free optimizers are evaluated at the average of their iterates, all
 others where their gradients are taken. `OptList` reads its 1,000 settings from
-the published `opt_list.json`: the file `LOPT_OPT_LIST` names, or else a copy that
-is fetched once, checked against its published sha256 and kept in `LOPT_DATA_DIR`
-(`LOPT_OPT_LIST_URL` names another address).
+the published `opt_list.json`: the file that `LOPT_OPT_LIST` names, or else a copy
+that is fetched once, checked against its published sha256 and kept in
+`LOPT_DATA_DIR` (`LOPT_OPT_LIST_URL` names another address).
 
-Optimizers, schedules and their parameters that the published baselines have are here
-under the published names, and step as the published ones do: `python
+The optimizers and schedules of the published baselines are here under the published
+names, with the published parameters, and step as the published ones do: `python
 benchmarks/optimizer_fidelity.py FILE` compares them with recorded steps. A
 published parameter that is missing says why when it is set. An optimizer that is not
 in the table is made from any optax transformation, `OptaxOptimizer(optax.adam(1e-3))`.
 
-Shampoo computes inverse roots at every step, as published, and that takes time: a
-step of a small network (64x32 and 32x10, all of it merged and cut into blocks of 128)
-takes one processor core 100 ms, and 11 ms where roots are computed at every tenth
-step, as `Shampoo128SgdEvery10LR` does. Adam's takes 0.04 ms. So 70 trials of 1,000
-steps are two hours, a quarter of an hour, or seconds of one core.
+Shampoo computes inverse roots at every step, as published, and that takes time: for
+a small network (64x32 and 32x10, all of it merged and cut into blocks of 128) one
+step takes a processor core 100 ms. Where roots are computed at every tenth step, as
+`Shampoo128SgdEvery10LR` does, it takes 11 ms; a step of Adam takes 0.04 ms. So 70
+trials of 1,000 steps take one core two hours, a quarter of an hour, or seconds.
 
 Not here: Hessian-free and K-FAC methods, which need the model's layers.
 
@@ -63,8 +63,8 @@ _SETS = """
 
 `AdamLR_10000_R5` reads: the family `AdamLR`, 10,000 steps, 5 seeds. Sets over
 learning rates have the 14 half-decade values from 3e-7 to 1. `Cosine` and
-`Linear` sets warm up over 5% of the run and end at zero; the rate varied is the
-peak. Sets of an optimizer without a learning rate vary what its authors tune.
+`Linear` sets warm up over 5% of the run and end at zero; they vary the peak. Sets of
+an optimizer without a learning rate vary what its authors tune.
 
 | family | optimizer | configurations | lengths |
 |---|---|--:|---|
@@ -89,8 +89,8 @@ def page() -> str:
 
 
 def _families(sets: list[HParamSet]) -> list[str]:
-    def family(s: HParamSet) -> str:
-        return re.sub(r"_\d+_R\d+$", "", s.name)
+    def family(hparam_set: HParamSet) -> str:
+        return re.sub(r"_\d+_R\d+$", "", hparam_set.name)
 
     rows = []
     for name, members in groupby(sorted(sets, key=family), key=family):

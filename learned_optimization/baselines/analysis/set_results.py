@@ -1,4 +1,4 @@
-"""One set on one task, worked out: the best, how sure, at what price."""
+"""What an archive says of one set on one task: its best, how sure, and its cost."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.errors import ResultError
 
-# Smoothing, per evaluation, of the curves that times to a target are read from: one
-# lucky batch is no arrival.
+# Smoothing, per evaluation, of the curves that times to a target are read from, so
+# that one lucky batch does not count as reaching the target.
 _EMA_OF_TIMES = 0.9
 
-# Files of others lack them.
+# Files of the published system lack them.
 _FACTS = (
     "seed",
     "num_steps",
@@ -254,7 +254,7 @@ def _rates(
 def _nested(chosen_by: np.ndarray, reported: np.ndarray) -> stats.NestedSelection:
     if reported.shape[1] > 1:
         return stats.nested_selection(chosen_by, reported)
-    # The only seed has to choose and to report: its bias cannot be known.
+    # The only seed both chooses and reports: its bias cannot be known.
     index = int(np.argmin(chosen_by[:, 0]))
     loss = float(reported[index, 0])
     return stats.NestedSelection(

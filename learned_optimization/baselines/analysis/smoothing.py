@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from learned_optimization.errors import LoptError
@@ -46,7 +48,7 @@ def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kept_points(xs: np.ndarray, values: np.ndarray, num_bins: int) -> np.ndarray:
-    """Return which points of a curve to keep, so that drawn thinly it looks the same.
+    """Return the points of a curve to keep, so that the thinned one looks the same.
 
     The axis is cut into bins, half of them of equal width and half of equal ratio,
     so that it holds on linear and on logarithmic axes. Of each bin the points that
@@ -83,7 +85,7 @@ def kept_points(xs: np.ndarray, values: np.ndarray, num_bins: int) -> np.ndarray
 def thinned_band(
     xs: np.ndarray, low: np.ndarray, high: np.ndarray, num_bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a band drawn thinly, nowhere narrower than it is.
+    """Return a band with fewer points, nowhere narrower than the whole one.
 
     Args:
       xs: as in `kept_points`.
@@ -109,9 +111,9 @@ def thinned_band(
     )
 
 
-def _finite(extreme: object, values: np.ndarray) -> float:
+def _finite(extreme: Callable[[np.ndarray], float], values: np.ndarray) -> float:
     finite = values[np.isfinite(values)]
-    return float(extreme(finite)) if finite.size else float("nan")  # type: ignore[operator]
+    return float(extreme(finite)) if finite.size else float("nan")
 
 
 def _bins(xs: np.ndarray, num_bins: int) -> list[tuple[int, int]]:

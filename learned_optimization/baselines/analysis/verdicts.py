@@ -27,7 +27,7 @@ MAX_RATIO = 4.0
 """Profiles reach to four times the cost of the fastest, as AlgoPerf's."""
 
 FEWEST_TASKS = 5
-"""Of fewer no interval over tasks says anything: of two it covers half of the time."""
+"""With fewer, intervals over tasks mean little: with two they hold half of the time."""
 
 _RESAMPLES = 2000
 
@@ -136,7 +136,7 @@ def verdict(
     )
     order = sorted(range(len(names)), key=lambda i: (-of_runs[i].mean(), names[i]))
     if len(tasks) == 1:
-        # Where only the initial loss tells sets apart, the losses do.
+        # Sets that end no lower than they began all score 0; their losses still differ.
         order = [names.index(standing.set_name) for standing in tasks[0].standings]
 
     by_set = [[task.standing(name) for task in tasks] for name in names]

@@ -92,11 +92,9 @@ def _find(task: str, set_name: str) -> Archive:
         keys = npz.keys
     known = all_hparam_sets().get(set_name)
     if known is None:
-        optimizer, hparams = None, recorded(of_file(path))
+        hparams = recorded(of_file(path))
     else:
         opt_names = read_archive(path, ["opt_name"])["opt_name"][:, 0]
-        optimizer, hparams = (
-            known.optimizer,
-            defined(set_name, list(map(str, opt_names))),
-        )
+        hparams = defined(set_name, [str(name) for name in opt_names])
+    optimizer = None if known is None else known.optimizer
     return Archive(task, set_name, path, keys, optimizer, hparams or Hyperparameters())

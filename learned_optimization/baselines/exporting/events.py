@@ -115,7 +115,7 @@ def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
 
 
 def _check_is_folder_name(path: str, opt_name: str) -> None:
-    # An archive of others must not choose where on this disk it is written to.
+    # An archive from elsewhere must not choose where on this disk files are written.
     if posixpath.basename(opt_name) != opt_name or opt_name in ("", ".", ".."):
         raise DamagedFileError(path, f"{opt_name!r} is no name", key="opt_name")
 

@@ -57,7 +57,7 @@ def _write_csv(table: pa.Table, file: IO[bytes]) -> None:
 def _cells(column: pa.Array) -> list[str | None]:
     text = column.cast(pa.string())
     if pa.types.is_floating(column.type):
-        # As polars and pandas both know it for a number.
+        # In a form that polars and pandas both read as a number.
         text = pc.if_else(pc.is_nan(column), "NaN", text)
     return text.to_pylist()
 

@@ -119,7 +119,7 @@ def plot_tuning(
             marker="o" if known.sum() == 1 else None,
             **look,
         )
-        # So wide are these bands that more of them would hide the lines.
+        # These bands are so wide that more of them would hide the lines.
         if len(set_names) <= _MOST_TUNING_BANDS:
             low, high = (
                 np.where(np.isfinite(values), values, np.nan)

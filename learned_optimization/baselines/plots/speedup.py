@@ -101,7 +101,7 @@ def _draw_diagonals(ax: Axes, start: float, end: float) -> None:
 
 
 def _draw(ax: Axes, speedup: Speedup, style: Style) -> None:
-    # A logarithm of 0 steps is nowhere: worse than the start is not drawn.
+    # 0 steps have no logarithm: losses worse than at the start are not drawn.
     shown = np.where(speedup.steps > 0, speedup.steps, np.nan)
     line = np.where(speedup.is_censored, np.nan, shown)
     label = f"{speedup.hparam_set}: {speedup.opt_name}"

@@ -1,4 +1,4 @@
-"""The page: everything it needs is inside of it.
+"""The page, with everything it needs inside it.
 
 plotly.js and the data are compressed (gzip, base64) and unpacked by the browser:
 the page works from a disk, without a network, and stays small.

@@ -48,7 +48,7 @@ _WAITING = """<!doctype html>
 
 
 class LiveReport:
-    """The report on sets as far as they have results, archived or not.
+    """The report on those sets that have all results, archived or not.
 
     Args:
       task_names: tasks.
@@ -235,7 +235,7 @@ def make_server(
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            # A page asks every other second: that is no news.
+            # A page asks every two seconds: that is not worth a line.
             del format, args
 
     try:
@@ -248,7 +248,7 @@ def make_server(
 
 
 def watch(live: LiveReport, seconds: float, stop: threading.Event) -> None:
-    """Look again and again until told to stop.
+    """Look at the results at intervals, until told to stop.
 
     Args:
       live: the report.

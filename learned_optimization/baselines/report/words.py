@@ -39,13 +39,13 @@ def headline(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[s
     ]
     if wide := best.score_over_tasks:
         sentences.append(
-            "That speaks of these tasks. For tasks drawn again from where these come "
-            f"from the interval is [{wide.low:.3f}, {wide.high:.3f}]."
+            "That is about these tasks only. For other tasks of the same kind "
+            f"the interval is [{wide.low:.3f}, {wide.high:.3f}]."
         )
     else:
         sentences.append(
-            f"That speaks of these tasks: with fewer than {FEWEST_TASKS} there is no "
-            "saying what happens on others."
+            f"That is about these tasks only: with fewer than {FEWEST_TASKS} nothing "
+            "can be said about others."
         )
     for task, row in zip(verdict.tasks, results, strict=True):
         sentences.append(_of_task(task, row)[0])

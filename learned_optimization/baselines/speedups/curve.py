@@ -2,8 +2,8 @@
 
 The curve is what Metz et al. 2022 (VeLO, arXiv:2211.09760) measure speed-ups
 against: of all configurations of the baseline, the lowest training loss so far.
-Each configuration's loss is the mean over seeds, smoothed; a configuration counts
-at each step again, so the baseline is tuned for every length of training at once.
+Each configuration's loss is the mean over seeds, smoothed. Which configuration is the
+lowest is decided at each step, so the baseline is tuned for every length of training.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def build_curve(
     smoothed = ema(losses)
     _check_finite(task, hparam_sets, xs, smoothed)
     steps = np.linspace(0.0, float(xs[-1]), num_points)
-    # Of long runs most evaluations are next to no point: they decide nothing.
+    # In long runs most evaluations lie next to no point of the curve.
     after = np.clip(np.searchsorted(xs, steps), 1, len(xs) - 1)
     kept = np.union1d(after - 1, after)
     xs, smoothed = xs[kept], smoothed[..., kept]

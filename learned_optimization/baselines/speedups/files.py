@@ -1,4 +1,4 @@
-"""Normalizers as files: the published form, and beside it what that cannot hold.
+"""Normalizers as files: the published form, and a second file for what it lacks.
 
 `NAME.json` maps each task to `[steps, losses]`, one task per line, as published
 normalizers do: readers of that form read ours, and ours reads theirs. Bands, and what
@@ -102,7 +102,7 @@ def write_entries(path: str, entries: Mapping[str, Entry]) -> str:
       ResultError: if it cannot be written.
     """
     pairs = {task: _pair(entries[task].curve) for task in sorted(entries)}
-    text = _one_task_a_line(pairs)
+    text = _one_task_per_line(pairs)
     _write(path, text.encode(), pairs, entries)
     return text
 
@@ -153,12 +153,12 @@ def _write(
         for task, pair in pairs.items()
         if entries[task].provenance
     }
-    beside = _one_task_a_line(info).encode()
+    beside = _one_task_per_line(info).encode()
     filesystem.write_whole(info_path(path), lambda file: file.write(beside))
     filesystem.write_whole(path, lambda file: file.write(content))
 
 
-def _one_task_a_line(content: Mapping[str, Any]) -> str:
+def _one_task_per_line(content: Mapping[str, Any]) -> str:
     lines = (
         f"{json.dumps(task)}: {json.dumps(value)}" for task, value in content.items()
     )

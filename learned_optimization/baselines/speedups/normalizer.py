@@ -121,7 +121,7 @@ class Normalizer:
                 "information beside it, or the baseline has one seed. "
                 "`build_and_write` makes one from archives of several seeds."
             )
-        # Whoever reaches lower losses needs fewer steps.
+        # A baseline that reaches lower losses needs fewer steps.
         fewest = self._invert(loss, band.low)
         most = self._invert(loss, band.high)
         most = jnp.where(jnp.asarray(loss) < band.high[-1], jnp.inf, most)

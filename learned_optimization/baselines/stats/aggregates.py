@@ -22,7 +22,7 @@ _SCORES = "[..., runs, tasks]"
 def mark_diverged(losses: ArrayLike) -> np.ndarray:
     """Return a float64 copy whose losses that are not finite are `+inf`, the worst.
 
-    Only for losses, where NaN comes of a trial that diverged: NaN that means
+    Only for losses, where NaN comes from a trial that diverged: NaN that means
     "never measured" has to be left out instead.
     """
     losses = np.array(losses, dtype=np.float64)
@@ -35,8 +35,8 @@ def iqm(scores: ArrayLike, axis: int | tuple[int, ...] = (-2, -1)) -> np.ndarray
 
     A quarter of the values, rounded down, is left out at either end. Diverged runs
     (`-inf`, or `+inf` where lower is better) are at one end: as long as they are no
-    more than a quarter they weigh no more than any bad run; of more, the result is
-    infinite.
+    more than a quarter they weigh no more than any bad run; if they are more, the
+    result is infinite.
 
     Args:
       scores: `[..., runs, tasks]`; infinities of one sign are allowed.

@@ -1,8 +1,8 @@
 """What goes into a statistic: arrays of numbers, with a policy for NaN and infinity.
 
 NaN means that a value is missing, and is always refused. An infinite value is a
-trial that diverged, or a target never reached: it ranks as the worst. Where no
-sensible figure comes of infinities, they are refused too.
+trial that diverged, or a target never reached: it ranks as the worst. Where
+infinities give no sensible figure, they are refused too.
 """
 
 from __future__ import annotations

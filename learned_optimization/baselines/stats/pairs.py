@@ -19,7 +19,7 @@ class PairedComparison:
     """How two methods differ on the seeds they share.
 
     Attributes:
-      difference: mean over seeds of the loss of a less that of b; below 0, a is better.
+      difference: mean over seeds of the loss of a minus that of b; below 0 a is better.
       low: lower end of the t interval of the difference.
       high: upper end of it.
       level: nominal probability that the interval covers the true difference.
@@ -43,7 +43,7 @@ def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> np.ndarray:
     """Return how likely a run of x is better than one of y, mean over tasks.
 
     `P(X > Y) + P(X = Y) / 2` of each task, the Mann-Whitney U statistic over the number
-    of pairs of runs. It says nothing of how much better. Agarwal et al. 2021, "Deep
+    of pairs of runs. It does not say how much better. Agarwal et al. 2021, "Deep
     Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS.
 
     Args:
@@ -64,7 +64,7 @@ def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> np.ndarray:
             f"scores x and y must be of the same tasks, got shapes {x.shape} and "
             f"{y.shape}."
         )
-    # Run by run: all pairs at once are runs times as much memory.
+    # Run by run: all pairs at once would need as many times the memory.
     wins = np.zeros(x.shape[:-2])
     for i in range(x.shape[-2]):
         run = x[..., i, None, :]

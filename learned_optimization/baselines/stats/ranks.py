@@ -63,7 +63,7 @@ def friedman_p(losses: ArrayLike) -> float:
 
 
 def critical_difference(num_methods: int, num_tasks: int, alpha: float = 0.05) -> float:
-    """Return by how much mean ranks differ of methods that Nemenyi's test tells apart.
+    """Return the difference of mean ranks at which Nemenyi's test tells methods apart.
 
     `q * sqrt(k (k + 1) / (6 n))` for k methods and n tasks, q from the studentized
     range over the square root of 2 (Demsar 2006, section 3.2.2). Any two of the methods

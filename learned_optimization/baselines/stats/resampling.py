@@ -136,7 +136,7 @@ def bootstrap_band(
     | runs and tasks | 20 | 3 | 95 (92) | 97 (94) |
     | runs and tasks | 20 | 5 | 96 (92) | 97 (93) |
 
-    So there is no interval to trust of one task and 3 runs: it cannot reach beyond
+    So no interval of one task and 3 runs can be trusted: it cannot reach beyond
     the runs there are (`paired_comparison` has a t interval). Means of skewed scores
     need many tasks. Over runs and tasks, intervals are too wide where there are few
     runs and tasks differ less than they do.
@@ -252,7 +252,7 @@ def resampled_statistics(
 def _wider_tail(
     tail: float, arrays: Sequence[np.ndarray], over: Sequence[Over]
 ) -> float:
-    """Return the normal tail beyond the t quantile: what few samples do not know."""
+    """Return the normal distribution's tail beyond the t quantile of few samples."""
     num_tasks = arrays[0].shape[1]
     if "tasks" in over:
         degrees = num_tasks - 1

@@ -1,4 +1,4 @@
-"""The loss of the best configuration, free of having been chosen for it."""
+"""The loss of the best configuration, free of selection bias."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def nested_selection(select: ArrayLike, report: ArrayLike) -> NestedSelection:
     are, so that `nested` is, if anything, too high.
 
     The configuration chosen is the one of the lowest mean loss, the first of those
-    that tie. One with a diverged seed loses to any without.
+    that tie. One with a diverged seed ranks below any without.
 
     Args:
       select: `[configs, seeds]`, losses that decide, e.g. on `outer_valid`; `+inf` is

@@ -89,7 +89,7 @@ def performance_profile(
       taus: `[points]`, at least 1 to be of interest.
       count_unsolved: the share is of all tasks, as in Dolan & More 2002. By default
         it is of the tasks that any method solved: those that none solved lower all
-        profiles by the same factor and tell nothing of the methods.
+        profiles by the same factor and say nothing about the methods.
 
     Returns:
       float64 `[..., methods, points]`; 0 where no task was solved.

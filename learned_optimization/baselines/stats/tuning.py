@@ -95,7 +95,7 @@ def best_after(
 def _chances_to_be_chosen(select: np.ndarray, ks: np.ndarray) -> np.ndarray:
     """Return how likely each configuration is the best of k chosen, `[ks, configs]`.
 
-    The j-th best (from 0) of n is if it is chosen and no better one is: with chance
+    The j-th best (from 0) of n is, if it is chosen and no better one is: with chance
     `C(n - 1 - j, k - 1) / C(n, k)`, here from one j to the next.
     """
     num_configs = len(select)

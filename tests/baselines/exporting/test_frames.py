@@ -17,12 +17,14 @@ from learned_optimization.baselines.exporting import frames, to_frame
 from learned_optimization.baselines.exporting.files import write_table
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 from learned_optimization.eval_training import EVAL_SPLITS
+from tests.baselines.archives import gin_text
 from tests.baselines.exporting.exported import (
     COSINE,
     MOMENTUM,
     SPLITS,
     STEPS,
     TASK,
+    arrays,
     published,
 )
 
@@ -34,7 +36,7 @@ def trials():
     return [(s, c, r) for s in (MOMENTUM, COSINE) for c in range(2) for r in range(3)]
 
 
-def test_a_row_a_trial(handmade):
+def test_a_row_per_trial(handmade):
     frame = to_frame(TASK, SETS)
     assert isinstance(frame, pd.DataFrame)
     assert len(frame) == 12
@@ -116,7 +118,7 @@ def test_types(handmade):
     ]
 
 
-def test_a_row_an_evaluation(handmade):
+def test_a_row_per_evaluation(handmade):
     frame = to_frame(TASK, SETS, curves=True)
     assert isinstance(frame, pd.DataFrame)
     rows = [
@@ -168,6 +170,24 @@ def test_archives_of_others(handmade):
     assert first["loss"].tolist()[4:6] == [6.0, 0.2]
     assert first["accuracy"].isna().all()
     assert len(curves) == 12 + 54
+
+
+def test_a_set_that_is_not_defined_has_what_its_archive_records(handmade):
+    for name, key, texts in (
+        ("Own_20_R2", "opt_config", ["SGDM_lr0.1_m0.9", "SGDM_lr0.2_m0.8"]),
+        ("Gin_20_R2", "gin_operative_config", [gin_text("Mine", x=i) for i in (1, 2)]),
+    ):
+        data = arrays(MOMENTUM)
+        shape = data["opt_name"].shape
+        recorded = np.broadcast_to(np.array(texts)[:, None], shape)
+        utils.write_archive(TASK, name, data | {key: recorded})
+    table = to_frame(TASK, ["Own_20_R2", "Gin_20_R2"], library="pyarrow")
+    columns = table.to_pydict()
+    each = [0.1] * 3 + [0.2] * 3 + [None] * 6
+    assert columns["hparam/learning_rate"] == each
+    assert columns["hparam/momentum"] == [0.9] * 3 + [0.8] * 3 + [None] * 6
+    assert columns["hparam/x"] == [None] * 6 + [1] * 3 + [2] * 3
+    assert columns["optimizer"] == [None] * 12
 
 
 def test_what_is_refused(handmade):

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 
-from learned_optimization import configurable
+from learned_optimization import configurable, configuration
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.optimizers import base
 from learned_optimization.optimizers.base import (
@@ -26,6 +26,7 @@ from learned_optimization.optimizers.learning_rate_schedules import CosineDecay
 from learned_optimization.optimizers.optax_optimizer import (
     OptaxOptimizer,
     OptaxState,
+    ScalarOrSchedule,
     optax_optimizer,
 )
 
@@ -162,6 +163,40 @@ def test_only_a_learning_rate_takes_a_schedule() -> None:
         want = want - rate * GRAD["w"]
         # The middle of half a cosine is a half to float32's precision.
         np.testing.assert_allclose(opt.get_params(state)["w"], want, rtol=1e-6)
+
+
+def test_a_parameter_may_say_what_it_takes() -> None:
+    def factory(
+        step_size: ScalarOrSchedule = 0.1,
+        momenta: tuple[float, ...] = hparam(default=(0.5, 0.25), short="m"),
+        inside: Optimizer | None = hparam(default=None),
+    ) -> optax.GradientTransformation:
+        del momenta, inside
+        return optax.sgd(step_size)
+
+    made = _made(factory)
+    schedule = CosineDecay(num_steps=2.0, learning_rate=0.5)
+    opt = made(step_size=schedule, momenta=(0.75,), inside=made())
+    check_hparams(opt)
+    assert opt.name.startswith(f"{made.__name__}_step_size({schedule.name})_m0.75_")
+    for refused, kinds in (
+        ({"step_size": "fast"}, "a number or a schedule"),
+        ({"momenta": 0.5}, "a list of numbers"),
+        ({"inside": 0.5}, "an optimizer"),
+    ):
+        with pytest.raises(LoptError, match=f"must be {kinds}"):
+            check_hparams(made(**refused))
+
+
+def test_a_parameter_that_is_not_supported_says_why() -> None:
+    made = _made(
+        lambda learning_rate=0.1: optax.sgd(learning_rate),
+        not_supported={"mask": "it has no use here"},
+    )
+    assert made.not_supported == {"mask": "it has no use here"}
+    with pytest.raises(LoptError, match="no parameter 'mask': it has no use here"):
+        configuration.load(bindings=[f"{made.__name__}.mask = None"])
+    assert _made(lambda learning_rate=0.1: optax.sgd(learning_rate)).not_supported == {}
 
 
 def test_gin_configures_it() -> None:

@@ -7,6 +7,7 @@ grids are worked out by hand.
 import itertools
 
 import gin
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -33,6 +34,9 @@ from learned_optimization.baselines.hparam_sets import (
     PACKAGED_SET_NAMES,
     get_hparam_set,
 )
+from learned_optimization.baselines.plots.figures import plot_sensitivity
+from learned_optimization.baselines.report.build import analyse
+from learned_optimization.baselines.report.words import caveats
 from learned_optimization.baselines.sets.hparam_set import HParamSet, gin_key
 from learned_optimization.baselines.sets.registry import SETS, add_hparam_set
 from learned_optimization.baselines.sets.search_space import parse_space, random
@@ -245,6 +249,11 @@ def test_sensitivity_of_a_grid_is_along_the_line_through_the_best():
     result = load_set_result("T", "Grid")
     assert result.best.index == 3
     assert result.best.edges == ("beta1",)
+    assert any("Grid (of beta1)" in said for said in caveats(*analyse(["T"], ["Grid"])))
+    [line, star] = plot_sensitivity("T", ["Grid"]).get_lines()
+    np.testing.assert_array_equal(line.get_xdata(), [0.01, 0.1, 1.0])
+    np.testing.assert_array_equal(star.get_xdata(), [0.1])
+    plt.close("all")
     over_rates = result.final_over_rates()
     assert over_rates is not None
     assert over_rates[0].tolist() == [0.01, 0.1, 1.0]

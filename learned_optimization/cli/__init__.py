@@ -1,1 +1,1 @@
-"""The `lopt` command, one small module a command group."""
+"""The `lopt` command, one small module per command or group of commands."""

@@ -107,7 +107,7 @@ COMMANDS: dict[str, Command | Group] = {
         "compare:diff", "Compare two result files or two archives, key by key."
     ),
     "tasks": Command("lists:tasks", "List the fixed tasks.", ("task",)),
-    "sets": Command("lists:sets", "List the hparam sets.", ("set",)),
+    "sets": Command("sets:sets", "List the hparam sets.", ("set",)),
     "optimizers": Command(
         "lists:optimizers",
         "List the optimizers with their default settings and what they need.",

@@ -17,9 +17,13 @@ from learned_optimization.baselines.layout import (
 )
 from learned_optimization.baselines.results import archiving
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.baselines.sweeps.set_trials import missing_trials, set_trials
+from learned_optimization.baselines.sweeps.observing import SweepSummary
 from learned_optimization.baselines.sweeps.shards import Shard
-from learned_optimization.baselines.sweeps.sweep import SweepSummary, run_sweep
+from learned_optimization.baselines.sweeps.sweep import (
+    missing_trials,
+    run_sweep,
+    set_trials,
+)
 from learned_optimization.cli import ray_options
 from learned_optimization.cli.choosing import load_gin, tasks_and_sets_to_run
 from learned_optimization.cli.options import (

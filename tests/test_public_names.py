@@ -61,6 +61,13 @@ def test_the_pages_of_the_api_have_the_public_modules() -> None:
     assert sorted(shown) == sorted(PUBLIC)
 
 
+def test_every_error_is_public() -> None:
+    errors = importlib.import_module(f"{PACKAGE}.errors")
+    classes = [n for n, v in vars(errors).items() if inspect.isclass(v)]
+    raised = [n for n in classes if issubclass(getattr(errors, n), Exception)]
+    assert sorted(raised) == PUBLIC["errors"]
+
+
 def test_the_list_is_sorted() -> None:
     assert list(PUBLIC) == sorted(PUBLIC)
 

@@ -14,6 +14,8 @@ from learned_optimization.optimizers.base import (
     PRNGKey,
 )
 
+__all__ = ["WrappedOptimizer", "step_inside"]
+
 
 class WrappedOptimizer(Optimizer):
     """An optimizer that steps another one.

@@ -1,4 +1,4 @@
-"""Tasks and families of tasks, and how one is had: by name, or drawn.
+"""Tasks and families of tasks, and how to get one: by name, or drawn.
 
 The interface itself is in `tasks.task`; it is imported from here.
 """
@@ -70,7 +70,7 @@ def single_task_to_family(
 
 @_configurable
 def sample_single_task_family(key: PRNGKey, task_family: TaskFamily) -> TaskFamily:
-    """Return a given family, whatever the key: a distribution over one family.
+    """Return the given family for every key: a distribution over one family.
 
     Raises:
       LoptError: if `task_family` is no task family.

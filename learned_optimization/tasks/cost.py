@@ -1,4 +1,4 @@
-"""What a step of a task costs: parameters and matrix-product arithmetic."""
+"""What a step of a task costs: parameters and arithmetic of matrix products."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Cost:
 
 
 def cost(task: Task) -> Cost:
-    """Return the size of a task, worked out from shapes alone: nothing is computed.
+    """Return the size of a task, known from shapes alone: nothing is computed.
 
     Args:
       task: a task whose model runs no loop of unknown length.

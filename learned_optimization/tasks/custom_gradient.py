@@ -1,4 +1,4 @@
-"""Tasks that keep a loss and say themselves what its gradient is."""
+"""Tasks that keep a loss and define its gradient themselves."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ class ESTask(CustomGradientTask):
 
     Attributes:
       std: standard deviation of the perturbation.
-      n_pairs: antithetic pairs a gradient.
+      n_pairs: antithetic pairs per gradient.
     """
 
     std: float = 0.01

@@ -47,7 +47,7 @@ class GaussianOffsets(Datasets):
     """Points drawn once from a standard normal: 1,000 to train on, 200 to test.
 
     Attributes:
-      dim: entries a point.
+      dim: entries of a point.
       batch_size: points per batch; a batch is `{"offset": f32[batch_size, dim]}`.
     """
 
@@ -83,13 +83,13 @@ def _gaussian_offsets(dim: int) -> ArrayData:
 
 @dataset_lru_cache
 def batch_datasets() -> Datasets:
-    """Make data of batches float32 `[4, 2]`, each entry a draw of a standard normal."""
+    """Make data of batches float32 `[4, 2]`, entries drawn from a standard normal."""
     return _normal_draws((4, 2))
 
 
 @dataset_lru_cache
 def noise_datasets() -> Datasets:
-    """Make data of batches float32 `[]`, each a draw of a standard normal."""
+    """Make data of batches float32 `[]`, each drawn from a standard normal."""
     return _normal_draws(())
 
 
@@ -161,7 +161,7 @@ class BatchQuadraticTask(QuadraticTask):
 
     @computed
     def datasets(self) -> Datasets:
-        """The offsets, of shape `[batch_size, dim]` a batch."""
+        """The offsets, of shape `[batch_size, dim]` per batch."""
         return GaussianOffsets(self.dim, self.batch_size)
 
     def loss(self, params: Params, key: PRNGKey, data: Batch) -> jax.Array:
@@ -197,7 +197,7 @@ class SumQuadraticTask(QuadraticTask):
 @_configurable
 @dataclass(frozen=True)
 class FixedDimQuadraticFamily(TaskFamily):
-    """`sum((x - c)^2)` with a center `c ~ N(0, I)` a task."""
+    """`sum((x - c)^2)` with a center `c ~ N(0, I)` per task."""
 
     dim: int = 10
 
@@ -224,7 +224,7 @@ class FixedDimQuadraticFamily(TaskFamily):
 @_configurable
 @dataclass(frozen=True)
 class FixedDimQuadraticFamilyData(FixedDimQuadraticFamily):
-    """`mean_b sum((x - c - d_b)^2)`: a center `c` a task, offsets `d_b` a batch."""
+    """`mean_b sum((x - c - d_b)^2)`: a center `c` per task, offsets `d_b` per batch."""
 
     batch_size: int = 32
 
@@ -237,7 +237,7 @@ class FixedDimQuadraticFamilyData(FixedDimQuadraticFamily):
 @_configurable
 @dataclass(frozen=True)
 class NoisyQuadraticFamily(FixedDimQuadraticFamily):
-    """`sum((s (x - c) - e)^2)`: stretch `s`, center `c` a task, noise `e` a call.
+    """`sum((s (x - c) - e)^2)`: `s` and `c` drawn per task, noise `e` per call.
 
     `log(s^2) ~ N(0, I)`, `c ~ N(0, I)` and `e ~ N(0, cov I)`, so the covariance of
     the gradient is proportional to the curvature `2 s^2`.

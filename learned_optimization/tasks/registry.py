@@ -1,7 +1,7 @@
 """The registry of fixed tasks.
 
 A fixed task is a no-argument function decorated with `@fixed_task`. Writing it
-in a module of `learned_optimization/tasks/fixed` is all there is to adding one.
+in a module of `learned_optimization/tasks/fixed` is all it takes to add one.
 """
 
 from __future__ import annotations

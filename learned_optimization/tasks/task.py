@@ -174,7 +174,7 @@ class SampledTaskFamily(TaskFamily):
 
     Attributes:
       static_cfg: what decides shapes and programs: the same for all of its tasks.
-      sampled_cfg: what was drawn for it besides, a pytree of arrays.
+      sampled_cfg: what else was drawn for it, a pytree of arrays.
     """
 
     static_cfg: StaticCfg
@@ -202,12 +202,12 @@ class SingleTaskFamily(TaskFamily):
         return jnp.zeros([], jnp.int32)
 
     def task_fn(self, cfg: Any) -> Task:
-        """Return the one task, whatever `cfg` is."""
+        """Return the one task, for every `cfg`."""
         del cfg
         return self.task
 
     def eval_task_fn(self, cfg: Any) -> Task:
-        """Return the evaluation task, whatever `cfg` is."""
+        """Return the evaluation task, for every `cfg`."""
         del cfg
         return self.eval_task
 

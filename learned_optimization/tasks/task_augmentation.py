@@ -1,4 +1,4 @@
-"""Tasks made harder, or merely different, on purpose: wrappers of other tasks.
+"""Tasks that are made harder, or different: wrappers of other tasks.
 
 `ReparamWeights`, `ReducedBatchsizeTask` and `ConvertFloatDType` change what is
 computed; `ModifyTaskGradient`, `NormalizeTaskGradient`,

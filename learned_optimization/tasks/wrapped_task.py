@@ -1,4 +1,4 @@
-"""What wrappers of tasks and of families share: names and equality."""
+"""What wrappers of tasks and of families have in common: names and equality."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ class WrappedTaskFamilyWithTaskWrapper(TaskFamily):
 
     Args:
       task_family: the family whose tasks are wrapped.
-      task_wrapper: gives the wrapped task of a task, e.g. `NormalizeTaskGradient`, or
+      task_wrapper: returns the wrapped task of a task, e.g. `NormalizeTaskGradient`, or
         `functools.partial(ReparamWeights, param_scale=2.0)`.
       name: the name of the family; the class name if None.
     """

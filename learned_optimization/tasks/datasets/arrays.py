@@ -16,9 +16,9 @@ Batch = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class ArrayData:
-    """A whole data set, all splits in one array a field.
+    """A whole data set, with one array per field for all splits.
 
-    One array a field lets a compiled program reach every split by index. What is
+    One array per field lets a compiled program reach every split by index. What is
     too large for memory is mapped from disk, and read as it is needed.
 
     Attributes:
@@ -56,7 +56,7 @@ class ArrayData:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays, wherever they are."""
+        """Bytes of all arrays, in memory or on disk."""
         return sum(a.nbytes for a in self.arrays.values())
 
     @property

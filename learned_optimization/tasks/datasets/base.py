@@ -234,7 +234,7 @@ class LazyDataset(Datasets):
         return self._made().abstract_batch
 
     def __getattr__(self, name: str) -> Any:
-        # What data in arrays has besides, such as its batch size.
+        # What else data in arrays has, such as its batch size.
         if name == "_made":
             raise AttributeError(name)
         return getattr(self._made(), name)
@@ -261,7 +261,7 @@ def datasets_map(
     """Make a data set of the same batches passed through a function.
 
     Args:
-      fn: the new batch of a batch, on the host: numpy rather than jax is fast here.
+      fn: turns a batch into the new one, on the host, where numpy is faster than jax.
       datasets: the data set.
       abstract_batch: a new batch as `jax.ShapeDtypeStruct`; taken from the first
         batch if None, when it is asked for.

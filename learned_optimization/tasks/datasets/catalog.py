@@ -20,7 +20,7 @@ class ImageDataset:
       num_train: examples of the training part.
       num_test: examples of the test part.
       licence: under what it may be used.
-      how_to_get: what a person does to have its original files; a sentence
+      how_to_get: what a person does to get its original files; a sentence
         that goes on with `into FOLDER`.
       formats: the formats its files are looked for in, names of modules of
         `tasks/datasets/sources`, in order.
@@ -55,16 +55,16 @@ class TextDataset:
     Attributes:
       name: its name.
       licence: under what it may be used.
-      how_to_get: what a person does to have its original files; a sentence
+      how_to_get: what a person does to get its original files; a sentence
         that goes on with `into FOLDER`.
-      formats: as of `ImageDataset`.
+      formats: as in `ImageDataset`.
       examples: `"documents"` where an example is the beginning of a document,
         `"windows"` where documents are cut into examples from end to end.
       splits: `"hundredths"` where one hundredth of the training part each is
         `inner_valid`, `outer_valid` and, where there is no test part, `test`;
         `"tenths"` where it is one tenth.
       shuffle: whether the documents of the training part are put in an order
-        drawn once, because a hundredth of them as they lie would be of a kind.
+        drawn once, because a hundredth of them as they lie would be alike.
       hugging_face: the repository of Hugging Face that holds it as parquet.
       known_folders: folders that other packages put the original files in.
       embedded: whether its bytes are part of the package.

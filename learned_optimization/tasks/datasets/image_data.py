@@ -1,4 +1,4 @@
-"""Image data sets as handles of batches, whatever files they come from."""
+"""Image data sets as handles of batches, from whichever files they come."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ChangedImages(ArrayData):
     """Images whose channels are repeated, or whose values are normalized, on use.
 
     Attributes:
-      stack_channels: as of `ImageDatasets`, and so are the others.
+      stack_channels: as in `ImageDatasets`, like the others.
       mean: what is subtracted from values in [0, 255].
       std: what they are divided by after that.
     """
@@ -226,7 +226,7 @@ def _load_embedded(row: ImageDataset, image_size: int) -> ArrayData:
 
 @lru_cache(maxsize=4)
 def _load_synthetic(row: ImageDataset, image_size: int, is_grey: bool) -> ArrayData:
-    """Return noise on a colour and a pattern a class: to learn from, not to report."""
+    """Return noise on a colour and a pattern per class: to learn, not to report."""
     rng = np.random.default_rng(0)
     num_train, num_test = 2_000, 500
     # Few enough classes that there are examples enough of each.

@@ -17,7 +17,7 @@ class ThreadSafeIterator(Generic[T]):
     """An iterator that several threads may draw from.
 
     Args:
-      iterator: gives the items.
+      iterator: the items.
     """
 
     def __init__(self, iterator: Iterator[T]):
@@ -52,10 +52,10 @@ class LazyIterator(Generic[T]):
 
 
 class PeekableIterator(Generic[T]):
-    """An iterator whose next item can be looked at before it is drawn.
+    """An iterator whose next item can be read before it is drawn.
 
     Args:
-      iterator: gives the items.
+      iterator: the items.
     """
 
     def __init__(self, iterator: Iterator[T]):
@@ -84,10 +84,10 @@ class BatchSource:
     """Where the batches of a split come from.
 
     Attributes:
-      start: gives an iterator of batches for a seed.
-      is_seeded: whether another seed gives other batches.
+      start: returns an iterator of batches for a seed.
+      is_seeded: whether another seed means other batches.
       replays: whether each start begins at the first batch again. If not, there is
-        one iterator, which every start goes on with.
+        one iterator, with which every start goes on.
     """
 
     start: Callable[[int], Iterator[Any]]

@@ -29,7 +29,7 @@ class Description:
       places: prepared folders and original files found on this machine, none if
         it is not available.
       licence: under what it may be used.
-      how_to_get: what to do to have it.
+      how_to_get: what to do to get it.
     """
 
     name: str
@@ -111,7 +111,7 @@ def where(name: str) -> list[Path]:
 
 
 def how_to_get(name: str, variant: str = "") -> str:
-    """Return what a person can do to have the data set.
+    """Return what a person can do to get the data set.
 
     Args:
       name: the data set.

@@ -1,4 +1,4 @@
-"""Makes the prepared form of a data set from its original files."""
+"""Make the prepared form of a data set from its original files."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def prepare(
 ) -> Path:
     """Read, check and store a data set in the form that trains fastest.
 
-    Work that was cut short is gone on with; nothing is visible under its final
-    name before it is whole.
+    Work that was interrupted goes on where it stopped; nothing is visible under its
+    final name before it is complete.
 
     Args:
       name: a name of the catalog.

@@ -1,4 +1,4 @@
-"""Makes the prepared form of a text data set: its tokens, end to end.
+"""Make the prepared form of a text data set: its tokens, end to end.
 
 The prepared form is two arrays: `length`, the number of tokens of each document,
 and `token`, the tokens of all documents one after another.
@@ -40,8 +40,9 @@ def prepare_text(
 ) -> Path:
     """Turn the documents of a data set into tokens and store them.
 
-    A shard is a unit of the work: one is in memory at a time. Work that was cut
-    short is gone on with, and so is a sentencepiece model that was trained.
+    A shard is a unit of the work: one is in memory at a time. Work that was
+    interrupted goes on where it stopped; a sentencepiece model that was trained is
+    used again.
 
     Args:
       row: the data set.
@@ -50,7 +51,7 @@ def prepare_text(
       on_progress: called with the shards done and their number.
 
     Returns:
-      The folder written; the sentencepiece model used is beside it.
+      The folder written; the sentencepiece model used is next to it.
 
     Raises:
       DatasetShapeError: naming the file and line that cannot be read.

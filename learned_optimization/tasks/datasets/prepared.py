@@ -1,9 +1,9 @@
 """The prepared form of a data set: raw arrays on disk, mapped or read at once.
 
-A prepared data set is a folder with one raw binary file a field and
+A prepared data set is a folder with one raw binary file per field and
 `manifest.json`, which tells shapes, checksums and where the data came from. It
-is written beside its final name and moved there when it is whole. Writing that
-was cut short goes on where it was.
+is written under another name and renamed when it is complete. Writing that was
+interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Unit:
-    """A piece of the work: what is lost at most where writing is cut short.
+    """A piece of the work: the most that is lost when writing is interrupted.
 
     Attributes:
       part: the part of the data set it belongs to.
@@ -94,14 +94,14 @@ def write(
     info: Mapping[str, Any],
     on_progress: OnProgress = lambda done, total: None,
 ) -> None:
-    """Write a prepared data set, going on where an earlier call was cut short.
+    """Write a prepared data set, going on where an earlier call stopped.
 
     Args:
       folder: its final name; whatever is there is replaced at the end.
       fields: its arrays; the first has one item per example.
       units: the work in order, training part first.
       fingerprint: tells the source and settings from others: only work begun
-        with the same one is gone on with.
+        with the same one is continued.
       info: stored in the manifest; values that JSON can hold.
       on_progress: called with the units done and their number.
     """
@@ -150,12 +150,12 @@ def is_partial(folder: Path) -> bool:
 
 
 def is_prepared(folder: Path) -> bool:
-    """Return whether a whole prepared data set is there."""
+    """Return whether a complete prepared data set is there."""
     return (folder / MANIFEST).is_file()
 
 
 def read(folder: Path) -> Prepared:
-    """Open a prepared data set; checks sizes, and checksums of what is small.
+    """Open a prepared data set; check sizes, and checksums where it is small.
 
     Raises:
       DatasetShapeError: if a file is missing, of another size or damaged.
@@ -241,7 +241,7 @@ def _begin(
 
 
 def _replace(folder: Path, partial: Path) -> None:
-    """Put what is whole in the place of what was there before."""
+    """Replace what was there before by what is complete."""
     old = folder.with_name(folder.name + _OLD)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():

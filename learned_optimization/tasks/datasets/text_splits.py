@@ -17,7 +17,7 @@ def text_splits(
 
     In hundredths, as published for `lm1b` and `wikipedia`: of the training part
     `inner_valid` is 0 to 1%, `outer_valid` 1 to 2% and `train` the rest. Where there
-    is no test part, `test` is 2 to 3% and `train` what is behind it. In tenths the
+    is no test part, `test` is 2 to 3% and `train` what is after it. In tenths the
     splits are those of images, and without a test part the last tenth is it.
 
     Args:

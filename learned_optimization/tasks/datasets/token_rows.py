@@ -1,4 +1,4 @@
-"""Examples of one width, gathered from tokens that lie end to end.
+"""Examples of one width, taken from tokens that lie end to end.
 
 A corpus of tokens may be far larger than memory. `TokenRows` looks like the
 array of all its examples, but only reads the rows that are asked for.
@@ -35,7 +35,7 @@ class TokenRows:
                 f"{lengths.shape}, expected two of the same length."
             )
         if len(starts) and int((starts + lengths).max()) > len(tokens):
-            raise ValueError(f"rows end behind the {len(tokens)} tokens.")
+            raise ValueError(f"rows end after the {len(tokens)} tokens.")
         self._tokens, self._starts, self._lengths = tokens, starts, lengths
         self._width = width
 
@@ -75,11 +75,11 @@ class TokenRows:
         lengths = np.asarray(self._lengths[index])[..., None]
         columns = np.arange(self._width)
         inside = columns < lengths
-        # Positions behind a row's end are read from its start, then blanked.
+        # Positions after a row's end are read from its start, then blanked.
         positions = np.where(inside, starts + columns, starts)
         if not positions.size or not len(self._tokens):
             return np.zeros(positions.shape, self.dtype)
-        # A row of no tokens at the very end starts behind the last token.
+        # A row of no tokens at the very end starts after the last token.
         rows = np.asarray(np.take(self._tokens, positions, mode="clip"))
         rows[~inside] = 0
         return rows

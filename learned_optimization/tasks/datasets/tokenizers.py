@@ -3,7 +3,7 @@
 Token 0 pads everywhere: no loss is taken on it. Tokens 1 (end) and 2 (unknown) are
 set aside, as in T5's vocabularies (Raffel et al. 2020, arXiv:1910.10683); byte `b` is
 token `b + 3`. Pieces are those of a sentencepiece model (Kudo and Richardson 2018,
-arXiv:1808.06226), given or trained on the corpus itself; behind its 32,000 pieces
+arXiv:1808.06226), given or trained on the corpus itself; after its 32,000 pieces
 are 100 extra ids that no text uses. No end is appended to a document.
 """
 

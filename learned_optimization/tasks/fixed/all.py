@@ -1,4 +1,4 @@
-"""Every fixed task under one roof: importing this module imports them all.
+"""Every fixed task: importing this module imports them all.
 
 `tasks.fixed.all.NAME()` makes the task of that name, as `get_task_from_name("NAME")`.
 """

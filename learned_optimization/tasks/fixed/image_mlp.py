@@ -68,7 +68,7 @@ class ImageMLPTask(ImageClassificationTask):
         return super().output_loss(output, data)
 
     def output_aux(self, output: jax.Array, data: Batch) -> Mapping[str, jax.Array]:
-        """Return the share of images classified rightly; none of `mse`."""
+        """Return the share of images classified correctly; nothing for `mse`."""
         return {} if self.loss_kind == "mse" else super().output_aux(output, data)
 
     def normalizer(self, loss: jax.Array) -> jax.Array:

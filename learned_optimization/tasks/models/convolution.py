@@ -1,4 +1,4 @@
-"""The convolution of the image models, as whatever is fastest where it runs.
+"""The convolution of the image models, in the form that is fastest where it runs.
 
 `convolve` is a primitive of its own, because the form must be chosen late, when
 it is known what is mapped and which backend compiles it:

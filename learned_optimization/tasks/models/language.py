@@ -19,7 +19,7 @@ class LanguageModelTask(FlaxTask):
     """Cross entropy of each next token, in nats, over what is not padding.
 
     A position counts where its input token is not padding (token 0), so the
-    first padding behind a text is predicted, as its end.
+    first padding after a text is predicted, as its end.
 
     Attributes:
       datasets: batches of `obs` and `target`, int32 `[batch, length]`.

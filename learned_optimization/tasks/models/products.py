@@ -1,4 +1,4 @@
-"""The matrix product of every layer: of two axes, whatever the input has.
+"""The matrix product of every layer: of two axes, however many the input has.
 
 With more axes XLA, on a CPU, transposes the gradient in memory before the product
 that gives the gradient of the weights; a whole update of a small residual network

@@ -45,7 +45,7 @@ class RNNLanguageModel(nn.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """Map tokens int `[batch, length]` to logits `[batch, length, vocab_size]`.
 
-        The logits at a position are those of the token behind it.
+        The logits at a position are those of the token after it.
         """
         table = self.param(
             "embedding", truncated_unit, (self.vocab_size, self.embedding)

@@ -23,7 +23,7 @@ class TransformerLanguageModel(nn.Module):
     There is no position embedding: position is known by the causal mask alone.
 
     Attributes:
-      num_heads: attention heads, each with keys of 32 whatever `d_model` is.
+      num_heads: attention heads, each with keys of 32 for every `d_model`.
       d_model: width of a token.
       num_layers: decoder layers.
       vocab_size: number of tokens.
@@ -40,7 +40,7 @@ class TransformerLanguageModel(nn.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """Map tokens int `[batch, length]` to logits `[batch, length, vocab_size]`.
 
-        The logits at a position are those of the token behind it.
+        The logits at a position are those of the token after it.
         """
         length = tokens.shape[1]
         causal = jnp.tril(jnp.ones((length, length), bool))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learned_optimization.tasks.datasets import streams
@@ -10,6 +10,7 @@ from learned_optimization.tasks.datasets.permutation import draw_keys, permuted
 from learned_optimization.tasks.datasets.streams import EpochStream
 
 
+@settings(deadline=None)  # another process may have the processor
 @given(
     st.integers(1, 40),
     st.integers(0, 1000),
@@ -42,6 +43,7 @@ def test_an_empty_range_is_refused():
         EpochStream([0], (5, 5))
 
 
+@settings(deadline=None)  # another process may have the processor
 @given(
     st.integers(2, 40),
     st.integers(0, 1000),
@@ -61,6 +63,7 @@ def test_a_large_range_takes_no_memory():
     assert drawn.max() > 2**30
 
 
+@settings(deadline=None)  # another process may have the processor
 @given(st.integers(1, 300), st.integers(0, 2**32))
 def test_permutations(length, seed):
     keys = draw_keys(np.random.default_rng(seed))

@@ -94,7 +94,7 @@ def test_no_documents():
 
 
 def test_rows_behind_the_tokens_are_refused():
-    with pytest.raises(ValueError, match="rows end behind the 10 tokens"):
+    with pytest.raises(ValueError, match="rows end after the 10 tokens"):
         TokenRows(TOKENS, np.array([8]), np.array([3]), 2)
     with pytest.raises(ValueError, match="expected two of the same length"):
         TokenRows(TOKENS, np.array([8, 1]), np.array([3]), 2)

@@ -1,4 +1,4 @@
-"""Data that is part of the package: small, exact, loaded in a blink.
+"""Data that is part of the package: small, exact, quick to load.
 
 Files are made by `scripts/make_embedded_fashion_mnist.py`. Images are 16-bit
 integers, kept as two planes of bytes because those compress better.

@@ -1,4 +1,4 @@
-"""What every reader of original files gives."""
+"""What every reader of original files returns."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ImageSource(Protocol):
 
         Args:
           start: number of the first, counted over both parts.
-          stop: number behind the last.
+          stop: number after the last.
           image_size: height and width wanted, in pixels; where the images have
             one size of their own it is that.
 

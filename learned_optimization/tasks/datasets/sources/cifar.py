@@ -1,4 +1,4 @@
-"""Reads the binary version of CIFAR-10 and CIFAR-100.
+"""Read the binary version of CIFAR-10 and CIFAR-100.
 
 Format: https://www.cs.toronto.edu/~kriz/cifar.html (a record is one label byte,
 two for CIFAR-100, and 1,024 bytes of red, of green and of blue, row by row).
@@ -89,7 +89,7 @@ def _load_archive(
                 name = member.name.rpartition("/")[2]
                 if name in wanted and (file := tar.extractfile(member)):
                     found[name] = file.read()
-            # The checksum stands at the very end, behind what tarfile reads.
+            # The checksum stands at the very end, after what tarfile reads.
             while tar.fileobj is not None and tar.fileobj.read(_CHUNK):
                 pass
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:

@@ -1,4 +1,4 @@
-"""Decodes image files and makes them square at one size."""
+"""Decode image files and makes them square at one size."""
 
 from __future__ import annotations
 

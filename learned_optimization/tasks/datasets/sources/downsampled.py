@@ -1,4 +1,4 @@
-"""Reads the downsampled ImageNet of Chrabaszcz et al. 2017 (arXiv:1707.08819).
+"""Read the downsampled ImageNet of Chrabaszcz et al. 2017 (arXiv:1707.08819).
 
 Format: https://patrykchrabaszcz.github.io/Imagenet32 (npz files with `data`, bytes
 `[num, 3 * size * size]` of red, green and blue planes, and `labels` from 1).

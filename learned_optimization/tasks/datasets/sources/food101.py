@@ -1,4 +1,4 @@
-"""Reads the unpacked archive of Food-101.
+"""Read the unpacked archive of Food-101.
 
 Format: https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101 (`images` with a
 folder a class, `meta/classes.txt`, and `meta/train.txt` and `meta/test.txt` with

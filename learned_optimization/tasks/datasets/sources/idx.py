@@ -1,4 +1,4 @@
-"""Reads IDX files, the format MNIST and Fashion-MNIST are published in.
+"""Read IDX files, the format MNIST and Fashion-MNIST are published in.
 
 Format: http://yann.lecun.com/exdb/mnist (two zero bytes, a type code, the
 number of axes, each axis' length as a big-endian 32-bit integer, the values).

@@ -1,4 +1,4 @@
-"""Reads a folder of images per class: `train/CLASS/FILE`, `val/CLASS/FILE`."""
+"""Read a folder of images per class: `train/CLASS/FILE`, `val/CLASS/FILE`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def find(row: ImageDataset, folder: Path) -> ImageFolder | None:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """An `ImageSource` of one file an image; classes are numbered by name.
+    """An `ImageSource` of one file per image; classes are numbered by name.
 
     Attributes:
       row: the data set it should hold.

@@ -1,4 +1,4 @@
-"""Finds the files of the One Billion Word Benchmark, as its archive unpacks.
+"""Find the files of the One Billion Word Benchmark, as its archive unpacks.
 
 Chelba et al. 2013 (arXiv:1312.3005), https://www.statmt.org/lm-benchmark. The
 training part is 99 files of shuffled sentences, one per line; the hundredth was

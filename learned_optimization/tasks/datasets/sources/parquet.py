@@ -1,4 +1,4 @@
-"""Reads the parquet files of a Hugging Face copy, images or text."""
+"""Read the parquet files of a Hugging Face copy, images or text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the cropped digits of Street View House Numbers.
+"""Read the cropped digits of Street View House Numbers.
 
 Format: http://ufldl.stanford.edu/housenumbers (Matlab files with `X`, bytes
 `[32, 32, 3, num]`, and `y`, `[num, 1]`, from 1 to 10, where 10 is the digit 0).
@@ -39,7 +39,7 @@ def _load(path: Path, num: int) -> tuple[np.ndarray, np.ndarray]:
     try:
         found = loadmat(path, variable_names=("X", "y"))
         images, labels = found["X"], found["y"]
-    # scipy raises whatever its parsing stumbles over.
+    # What scipy raises depends on where its parsing fails.
     except Exception as error:
         raise DatasetShapeError(
             f"{path}: no Matlab file with X and y: {error!r}."

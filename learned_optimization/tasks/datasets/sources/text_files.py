@@ -1,4 +1,4 @@
-"""Reads text files: one document per line, or one JSON object per line.
+"""Read text files: one document per line, or one JSON object per line.
 
 Files `*.txt` hold one document per line; files `*.jsonl` one JSON object per line,
 with the document under the key `text`. Either may be compressed (`.gz`).
@@ -19,7 +19,7 @@ from learned_optimization.tasks.datasets.sources.base import TextSource
 
 _ENDINGS = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
 _KEY = "text"
-# What people keep beside data, and nobody means to train on.
+# What people keep next to data, and nobody trains on.
 _ABOUT = ("readme", "license", "licence", "copying")
 
 

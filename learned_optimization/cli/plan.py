@@ -94,8 +94,8 @@ def _cells(e: Estimate) -> tuple[str, ...]:
 
 def _peak_flops(text: str) -> float:
     """Return operations per second of `NAME=GFLOPS[xCOUNT]`."""
-    found = re.fullmatch(r"[^=]+=(\d+(?:\.\d+)?)(?:x(\d+))?", text)
-    total = float(found[1]) * int(found[2] or 1) * 1e9 if found else 0.0
+    parts = re.fullmatch(r"[^=]+=(\d+(?:\.\d+)?)(?:x(\d+))?", text)
+    total = float(parts[1]) * int(parts[2] or 1) * 1e9 if parts else 0.0
     if not total:
         raise LoptError(
             "--device takes a name, the peak in GFLOP/s and a number of devices, "

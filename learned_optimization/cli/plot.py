@@ -109,7 +109,7 @@ def draw(
     """Draw the best of each set, print the tables, say where the figure is.
 
     Args:
-      tasks: names of tasks, a panel each.
+      tasks: names of tasks, one panel per task.
       sets: names of archived sets.
       output: the figure's path.
       **options: further arguments of `vis.plot_tasks_and_sets`.
@@ -118,7 +118,7 @@ def draw(
     def figure() -> Figure:
         if len(tasks) > 1:
             return figures.plot_many_tasks(tasks, sets, **options)
-        # Tall enough for the legend, which has a line a set.
+        # Tall enough for the legend, which has one line per set.
         height = max(5.0, 0.5 + 0.18 * len(sets))
         fig, ax = plt.subplots(figsize=(10.0, height), layout="constrained")
         vis.plot_tasks_and_sets(tasks[0], sets, ax=ax, **options)

@@ -51,7 +51,7 @@ class _Bar:
 
 
 class ProgressBar(_Bar):
-    """An `Observer` that draws a bar, or prints a line a grid without a terminal.
+    """An `Observer` that draws a bar, or prints one line per grid without a terminal.
 
     Args:
       verbose: also print how each grid is computed.
@@ -102,7 +102,7 @@ class ProgressBar(_Bar):
             )
 
     def failed(self, grid: TrialGrid, error: Exception) -> None:
-        """Say what failed, and count the grid as behind."""
+        """Print what failed, and count the updates of the grid as done."""
         self._finished_updates += grid.num_updates
         self._console.print(
             f"{type(grid.rows[0][0].opt).__name__}: {len(grid.trials)} trials failed: "

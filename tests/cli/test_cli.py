@@ -38,8 +38,8 @@ def test_help_imports_nothing_heavy():
     )
     heavy = {"jax", "numpy", "flax", "optax", "matplotlib", "gin", "fsspec", "scipy"}
     assert not heavy & set(json.loads(result.stdout))
-    assert lopt("--help").returncode == 0
-    assert re.fullmatch(r"\d+\.\d+\.\d+\n", lopt("--version").stdout)
+    assert lopt_here("--help").returncode == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", lopt_here("--version").stdout)
 
 
 @pytest.mark.slow

@@ -126,7 +126,7 @@ def _execute(real: str, shown: str | os.PathLike) -> None:
     name = Path(real).stem
     # Under its own name, so that files beside it can import it; unless that is
     # the name of something else.
-    if name in sys.modules or (found := _find(name)) is None or found != real:
+    if name in sys.modules or _find(name) != real:
         name = f"_lopt_user_file_{len(_EXECUTED)}_{name}"
     spec = importlib.util.spec_from_file_location(name, real)
     assert spec is not None

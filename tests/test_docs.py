@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import jax
@@ -176,6 +177,26 @@ def test_readme_test_command_is_what_ci_runs():
     command = TEST_COMMAND.strip().rpartition("&& ")[2].removeprefix(".venv/bin/")
     assert command == "python -m pytest -n 2"
     assert f"\n{command}\n" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_hosted_ci_runs_it_on_every_python():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    classifiers = "\n".join(project["classifiers"])
+    pythons = re.findall(r"Python :: (3\.\d+)", classifiers)
+    assert job["strategy"]["matrix"]["python"] == pythons
+    assert job["steps"][-1] == {"run": ".ci/run"}
+    for step in job["steps"]:
+        # A tag may be moved, a commit not.
+        assert re.search(r"@[0-9a-f]{40}$", step.get("uses", "@" + "0" * 40))
+
+
+def test_version_to_cite_is_that_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]
 
 
 @pytest.mark.slow

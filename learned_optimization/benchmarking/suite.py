@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from learned_optimization.baselines.sweeps.estimate import trial_flops
-from learned_optimization.baselines.sweeps.set_trials import check_data
+from learned_optimization.baselines.sweeps.sweep import check_data
 from learned_optimization.benchmarking.measurements import PLAN
 from learned_optimization.errors import LoptError
 from learned_optimization.tasks.base import get_task_from_name

@@ -22,10 +22,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from learned_optimization import filesystem
 from learned_optimization.baselines.sets.files import files_read
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.baselines.sweeps.records import versions
-from learned_optimization.baselines.sweeps.set_trials import sweep_trials
-from learned_optimization.baselines.sweeps.sweep import SweepSummary
-from learned_optimization.baselines.sweeps.trials import num_updates
+from learned_optimization.baselines.sweeps.observing import SweepSummary
+from learned_optimization.baselines.sweeps.sweep import sweep_trials
+from learned_optimization.baselines.sweeps.trials import num_updates, versions
 from learned_optimization.cluster.board import Board, GroupReport
 from learned_optimization.cluster.packed_files import PackedFiles
 from learned_optimization.cluster.resources import GroupResources

@@ -10,11 +10,10 @@ from typing import Any
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.sets.registry import get_hparam_set
-from learned_optimization.baselines.sweeps.records import versions
-from learned_optimization.baselines.sweeps.set_trials import sweep_trials
+from learned_optimization.baselines.sweeps.observing import SweepSummary
 from learned_optimization.baselines.sweeps.shards import Shard
-from learned_optimization.baselines.sweeps.sweep import SweepSummary, run_trials
-from learned_optimization.baselines.sweeps.trials import Trial, num_updates
+from learned_optimization.baselines.sweeps.sweep import run_trials, sweep_trials
+from learned_optimization.baselines.sweeps.trials import Trial, num_updates, versions
 from learned_optimization.cluster.board import Reporter
 from learned_optimization.cluster.packed_files import PackedFiles
 from learned_optimization.errors import LoptError

@@ -8,7 +8,7 @@ import pytest
 
 from learned_optimization.baselines import hparam_sets, run_archive, utils
 from learned_optimization.baselines.hparam_sets import all_hparam_sets, get_hparam_set
-from learned_optimization.baselines.sweeps.set_trials import set_trials
+from learned_optimization.baselines.sweeps.sweep import set_trials
 from learned_optimization.configuration import call_bound
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.optimizers.base import all_optimizers

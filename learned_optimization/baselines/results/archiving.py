@@ -18,16 +18,16 @@ from learned_optimization.baselines.layout import (
 )
 from learned_optimization.baselines.results.files import quarantine
 from learned_optimization.baselines.results.format import Result, read_result
-from learned_optimization.baselines.results.gathering import (
+from learned_optimization.baselines.results.index import bad_entry, remember
+from learned_optimization.baselines.results.matching import (
     MissingResults,
     SetFunction,
     check_together,
     describe_missing,
     gather,
     save_dirs_of,
+    scan,
 )
-from learned_optimization.baselines.results.index import bad_entry, remember
-from learned_optimization.baselines.results.matching import scan
 from learned_optimization.baselines.results.stacking import Paths, stack, write_stacked
 from learned_optimization.baselines.sets.files import source_of
 from learned_optimization.baselines.sets.hparam_set import HParamSet

@@ -27,7 +27,7 @@ from learned_optimization.baselines.speedups.normalizer import (
     NormalizerMap,
     check_nonfinite,
 )
-from learned_optimization.baselines.sweeps.records import versions
+from learned_optimization.baselines.sweeps.trials import versions
 from learned_optimization.errors import (
     LoptError,
     MissingNormalizerError,

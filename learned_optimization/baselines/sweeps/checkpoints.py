@@ -10,8 +10,7 @@ from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.format import SCHEMA_VERSION
 from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
-from learned_optimization.baselines.sweeps.records import versions
-from learned_optimization.baselines.sweeps.trials import Trial
+from learned_optimization.baselines.sweeps.trials import Trial, versions
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Checkpoint
 from learned_optimization.tasks.task import setting_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
-from learned_optimization.baselines.sweeps.set_trials import (
+from learned_optimization.baselines.sweeps.sweep import (
     check_data,
     missing_trials,
     set_trials,

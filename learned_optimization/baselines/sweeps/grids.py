@@ -11,8 +11,11 @@ from typing import Any
 import jax
 
 from learned_optimization.baselines.results.format import Result
-from learned_optimization.baselines.sweeps.records import result_record
-from learned_optimization.baselines.sweeps.trials import Trial, num_updates
+from learned_optimization.baselines.sweeps.trials import (
+    Trial,
+    num_updates,
+    result_record,
+)
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Checkpoint, Device, Progress, Strategy
 from learned_optimization.optimizers.base import Optimizer

@@ -12,8 +12,7 @@ from learned_optimization.baselines.results.differences import Difference, diffe
 from learned_optimization.baselines.results.format import Result, read_result
 from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.inner_training import configured_trial
-from learned_optimization.baselines.sweeps.records import versions
-from learned_optimization.baselines.sweeps.trials import Trial
+from learned_optimization.baselines.sweeps.trials import Trial, versions
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Protocol
 
-from learned_optimization import filesystem
+from learned_optimization import configuration, filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.files import write_baseline_result
 from learned_optimization.baselines.results.format import Result
+from learned_optimization.baselines.results.matching import check_setting, fill, scan
 from learned_optimization.baselines.results.run_notes import forget_finished, noted
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sweeps.checkpoints import (
@@ -22,15 +21,17 @@ from learned_optimization.baselines.sweeps.checkpoints import (
     remove_finished,
 )
 from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
-from learned_optimization.baselines.sweeps.set_trials import (
-    check_data,
-    missing_trials,
-    sweep_trials,
+from learned_optimization.baselines.sweeps.inner_training import configured_trial
+from learned_optimization.baselines.sweeps.observing import (
+    Observer,
+    SilentObserver,
+    SweepSummary,
 )
 from learned_optimization.baselines.sweeps.shards import Shard
 from learned_optimization.baselines.sweeps.trials import Trial
-from learned_optimization.errors import ResultError, RunStoppedError
-from learned_optimization.eval_training import Progress, Strategy
+from learned_optimization.errors import LoptError, ResultError, RunStoppedError
+from learned_optimization.eval_training import Strategy
+from learned_optimization.tasks.base import Task
 
 __all__ = [
     "Observer",
@@ -40,75 +41,75 @@ __all__ = [
 ]
 
 
-class Observer(Protocol):
-    """Told how a sweep goes; see `cli.progress` for the one on the terminal."""
-
-    def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
-        """Take note of trials asked for and done, and of updates to do."""
-
-    def progressed(self, grid: TrialGrid, progress: Progress) -> None:
-        """Take note of a chunk of a grid that was trained."""
-
-    def finished(self, grid: TrialGrid, num_diverged: int) -> None:
-        """Take note of a grid whose results are written."""
-
-    def failed(self, grid: TrialGrid, error: Exception) -> None:
-        """Take note of a grid that failed; the others go on."""
+# How a trial is run, not what it is.
+_FREE_PARAMETERS = ("inner_train_task.device",)
 
 
-class SilentObserver:
-    """An observer that ignores everything."""
+def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
+    """Return the trials of one set on one task, without running any.
 
-    def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
-        """Say nothing."""
+    Of the global gin configuration, only `inner_train_task.device` may be
+    bound: anything else would store other settings under the set's names.
 
-    def progressed(self, grid: TrialGrid, progress: Progress) -> None:
-        """Say nothing."""
-
-    def finished(self, grid: TrialGrid, num_diverged: int) -> None:
-        """Say nothing."""
-
-    def failed(self, grid: TrialGrid, error: Exception) -> None:
-        """Say nothing."""
-
-
-@dataclass
-class SweepSummary:
-    """What a sweep did.
-
-    Attributes:
-      num_trials: trials asked for.
-      num_skipped: trials that had results before.
-      num_diverged: trials run now whose last training loss was not finite.
-      trial_steps: updates done, over all trials.
-      run_seconds: seconds spent training, compilation apart.
-      compile_seconds: seconds spent compiling.
-      unreadable: result files that could not be read; their trials ran again.
-      num_failed: trials that raised an exception and have no result.
-      failures: the exceptions as text, each text once.
+    Raises:
+      LoptError: if the set's configurations are not valid, or the global
+        configuration would change them.
     """
+    changes = [p for p in configuration.bound_parameters() if p not in _FREE_PARAMETERS]
+    if changes:
+        raise LoptError(
+            f"{', '.join(changes)} would change what {hparam_set.name} stands for, "
+            "and its results are stored under the set's own names. Train single "
+            "trials with `lopt train`, or define a set of your own."
+        )
+    configurations, _ = hparam_set(task_name)
+    trials = []
+    for bindings in configurations:
+        with configuration.bound(bindings):
+            trials.append(configured_trial())
+    return trials
 
-    num_trials: int = 0
-    num_skipped: int = 0
-    num_diverged: int = 0
-    trial_steps: int = 0
-    run_seconds: float = 0.0
-    compile_seconds: float = 0.0
-    unreadable: list[str] = field(default_factory=list)
-    num_failed: int = 0
-    failures: list[str] = field(default_factory=list)
 
-    def add(self, other: SweepSummary) -> None:
-        """Count in what another part of the sweep did."""
-        self.num_trials += other.num_trials
-        self.num_skipped += other.num_skipped
-        self.num_diverged += other.num_diverged
-        self.trial_steps += other.trial_steps
-        self.run_seconds += other.run_seconds
-        self.compile_seconds += other.compile_seconds
-        self.unreadable += other.unreadable
-        self.num_failed += other.num_failed
-        self.failures += [f for f in other.failures if f not in self.failures]
+def sweep_trials(
+    task_names: Sequence[str], hparam_sets: Sequence[HParamSet]
+) -> list[Trial]:
+    """Return the trials of the sets on the tasks, each once though sets may share it.
+
+    Raises:
+      LoptError: as `set_trials`.
+    """
+    trials = [
+        trial
+        for task in task_names
+        for s in hparam_sets
+        for trial in set_trials(task, s)
+    ]
+    return [trial for grid in make_grids(trials) for trial in grid.trials]
+
+
+def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
+    """Return those trials that have no readable result yet.
+
+    A result on synthetic data stands in only for a trial on synthetic data.
+
+    Returns:
+      The trials, and the paths of the result files that could not be read.
+
+    Raises:
+      ResultError: if there is a result of another setting under a trial's name.
+    """
+    by_folder: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        by_folder[trial.save_dir].append(trial)
+    entries_of = scan(by_folder)
+    missing, unreadable = [], []
+    for folder, group in by_folder.items():
+        entries = entries_of[folder]
+        check_setting(folder, entries, group[0].opt.name)
+        filled = fill(entries, [t.seed for t in group], group[0].is_synthetic)
+        missing += [trial for trial in group if trial.seed not in filled]
+        unreadable += [entry.path for entry in entries if entry.status == "bad"]
+    return missing, unreadable
 
 
 def run_sweep(
@@ -224,6 +225,13 @@ def _train_and_keep(
         return False
     checkpoint.remove()
     return True
+
+
+def check_data(tasks: Iterable[Task]) -> None:
+    """Load the data of every task, so that what is missing is known at once."""
+    for datasets in {id(t.datasets): t.datasets for t in tasks}.values():
+        if datasets is not None:
+            datasets.load()
 
 
 def _keep(

@@ -21,7 +21,7 @@ from learned_optimization.baselines.report.build import build_report
 from learned_optimization.baselines.results import archiving
 from learned_optimization.baselines.results.selecting import files_of
 from learned_optimization.baselines.results.status import OTHER, status
-from learned_optimization.baselines.sweeps.set_trials import missing_trials, set_trials
+from learned_optimization.baselines.sweeps.sweep import missing_trials, set_trials
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import ResultError
 from tests.baselines import files, published

@@ -15,7 +15,8 @@ from learned_optimization.baselines.results import run_notes
 from learned_optimization.baselines.results.run_notes import noted
 from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.inner_training import inner_train_task
-from learned_optimization.baselines.sweeps.sweep import SilentObserver, run_sweep
+from learned_optimization.baselines.sweeps.observing import SilentObserver
+from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.errors import ResultError, RunStoppedError
 from tests.baselines.files import TASK
 from tests.tiny import TinyTask, tiny_set

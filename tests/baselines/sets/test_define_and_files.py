@@ -21,8 +21,7 @@ from learned_optimization.baselines.sets import files
 from learned_optimization.baselines.sets.define import hparam_set
 from learned_optimization.baselines.sets.files import import_file, load_user_file
 from learned_optimization.baselines.sweeps.grids import TrialGrid
-from learned_optimization.baselines.sweeps.set_trials import set_trials
-from learned_optimization.baselines.sweeps.sweep import run_sweep
+from learned_optimization.baselines.sweeps.sweep import run_sweep, set_trials
 from learned_optimization.cli.advice import with_advice
 from learned_optimization.errors import LoptError, MissingTrialsError, ResultError
 from learned_optimization.optimizers import base as optimizers_base

@@ -6,8 +6,7 @@ import pytest
 
 from learned_optimization.baselines.sweeps.estimate import estimate, trial_flops
 from learned_optimization.baselines.sweeps.grids import TrialGrid
-from learned_optimization.baselines.sweeps.set_trials import set_trials
-from learned_optimization.baselines.sweeps.sweep import run_sweep
+from learned_optimization.baselines.sweeps.sweep import run_sweep, set_trials
 from learned_optimization.cli.plan import _peak_flops
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import RunPlan

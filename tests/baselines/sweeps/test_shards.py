@@ -6,9 +6,12 @@ import pytest
 
 from learned_optimization.baselines.hparam_sets import get_hparam_set
 from learned_optimization.baselines.sweeps.grids import make_grids
-from learned_optimization.baselines.sweeps.set_trials import missing_trials, set_trials
 from learned_optimization.baselines.sweeps.shards import Shard
-from learned_optimization.baselines.sweeps.sweep import run_sweep
+from learned_optimization.baselines.sweeps.sweep import (
+    missing_trials,
+    run_sweep,
+    set_trials,
+)
 from learned_optimization.errors import LoptError
 from tests.tasks.conftest import quick_compilation  # noqa: F401
 

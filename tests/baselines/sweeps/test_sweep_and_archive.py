@@ -12,7 +12,8 @@ from learned_optimization import configuration
 from learned_optimization.baselines import run_archive, utils
 from learned_optimization.baselines.results.archiving import archive
 from learned_optimization.baselines.sweeps.grids import TrialGrid
-from learned_optimization.baselines.sweeps.sweep import SilentObserver, run_sweep
+from learned_optimization.baselines.sweeps.observing import SilentObserver
+from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.errors import LoptError, ResultError
 from tests.tasks.conftest import quick_compilation  # noqa: F401
 from tests.tiny import tiny_set

@@ -14,6 +14,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from learned_optimization import configuration
+
+# gin text names sets as soon as this module is imported.
+from learned_optimization.baselines import hparam_sets  # noqa: F401
 from learned_optimization.baselines.results.archiving import (
     maybe_archive_hparam_set,
     maybe_get_hparam_set,

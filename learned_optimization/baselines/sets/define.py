@@ -38,6 +38,11 @@ from learned_optimization.errors import LoptError, UnknownNameError, check_at_le
 from learned_optimization.optimizers.base import Optimizer, get_optimizer
 from learned_optimization.training.plan import RunPlan
 
+__all__ = [
+    "SEARCHES",
+    "hparam_set",
+]
+
 SEARCHES = ("grid", "random", "quasi_random")
 """How configurations are chosen from a space."""
 
@@ -204,13 +209,13 @@ def _settings(
                 f"num_configs is {num_configs!r}, but a grid has every combination: "
                 "leave it out, or search at random."
             )
-        found = search_space.grid(parsed)
+        configs = search_space.grid(parsed)
     else:
         if num_configs is None:
             raise LoptError(f"a {search} search needs num_configs: how many to draw.")
         draw = getattr(search_space, search)
-        found = draw(parsed, num_configs, search_seed)
-    return [{**given, **config} for config in found]
+        configs = draw(parsed, num_configs, search_seed)
+    return [{**given, **config} for config in configs]
 
 
 def _checked_names(

@@ -18,7 +18,7 @@ NO_VERBS = (
     *("Whether", "How", "What", "Where", "When", "Which", "That", "Those", "This"),
     *("Of", "In", "At", "As", "With", "Within", "For", "After", "Before", "Until"),
 )
-NAMES_ITSELF = re.compile(r"property|setter|fixed_task|optax_optimizer|optimizer_from")
+NAMES_ITSELF = re.compile(r"property|computed|setter|fixed_task|optax_optimizer")
 
 
 def function_docstrings() -> Iterator[tuple[str, str]]:

@@ -14,7 +14,6 @@ from learned_optimization.baselines.folder_names import (
 )
 from learned_optimization.baselines.results.index import TrialEntry, trial_entries
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.baselines.sets.settings import make_optimizer
 from learned_optimization.errors import ResultError
 
 SetFunction = Callable[[str], tuple[Sequence[Any], Sequence[tuple[str, int]]]]
@@ -176,6 +175,9 @@ def check_together(
       ResultError: if some are of another setting than the set's, or some were
         trained on synthetic data and some on real data.
     """
+    # It imports jax, which takes seconds; `lopt status` matches files without it.
+    from learned_optimization.baselines.sets.settings import make_optimizer
+
     if isinstance(hparam_set, HParamSet):
         for (folder, _), setting, row in zip(
             save_dirs, hparam_set.hparams, rows, strict=True

@@ -74,9 +74,10 @@ def test_apply(mine, tmp_path):
 
 def test_apply_says_that_the_best_is_at_the_edge(mine):
     lines = [3.0 - slope * np.arange(101) for slope in (0.001, 0.002, 0.003)]
-    write_losses("T", "Edge", with_seeds(lines, SPREAD))
-    result = lopt_here("normalize", "apply", mine, "T", "Edge")
-    assert result.stdout.startswith("Edge: Edge_lr3 *, train loss")
+    # Names of its configurations that say which optimizer's settings they are.
+    write_losses("T", "SGD", with_seeds(lines, SPREAD))
+    result = lopt_here("normalize", "apply", mine, "T", "SGD")
+    assert result.stdout.startswith("SGD: SGD_lr3 *, train loss")
     assert "* at the edge of its set" in result.stdout
     assert "at the edge" not in lopt_here("normalize", "apply", mine, "T", SET).stdout
 

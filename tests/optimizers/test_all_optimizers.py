@@ -179,8 +179,13 @@ def check_a_scalar_steps_like_a_vector_of_one(curves: Any) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    # Its roots compile for long.
-    [pytest.param(n, marks=pytest.mark.slow) if n == "Shampoo" else n for n in NAMES],
+    # Roots, bases and searches compile for long.
+    [
+        pytest.param(n, marks=pytest.mark.slow)
+        if n in ("LBFGS", "SOAP", "Shampoo", "Sophia")
+        else n
+        for n in NAMES
+    ],
 )
 def test_trains_on_a_quadratic(name: str) -> None:
     # One test, because compiling is what takes the time.

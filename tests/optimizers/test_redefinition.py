@@ -53,7 +53,7 @@ def run_cell(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
     factor: float,
-    name: str = "Mine",
+    name: str = "Redefined",
     module: str = NOTEBOOK,
 ) -> Any:
     """Run a cell that defines an optimizer, gradient descent `factor` times as far."""
@@ -78,8 +78,8 @@ def test_the_last_definition_has_the_name(
     made_of_old = old()
     new = run_cell(monkeypatch, kind, 4.0)
     assert new is not old
-    assert get_optimizer("Mine") is new
-    assert all_optimizers()["Mine"] is new
+    assert get_optimizer("Redefined") is new
+    assert all_optimizers()["Redefined"] is new
     # Powers of two are exact.
     np.testing.assert_array_equal(step(new()), [2.0, 2.0])
     np.testing.assert_array_equal(step(made_of_old), [0.5, 0.5])
@@ -89,7 +89,10 @@ def test_the_last_definition_has_the_name(
 def test_gin_text_means_the_last_definition(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = ["GradientClipOptimizer.opt = @Mine()", "Mine.learning_rate = 0.25"]
+    text = [
+        "GradientClipOptimizer.opt = @Redefined()",
+        "Redefined.learning_rate = 0.25",
+    ]
     run_cell(monkeypatch, kind, 1.0)
     gin.parse_config(text)
     np.testing.assert_array_equal(step(GradientClipOptimizer()), [0.25, 0.25])
@@ -98,8 +101,8 @@ def test_gin_text_means_the_last_definition(
     for _ in range(2):
         assert type(GradientClipOptimizer().opt) is new
         np.testing.assert_array_equal(step(GradientClipOptimizer()), [1.0, 1.0])
-        assert gin.get_configurable("Mine")().learning_rate == 0.25
-        assert "Mine.learning_rate = 0.25" in gin.operative_config_str()
+        assert gin.get_configurable("Redefined")().learning_rate == 0.25
+        assert "Redefined.learning_rate = 0.25" in gin.operative_config_str()
         gin.clear_config()
         gin.parse_config(text)
 
@@ -111,16 +114,18 @@ def test_a_function_replaces_a_class_and_a_class_a_function(
 ) -> None:
     run_cell(monkeypatch, first, 1.0)
     new = run_cell(monkeypatch, second, 4.0)
-    assert get_optimizer("Mine") is new
-    assert type(gin.get_configurable("Mine")()) is new
+    assert get_optimizer("Redefined") is new
+    assert type(gin.get_configurable("Redefined")()) is new
 
 
 @pytest.mark.parametrize("kind", CELLS)
-@pytest.mark.parametrize("name", ["Adam", "Shampoo", "GradientClipOptimizer", "Mine"])
+@pytest.mark.parametrize(
+    "name", ["Adam", "Shampoo", "GradientClipOptimizer", "Redefined"]
+)
 def test_what_another_module_defines_is_refused(
     name: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if name == "Mine":
+    if name == "Redefined":
         run_cell(monkeypatch, kind, 1.0)
     theirs = get_optimizer(name)
     with pytest.raises(LoptError) as caught:
@@ -153,9 +158,9 @@ def test_a_set_made_after_it_trains_the_last_definition(
         return result["train/loss"]
 
     run_cell(monkeypatch, kind, 1.0)
-    slow = losses("Before", "Mine", 0.03125)
+    slow = losses("Before", "Redefined", 0.03125)
     run_cell(monkeypatch, kind, 4.0)
     np.testing.assert_array_equal(slow, losses("Slow", "SGD", 0.03125))
-    fast = losses("After", "Mine", 0.015625)
+    fast = losses("After", "Redefined", 0.015625)
     np.testing.assert_array_equal(fast, losses("Fast", "SGD", 0.0625))
     assert not np.array_equal(slow, fast)

@@ -100,13 +100,8 @@ def test_every_hyper_parameter_has_its_place(
     assert _error({**basis, **hparams}) < 1e-4
 
 
-@pytest.mark.parametrize(
-    "graft_type",
-    [
-        pytest.param(g, marks=() if g == "RMSPROP" else pytest.mark.slow)
-        for g in GRAFT_TYPES
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("graft_type", GRAFT_TYPES)
 def test_graft_types(graft_type: str) -> None:
     settings = {**CUT, "graft_type": graft_type, "beta2": 0.9}
     assert _error({**settings, "diagonal_epsilon": 0.1}) < 1e-4

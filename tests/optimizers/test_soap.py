@@ -143,11 +143,16 @@ def _check_bases(h: Any, bases: Array, statistics: list[Array]) -> None:
     [
         {},
         {"learning_rate": 0.1, "beta1": 0.6},
-        {"beta2": 0.8, "epsilon": 0.1},
-        {"shampoo_beta": 0.6, "precondition_frequency": 4},
-        {"weight_decay": 0.4, "precondition_frequency": 7},
-        {"max_preconditioner_dim": 6},
-        {"max_preconditioner_dim": 0},
+        *(
+            pytest.param(hparams, marks=pytest.mark.slow)
+            for hparams in (
+                {"beta2": 0.8, "epsilon": 0.1},
+                {"shampoo_beta": 0.6, "precondition_frequency": 4},
+                {"weight_decay": 0.4, "precondition_frequency": 7},
+                {"max_preconditioner_dim": 6},
+                {"max_preconditioner_dim": 0},
+            )
+        ),
     ],
 )
 def test_steps_as_the_paper_says(hparams: dict[str, Any]) -> None:

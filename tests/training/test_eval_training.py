@@ -49,9 +49,15 @@ PLANS = [(20, 10, 2, 4), (13, 5, 3, 2), (5, 7, 2, 3), (4, 1, 1, 2)]
 @pytest.mark.parametrize(
     ("task", "plan"),
     [
-        *((StatefulTask(), plan) for plan in PLANS),
-        (TinyTask(), PLANS[0]),
-        (NoDataTask(), PLANS[1]),
+        (StatefulTask(), PLANS[0]),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                *((StatefulTask(), plan) for plan in PLANS[1:]),
+                (TinyTask(), PLANS[0]),
+                (NoDataTask(), PLANS[1]),
+            )
+        ),
     ],
 )
 def test_agrees_with_python_loop(task, plan):
@@ -103,7 +109,12 @@ def trials_alone():
 
 @pytest.mark.parametrize(
     ("num_devices", "num_configs", "num_seeds"),
-    [(2, 1, 3), (2, 3, 1), (2, 3, 3), (1, 3, 3)],
+    [
+        pytest.param(2, 1, 3, marks=pytest.mark.slow),
+        pytest.param(2, 3, 1, marks=pytest.mark.slow),
+        (2, 3, 3),
+        pytest.param(1, 3, 3, marks=pytest.mark.slow),
+    ],
 )
 def test_grid_agrees_with_single_trials(
     trials_alone, num_devices, num_configs, num_seeds

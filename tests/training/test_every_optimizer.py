@@ -24,7 +24,7 @@ from tests.training import reference_loop
 # Between them they use all an optimizer may be given; the others are alike.
 SPECIAL = {"OptList", "ScheduleFreeAdamW"}
 NAMES = [
-    pytest.param(name, marks=() if name == "OptList" else pytest.mark.slow)
+    pytest.param(name, marks=() if name == "SGDM" else pytest.mark.slow)
     for name in all_optimizers()
 ]
 

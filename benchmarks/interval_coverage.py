@@ -56,7 +56,7 @@ Row = tuple[str, str, int, int, tuple[Over, ...]]
 
 
 def tasks_of(law: str, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return level and noise scale of tasks, from uniform numbers `[2, tasks]`."""
+    """Return the level and noise scale of tasks, from uniform numbers `[2, tasks]`."""
     normal = scipy_stats.norm.ppf(shares)
     if law == "normal":
         return normal[0], np.full(shares.shape[1], 0.5)

@@ -267,7 +267,7 @@ def _inside(name: str, rate: float | None = None) -> Optimizer:
 
 
 def _split(setting: str) -> tuple[str, float | None]:
-    """Return split `Adam4` into the name and the number, None where there is none."""
+    """Split `Adam4` into the name and the number, None where there is none."""
     match = re.fullmatch(r"([A-Za-z]\w*?)_?(\d+(?:\.\d+)?)?", setting)
     if match is None:
         raise LoptError(f"the setting {setting!r} is not known here.")

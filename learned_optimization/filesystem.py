@@ -123,7 +123,7 @@ def exists(path: str | os.PathLike) -> bool:
 
 
 def info(path: str | os.PathLike) -> FileInfo:
-    """Return size, stamp and time of a file.
+    """Return the size, stamp and time of a file.
 
     Raises:
       ResultError: if it is missing or cannot be reached.

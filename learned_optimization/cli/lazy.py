@@ -39,7 +39,7 @@ class LazyGroup(TyperGroup):
             self.add_command(TyperCommand(name, help=entry.summary))
 
     def resolve_command(self, ctx: Context, args: list[str]) -> Any:
-        """Return name, command and remaining arguments; import the command."""
+        """Return the name, command and remaining arguments; import the command."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is None or command is None:
             return name, command, rest

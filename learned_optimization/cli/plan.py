@@ -93,7 +93,7 @@ def _cells(e: Estimate) -> tuple[str, ...]:
 
 
 def _peak_flops(text: str) -> float:
-    """Return operations per second of `NAME=GFLOPS[xCOUNT]`."""
+    """Return the operations per second of `NAME=GFLOPS[xCOUNT]`."""
     parts = re.fullmatch(r"[^=]+=(\d+(?:\.\d+)?)(?:x(\d+))?", text)
     total = float(parts[1]) * int(parts[2] or 1) * 1e9 if parts else 0.0
     if not total:

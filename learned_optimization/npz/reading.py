@@ -104,7 +104,7 @@ class NpzReader:
         return {key: self._read(key) for key in wanted}
 
     def header(self, key: str) -> NpyHeader:
-        """Return type and shape of one array; its values are neither read nor checked.
+        """Return the type and shape of one array, whose values are not read or checked.
 
         Raises:
           FileContentError: as `read`.

@@ -95,7 +95,7 @@ class Blocks:
 
 
 def gram(blocks: jax.Array, axis: int) -> jax.Array:
-    """Return inner products of the slices along an axis, `[B, b_axis, b_axis]`.
+    """Return the inner products of the slices along an axis, `[B, b_axis, b_axis]`.
 
     `G @ G.T` for axis 0 of a block that is a matrix, `G.T @ G` for axis 1.
     """

@@ -190,7 +190,7 @@ def get_task_from_name(name: str) -> Task:
 
 
 def softmax_cross_entropy(*, logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Return cross entropy of the softmax of `logits` against one-hot (or soft) labels.
+    """Return the cross entropy of the softmax of `logits` and one-hot or soft labels.
 
     Args:
       logits: float `[..., num_classes]`, unnormalized log probabilities.

@@ -54,7 +54,7 @@ def keep_compiled() -> None:
 
 
 def num_cores() -> int:
-    """Return processor cores this process may use."""
+    """Return the processor cores this process may use."""
     # Not every system can say which cores this process may use.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -109,7 +109,7 @@ def scores(
 
 
 def score_of_runs(scores: np.ndarray) -> np.ndarray:
-    """Return interquartile mean over tasks: `[..., runs, tasks]` to `[..., runs]`.
+    """Return the interquartile mean over tasks: `[..., runs, tasks]` to `[..., runs]`.
 
     Of up to three tasks it is their mean.
     """

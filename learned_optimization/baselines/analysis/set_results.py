@@ -104,7 +104,7 @@ class SetResult:
         return stats.mark_diverged(self.curves.losses[self.report][:, :, -1])
 
     def final_over_rates(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return learning rates in order, and the final losses of each.
+        """Return the learning rates in order, and the final losses of each.
 
         Returns:
           Float64 `[num_rates]` of `rate_line`, and float64 `[num_rates, num_seeds]`,
@@ -152,7 +152,7 @@ class SetResult:
         return stats.steps_to_target(self._timed_curves(), self.curves.xs, target)
 
     def lowest(self) -> float:
-        """Return lowest smoothed loss of the best configuration, median over seeds.
+        """Return the lowest smoothed loss of the best configuration, median over seeds.
 
         Of an even number it is the upper one, so that at least half get there.
         """

@@ -10,7 +10,7 @@ from learned_optimization.errors import LoptError
 
 
 def smooth(values: np.ndarray, ema: float) -> np.ndarray:
-    """Return exponential moving average over the last axis, corrected for its start.
+    """Return the exponential moving average over the last axis, corrected at its start.
 
     Non-finite values make all later ones NaN: a diverged run stays diverged.
 
@@ -37,7 +37,7 @@ def smooth(values: np.ndarray, ema: float) -> np.ndarray:
 
 
 def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean over the first axis, and its standard error, which is 0 of one value.
+    """Return the mean over the first axis and its standard error, 0 of one value.
 
     Args:
       values: float `[num_seeds, ...]`.

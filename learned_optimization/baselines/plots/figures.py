@@ -49,7 +49,7 @@ def plot_many_tasks(
     labels: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Figure:
-    """Return the best of each set on many tasks: small multiples with one legend.
+    """Draw the best of each set on many tasks: small multiples with one legend.
 
     Args:
       task_names: tasks, one panel each.
@@ -112,7 +112,7 @@ def plot_profile(
     select: str = "outer_valid",
     split: str = "test",
 ) -> Axes:
-    """Return performance profiles: on which share of tasks a set is how fast.
+    """Draw performance profiles: on which share of tasks a set is how fast.
 
     A set's cost on a task is the median number of updates until 99% of what the
     reference improves (`analysis.scores.target_of`), over that of the fastest set

@@ -36,7 +36,7 @@ def plot_sensitivity(
     select: str = "outer_valid",
     split: str = "test",
 ) -> Axes:
-    """Return final loss over learning rates.
+    """Draw the final loss over learning rates.
 
     Lines are means over seeds, bands reach from the best to the worst seed. A
     learning rate with a diverged seed has no point; the best of each set is marked.
@@ -93,7 +93,7 @@ def plot_tuning(
     select: str = "outer_valid",
     split: str = "test",
 ) -> Axes:
-    """Return final loss to be expected after so many configurations drawn at random.
+    """Draw the loss to be expected after so many configurations drawn at random.
 
     Exact, see `stats.best_after`; bands, where at most three sets are drawn, reach
     from the 10th to the 90th of a hundred such searches.

@@ -100,7 +100,7 @@ def _of_set(result: SetResult) -> dict[str, Any]:
 
 
 def _curve(result: SetResult, split: str, ema: float) -> dict[str, Any]:
-    """Return mean over seeds, and a standard error to both sides, thinned."""
+    """Return the mean over seeds, and a standard error to both sides, thinned."""
     xs = result.curves.xs
     mean, error = mean_and_error(smooth(result.best_curves(split), ema))
     # A curve ends where it diverges, and so does its band.

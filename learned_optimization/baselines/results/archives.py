@@ -52,7 +52,7 @@ def load_archive(
 
 
 def find_archive(task_name: str, hparam_set_name: str) -> str:
-    """Return path of the archive of one task and set, which is there.
+    """Return the path of the archive of one task and set, which is there.
 
     Raises:
       MissingArchiveError: if there is no such archive, naming those there are.

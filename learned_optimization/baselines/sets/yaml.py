@@ -46,7 +46,7 @@ class YamlMapping:
     node: yaml.MappingNode
 
     def where(self, key: Any = None) -> str:
-        """Return file and line of the mapping, or of one of its keys."""
+        """Return the file and line of the mapping, or of one of its keys."""
         line = self.node.start_mark.line
         for key_node, _ in self.node.value:
             if key is not None and key_node.value == str(key):

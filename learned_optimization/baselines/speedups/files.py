@@ -45,7 +45,7 @@ class Entry:
 
 
 def info_path(path: str) -> str:
-    """Return path of the information beside a file of normalizers."""
+    """Return the path of the information beside a file of normalizers."""
     return path.removesuffix(SUFFIX) + _INFO_SUFFIX
 
 

@@ -208,7 +208,7 @@ def find(
 
 
 def find_file(name_or_path: str | os.PathLike) -> str:
-    """Return path of the file that `find` reads.
+    """Return the path of the file that `find` reads.
 
     Raises:
       as `find`.

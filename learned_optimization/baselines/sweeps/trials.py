@@ -71,7 +71,7 @@ class Trial:
 
 
 def num_updates(trials: Iterable[Trial]) -> int:
-    """Return updates of these trials together."""
+    """Return the updates of these trials together."""
     return sum(trial.plan.num_steps + 1 for trial in trials)
 
 

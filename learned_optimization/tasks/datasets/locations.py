@@ -40,7 +40,7 @@ class Description:
 
 
 def data_dir() -> Path:
-    """Return root of the data sets: `LOPT_DATA_DIR` or `~/.cache/lopt/data`."""
+    """Return the root of the data sets: `LOPT_DATA_DIR` or `~/.cache/lopt/data`."""
     root = Path(os.environ.get("LOPT_DATA_DIR") or "~/.cache/lopt/data")
     # Absolute, because paths found here are the key that loaded data is kept by.
     return root.expanduser().absolute()

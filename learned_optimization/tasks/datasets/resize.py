@@ -74,7 +74,7 @@ def _samples(in_size: int, out_size: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _smallest_exact_steps(weight: np.ndarray) -> int | None:
-    """Return smallest power of two that makes every weight whole and fits 16 bits."""
+    """Return the least power of two that makes every weight whole and fits 16 bits."""
     for steps in (1, 2, 4, 8, 16):
         if np.array_equal(weight * steps, np.rint(weight * steps)):
             return steps

@@ -33,7 +33,7 @@ def scores() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def rliable(tmp_path_factory) -> dict[str, np.ndarray]:
-    """Return name to figure, as rliable computes it."""
+    """Return figures by their names, as rliable computes it."""
     folder: Path = tmp_path_factory.mktemp("rliable")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"

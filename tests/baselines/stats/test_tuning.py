@@ -15,7 +15,7 @@ SHARES = (Fraction(1, 10), Fraction(9, 10))
 
 
 def enumerated(select, report, k) -> tuple[float, float, float]:
-    """Return mean and quantiles over every subset, ties broken in every way."""
+    """Return the mean and the quantiles over every subset, ties broken in every way."""
     weights = dict.fromkeys(range(len(select)), Fraction(0))
     for subset in itertools.combinations(range(len(select)), k):
         lowest = min(select[i] for i in subset)

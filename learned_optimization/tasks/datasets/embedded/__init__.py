@@ -12,7 +12,7 @@ import numpy as np
 
 
 def file_name(name: str, image_size: int) -> str:
-    """Return name of the file that holds a data set at one size."""
+    """Return the name of the file that holds a data set at one size."""
     return f"{name}_{image_size}x{image_size}.npz"
 
 

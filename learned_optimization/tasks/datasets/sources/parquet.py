@@ -163,7 +163,7 @@ class _RowGroup:
     stop: int
 
     def read(self, inside: slice) -> tuple[list[tuple[str, bytes]], list[int]]:
-        """Return name and content of some images, and their labels."""
+        """Return the name and content of some images, and their labels."""
         file = _open(self.file)
         image, label = (
             _column(self.file, file.schema_arrow.names, names)

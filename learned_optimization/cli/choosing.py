@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 
 from learned_optimization import configuration, filesystem
 from learned_optimization.baselines.layout import (
@@ -18,7 +19,12 @@ from learned_optimization.baselines.layout import (
 from learned_optimization.baselines.results.archives import list_hparam_sets_for_task
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import all_hparam_sets
-from learned_optimization.errors import LoptError, NotRegisteredError, UnknownNameError
+from learned_optimization.errors import (
+    LoptError,
+    NotRegisteredError,
+    ResultError,
+    UnknownNameError,
+)
 
 _LISTS = "`lopt tasks` and `lopt sets` list them"
 
@@ -72,11 +78,23 @@ def tasks_and_sets_to_run(
 ) -> tuple[list[str], list[HParamSet]]:
     """Return at least one task that is defined, and at least one set.
 
+    No results are looked for, except for the message about an unknown name: a store
+    that is not used need not be reachable.
+
     Raises:
-      LoptError: as `split_tasks_and_sets`, or if no task or set is given, or a task
-        has results but is not defined here.
+      NotRegisteredError: if a task has results but is not defined here.
+      UnknownNameError: if a name is of no task and no set.
+      LoptError: if no task or no set is given, or a file is wrong.
     """
-    tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    from_files = load_sets(set_files, imports)
+    defined, known = fixed_tasks(), all_hparam_sets()
+    names = list(dict.fromkeys(names or []))
+    for name in names:
+        if name not in known and name not in defined:
+            raise _unknown_to_run(name, [*defined, *known])
+    tasks = [name for name in names if name not in known]
+    chosen = [known[name] for name in names if name in known]
+    sets = chosen or list({s.name: s for s in from_files}.values())
     if not tasks:
         raise LoptError("no task is given: name some (`lopt tasks` lists them).")
     if not sets:
@@ -84,11 +102,15 @@ def tasks_and_sets_to_run(
             "no set is given: name some (`lopt sets` lists them), or a file that "
             "defines some, as --set my_set.yaml"
         )
-    defined = fixed_tasks()
-    for task in tasks:
-        if task not in defined:
-            raise NotRegisteredError("task", task, defined)
     return tasks, sets
+
+
+def _unknown_to_run(name: str, known: list[str]) -> LoptError:
+    # The name is wrong even where the store of the results cannot be reached.
+    with suppress(ResultError):
+        if name in tasks_with_files():
+            return NotRegisteredError("task", name, fixed_tasks())
+    return UnknownNameError("task or set", name, set(known), _LISTS)
 
 
 def _split(

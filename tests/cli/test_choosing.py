@@ -11,7 +11,7 @@ from learned_optimization.cli.choosing import (
     split_tasks_and_archives,
     tasks_and_sets_to_run,
 )
-from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 from tests.baselines.archives import write_three
 from tests.cli.running import TASK, lopt_here, refused
 
@@ -71,8 +71,8 @@ def test_every_command_that_takes_a_file_chooses_alike(file):
         assert "no archive of Short_B" in said(command, TASK, "Short_B")
     trained = said("sweep", TASK, "Short_B", "--no-archive")
     assert "1 trials run, 0 had results" in trained
-    assert "2 files" not in said("rm", TASK, "Short_A")
     assert "nothing to delete" in said("rm", TASK, "Short_A")
+    assert "1 files" in said("rm", TASK, "Short_B")
     assert "1 files" in said("rm", TASK)
 
 
@@ -121,6 +121,27 @@ def test_a_task_with_results_alone_cannot_be_trained(file):
         tasks_and_sets_to_run(["Theirs"], [file], None)
     with pytest.raises(LoptError, match="no task is given"):
         tasks_and_sets_to_run(["AdamLR_1000_R5"], None, None)
+
+
+@pytest.mark.parametrize("root", ["LOPT_BASELINE_ARCHIVES_DIR", "LOPT_BASELINE_DIR"])
+def test_what_runs_is_chosen_without_the_stores(root, file, monkeypatch):
+    # No file system is called so: looking into it is an error.
+    monkeypatch.setenv(root, "unreachable://archives")
+    tasks, sets = tasks_and_sets_to_run([TASK, "Short_B"], [file], None)
+    assert (tasks, [s.name for s in sets]) == ([TASK], ["Short_B"])
+    with pytest.raises(UnknownNameError, match="unknown task or set 'Theirs'"):
+        tasks_and_sets_to_run(["Theirs"], [file], None)
+    # What reads results needs them.
+    with pytest.raises(ResultError, match="unreachable://archives"):
+        split_tasks_and_archives([TASK], [file], None)
+
+
+@pytest.mark.slow
+def test_a_sweep_without_archives_needs_no_store_of_them(file, monkeypatch):
+    monkeypatch.setenv("LOPT_BASELINE_ARCHIVES_DIR", "unreachable://archives")
+    trained = lopt_here("sweep", TASK, "Short_A", "--set", file, "--no-archive")
+    assert "1 trials run, 0 had results" in trained.stdout, trained.stderr
+    assert lopt_here("sweep", TASK, "Short_A", "--set", file).returncode == 2
 
 
 def test_an_archive_by_its_name():

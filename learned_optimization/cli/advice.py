@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -36,19 +37,32 @@ def with_advice(error: LoptError) -> str:
     return str(error)
 
 
+def with_its_file(set_name: str, source: str | None) -> str:
+    """Return a set as a command is given it: its name, and the file that defines it.
+
+    Args:
+      set_name: the set.
+      source: the file; None if the set is known without one.
+    """
+    return set_name if source is None else f"{set_name} --set {shlex.quote(source)}"
+
+
 def _on_unknown_name(error: NotRegisteredError) -> str:
     listed_by = _LISTED_BY.get(error.kind)
     return f" ({listed_by})" if listed_by else ""
 
 
 def _on_missing_archive(error: MissingArchiveError) -> str:
-    return f" Make it with `lopt sweep {error.task_name} {error.hparam_set_name}`."
+    # It imports jax, which takes seconds; `lopt status` does without.
+    from learned_optimization.baselines.sets.files import source_of
+
+    name = error.hparam_set_name
+    chosen = with_its_file(name, source_of(name))
+    return f" Make it with `lopt sweep {error.task_name} {chosen}`."
 
 
 def _on_missing_trials(error: MissingTrialsError) -> str:
-    chosen = error.hparam_set_name
-    if error.source is not None:
-        chosen += f" --set {error.source}"
+    chosen = with_its_file(error.hparam_set_name, error.source)
     return f"\nTrain them with `lopt sweep {error.task_name} {chosen}`."
 
 

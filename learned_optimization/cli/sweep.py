@@ -16,6 +16,7 @@ from learned_optimization.baselines.layout import (
     get_root_baseline_dir,
 )
 from learned_optimization.baselines.results import archiving
+from learned_optimization.baselines.sets.files import source_of
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sweeps.observing import SweepSummary
 from learned_optimization.baselines.sweeps.shards import Shard
@@ -25,6 +26,7 @@ from learned_optimization.baselines.sweeps.sweep import (
     set_trials,
 )
 from learned_optimization.cli import ray_options
+from learned_optimization.cli.advice import with_its_file
 from learned_optimization.cli.choosing import load_gin, tasks_and_sets_to_run
 from learned_optimization.cli.options import (
     GinBindings,
@@ -248,9 +250,10 @@ def _archive(
     for task, hparam_set in pairs if archive else []:
         missing = missing_trials(set_trials(task, hparam_set))[0] if in_shards else []
         if missing:
+            chosen = with_its_file(hparam_set.name, source_of(hparam_set.name))
             typer.echo(
                 f"{hparam_set.name}: {len(missing)} trials are left to other "
-                f"shards; then: lopt archive {task} {hparam_set.name}"
+                f"shards; then: lopt archive {task} {chosen}"
             )
         else:
             typer.echo(f"archived {archiving.archive(task, hparam_set)}")

@@ -1,10 +1,13 @@
 """The command that helps is made from what an error knows; the library names none."""
 
+import shlex
+
 import pytest
 
 from learned_optimization.baselines.normalizers import NORMALIZERS, PACKAGED, find_file
 from learned_optimization.baselines.results.archives import load_archive
-from learned_optimization.baselines.sets.registry import get_hparam_set
+from learned_optimization.baselines.sets.files import load_user_file
+from learned_optimization.baselines.sets.registry import SETS, get_hparam_set
 from learned_optimization.cli.advice import with_advice
 from learned_optimization.errors import (
     LoptError,
@@ -48,6 +51,22 @@ def test_of_a_missing_archive():
     assert "no archive of S on T" in message
     assert "archived for this task: nothing" in message
     assert added == " Make it with `lopt sweep T S`."
+
+
+def test_of_a_missing_archive_of_a_set_of_a_file(tmp_path):
+    source = tmp_path / "my sets.yaml"
+    source.write_text("{name: Advised_R1, optimizer: SGD, num_steps: 20, seeds: 1}")
+    with SETS.temporarily():
+        load_user_file(source)
+        _, added = raised(MissingArchiveError, load_archive, "T", "Advised_R1")
+    command = added.removeprefix(" Make it with `").removesuffix("`.")
+    assert shlex.split(command)[1:] == [
+        "sweep",
+        "T",
+        "Advised_R1",
+        "--set",
+        f"{source}",
+    ]
 
 
 def test_of_a_missing_normalizer():

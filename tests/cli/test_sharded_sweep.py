@@ -25,7 +25,7 @@ def test_shards_make_the_whole_set(tmp_path):
     assert "3 trials run, 0 had results" in first.stdout
     assert (
         f"Sharded_100_R2: 3 trials are left to other shards; then: "
-        f"lopt archive {TASK} Sharded_100_R2" in first.stdout
+        f"lopt archive {TASK} Sharded_100_R2 --set {file}\n" in first.stdout
     )
     again = lopt(*sweep, "--shard", "1/2")
     assert "0 trials run, 3 had results" in again.stdout

@@ -2,9 +2,14 @@
 
 Every error a user can cause derives from `LoptError`; the command line prints
 its one line and exits with code 2. The message says what was wrong, the value
-got, what is allowed (or the nearest names), and what to do. It names no command:
-errors that a command can mend are classes of their own, whose attributes are the
-facts from which `cli.advice` makes the command.
+got, what is allowed (or the nearest names), and what to do.
+
+A message of the library names no command and no option of one: what is called from
+Python is told of arguments, as `overwrite=True`, and the option of the command line
+that passes it has the same name. Where a command helps, the error is a class of its
+own, whose attributes are the facts from which `cli.advice` makes the command. Only
+errors about data sets that are missing name `lopt data prepare`: what they need is not
+on the machine, and that command is how it gets there.
 """
 
 from __future__ import annotations

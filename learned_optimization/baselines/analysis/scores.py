@@ -68,7 +68,7 @@ def check_reference(results: Sequence[Sequence[SetResult]], reference: str) -> N
             raise LoptError(
                 f"the reference {reference} does not improve on the initial loss of "
                 f"{result.task_name}: its seeds diverged, or end no lower. Choose "
-                "another as --reference."
+                "another, as reference=SET."
             )
 
 

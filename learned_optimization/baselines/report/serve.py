@@ -242,8 +242,8 @@ def make_server(
         return ThreadingHTTPServer((host, port), Handler)
     except OSError as error:
         raise LoptError(
-            f"cannot listen at {host}:{port}: {error.strerror}. Choose another --port, "
-            "or a --host that is an address of this machine."
+            f"cannot listen at {host}:{port}: {error.strerror}. Choose another port, "
+            "or a host that is an address of this machine."
         ) from None
 
 

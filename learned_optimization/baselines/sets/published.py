@@ -41,6 +41,6 @@ def as_published(hparam_set: HParamSet) -> HParamSet:
     if hparam_set.name not in PUBLISHED_SET_NAMES:
         raise LoptError(
             f"{hparam_set.name} was never published: there is no other form of it. "
-            "Leave out --as-published."
+            "Leave out as_published."
         )
     return hparam_set.with_published_rate()

@@ -115,7 +115,7 @@ def _check_digest(path: str, address: str, digest: str, wanted: str | None) -> N
         raise LoptError(
             f"{path} is there already and is another file: its sha256 is {kept}, that "
             f"of {address} is {digest}. If you want the new one, say so with "
-            f"--sha256 {digest}."
+            f"sha256={digest}."
         )
 
 

@@ -24,7 +24,7 @@ from learned_optimization.errors import DamagedFileError, LoptError
 
 SUFFIX = ".json"
 _INFO_SUFFIX = ".info.json"
-_REBUILD = "Build it again with `lopt normalize build NAME TASK -o FILE --overwrite`."
+_REBUILD = "Build it again, with overwrite=True."
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,7 +109,7 @@ class NormalizerSpec:
         if there and not overwrite:
             raise LoptError(
                 f"{path} has {', '.join(there)} already. Choose another file, or "
-                "replace them with overwrite=True (--overwrite)."
+                "replace them with overwrite=True."
             )
         for task in tasks:
             curve = build_curve(

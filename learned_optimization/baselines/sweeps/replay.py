@@ -75,8 +75,8 @@ def trial_of(path: str, stored: Result) -> Trial:
     except LoptError as error:
         raise LoptError(
             f"{path} cannot be replayed from the gin configuration it records: {error} "
-            "A task or optimizer of your own needs --import FILE; what was passed as "
-            "an object from Python is not recorded."
+            "Import the file of a task or optimizer of your own before; what was "
+            "passed as an object from Python is not recorded."
         ) from error
     now = _identity_of(trial)
     then = {key: str(stored[key]) for key in now if key in stored}

@@ -60,7 +60,7 @@ def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
         raise LoptError(
             f"{', '.join(changes)} would change what {hparam_set.name} stands for, "
             "and its results are stored under the set's own names. Train single "
-            "trials with `lopt train`, or define a set of your own."
+            "trials with inner_train_task, or define a set of your own."
         )
     configurations, _ = hparam_set(task_name)
     trials = []

@@ -120,7 +120,7 @@ def test_digest(published: str, site: tuple[Path, str], tmp_path: Path) -> None:
     other = as_published(**{TASK: PAIR})
     (site[0] / f"{NAME}.json").write_bytes(other)
     new = hashlib.sha256(other).hexdigest()
-    with pytest.raises(LoptError, match=f"--sha256 {new}"):
+    with pytest.raises(LoptError, match=f"sha256={new}"):
         fetch(NAME, published)
     assert kept(tmp_path).read_bytes() == CONTENT
     fetch(NAME, published, sha256=new)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import learned_optimization
 from learned_optimization import filesystem
@@ -51,18 +52,27 @@ def packaged_names() -> dict[str, list[str]]:
     """Return the names of the package by kind, from the cache if it has them."""
     path = cache_dir() / "names.json"
     stamp = _stamp()
-    try:
-        cached = json.loads(path.read_text())
-    except (OSError, ValueError):
-        cached = {}
-    if cached.get("stamp") == stamp:
-        return cached["names"]
+    with suppress(OSError, ValueError):
+        stored = json.loads(path.read_text())
+        if _is_whole(stored) and stored["stamp"] == stamp:
+            return stored["names"]
     names = _registered()
     text = json.dumps({"stamp": stamp, "names": names})
     # A cache that cannot be written makes the next completion slow, no more.
     with suppress(ResultError):
         filesystem.write_whole(path, lambda file: file.write(text.encode()))
     return names
+
+
+def _is_whole(stored: Any) -> bool:
+    """Return whether the cache's file holds what is written into it."""
+    if not isinstance(stored, dict) or stored.keys() != {"stamp", "names"}:
+        return False
+    names = stored["names"]
+    return isinstance(names, dict) and all(
+        isinstance(of_kind, list) and all(isinstance(name, str) for name in of_kind)
+        for of_kind in names.values()
+    )
 
 
 def _registered() -> dict[str, list[str]]:
@@ -84,4 +94,9 @@ def _stamp() -> str:
     """Return what changes with the package: its version, and when a file did."""
     root = Path(learned_optimization.__path__[0])
     newest = max(path.stat().st_mtime_ns for path in root.rglob("*.py"))
-    return f"{version('optimizer-baselines')} {root} {newest}"
+    try:
+        installed = version("optimizer-baselines")
+    except PackageNotFoundError:
+        # The package runs from a source tree that was never installed.
+        installed = "unknown"
+    return f"{installed} {root} {newest}"

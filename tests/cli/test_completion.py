@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,28 @@ def test_names_of_every_kind(names_are_stored, monkeypatch, capsys):
     assert offered("lopt data where fash") == ["fashion_mnist"]
     assert offered("lopt tasks SGDLR_1000_R") == []
     assert offered("lopt sweep --str") == ["--strategy"]
-    # After an option its value: a file, say, of which bash knows more.
-    assert TASK not in offered("lopt sweep --set ")
+    # After an option its value: where that is a file, bash offers files.
+    assert offered("lopt sweep --set ") == []
+    assert TASK in offered(f"lopt sweep --set mine.yaml {TASK[:-2]}")
+
+
+def test_bash_offers_files_where_no_name_is_offered(monkeypatch, capsys):
+    monkeypatch.setenv("_LOPT_COMPLETE", "source_bash")
+    monkeypatch.setattr(sys, "argv", ["lopt"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "complete -o default -F _lopt_completion lopt" in capsys.readouterr().out
+
+
+def test_names_where_the_package_is_not_installed(monkeypatch):
+    def version(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    names = known_names.packaged_names()
+    monkeypatch.setattr(known_names, "version", version)
+    assert known_names.packaged_names() == names
+    stored = json.loads((cache.cache_dir() / "names.json").read_text())
+    assert stored["stamp"].startswith("unknown ")
 
 
 def test_names_of_results(names_are_stored, monkeypatch, capsys):
@@ -107,8 +128,16 @@ def test_stored_names_are_those_of_the_package(monkeypatch):
     assert known_names.packaged_names()["task"] == ["Stored"]
     path.write_text(json.dumps({**stored, "stamp": "of another version"}))
     assert known_names.packaged_names() == names
-    path.write_text("no JSON")
-    assert known_names.packaged_names() == names
+    stamp, kinds = stored["stamp"], stored["names"]
+    for damaged in (
+        *("no JSON", "[]", "null", json.dumps({"stamp": stamp})),
+        json.dumps({"stamp": stamp, "names": ["Stored"]}),
+        json.dumps({"stamp": stamp, "names": {**kinds, "task": None}}),
+        json.dumps({"stamp": stamp, "names": {**kinds, "task": [1]}}),
+    ):
+        path.write_text(damaged)
+        assert known_names.packaged_names() == names
+        assert json.loads(path.read_text())["names"] == names
     # Where nothing can be stored, names are still offered.
     blocked = path.parent / "file"
     blocked.touch()

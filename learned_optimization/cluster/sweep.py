@@ -46,7 +46,7 @@ class ClusterProgress:
     """How far a sweep over a cluster is.
 
     Attributes:
-      num_groups: groups the trials are dealt out in.
+      num_groups: groups that the trials are divided into.
       groups_done: groups finished.
       groups_running: groups that train now.
       groups_lost: how often a group was begun again, its node or process lost.

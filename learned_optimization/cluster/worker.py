@@ -32,7 +32,7 @@ class Job:
       task_names: names of fixed tasks.
       set_names: names of the sets.
       files: the files that define sets not of the package.
-      num_groups: in how many groups the trials are divided.
+      num_groups: groups that the trials are divided into.
       strategy: how devices compute their shares; if None, the fastest known.
       sign: path of a file that every node must be able to see.
       versions: `package==version` of all that decides a curve.

@@ -12,6 +12,7 @@ import inspect
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ __all__ = [
 Bindings = Mapping[str, Any]
 
 _R = TypeVar("_R")
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
 # Where gin configurables are defined; of a package, in any of its modules. They are
@@ -230,18 +233,20 @@ def own_operative_config() -> Iterator[None]:
     """Let gin's operative configuration hold, in the block, what the block uses alone.
 
     Afterwards it holds that together with what was used before, as gin keeps it.
+    The configuration is the process's: threads wait for each other's blocks.
     """
     # gin has no public way to forget what was used and keep what is bound.
     used, lock = gin_config._OPERATIVE_CONFIG, gin_config._OPERATIVE_CONFIG_LOCK
-    with lock:
-        before = dict(used)
-        used.clear()
-    try:
-        yield
-    finally:
+    with _ONE_AT_A_TIME:
         with lock:
-            for configurable, values in before.items():
-                used[configurable] = values | used.get(configurable, {})
+            before = dict(used)
+            used.clear()
+        try:
+            yield
+        finally:
+            with lock:
+                for configurable, values in before.items():
+                    used[configurable] = values | used.get(configurable, {})
 
 
 def is_operative(parameter: str, text: str) -> bool:

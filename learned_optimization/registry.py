@@ -52,7 +52,9 @@ class Registry(Generic[T]):
         """
         if name not in self._items or self._items[name] != item:
             self.check(name, origin)
-        self._items[name], self._origins[name] = item, origin
+        self._items[name] = item
+        # An equal one, of wherever, does not take the name over.
+        self._origins.setdefault(name, origin)
         return item
 
     def check(self, name: str, origin: str) -> None:
@@ -96,7 +98,10 @@ class Registry(Generic[T]):
 
     @contextmanager
     def temporarily(self) -> Iterator[None]:
-        """Forget, at the end of the block, what is added in it."""
+        """Forget, at the end of the block, what is added in it.
+
+        gin forgets nothing: `@Name` goes on meaning the last definition.
+        """
         self._load()
         items, origins = dict(self._items), dict(self._origins)
         try:

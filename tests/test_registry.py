@@ -143,3 +143,13 @@ def test_what_comes_with_the_package_is_found(registry: Registry) -> None:
     assert registry.get(name) is registry.all()[name]
     with pytest.raises(LoptError, match=f"{name} already, of learned_optimization"):
         registry.add(name, object(), "mine")
+
+
+def test_an_equal_thing_of_another_origin_does_not_take_the_name_over(
+    fruit: Registry[str],
+) -> None:
+    fruit.add("pear", "a pear", "theirs")
+    fruit.add("pear", "a pear", "mine")
+    with pytest.raises(LoptError, match=r"already, of theirs; the one of mine"):
+        fruit.add("pear", "another pear", "mine")
+    assert fruit.get("pear") == "a pear"

@@ -245,8 +245,10 @@ def optimizer(cls: _T) -> _T:
       LoptError: if another module has an optimizer of that name.
     """
     made = hparams_dataclass(cls)
-    OPTIMIZERS.add(cls.__name__, made, cls.__module__)
-    return configurable(OPTIMIZERS.home, redefine=True)(made)
+    OPTIMIZERS.check(cls.__name__, cls.__module__)
+    # gin has schedules under the same module, and refuses a name of theirs.
+    registered = configurable(OPTIMIZERS.home, redefine=True)(made)
+    return OPTIMIZERS.add(cls.__name__, registered, cls.__module__)
 
 
 def all_optimizers() -> dict[str, type[Optimizer]]:

@@ -31,11 +31,14 @@ __all__ = [
     "Fromage",
     "Lamb",
     "Lars",
+    "OptaxOptimizer",
+    "OptaxState",
     "PiecewiseLinearAdam",
     "RAdam",
     "RMSProp",
     "SM3OptState",
     "Yogi",
+    "piecewise_linear",
 ]
 
 SM3OptState = OptaxState

@@ -49,6 +49,10 @@ def schedule(cls: _T) -> _T:
     """Make a schedule, as the decorator of its class.
 
     The class becomes a frozen dataclass, a pytree of its hyper-parameters and a
-    gin configurable.
+    gin configurable. One of your own that is defined again replaces the one before.
+
+    Raises:
+      LoptError: if the package has an optimizer or a schedule of that name.
     """
-    return configurable("learned_optimization.optimizers")(hparams_dataclass(cls))
+    decorate = configurable("learned_optimization.optimizers", redefine=True)
+    return decorate(hparams_dataclass(cls))

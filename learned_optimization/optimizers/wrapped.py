@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+
 from learned_optimization.optimizers.base import (
     Gradient,
     LossFn,
@@ -91,8 +93,12 @@ def step_inside(
     opt_state: OptState,
     grad: Gradient,
     *,
+    loss: jax.Array | None = None,
+    model_state: ModelState | None = None,
+    is_valid: bool = False,
+    key: PRNGKey | None = None,
     loss_fn: LossFn | None = None,
-    **given: Any,
+    **extra: Any,
 ) -> OptState:
     """Return the state of an optimizer inside after one step.
 
@@ -100,10 +106,15 @@ def step_inside(
       opt: the optimizer inside.
       opt_state: its state before the step.
       grad: the gradient it sees.
+      loss: as of `Optimizer.update`, and so are the others.
+      model_state: the model state after the step.
+      is_valid: whether the loss is of other data.
+      key: PRNG key of the step.
       loss_fn: the loss as a function, passed on only where it is given:
         optimizers written for the published interface do not know it.
-      **given: the other arguments of `Optimizer.update`, by name.
+      **extra: what else `Optimizer.update` was given.
     """
     if loss_fn is not None:
-        given["loss_fn"] = loss_fn
-    return opt.update(opt_state, grad, **given)
+        extra["loss_fn"] = loss_fn
+    # By place: an optimizer of one's own may call these otherwise.
+    return opt.update(opt_state, grad, loss, model_state, is_valid, key, **extra)

@@ -212,7 +212,7 @@ class SingleTaskFamily(TaskFamily):
         return self.eval_task
 
 
-def setting_of(task: Task) -> str:
+def identity_of(task: Task) -> str:
     """Return what a task is, as text that is the same in every process.
 
     Functions among its settings, such as an activation, are told apart only by

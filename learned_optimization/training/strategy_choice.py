@@ -13,7 +13,7 @@ import jax
 
 from learned_optimization import filesystem
 from learned_optimization.cache import cache_dir
-from learned_optimization.tasks.task import Task, setting_of
+from learned_optimization.tasks.task import Task, identity_of
 from learned_optimization.training.backend import processor
 from learned_optimization.training.grid import Layout
 from learned_optimization.training.grid_runner import GridRunner
@@ -43,7 +43,7 @@ class Remembered:
         """Return the place for grids like this one."""
         device = layout.mesh.devices.flat[0]
         kind = {
-            "task": setting_of(task),
+            "task": identity_of(task),
             "trials_per_device": str(size_class(layout.trials_per_device)),
             "devices": f"{layout.mesh.size} {device.platform} {device.device_kind}",
             "processor": processor(),

@@ -145,7 +145,9 @@ def test_tasks_of_a_file_stay_unless_overwritten(tasks, tmp_path):
     path = tmp_path / "mine.json"
     build(tasks[:1], path)
     before = path.read_bytes(), (tmp_path / "mine.info.json").read_bytes()
-    with pytest.raises(LoptError, match=r"mine\.json has First already.*overwrite=True"):
+    with pytest.raises(
+        LoptError, match=r"mine\.json has First already.*overwrite=True"
+    ):
         build(["Second", "First"], path)
     assert (path.read_bytes(), (tmp_path / "mine.info.json").read_bytes()) == before
     write_losses("First", SET, with_seeds([geometric(9.0, 0.9, 0.0)], [0.0, 0.0]))

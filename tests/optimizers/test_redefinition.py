@@ -6,17 +6,24 @@ from types import ModuleType
 from typing import Any
 
 import gin
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from gin import config as gin_config
 
 from learned_optimization.baselines import utils
 from learned_optimization.baselines.sets.define import hparam_set
 from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.errors import LoptError
-from learned_optimization.optimizers.base import all_optimizers, get_optimizer
+from learned_optimization.optimizers.base import (
+    all_optimizers,
+    get_optimizer,
+    hparam,
+)
 from learned_optimization.optimizers.gradient_clip import GradientClipOptimizer
+from learned_optimization.optimizers.schedule_base import Schedule, schedule
 from tests.tasks.conftest import quick_compilation  # noqa: F401
-from tests.tiny import TinyRegression
+from tests.tiny import PlainSGD, TinyRegression
 
 NOTEBOOK = "a_notebook"
 CELLS = {
@@ -164,3 +171,61 @@ def test_a_set_made_after_it_trains_the_last_definition(
     fast = losses("After", "Redefined", 0.015625)
     np.testing.assert_array_equal(fast, losses("Fast", "SGD", 0.0625))
     assert not np.array_equal(slow, fast)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_schedule_of_the_package_is_not_replaced(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    theirs = gin.get_configurable("CosineDecay")
+    with pytest.raises(LoptError, match="learning_rate_schedules; the one of"):
+        run_cell(monkeypatch, kind, 1.0, name="CosineDecay")
+    assert gin.get_configurable("CosineDecay") is theirs
+    assert "CosineDecay" not in all_optimizers()
+
+
+def test_a_schedule_of_ones_own_is_replaced() -> None:
+    def cell(factor: float) -> Any:
+        class Flat(Schedule):
+            learning_rate: float = hparam(default=1.0)
+
+            def __call__(self, step: Any, max_steps: Any = None) -> Any:
+                return factor * self.learning_rate
+
+        return schedule(Flat)
+
+    cell(1.0)
+    cell(2.0)
+    assert gin.get_configurable("Flat")()(0) == 2.0
+
+
+@pytest.mark.parametrize("is_interactive", [False, True])
+def test_the_mode_of_gin_stays_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, is_interactive: bool
+) -> None:
+    monkeypatch.setattr(gin_config, "_INTERACTIVE_MODE", is_interactive)
+    run_cell(monkeypatch, "function", 1.0)
+    assert gin_config._INTERACTIVE_MODE is is_interactive
+
+
+def test_optimizers_inside_are_given_arguments_by_place() -> None:
+    class Renamed(PlainSGD):
+        def update(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self,
+            opt_state: Any,
+            gradient: Any,
+            value: Any = None,
+            state_of_model: Any = None,
+            valid: bool = False,
+            rng: Any = None,
+            **extra: Any,
+        ) -> Any:
+            assert value == 1.0
+            return super().update(
+                opt_state, gradient, value, state_of_model, valid, rng, **extra
+            )
+
+    opt = GradientClipOptimizer(opt=Renamed(0.5))
+    state = opt.update(opt.init(PARAMS), GRAD, loss=jnp.float32(1.0))
+    stepped = PARAMS["w"] - 0.5 * GRAD["w"]
+    np.testing.assert_allclose(opt.get_params(state)["w"], stepped)

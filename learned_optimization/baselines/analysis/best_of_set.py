@@ -108,7 +108,7 @@ def load_curves(task_name: str, hparam_set_name: str) -> Curves:
     """
     path = find_archive(task_name, hparam_set_name)
     curves = _read_curves(path, filesystem.info(path).stamp)
-    return curves if curves.hparams.rows else _as_defined(curves, hparam_set_name)
+    return _with_hparams(curves, path, hparam_set_name)
 
 
 # The stamp is a parameter so that an archive written again is read again.
@@ -124,9 +124,11 @@ def _read_curves(path: str, stamp: str) -> Curves:
     return curves
 
 
-def _as_defined(ends: _Ends, hparam_set_name: str) -> _Ends:
-    # Not remembered: a set may be defined, and defined again, at any time.
-    known = defined(hparam_set_name, ends.opt_names)
+def _with_hparams(ends: _Ends, path: str, hparam_set_name: str) -> _Ends:
+    if ends.hparams.rows:
+        return ends
+    # Not remembered: optimizers and sets may be defined, also again, at any time.
+    known = recorded(of_file(path)) or defined(hparam_set_name, ends.opt_names)
     return ends if known is None else replace(ends, hparams=known)
 
 
@@ -173,7 +175,7 @@ def load_final_losses(task_name: str, hparam_set_name: str) -> FinalLosses:
         opt_names=tuple(summary["opt_names"]),
         hparams=Hyperparameters(tuple(summary["hparams"])),
     )
-    return ends if ends.hparams.rows else _as_defined(ends, hparam_set_name)
+    return _with_hparams(ends, path, hparam_set_name)
 
 
 def best_of_set(ends: Curves | FinalLosses, select: str = "outer_valid") -> BestOfSet:

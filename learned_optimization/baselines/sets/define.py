@@ -15,15 +15,13 @@ would share a name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from typing import Any
 
 from learned_optimization import configuration
 from learned_optimization.baselines.sets import search_space
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.baselines.sets.registry import OWN, add_hparam_set
+from learned_optimization.baselines.sets.registry import add_hparam_set
 from learned_optimization.baselines.sets.search_space import Config
 from learned_optimization.baselines.sets.settings import (
     as_parameter_value,
@@ -48,9 +46,6 @@ SEARCHES = ("grid", "random", "quasi_random")
 
 # An archive is named after its set, and written under a longer name first.
 _MAX_NAME_BYTES = 200
-
-_ORIGIN: ContextVar[str] = ContextVar("origin", default=OWN)
-_DEFINED: ContextVar[list[HParamSet] | None] = ContextVar("defined", default=None)
 
 
 def hparam_set(
@@ -120,33 +115,13 @@ def hparam_set(
         eval_batches=plan.eval_batches,
         last_eval_batches=plan.last_eval_batches,
     )
-    add_hparam_set(made, _ORIGIN.get())
-    defined = _DEFINED.get()
-    if defined is not None:
-        defined.append(made)
-    return made
+    return add_hparam_set(made)
 
 
 # gin's own, for files of bindings: it adds lines of its own to every error.
 configured_hparam_set = configurable("learned_optimization.baselines.sets.define")(
     hparam_set
 )
-
-
-@contextmanager
-def collecting_sets(origin: str) -> Iterator[list[HParamSet]]:
-    """Note in the list, within the block, every set `hparam_set` makes.
-
-    Args:
-      origin: the file the sets come from: reading it again replaces them.
-    """
-    defined: list[HParamSet] = []
-    tokens = _DEFINED.set(defined), _ORIGIN.set(origin)
-    try:
-        yield defined
-    finally:
-        _DEFINED.reset(tokens[0])
-        _ORIGIN.reset(tokens[1])
 
 
 def _check_name(name: Any) -> None:

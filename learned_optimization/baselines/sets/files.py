@@ -22,12 +22,11 @@ import gin
 
 from learned_optimization import configuration
 from learned_optimization.baselines.sets.define import (
-    collecting_sets,
     configured_hparam_set,
     hparam_set,
 )
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.baselines.sets.registry import reading_sets
 from learned_optimization.baselines.sets.yaml import YamlMapping, read_yaml
 from learned_optimization.errors import LoptError, UnknownNameError
 
@@ -74,13 +73,13 @@ def load_user_file(path: str | os.PathLike) -> list[HParamSet]:
             f"cannot read sets from {path}: its name must end in {', '.join(readers)}."
         )
     _check_exists(path)
-    with collecting_sets(os.path.realpath(path)):
+    with reading_sets(os.path.realpath(path)):
         hparam_sets = read(path)
     _SOURCES.update({s.name: os.fspath(path) for s in hparam_sets})
     if not hparam_sets:
         raise LoptError(
             f"{path} defines no set: call hparam_set(...) in it. A file of "
-            "optimizers alone is given by --import."
+            "optimizers alone is imported instead."
         )
     return hparam_sets
 
@@ -102,12 +101,10 @@ def import_file(path: str | os.PathLike) -> list[HParamSet]:
     _check_exists(path)
     real = os.path.realpath(path)
     if real not in _EXECUTED:
-        before = all_hparam_sets()
-        with collecting_sets(real) as defined, _folder_on_path(real):
+        with reading_sets(real) as defined, _folder_on_path(real):
             if not _is_imported(real):
                 _execute(real, path)
-        added = [s for name, s in all_hparam_sets().items() if name not in before]
-        _EXECUTED[real] = defined + [s for s in added if s not in defined]
+        _EXECUTED[real] = defined
     return _EXECUTED[real]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.configurable import configurable
+from learned_optimization.errors import LoptError
 from learned_optimization.registry import Registry
 
 SETS: Registry[HParamSet] = Registry(
@@ -17,6 +21,16 @@ SETS: Registry[HParamSet] = Registry(
 
 OWN = "this program"
 """Origin of sets that a script or a notebook defines."""
+
+
+class _Reading(NamedTuple):
+    """A file that is being read, and the sets it has defined so far."""
+
+    file: str
+    hparam_sets: list[HParamSet]
+
+
+_READING: ContextVar[_Reading | None] = ContextVar("reading", default=None)
 
 # gin never forgets a name: a set defined again is looked up by the same function.
 _CONFIGURABLE: set[str] = set()
@@ -36,23 +50,48 @@ def get_hparam_set(name: str) -> HParamSet:
     return SETS.get(name)
 
 
-def add_hparam_set(hparam_set: HParamSet, origin: str = OWN) -> HParamSet:
+def add_hparam_set(hparam_set: HParamSet, origin: str | None = None) -> HParamSet:
     """Register a set, so that it is found by its name.
 
     Args:
       hparam_set: the set.
-      origin: the module or the file that defines it. A set of the same origin is
-        replaced.
+      origin: the module or the file that defines it, whose set of that name is
+        replaced; if None, the file that is being read, or else this program.
 
     Returns:
       The set.
 
     Raises:
-      LoptError: if another set, of another origin, has the name.
+      LoptError: if another set has the name, of another origin or of the same file.
     """
-    SETS.add(hparam_set.name, hparam_set, origin)
+    reading = _READING.get()
+    if origin is None and reading is not None:
+        origin = reading.file
+        for other in reading.hparam_sets:
+            if other.name == hparam_set.name and other != hparam_set:
+                raise LoptError(
+                    f"there is a set {other.name} already, in the same file: give one "
+                    "of the two another name."
+                )
+        reading.hparam_sets.append(hparam_set)
+    SETS.add(hparam_set.name, hparam_set, origin or OWN)
     _make_configurable(hparam_set.name)
     return hparam_set
+
+
+@contextmanager
+def reading_sets(file: str) -> Iterator[list[HParamSet]]:
+    """Note in the list, within the block, every set that is registered.
+
+    Args:
+      file: where the sets come from: reading it again replaces them.
+    """
+    reading = _Reading(file, [])
+    token = _READING.set(reading)
+    try:
+        yield reading.hparam_sets
+    finally:
+        _READING.reset(token)
 
 
 def _make_configurable(name: str) -> None:

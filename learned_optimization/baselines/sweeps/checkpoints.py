@@ -13,7 +13,7 @@ from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
 from learned_optimization.baselines.sweeps.trials import Trial, versions
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Checkpoint
-from learned_optimization.tasks.task import setting_of
+from learned_optimization.tasks.task import identity_of
 from learned_optimization.training.checkpoint import read_identity
 
 _FOLDER = ".checkpoints"
@@ -76,14 +76,14 @@ def _identity(grid: TrialGrid) -> str:
 def _names(grid: TrialGrid) -> list[str]:
     """Return a line for each trial of a grid, which tells it from every other trial."""
     first = grid.first
-    setting = "\n".join(
+    identity = "\n".join(
         [
-            f"{first.task_name} {setting_of(first.task)}",
-            f"{first.eval_task_name} {setting_of(first.eval_task)}",
+            f"{first.task_name} {identity_of(first.task)}",
+            f"{first.eval_task_name} {identity_of(first.eval_task)}",
             f"{first.plan} synthetic={first.is_synthetic}",
         ]
     )
-    start = f"{_TRIAL}{_digest(setting)}"
+    start = f"{_TRIAL}{_digest(identity)}"
     return [f"{start} {t.opt_name} {t.opt.name} seed {t.seed}" for t in grid.trials]
 
 

@@ -270,6 +270,37 @@ def test_text_that_cannot_be_a_name(text, message):
         hparam_set("Mine", "OneName", 20, fixed={"text": text})
 
 
+def test_two_sets_of_one_name_in_a_file(tmp_path):
+    one = "  - {name: Twice, optimizer: SGD, num_steps: 20}\n"
+    other = "  - {name: Twice, optimizer: Adam, num_steps: 20}\n"
+    path = write(tmp_path, "twice.yaml", f"sets:\n{one}{other}")
+    with pytest.raises(LoptError, match="a set Twice already, in the same file"):
+        load_user_file(path)
+    # As the same file, corrected and read again.
+    path = write(tmp_path, "twice.yaml", f"sets:\n{other}")
+    assert [s.optimizer for s in load_user_file(path)] == ["Adam"]
+
+
+def test_two_files_that_add_one_name(tmp_path):
+    text = """
+from learned_optimization.baselines.hparam_sets import add_hparam_set
+from tests.tiny import tiny_set
+add_hparam_set(tiny_set("Added_20_R3", "{}"))
+"""
+    first = write(tmp_path, "first.py", text.format("SGD"))
+    second = write(tmp_path, "second.py", text.format("Adam"))
+    assert [s.name for s in load_user_file(first)] == ["Added_20_R3"]
+    with pytest.raises(LoptError, match=r"Added_20_R3 already, of .*first\.py"):
+        load_user_file(second)
+
+
+def test_a_set_of_the_package_is_not_taken_over():
+    theirs = get_hparam_set("AdamLR_1000_R5")
+    hparam_sets.add_hparam_set(dataclasses.replace(theirs))
+    with pytest.raises(LoptError, match="there is a set AdamLR_1000_R5 already"):
+        adam(name="AdamLR_1000_R5")
+
+
 def test_defining_a_set_again():
     first = adam(space={"beta1": [0.5]})
     assert adam(space={"beta1": [0.5]}) == first

@@ -1,6 +1,8 @@
 """Making a single trial and training it: its names, and the gin text it records."""
 
 import inspect
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +239,23 @@ def test_a_trial_is_made_without_training_it() -> None:
     assert stored() == set()
     with pytest.raises(LoptError, match=r"inner_train_task\.task"):
         configured_trial()
+
+
+def test_threads_record_what_is_their_own() -> None:
+    gin.parse_config("inner_train_task.task = @make_quad()")
+    gin.parse_config("inner_train_task.num_steps = 10")
+    make: Any = make_trial  # gin knows the other arguments
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            trials = list(pool.map(lambda seed: make(opt="Adam", seed=seed), range(80)))
+    finally:
+        sys.setswitchinterval(before)
+    for trial in trials:
+        text = trial.gin_operative_config
+        assert "inner_train_task.task = @make_quad()" in text
+        assert "inner_train_task.num_steps = 10" in text
 
 
 def test_both_take_the_same_arguments() -> None:

@@ -295,8 +295,8 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -
       write: called with a file open for writing and reading.
 
     Raises:
-      ResultError: if it cannot be written, for want of space for example; what was
-        there before is there still.
+      ResultError: if it cannot be written, for example because the disk is full; what
+        was there before is unchanged.
     """
     fs, inner = _resolve(path)
     if isinstance(fs, LocalFileSystem):

@@ -26,7 +26,9 @@ def archive(
     poll_seconds: Annotated[
         float,
         typer.Option(
-            min=0.01, metavar="SECONDS", help="With --wait: seconds between two looks."
+            min=0.01,
+            metavar="SECONDS",
+            help="With --wait: seconds between two checks for new results.",
         ),
     ] = 60.0,
     published: Annotated[

@@ -78,7 +78,7 @@ COMMANDS: dict[str, Command | Group] = {
     ),
     "serve": Command(
         "report:serve",
-        "Show the report in a browser, and renew it whenever results change.",
+        "Show the report in a browser, and update it when results change.",
         _TASKS_AND_SETS,
     ),
     "export": Command(
@@ -91,7 +91,7 @@ COMMANDS: dict[str, Command | Group] = {
     ),
     "status": Command(
         "status:status",
-        "Show how the trials of sets stand: done, diverged, failed, missing, bad.",
+        "Count the trials of sets by state: done, diverged, failed, missing, bad.",
         _TASKS_AND_SETS,
     ),
     "rm": Command(

@@ -60,7 +60,7 @@ def replay(
 
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A .curves or .npz file.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The file to compare it with.")],
 ) -> None:
     """Compare two result files or two archives, key by key.
 

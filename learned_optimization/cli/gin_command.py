@@ -25,7 +25,7 @@ def run_gin_command(
       run: called once gin is configured.
 
     Returns:
-      The exit code: 2 after an error the user can mend, which is one line.
+      The exit code: 2 after an error that the user can correct, which is one line.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}", description=description

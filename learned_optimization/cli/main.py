@@ -18,7 +18,7 @@ from learned_optimization.errors import LoptError
 
 
 class Lopt(LazyGroup):
-    """All commands; an error a user can mend is one line and exit code 2."""
+    """All commands; an error that a user can correct is one line and exit code 2."""
 
     def __init__(self, **options: Any):
         super().__init__(COMMANDS, **options)

@@ -86,11 +86,13 @@ def serve(
     poll_seconds: Annotated[
         float,
         typer.Option(
-            min=0.1, metavar="SECONDS", help="Seconds between two looks at the results."
+            min=0.1,
+            metavar="SECONDS",
+            help="Seconds between two checks for new results.",
         ),
     ] = 5.0,
 ) -> None:
-    """Show the report in a browser, and renew it whenever results change.
+    """Show the report in a browser, and update it when results change.
 
     Ctrl-C ends it.
     """

@@ -41,8 +41,8 @@ def rm(
 ) -> None:
     """Delete results and archives, after listing them.
 
-    With no set named, everything of the tasks named. Nothing but what is listed is
-    deleted.
+    If no set is named, all files of the tasks are deleted. Only files that were listed
+    are deleted.
     """
     for kind in only or []:
         if kind not in KINDS:

@@ -49,7 +49,7 @@ def status(
         bool, typer.Option("--check", help="Read and check every byte of every file.")
     ] = False,
 ) -> None:
-    """Show how the trials of sets stand: done, diverged, failed, missing, bad.
+    """Count the trials of sets by state: done, diverged, failed, missing, bad.
 
     A pattern such as 'Adam*' chooses among the tasks and sets that have results.
     """
@@ -99,7 +99,7 @@ def _print_table(rows: Sequence[SetStatus]) -> None:
         typer.echo(f"no results in {get_root_baseline_dir()}")
         return
     shown = [s for s in STATES if s in ("done", "diverged", "failed", "missing")]
-    # The rarer ways to stand have a column only where a trial stands so.
+    # The rarer states have a column only where a trial is in one of them.
     shown = [s for s in STATES if s in shown or any(row.counts[s] for row in rows)]
     for task in dict.fromkeys(row.task for row in rows):
         table = Table(title=task, title_justify="left")

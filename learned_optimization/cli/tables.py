@@ -25,7 +25,7 @@ def print_json(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def console() -> Console:
-    """Return a console that never cuts a table for want of a terminal."""
+    """Return a console that does not cut tables where there is no terminal."""
     plain = Console()
     return plain if plain.is_terminal else Console(width=max(plain.width, _MIN_WIDTH))
 

@@ -11,7 +11,7 @@ from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.errors import LoptError, check_at_least
 
 # The number of trials at once that uses a device well; see docs/speed.md.
-_TRIALS_A_CPU, _TRIALS_A_GPU = 16, 128
+_TRIALS_PER_CPU, _TRIALS_PER_GPU = 16, 128
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class GroupResources:
         size = self.num_trials
         if size is None:
             full = (
-                math.ceil(_TRIALS_A_GPU * self.num_gpus)
+                math.ceil(_TRIALS_PER_GPU * self.num_gpus)
                 if self.num_gpus
-                else _TRIALS_A_CPU * self.num_cpus
+                else _TRIALS_PER_CPU * self.num_cpus
             )
             size = min(full, math.ceil(num_trials / max(num_places, 1)))
         return max(1, math.ceil(num_trials / max(size, 1)))

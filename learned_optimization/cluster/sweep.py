@@ -33,7 +33,7 @@ from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import RunStoppedError, Strategy
 
 # Groups kept waiting, per place and at least: an autoscaler looks at what waits.
-_WAITING_A_PLACE, _LEAST_WAITING = 1, 4
+_WAITING_PER_PLACE, _LEAST_WAITING = 1, 4
 # How often a group is begun again after its node, or its process, was lost.
 _MAX_RETRIES = 8
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -193,7 +193,7 @@ class _Groups:
     def submit(self) -> None:
         """Submit groups until every place is taken and some groups wait."""
         places = _places(self._resources)
-        window = places + max(_WAITING_A_PLACE * places, _LEAST_WAITING)
+        window = places + max(_WAITING_PER_PLACE * places, _LEAST_WAITING)
         while self._next <= self._num_groups and len(self._under_way) < window:
             ref = self._train.remote(self._job, self._next, self._board)
             self._under_way[ref] = self._next

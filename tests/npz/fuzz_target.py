@@ -34,7 +34,7 @@ _FOLDER = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettem
 _FILE = _FOLDER / f"lopt-fuzz-{os.getpid()}"
 _READERS: tuple[Callable, ...] = (read_npz, read_result, read_archive)
 
-_INPUTS_A_LINE = 10_000
+_INPUTS_PER_LINE = 10_000
 _KEYS = ("eval/xs", "train/loss", "seed", "status", "synthetic_data", "schema_version")
 
 _outcomes: dict[str, int] = {}
@@ -55,7 +55,7 @@ def read_one(data: bytes) -> None:
             outcome = type(error).__name__
         _outcomes[outcome] = _outcomes.get(outcome, 0) + 1
     # The fuzzer ends the process without a word to Python.
-    if sum(_outcomes.values()) % (len(_READERS) * _INPUTS_A_LINE) == 0:
+    if sum(_outcomes.values()) % (len(_READERS) * _INPUTS_PER_LINE) == 0:
         print("outcomes:", json.dumps(_outcomes), file=sys.stderr, flush=True)
 
 

@@ -131,7 +131,7 @@ class SetResult:
     def reported(self) -> np.ndarray:
         """Float64 `[num_seeds]`, the nested loss, at most the initial one.
 
-        A seed that diverged, or got worse, did no good: it counts as not trained.
+        A seed that diverged, or ended worse than it began, counts as not trained.
         """
         return np.minimum(stats.mark_diverged(self.nested.report), self.initial_loss)
 

@@ -252,7 +252,7 @@ def watch(live: LiveReport, seconds: float, stop: threading.Event) -> None:
 
     Args:
       live: the report.
-      seconds: between two looks.
+      seconds: time between two checks for new results.
       stop: ends it.
     """
     while not stop.wait(seconds):

@@ -13,7 +13,7 @@ from learned_optimization.errors import LoptError
 
 # With fewer configurations per shard than this, trials are divided one by one, or
 # some shards would have much more to do than others.
-_CONFIGS_A_SHARD = 4
+_CONFIGS_PER_SHARD = 4
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Shard:
           trials: all trials of the sweep, in any order.
         """
         rows = [row for grid in make_grids(trials) for row in grid.rows]
-        if len(rows) < _CONFIGS_A_SHARD * self.count:
+        if len(rows) < _CONFIGS_PER_SHARD * self.count:
             rows = [[trial] for row in rows for trial in row]
         updates = [num_updates(row) for row in rows]
         total = sum(updates)

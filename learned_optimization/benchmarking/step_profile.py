@@ -99,7 +99,7 @@ def step_profile(task: Task, seconds: float) -> dict[str, Any]:
 
 
 def share_of_peak(profile: Mapping[str, Any]) -> tuple[float, float]:
-    """Share of the peak: of a whole step, and of its products taken alone."""
+    """Return the share of the peak of a whole step, and of its products alone."""
     whole = profile["flops_per_step"] / (
         profile["seconds_per_step"] * profile["peak_flops_per_second"]
     )

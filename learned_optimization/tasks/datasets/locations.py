@@ -206,7 +206,7 @@ def _embedded(row: Dataset) -> tuple[str, ...]:
 
 
 def _hugging_face_folders(row: Dataset) -> list[Path]:
-    """Snapshot of the data set in the cache that Hugging Face's tools keep."""
+    """Return snapshots of the data set in the cache that Hugging Face's tools keep."""
     if row.hugging_face is None:
         return []
     home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()

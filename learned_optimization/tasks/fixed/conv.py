@@ -44,7 +44,7 @@ class ConvTask(ImageClassificationTask):
         return self.norm == "batch"
 
     def normalizer(self, loss: jax.Array) -> jax.Array:
-        """Clips to `[0, 1.5 log(num_classes)]`; what is not finite is the worst."""
+        """Clip to `[0, 1.5 log(num_classes)]`; what is not finite is the worst."""
         return clip_to_chance(loss, self.num_classes)
 
 

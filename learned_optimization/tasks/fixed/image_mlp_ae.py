@@ -40,7 +40,7 @@ class ImageMLPAETask(FlaxTask):
         return jnp.mean(jnp.square(jax.nn.sigmoid(output) - pixels))
 
     def normalizer(self, loss: jax.Array) -> jax.Array:
-        """Clips a loss to `[0, 1]`; NaN becomes 1, the worst a sigmoid can do."""
+        """Clip a loss to `[0, 1]`; NaN becomes 1, the worst a sigmoid can do."""
         return jnp.clip(jnp.nan_to_num(loss, nan=1.0), 0.0, 1.0)
 
 

@@ -47,7 +47,7 @@ class MLPMixerTask(ImageClassificationTask):
         )
 
     def normalizer(self, loss: jax.Array) -> jax.Array:
-        """Scales `[0, log(2 num_classes)]` to `[0, 10]`; not finite becomes 10."""
+        """Scale `[0, log(2 num_classes)]` to `[0, 10]`; not finite becomes 10."""
         return scale_to_ten(loss, self.num_classes)
 
 

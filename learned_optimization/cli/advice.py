@@ -25,16 +25,20 @@ _LISTED_BY = {
 def with_advice(error: LoptError) -> str:
     """Return the message of an error, and the command that helps where there is one.
 
+    What the library names as an argument in Python is named as the option it is here.
     An error that was raised from another, as at a line of a file, gets the advice on
     that other.
     """
+    message = str(error)
+    for argument, option in _OPTIONS.items():
+        message = message.replace(argument, option)
     cause: BaseException | None = error
     while cause is not None:
         for kind, advice in _ADVICE.items():
             if isinstance(cause, kind):
-                return str(error) + advice(cause)
+                return message + advice(cause)
         cause = cause.__cause__
-    return str(error)
+    return message
 
 
 def with_its_file(set_name: str, source: str | None) -> str:
@@ -75,6 +79,16 @@ def _on_missing_normalizer(error: MissingNormalizerError) -> str:
         f"-o DIR/{name}.json`, and set LOPT_NORMALIZERS_DIR=DIR or pass the file."
     )
 
+
+_OPTIONS = {
+    "overwrite=True": "overwrite=True (--overwrite)",
+    "as reference=SET": "as --reference SET",
+    "sha256=": "--sha256 ",
+    "Leave out as_published": "Leave out --as-published",
+    "is imported instead": "is given by --import",
+    "of your own before;": "of your own before (--import FILE);",
+}
+"""What the library's messages say, to what the command line calls it."""
 
 _ADVICE: dict[type[LoptError], Callable[[Any], str]] = {
     NotRegisteredError: _on_unknown_name,

@@ -8,7 +8,7 @@ from learned_optimization.baselines.normalizers import NORMALIZERS, PACKAGED, fi
 from learned_optimization.baselines.results.archives import load_archive
 from learned_optimization.baselines.sets.files import load_user_file
 from learned_optimization.baselines.sets.registry import SETS, get_hparam_set
-from learned_optimization.cli.advice import with_advice
+from learned_optimization.cli.advice import _OPTIONS, with_advice
 from learned_optimization.errors import (
     LoptError,
     MissingArchiveError,
@@ -18,6 +18,7 @@ from learned_optimization.errors import (
 from learned_optimization.optimizers.base import get_optimizer
 from learned_optimization.tasks.datasets.catalog import get_dataset
 from learned_optimization.tasks.registry import get
+from tests.test_errors import texts_of_the_library
 
 
 def raised(kind: type[LoptError], call, *args) -> tuple[str, str]:
@@ -94,3 +95,11 @@ def test_of_an_error_within_another():
     assert message.startswith("file.py, line 3: unknown task 'Nowhere'")
     assert added == " (`lopt tasks` lists them all)"
     assert with_advice(LoptError("nothing helps")) == "nothing helps"
+
+
+@pytest.mark.parametrize("argument", _OPTIONS)
+def test_arguments_are_named_as_options(argument: str) -> None:
+    shown = with_advice(LoptError(f"Something: {argument}."))
+    assert "--" in shown
+    # What the library says somewhere, as it says it.
+    assert any(argument in text for _, text in texts_of_the_library())

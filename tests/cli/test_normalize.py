@@ -37,7 +37,7 @@ def test_build(mine, tmp_path):
     again = lopt_here("normalize", "build", NAME, "T", "-o", mine)
     assert again.returncode == 2
     assert "mine.json has T already" in again.stderr
-    assert "overwrite=True" in again.stderr
+    assert "--overwrite" in again.stderr
     done = lopt_here(
         "normalize", "build", NAME, "T", "-o", mine, "--overwrite", "--seed", "5"
     )

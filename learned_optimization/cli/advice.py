@@ -85,6 +85,7 @@ _OPTIONS = {
     "as reference=SET": "as --reference SET",
     "sha256=": "--sha256 ",
     "Leave out as_published": "Leave out --as-published",
+    "Choose another port, or a host": "Choose another --port, or a --host",
     "is imported instead": "is given by --import",
     "of your own before;": "of your own before (--import FILE);",
 }

@@ -139,7 +139,7 @@ def test_refusals(small_set):
             LiveReport([TASK], [small_set], **wrong)
     with pytest.raises(LoptError, match="at least one task"):
         LiveReport([], [small_set])
-    with pytest.raises(LoptError, match="or a --host that is an address"):
+    with pytest.raises(LoptError, match="or a host that is an address"):
         make_server(LiveReport([TASK], [small_set]), 0, host="192.0.2.1")
 
 

@@ -248,7 +248,8 @@ def optimizer(cls: _T) -> _T:
     OPTIMIZERS.check(cls.__name__, cls.__module__)
     # gin has schedules under the same module, and refuses a name of theirs.
     registered = configurable(OPTIMIZERS.home, redefine=True)(made)
-    return OPTIMIZERS.add(cls.__name__, registered, cls.__module__)
+    OPTIMIZERS.add(cls.__name__, registered, cls.__module__)
+    return registered
 
 
 def all_optimizers() -> dict[str, type[Optimizer]]:

@@ -6,8 +6,8 @@ reader takes nothing but the one form that all its versions write.
 
 numpy's own bounded reader (`numpy.lib.format.read_array_header_1_0`) does not serve:
 of 200,000 damaged headers 28,700 ended in errors of tokenizing, syntax and types, or in
-warnings; headers of Python 2 are warnings too; and version 3 of the format has no public
-reader.
+warnings; headers of Python 2 are warnings too; and version 3 of the format has no
+public reader.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import sys
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -18,7 +17,7 @@ from learned_optimization.baselines.results.status import status as status_of
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.cli.choosing import is_pattern, split_tasks_and_sets
 from learned_optimization.cli.options import Imports, Names, SetFiles, remember_verbose
-from learned_optimization.cli.tables import console, size
+from learned_optimization.cli.tables import console, json_option, print_json, size
 from learned_optimization.errors import UnknownNameError
 
 
@@ -28,11 +27,9 @@ def status(
     imports: Imports = None,
     as_json: Annotated[
         bool,
-        typer.Option(
-            "--json",
-            help="Print a JSON list instead, one object per task and set: task, set, "
-            "trials, the number in each state, bad, bytes, modified (seconds since "
-            "1970), archive, not_done, bad_files.",
+        json_option(
+            "task, set, trials, the number in each state, bad, bytes, modified "
+            "(seconds since 1970), archive, not_done, bad_files"
         ),
     ] = False,
     verbose: Annotated[
@@ -65,7 +62,7 @@ def status(
     )
     rows = _matching(rows, patterns)
     if as_json:
-        typer.echo(json.dumps([row.as_json() for row in rows], indent=1))
+        print_json([row.as_json() for row in rows])
         return
     _print_table(rows)
     if verbose:

@@ -18,6 +18,8 @@ import difflib
 import numbers
 from collections.abc import Iterable, Sequence
 
+from learned_optimization.text import one_line, printable
+
 __all__ = [
     "AbsentError",
     "DamagedFileError",
@@ -29,6 +31,7 @@ __all__ = [
     "MissingNormalizerError",
     "MissingTrialsError",
     "NewerSchemaError",
+    "NotAFileError",
     "NotRegisteredError",
     "ResultError",
     "RunStoppedError",
@@ -39,7 +42,15 @@ __all__ = [
 
 
 class LoptError(ValueError):
-    """Something the user asked for cannot be done, and why."""
+    """Something the user asked for cannot be done, and why.
+
+    Args:
+      message: says so; what it quotes of files and their names may hold anything, and
+        is made `printable`.
+    """
+
+    def __init__(self, message: str = ""):
+        super().__init__(printable(str(message)))
 
 
 class UnknownNameError(LoptError):
@@ -191,7 +202,9 @@ class FileContentError(ResultError):
     ):
         self.path, self.key, self.problem = path, key, problem
         self.remedy = remedy or type(self).remedy
-        where = f"{path}, key {key!r}" if key is not None else path
+        where = one_line(path)
+        if key is not None:
+            where += f", key {key!r}"
         super().__init__(f"cannot read {where}: {problem}. {self.remedy}")
 
 
@@ -213,6 +226,15 @@ class TooLargeError(FileContentError):
     """A file that says it holds more than may be read."""
 
     remedy = "If you trust the file, set LOPT_MAX_READ_BYTES to the bytes it may take."
+
+
+class NotAFileError(FileContentError):
+    """What has the name of a file and is none: a pipe, a device, a link to nothing.
+
+    It is never opened: to open a pipe waits for someone to write to it.
+    """
+
+    remedy = "Delete it, or give it another name."
 
 
 class NewerSchemaError(FileContentError):

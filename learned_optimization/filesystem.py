@@ -8,9 +8,11 @@ path.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import posixpath
+import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,7 +25,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from learned_optimization import durable
-from learned_optimization.errors import ResultError
+from learned_optimization.errors import NotAFileError, ResultError
 
 MAX_NAME_BYTES = 255
 """The longest name of a file or folder that file systems allow."""
@@ -104,15 +106,58 @@ def open_to_read(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """Open a file to read its bytes.
 
     Raises:
+      NotAFileError: if it is none, but a folder, a pipe or the like.
       ResultError: if it is missing or cannot be reached.
     """
     fs, inner = _resolve(path)
     is_local = isinstance(fs, LocalFileSystem)
     with (
         _naming("read", path),
-        open(inner, "rb") if is_local else fs.open(inner, "rb") as file,
+        _open_regular(os.fspath(path), inner)
+        if is_local
+        else fs.open(inner, "rb") as file,
     ):
         yield file
+
+
+# Of what is no regular file; that of the type bits of a mode.
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def _open_regular(path: str, inner: str) -> IO[bytes]:
+    """Open a local file, and nothing else: a pipe would wait, a device may do things.
+
+    Raises:
+      NotAFileError: if it is no regular file.
+      OSError: if it is missing or cannot be opened.
+    """
+
+    def check(status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+            raise NotAFileError(path, f"it is {kind}")
+
+    try:
+        check(os.stat(inner))
+        # It may be another by now, which opening must not wait for either.
+        descriptor = os.open(inner, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        leads_nowhere = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+        if leads_nowhere and os.path.islink(inner):
+            raise NotAFileError(path, "it is a link that leads to no file") from error
+        raise
+    try:
+        check(os.fstat(descriptor))
+        return open(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def exists(path: str | os.PathLike) -> bool:

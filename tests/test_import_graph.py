@@ -18,6 +18,7 @@ PACKAGE = "learned_optimization"
 
 # From the floor to the roof: a room imports what stands above it in this list.
 ROOMS = [
+    "text",
     "errors",
     "durable",
     "filesystem",

@@ -1,0 +1,37 @@
+r"""Text that is safe to show: of files, names and messages, whatever they hold.
+
+A terminal obeys control characters: what a file says could recolour it, move its
+cursor, set its title or show text in another order than it is read. Here such
+characters are written out, as `\x1b` or `\u202e`, and so are halves of characters,
+as names of files have that are not UTF-8, which no output could encode.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def printable(text: str) -> str:
+    """Return a text whose only control characters are line ends and tabs.
+
+    What is printable already, and what this returned, stays as it is.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if _is_shown(c) or c in "\n\t" else _written_out(c) for c in text)
+
+
+def one_line(text: str) -> str:
+    r"""Return `printable` with line ends and tabs written out too, as `\n`."""
+    if text.isprintable():
+        return text
+    return "".join(c if _is_shown(c) else _written_out(c) for c in text)
+
+
+def _is_shown(character: str) -> bool:
+    # Spaces of other widths are not printable to Python, and harmless.
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

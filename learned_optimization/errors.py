@@ -26,6 +26,7 @@ __all__ = [
     "DataNotFoundError",
     "DatasetShapeError",
     "FileContentError",
+    "ForbiddenFileError",
     "LoptError",
     "MissingArchiveError",
     "MissingNormalizerError",
@@ -235,6 +236,12 @@ class NotAFileError(FileContentError):
     """
 
     remedy = "Delete it, or give it another name."
+
+
+class ForbiddenFileError(FileContentError):
+    """A local file that this user may not read."""
+
+    remedy = "Change its permissions, or delete it."
 
 
 class NewerSchemaError(FileContentError):

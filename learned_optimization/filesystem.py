@@ -25,7 +25,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from learned_optimization import durable
-from learned_optimization.errors import NotAFileError, ResultError
+from learned_optimization.errors import ForbiddenFileError, NotAFileError, ResultError
 
 MAX_NAME_BYTES = 255
 """The longest name of a file or folder that file systems allow."""
@@ -107,6 +107,7 @@ def open_to_read(path: str | os.PathLike) -> Iterator[IO[bytes]]:
 
     Raises:
       NotAFileError: if it is none, but a folder, a pipe or the like.
+      ForbiddenFileError: if it is local, and this user may not read it.
       ResultError: if it is missing or cannot be reached.
     """
     fs, inner = _resolve(path)
@@ -135,6 +136,7 @@ def _open_regular(path: str, inner: str) -> IO[bytes]:
 
     Raises:
       NotAFileError: if it is no regular file.
+      ForbiddenFileError: if this user may not read it.
       OSError: if it is missing or cannot be opened.
     """
 
@@ -147,6 +149,8 @@ def _open_regular(path: str, inner: str) -> IO[bytes]:
         check(os.stat(inner))
         # It may be another by now, which opening must not wait for either.
         descriptor = os.open(inner, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise ForbiddenFileError(path, f"{error.strerror}") from error
     except OSError as error:
         leads_nowhere = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
         if leads_nowhere and os.path.islink(inner):

@@ -24,17 +24,29 @@ from learned_optimization.baselines.folder_names import (
     name_here,
 )
 from learned_optimization.baselines.results.format import (
+    SCHEMA_VERSION,
     Result,
     diverged_from,
     read_result,
 )
 from learned_optimization.cache import cache_dir
-from learned_optimization.errors import DamagedFileError
+from learned_optimization.errors import (
+    FileContentError,
+    ForbiddenFileError,
+    TooLargeError,
+)
 from learned_optimization.filesystem import FileInfo
 
 _SECONDS_TO_WAIT = 30.0
 _ROWS_AT_ONCE = 1_000
-_KEYS = ("seed", "status", "diverged_from", "opt_config", "synthetic_data")
+_KEYS = (
+    "seed",
+    "status",
+    "diverged_from",
+    "opt_config",
+    "synthetic_data",
+    "jax_config",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,7 @@ class TrialEntry:
       problem: why it cannot be read; empty if it can.
       moved_to: name of its setting, where it lies in the folder of another; see
         `folder_names.name_here`.
+      jax_config: as of `numerics.record`; empty for jax's defaults.
     """
 
     path: str
@@ -65,11 +78,18 @@ class TrialEntry:
     synthetic: bool = False
     problem: str = ""
     moved_to: str = ""
+    jax_config: str = ""
 
     @property
     def folder(self) -> str:
         """Folder of the setting it belongs to, under the present name."""
         return folder_of(self.path, self.moved_to)
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it says this as long as the file is the same, whatever is set."""
+        passing = (TooLargeError.remedy, ForbiddenFileError.remedy)
+        return not any(remedy in self.problem for remedy in passing)
 
 
 _COLUMNS = (
@@ -84,8 +104,10 @@ _COLUMNS = (
     "synthetic",
     "problem",
     "moved_to",
+    "jax_config",
 )
-_VERSION = 2
+# What is of a newer schema today may be read by the next version.
+_VERSION = 1_000 * SCHEMA_VERSION + 4
 _SCHEMA = f"""
 drop table if exists trials;
 create table if not exists trials ({", ".join(_COLUMNS)}, primary key (path));
@@ -106,7 +128,6 @@ def trial_entries(
 
     Raises:
       ResultError: if the folder or a file cannot be reached.
-      NewerSchemaError: if a file is of a newer version of this package.
     """
     folder = os.path.expanduser(folder)
     files = sorted(filesystem.walk_files(folder, ".curves"), key=lambda f: f.path)
@@ -130,7 +151,8 @@ def trial_entries(
         for first in range(0, len(changed), _ROWS_AT_ONCE):
             batch = changed[first : first + _ROWS_AT_ONCE]
             read = {info.path: open_entry(info) for info in batch}
-            _remember(db, ((key_of[i.path], i.stamp, read[i.path]) for i in batch))
+            lasting = [i for i in batch if read[i.path].is_lasting]
+            _remember(db, ((key_of[i.path], i.stamp, read[i.path]) for i in lasting))
             entries |= read
             if on_read is not None:
                 on_read(first + len(batch), len(changed))
@@ -147,7 +169,7 @@ def open_entry(info: FileInfo, whole: bool = False) -> TrialEntry:
       whole: read and check every byte of it.
 
     Raises:
-      ResultError: if it cannot be reached, or is of a newer version.
+      ResultError: if it cannot be reached.
     """
     try:
         result = read_result(info.path, None if whole else _KEYS, missing_ok=not whole)
@@ -156,12 +178,12 @@ def open_entry(info: FileInfo, whole: bool = False) -> TrialEntry:
         if "opt_config" not in result and may_be_another(info.path):
             key = "gin_operative_config"
             result |= read_result(info.path, [key], missing_ok=True)
-    except DamagedFileError as error:
+    except FileContentError as error:
         return bad_entry(info, error)
     return _entry_of(info, result)
 
 
-def bad_entry(info: FileInfo, error: DamagedFileError) -> TrialEntry:
+def bad_entry(info: FileInfo, error: FileContentError) -> TrialEntry:
     """Return the entry of a file that cannot be read."""
     return TrialEntry(
         info.path, info.size, info.modified, None, "bad", problem=str(error)
@@ -184,6 +206,7 @@ def _entry_of(info: FileInfo, result: Result) -> TrialEntry:
         opt_config=str(result.get("opt_config", "")),
         synthetic=bool(result.get("synthetic_data", False)),
         moved_to=_moved_to(info.path, result),
+        jax_config=str(result.get("jax_config", "")),
     )
 
 

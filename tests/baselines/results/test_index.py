@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines import utils
-from learned_optimization.baselines.results import index
+from learned_optimization.baselines.results import format, index
 from learned_optimization.baselines.results.index import (
     TrialEntry,
     summary_of,
     trial_entries,
 )
 from learned_optimization.cache import cache_dir
-from learned_optimization.errors import NewerSchemaError, ResultError
+from learned_optimization.errors import ResultError
 from tests.baselines.files import write
 
 
@@ -125,10 +125,28 @@ def test_a_cache_that_cannot_be_written_is_said(monkeypatch, tmp_path):
         assert len(entries()) == 1
 
 
-def test_a_newer_file_stops_everything():
+def test_a_newer_file_is_a_bad_one_until_a_newer_version_reads_it(monkeypatch):
     path = write("SGD_lr0.1", 0, schema_version=np.int64(99))
-    with pytest.raises(NewerSchemaError, match=path):
-        entries()
+    write("SGD_lr0.1", 1)
+    [newer] = [e for e in entries() if e.status == "bad"]
+    assert newer.path == path
+    assert "it has schema version 99" in newer.problem
+    assert "Install a newer version" in newer.problem
+    assert [e.seed for e in entries() if e.status != "bad"] == [1]
+    # An index of another schema is made again.
+    monkeypatch.setattr(index, "_VERSION", index._VERSION + 1_000)
+    monkeypatch.setattr(format, "SCHEMA_VERSION", 99)
+    assert [e.status for e in entries()] == ["done", "done"]
+
+
+def test_what_was_too_large_is_read_once_it_may_be(monkeypatch):
+    write("SGD_lr0.1", 0)
+    monkeypatch.setenv("LOPT_MAX_READ_BYTES", "20")
+    [entry] = entries()
+    assert entry.status == "bad"
+    assert "20 may be read" in entry.problem
+    monkeypatch.delenv("LOPT_MAX_READ_BYTES")
+    assert [e.status for e in entries()] == ["done"]
 
 
 def test_threads_share_the_index():

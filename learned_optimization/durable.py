@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import shutil
@@ -28,7 +29,7 @@ def write(path: str, fill: Callable[[IO[bytes]], object]) -> None:
         with open(hidden, "w+b") as file:
             fill(file)
             file.flush()
-            os.fsync(file.fileno())
+            _flush(file.fileno(), _CANNOT_FLUSH)
         os.replace(hidden, path)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -82,9 +83,34 @@ def _make_folders(folder: str) -> None:
         _flush_folder(above)
 
 
-def _flush_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+# What network and FUSE file systems answer that do not flush on demand. Anything else,
+# such as EIO or ENOSPC, says that bytes were lost.
+_CANNOT_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+# A folder may be written to that must not be opened to be read, or flushed.
+_CANNOT_FLUSH_FOLDERS = _CANNOT_FLUSH | {
+    errno.EBADF,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EISDIR,
+}
+
+
+def _flush(descriptor: int, tolerated: frozenset[int]) -> None:
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in tolerated:
+            raise
+
+
+def _flush_folder(folder: str) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH_FOLDERS:
+            raise
+        return
+    try:
+        _flush(descriptor, _CANNOT_FLUSH_FOLDERS)
     finally:
         os.close(descriptor)

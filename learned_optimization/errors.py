@@ -27,8 +27,10 @@ __all__ = [
     "DatasetShapeError",
     "FileContentError",
     "ForbiddenFileError",
+    "JaxConfigError",
     "LoptError",
     "MissingArchiveError",
+    "MissingFileError",
     "MissingNormalizerError",
     "MissingTrialsError",
     "NewerSchemaError",
@@ -107,6 +109,30 @@ class DatasetShapeError(LoptError):
 
 class ResultError(LoptError):
     """A result file or archive is missing, unreadable or inconsistent."""
+
+
+class JaxConfigError(ResultError):
+    """Results under a configuration of jax that computes other numbers.
+
+    Args:
+      where: the folder or file they are in.
+      theirs: the configuration they were trained under, for a person to read.
+      ours: the other one.
+    """
+
+    def __init__(self, where: str, theirs: str, ours: str):
+        self.where, self.theirs, self.ours = where, theirs, ours
+        super().__init__(
+            f"{where} holds results trained with {theirs}, and these are trained with "
+            f"{ours}: a seed means other numbers there, and they cannot share a "
+            "folder. Set jax as it was (an environment variable of the same name in "
+            "capitals), or LOPT_BASELINE_DIR to another folder, or move the old "
+            "results away."
+        )
+
+
+class MissingFileError(ResultError):
+    """A file that is not there, or is there no longer."""
 
 
 class MissingArchiveError(ResultError):

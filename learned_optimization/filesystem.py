@@ -24,8 +24,13 @@ from typing import IO, Any, cast
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from learned_optimization import durable
-from learned_optimization.errors import ForbiddenFileError, NotAFileError, ResultError
+from learned_optimization import durable, listing
+from learned_optimization.errors import (
+    ForbiddenFileError,
+    MissingFileError,
+    NotAFileError,
+    ResultError,
+)
 
 MAX_NAME_BYTES = 255
 """The longest name of a file or folder that file systems allow."""
@@ -33,6 +38,7 @@ MAX_NAME_BYTES = 255
 _LOCAL = LocalFileSystem()
 _READ_ONLY = ("http", "https")
 _BYTES_OF_ONE_PUT = 64 << 20
+_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +79,9 @@ def _naming(action: str, path: str | os.PathLike) -> Iterator[None]:
         yield
     except ResultError:
         raise
-    except FileNotFoundError as error:
-        raise ResultError(f"no such file: {os.fspath(path)}") from error
     except OSError as error:
+        if listing.is_gone(error):
+            raise MissingFileError(f"no such file: {os.fspath(path)}") from error
         reason = error.strerror or str(error) or type(error).__name__
         raise ResultError(f"cannot {action} {os.fspath(path)}: {reason}.") from error
     except Exception as error:
@@ -108,7 +114,8 @@ def open_to_read(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     Raises:
       NotAFileError: if it is none, but a folder, a pipe or the like.
       ForbiddenFileError: if it is local, and this user may not read it.
-      ResultError: if it is missing or cannot be reached.
+      MissingFileError: if it is not there, or goes while it is read.
+      ResultError: if it cannot be reached.
     """
     fs, inner = _resolve(path)
     is_local = isinstance(fs, LocalFileSystem)
@@ -116,9 +123,17 @@ def open_to_read(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         _naming("read", path),
         _open_regular(os.fspath(path), inner)
         if is_local
-        else fs.open(inner, "rb") as file,
+        else _open_remote(fs, inner) as file,
     ):
         yield file
+
+
+def _open_remote(fs: Any, inner: str) -> IO[bytes]:
+    try:
+        return fs.open(inner, "rb")
+    except KeyError as error:
+        # fsspec's store in memory, when a file goes while it is looked up.
+        raise FileNotFoundError(inner) from error
 
 
 # Of what is no regular file; that of the type bits of a mode.
@@ -185,14 +200,16 @@ def info(path: str | os.PathLike) -> FileInfo:
 
 
 def _local_info(path: str, stat: os.stat_result) -> FileInfo:
-    # A file that takes another's place is another inode.
-    stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
+    # A file that takes another's place is another inode. Whoever writes into a file
+    # can give it back its size and time, but not the time of that change of it.
+    stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
     return FileInfo(path, stat.st_size, stamp, stat.st_mtime)
 
 
 def _remote_info(path: str, entry: dict[str, Any]) -> FileInfo:
+    # Some stores say a time as a date where they list, and as a number elsewhere.
     said = [
-        f"{key}={value}"
+        f"{key}={value.timestamp() if isinstance(value, datetime) else value}"
         for key, value in sorted(entry.items())
         if isinstance(value, (str, int, float, datetime))
     ]
@@ -221,9 +238,7 @@ def list_files(folder: str | os.PathLike, suffix: str = "") -> list[str]:
     Raises:
       ResultError: if it cannot be reached.
     """
-    names = (
-        posixpath.basename(e["name"]) for e in _entries(folder) if e["type"] == "file"
-    )
+    names = (name for name, is_folder in _entries(folder) if not is_folder)
     return sorted(
         join(os.fspath(folder), name) for name in names if name.endswith(suffix)
     )
@@ -235,33 +250,50 @@ def list_folders(folder: str | os.PathLike) -> list[str]:
     Raises:
       ResultError: if it cannot be reached.
     """
-    entries = _entries(folder)
-    names = (
-        posixpath.basename(e["name"].rstrip("/"))
-        for e in entries
-        if e["type"] == "directory"
-    )
+    names = (name for name, is_folder in _entries(folder) if is_folder)
     return sorted(name for name in names if name and not name.startswith("."))
 
 
-def _entries(folder: str | os.PathLike) -> list[dict[str, Any]]:
+def _entries(folder: str | os.PathLike) -> list[tuple[str, bool]]:
+    """Return names of what is in a folder, and whether each is a folder."""
     fs, inner = _resolve(folder)
     with _naming("list", folder):
+        if isinstance(fs, LocalFileSystem):
+            return [(e.name, listing.is_folder(e)) for e in listing.entries(inner)]
+        return [
+            (posixpath.basename(entry["name"].rstrip("/")), entry["type"] != "file")
+            for entry in _remote_entries(fs, inner)
+            if entry["name"].rstrip("/") != inner.rstrip("/")
+        ]
+
+
+def _remote_entries(fs: Any, inner: str) -> list[dict[str, Any]]:
+    attempts = 0
+    while True:
         try:
             return fs.ls(inner, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except KeyError:
+            # fsspec's store in memory, when a file goes while it is listed.
+            attempts += 1
+            if attempts == _ATTEMPTS:
+                raise
 
 
 def walk_files(
-    folder: str | os.PathLike, suffix: str, hidden: bool = False
+    folder: str | os.PathLike, suffix: str, hidden: bool = False, links: bool = True
 ) -> list[FileInfo]:
     """Return every file below a folder, in no order; none if it is missing.
+
+    A local folder may hold links to others, which are followed; one that leads back
+    to a folder above it is not.
 
     Args:
       folder: the folder.
       suffix: how the names of the files wanted end.
       hidden: with files and folders whose names begin with a dot.
+      links: whether to follow links to folders.
 
     Raises:
       ResultError: if it cannot be reached.
@@ -270,7 +302,8 @@ def walk_files(
     root = os.path.expanduser(os.fspath(folder))
     with _naming("list", folder):
         if isinstance(fs, LocalFileSystem):
-            return list(_walk_local(root, suffix, hidden))
+            found = listing.walk(root, hidden, links)
+            return [_local_info(p, s) for p, s in found if p.endswith(suffix)]
         entries = fs.find(inner, detail=True)
     infos = []
     for name, entry in entries.items():
@@ -281,21 +314,16 @@ def walk_files(
     return infos
 
 
-def _walk_local(folder: str, suffix: str, hidden: bool) -> Iterator[FileInfo]:
-    try:
-        entries = os.scandir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    with entries:
-        for entry in entries:
-            if entry.name.startswith(".") and not hidden:
-                continue
-            if entry.is_dir():
-                yield from _walk_local(entry.path, suffix, hidden)
-            elif entry.name.endswith(suffix):
-                # It may be gone by now.
-                with suppress(FileNotFoundError):
-                    yield _local_info(entry.path, entry.stat())
+def is_behind_link(path: str, root: str) -> bool:
+    """Return whether a link leads from a folder to where a file below it lies.
+
+    Args:
+      path: the file, which may be a link itself.
+      root: the folder, which may be one too.
+    """
+    return is_local(path) and listing.is_behind_link(
+        _resolve(path)[1], _resolve(root)[1]
+    )
 
 
 def remove_file(path: str | os.PathLike) -> None:

@@ -1,6 +1,8 @@
 """Files are whole or absent; folders that cannot be written are found at once."""
 
+import errno
 import os
+import stat
 
 import pytest
 
@@ -103,3 +105,124 @@ def test_check_writable(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match=r"cannot write below .*file/sub"):
         filesystem.check_writable(tmp_path / "file" / "sub")
+
+
+REFUSED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+REFUSED_FOR_FOLDERS = REFUSED | {errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
+FAILED = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE}
+
+
+@pytest.mark.parametrize("code", sorted(REFUSED_FOR_FOLDERS | FAILED))
+@pytest.mark.parametrize("at", ["file", "folder", "opening the folder"])
+def test_only_a_flush_that_is_refused_is_done_without(tmp_path, monkeypatch, code, at):
+    def is_folder(descriptor):
+        return stat.S_ISDIR(os.fstat(descriptor).st_mode)
+
+    def fsync(descriptor):
+        if at == ("folder" if is_folder(descriptor) else "file"):
+            raise OSError(code, os.strerror(code))
+
+    def open_(path, *args):
+        if at == "opening the folder" and os.path.isdir(path):
+            raise OSError(code, os.strerror(code))
+        return real_open(path, *args)
+
+    real_open = os.open
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "open", open_)
+    path = tmp_path / "deep" / "file"
+    if code in (REFUSED if at == "file" else REFUSED_FOR_FOLDERS):
+        filesystem.write_whole(path, lambda file: file.write(b"abc"))
+        assert path.read_bytes() == b"abc"
+    else:
+        with pytest.raises(ResultError):
+            filesystem.write_whole(path, lambda file: file.write(b"abc"))
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_a_file_overwritten_in_place_is_another(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    (tmp_path / "other").write_bytes(b"two")
+    before, status = filesystem.info(path), path.stat()
+    # The clock of a file system moves on in steps of some milliseconds.
+    while path.stat().st_ctime_ns == status.st_ctime_ns:
+        path.write_bytes(b"two")
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = filesystem.info(path)
+    assert (after.size, after.modified) == (before.size, before.modified)
+    assert path.stat().st_ino == status.st_ino
+    assert after.stamp != before.stamp
+    [walked] = filesystem.walk_files(tmp_path, "file")
+    assert walked.stamp == after.stamp
+
+
+def test_a_store_says_the_same_of_a_file_wherever_it_is_asked():
+    path = "memory://lopt-fs-stamps/a"
+    filesystem.write_whole(path, lambda file: file.write(b"abc"))
+    [walked] = filesystem.walk_files("memory://lopt-fs-stamps", "a")
+    assert walked.stamp == filesystem.info(path).stamp
+    filesystem.remove_file(path)
+
+
+def test_links_lead_to_something_new_or_nowhere(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    for folder in (root / "a", root / "b", elsewhere):
+        folder.mkdir(parents=True)
+        (folder / "x").touch()
+    (root / "linked").symlink_to(elsewhere)
+    # In circles: to itself, to a folder above, to each other.
+    (root / "self").symlink_to(root / "self")
+    (root / "a" / "up").symlink_to(root)
+    (root / "a" / "b").symlink_to(root / "b")
+    (root / "b" / "a").symlink_to(root / "a")
+    (elsewhere / "back").symlink_to(root)
+    (root / "nowhere").symlink_to(tmp_path / "none")
+    found = {os.path.relpath(f.path, root) for f in filesystem.walk_files(root, "")}
+    assert found == {
+        *("a/x", "b/x", "linked/x", "a/b/x", "b/a/x"),
+        *("self", "nowhere"),
+    }
+    assert filesystem.list_folders(root) == ["a", "b", "linked"]
+    without = {f.path for f in filesystem.walk_files(root, "x", links=False)}
+    assert without == {str(root / "a" / "x"), str(root / "b" / "x")}
+    for path, is_behind in {"a/x": False, "self": False, "linked/x": True}.items():
+        assert filesystem.is_behind_link(str(root / path), str(root)) == is_behind
+    assert filesystem.is_behind_link(str(elsewhere / "x"), str(root))
+    # The root itself may be a link.
+    (tmp_path / "alias").symlink_to(root)
+    alias = str(tmp_path / "alias")
+    assert not filesystem.is_behind_link(f"{alias}/a/x", alias)
+
+
+def test_many_folders_that_link_to_each_other_are_walked(tmp_path):
+    folders = [tmp_path / f"{i}" for i in range(12)]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "x").touch()
+        for other in folders:
+            (folder / other.name).symlink_to(other)
+    found = filesystem.walk_files(tmp_path, "x")
+    assert len(found) == 12 * (1 + 11 + 11 * 10 + 11 * 10 * 9)
+
+
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.ESTALE])
+@pytest.mark.parametrize("call", ["scandir", "stat", "lstat"])
+def test_what_goes_while_it_is_listed_is_gone(tmp_path, monkeypatch, code, call):
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x").touch()
+    real = getattr(os, call)
+
+    def gone(path, *args, **kwargs):
+        if str(path).startswith(str(tmp_path / "b")):
+            raise OSError(code, os.strerror(code))
+        return real(path, *args, **kwargs)
+
+    if call == "lstat":
+        (tmp_path / "b" / "x").unlink()
+        (tmp_path / "b" / "x").symlink_to(tmp_path / "none")
+    monkeypatch.setattr(os, call, gone)
+    found = [f.path for f in filesystem.walk_files(tmp_path, "")]
+    assert sorted(found) == [str(tmp_path / name / "x") for name in "ac"]
+    assert filesystem.list_folders(tmp_path) == ["a", "b", "c"]

@@ -20,7 +20,10 @@ PACKAGE = "learned_optimization"
 ROOMS = [
     "text",
     "errors",
+    "numerics",
+    "prng",
     "durable",
+    "listing",
     "filesystem",
     "registry",
     "configurable",
@@ -55,6 +58,7 @@ ROOMS = [
     "benchmarking",
     "cluster",
     "cli.advice",
+    "cli.output",
     "cli.gin_command",
     "baselines.run_archive",
     "baselines.run_time_task",

@@ -20,6 +20,7 @@ from learned_optimization import filesystem
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import check_at_least
 from learned_optimization.optimizers.optax_opts import SGD
+from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import Task
 
 Seconds = tuple[float, float]
@@ -80,7 +81,7 @@ def _seconds(
 def _unroll(task: Task, count: int) -> Callable[[], jax.Array]:
     """Return a compiled function that trains copies of a task for a few steps."""
     opt = SGD()
-    keys = jax.random.split(jax.random.PRNGKey(0), count)
+    keys = jax.random.split(key_of_seed(0), count)
 
     def start(key: jax.Array) -> Any:
         params, state = task.init_with_state(key)

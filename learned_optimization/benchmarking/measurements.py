@@ -24,6 +24,7 @@ from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.benchmarking.step_profile import step_profile
 from learned_optimization.eval_training import EVAL_SPLITS, RunPlan, use_all_cores
 from learned_optimization.optimizers.optax_opts import Adam
+from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import Task, get_task_from_name
 from learned_optimization.training.run import measure_grid
 from learned_optimization.training.strategy import Strategy
@@ -63,7 +64,7 @@ def grid(
     measured = measure_grid(
         get_task_from_name(task_name),
         [Adam(learning_rate=rate) for rate in rates],
-        [jax.random.PRNGKey(seed) for seed in range(seeds)],
+        [key_of_seed(seed) for seed in range(seeds)],
         RunPlan(num_steps=int(num_steps)),
         float(seconds),
         strategy=None if strategy == "default" else Strategy.parse(strategy),
@@ -85,7 +86,7 @@ def loop(task_name: str, seconds: str) -> dict[str, Any]:
     """
     task = get_task_from_name(task_name)
     opt = Adam(learning_rate=1e-3)
-    key = jax.random.PRNGKey(0)
+    key = key_of_seed(0)
     train, evals = _batches(task)
 
     @jax.jit

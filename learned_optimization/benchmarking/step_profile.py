@@ -21,6 +21,7 @@ from jax.profiler import ProfileData
 from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.optax_opts import Adam
+from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.cost import cost
 
@@ -111,7 +112,7 @@ def _updates(task: Task) -> tuple[Any, tuple[Any, Any]]:
 
     It is a `jax.stages.Compiled`, a type that type checkers do not see.
     """
-    opt, key = Adam(learning_rate=1e-3), jax.random.PRNGKey(0)
+    opt, key = Adam(learning_rate=1e-3), key_of_seed(0)
     batch = next(task.datasets.train) if task.datasets else None
     params, state = jax.jit(task.init_with_state)(key)
     opt_state = opt.init(params, model_state=state, num_steps=10_000)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from learned_optimization import numerics
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.errors import LoptError, check_at_least
 
@@ -79,14 +80,14 @@ class GroupResources:
         """Return environment variables of the processes that train groups.
 
         Every `LOPT_*` variable of this process is among them, folders by their
-        absolute paths.
+        absolute paths, and what its configuration of jax changes in numbers.
         """
         variables = {
             name: _absolute(value) if name.endswith("_DIR") else value
             for name, value in os.environ.items()
             if name.startswith("LOPT_") and value
         }
-        variables |= {
+        variables |= numerics.environment() | {
             "LOPT_BASELINE_DIR": _absolute(get_root_baseline_dir()),
             "JAX_NUM_CPU_DEVICES": str(self.num_cpus),
             # XLA's threads; by default there is one for every core of the node.

@@ -19,7 +19,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from learned_optimization import filesystem
+from learned_optimization import filesystem, numerics
 from learned_optimization.baselines.sets.files import files_read
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sweeps.observing import SweepSummary
@@ -127,6 +127,7 @@ def run_ray_sweep(
         strategy,
         sign=filesystem.join(root, f".lopt-sweep-{uuid.uuid4().hex}"),
         versions=tuple(versions()),
+        jax_config=numerics.record(),
     )
     del trials
     filesystem.write_whole(job.sign, lambda file: file.write(b""))

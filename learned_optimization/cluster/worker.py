@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from learned_optimization import filesystem
+from learned_optimization import filesystem, numerics
 from learned_optimization.baselines.sets.registry import get_hparam_set
 from learned_optimization.baselines.sweeps.observing import SweepSummary
 from learned_optimization.baselines.sweeps.shards import Shard
@@ -36,6 +36,7 @@ class Job:
       strategy: how devices compute their shares; if None, the fastest known.
       sign: path of a file that every node must be able to see.
       versions: `package==version` of all that decides a curve.
+      jax_config: as of `numerics.record`, of the process that starts the sweep.
     """
 
     task_names: tuple[str, ...]
@@ -45,6 +46,7 @@ class Job:
     strategy: Strategy | None
     sign: str
     versions: tuple[str, ...]
+    jax_config: str
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,12 @@ def _check_node(job: Job) -> None:
             f"{', '.join(different)} started the sweep, but there "
             f"{', '.join(v for v in here if v not in job.versions)} would train it, "
             "and give other curves. Install the same versions on all nodes."
+        )
+    if (jax_config := numerics.record()) != job.jax_config:
+        raise LoptError(
+            f"the sweep was started with {numerics.shown(job.jax_config)}, but there "
+            f"{numerics.shown(jax_config)} would train it, and give other curves. Set "
+            "jax alike on all nodes, by environment variables."
         )
     if not filesystem.exists(job.sign):
         raise LoptError(

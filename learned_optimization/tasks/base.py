@@ -13,6 +13,8 @@ import jax.numpy as jnp
 
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError
+from learned_optimization.numerics import pinned
+from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.datasets.base import Datasets
 from learned_optimization.tasks.registry import TASKS
 from learned_optimization.tasks.task import (
@@ -127,6 +129,7 @@ class _SampledTask(Task):
 
 
 @_configurable
+@pinned()
 def get_task(
     task_family: TaskFamily | None = None,
     task_family_seed: int | None = None,
@@ -167,11 +170,11 @@ def get_task(
     if task_family is None:
         assert sample_task_family_fn is not None
         family_seed = sample_task_family_fn_seed or 0
-        task_family = sample_task_family_fn(jax.random.PRNGKey(family_seed))
+        task_family = sample_task_family_fn(key_of_seed(family_seed))
     if key is not None:
         return task_family.sample_task(key)
     seed = seeds[0] if seeds else 0
-    task = task_family.sample_task(jax.random.PRNGKey(seed))
+    task = task_family.sample_task(key_of_seed(seed))
     if isinstance(task_family, SingleTaskFamily):
         return task
     return _SampledTask(task, f"{task_family.name}_seed{seed}")

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from jax.extend import core
 
+from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.models.convolution import convolution_p, over_patches
 
@@ -60,12 +61,12 @@ def loss_flops(task: Task) -> int:
 
 def num_params(task: Task) -> int:
     """Return numbers that are trained."""
-    params = jax.eval_shape(task.init, jax.random.PRNGKey(0))
+    params = jax.eval_shape(task.init, key_of_seed(0))
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
 def _traced(task: Task, function: Callable[..., Any]) -> Any:
-    key = jax.random.PRNGKey(0)
+    key = key_of_seed(0)
     params, state = jax.eval_shape(task.init_with_state, key)
     batch = None if task.datasets is None else task.datasets.abstract_batch
     return jax.make_jaxpr(function)(params, state, key, batch).jaxpr

@@ -137,7 +137,7 @@ def _required(es_key: PRNGKey | None) -> PRNGKey:
     if es_key is None:
         raise LoptError(
             "an estimate by evolution strategies draws: call it with es_key=, "
-            "e.g. es_key=jax.random.PRNGKey(0)."
+            "e.g. es_key=jax.random.key(0)."
         )
     return es_key
 

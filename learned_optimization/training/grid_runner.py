@@ -13,6 +13,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from learned_optimization.errors import RunStoppedError
+from learned_optimization.prng import key_of_words
 from learned_optimization.training.checkpoint import Checkpoint, Saved, join
 from learned_optimization.training.feed import FedChunk, Feed
 from learned_optimization.training.grid import Layout, map_in_groups
@@ -97,7 +98,7 @@ class GridRunner:
         def init(hparams, initial, keys):
             def one(hparams, initial, key):
                 params, model_state = initial
-                key = jax.random.wrap_key_data(key)
+                key = key_of_words(key)
                 return program.init(hparams, params, model_state, key)
 
             # No hyper-parameter differs where there is one configuration.
@@ -124,7 +125,7 @@ class GridRunner:
                     return program.run_chunk(
                         hparams,
                         opt_state,
-                        jax.random.wrap_key_data(key),
+                        key_of_words(key),
                         train_ix,
                         eval_ix,
                         train_arrays,

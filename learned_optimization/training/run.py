@@ -8,13 +8,14 @@ from functools import partial
 
 import jax
 
+from learned_optimization.numerics import pinned
 from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.prng import key_words
 from learned_optimization.tasks.base import Task
 from learned_optimization.training.checkpoint import Checkpoint
 from learned_optimization.training.feed import max_blocks
 from learned_optimization.training.grid import Device, Layout, stack_hparams
 from learned_optimization.training.grid_runner import GridRunner
-from learned_optimization.training.initial import key_words
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.pools import pool_of
 from learned_optimization.training.program import TrialProgram
@@ -36,6 +37,7 @@ class OutOfMemoryWarning(UserWarning):
     """A run did not fit and goes on with fewer trials side by side."""
 
 
+@pinned()
 def run_grid(
     task: Task,
     opts: Sequence[Optimizer],
@@ -108,6 +110,7 @@ def run_grid(
     return _while_it_fits(run, known or default, layout.trials_per_device)
 
 
+@pinned()
 def measure_grid(
     task: Task,
     opts: Sequence[Optimizer],

@@ -70,6 +70,7 @@ _RULES = (
     _Rule("opt_config", _TEXT),
     _Rule("status", _TEXT),
     _Rule("versions", _TEXT),
+    _Rule("jax_config", _TEXT),
     _Rule("strategy", _TEXT),
 )
 _TYPES = {"i": "whole numbers", "f": "numbers", "b": "truth values", "U": "text"}

@@ -14,7 +14,8 @@ from learned_optimization.baselines.folder_names import (
 )
 from learned_optimization.baselines.results.index import TrialEntry, trial_entries
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.errors import ResultError
+from learned_optimization.errors import JaxConfigError, ResultError
+from learned_optimization.numerics import shown
 
 SetFunction = Callable[[str], tuple[Sequence[Any], Sequence[tuple[str, int]]]]
 """A function of a task's name, like an `HParamSet`: it returns configurations, which
@@ -110,6 +111,24 @@ def check_setting(
             )
 
 
+def check_jax_config(
+    save_dir: str, entries: Iterable[TrialEntry], jax_config: str
+) -> None:
+    """Refuse results that were trained under another configuration of jax.
+
+    Args:
+      save_dir: folder of the results.
+      entries: what it holds; bad files are ignored.
+      jax_config: the configuration wanted, as of `numerics.record`.
+
+    Raises:
+      JaxConfigError: naming the folder and both configurations.
+    """
+    for entry in entries:
+        if entry.status != "bad" and entry.jax_config != jax_config:
+            raise JaxConfigError(save_dir, shown(entry.jax_config), shown(jax_config))
+
+
 def save_dirs_of(
     hparam_set: HParamSet | SetFunction, task_name: str
 ) -> Sequence[tuple[str, int]]:
@@ -173,7 +192,8 @@ def check_together(
 
     Raises:
       ResultError: if some are of another setting than the set's, or some were
-        trained on synthetic data and some on real data.
+        trained on synthetic data and some on real data, or under another
+        configuration of jax than others.
     """
     # It imports jax, which takes seconds; `lopt status` matches files without it.
     from learned_optimization.baselines.sets.settings import make_optimizer
@@ -184,6 +204,9 @@ def check_together(
         ):
             opt = make_optimizer(hparam_set.optimizer, setting)
             check_setting(folder, row, opt.name)
+    used = [(f, e) for (f, _), row in zip(save_dirs, rows, strict=True) for e in row]
+    for folder, entry in used:
+        check_jax_config(folder, [entry], used[0][1].jax_config)
     if len({entry.synthetic for row in rows for entry in row}) > 1:
         raise ResultError(
             "some results were trained on synthetic data (LOPT_SYNTHETIC_DATA=1) "

@@ -25,6 +25,7 @@ from learned_optimization.baselines.sets.search_space import Config, Value, as_v
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.filesystem import MAX_NAME_BYTES
 from learned_optimization.optimizers.base import Optimizer, check_hparams
+from learned_optimization.prng import key_of_seed
 
 Setting = Mapping[str, Any]
 
@@ -145,7 +146,7 @@ def check_start(optimizer: Optimizer, num_steps: int, shown: str) -> None:
         return optimizer.init(params, model_state=None, num_steps=num_steps, key=key)
 
     try:
-        jax.eval_shape(start, jax.random.PRNGKey(0))
+        jax.eval_shape(start, key_of_seed(0))
     except Exception as error:  # whatever a user's own optimizer raises
         raise LoptError(f"{shown} cannot start: {error}") from error
 

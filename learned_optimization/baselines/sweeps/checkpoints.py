@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 
-from learned_optimization import filesystem
+from learned_optimization import filesystem, numerics
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.format import SCHEMA_VERSION
 from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
@@ -24,8 +24,9 @@ _TRIAL = "trial "
 def checkpoint_of(grid: TrialGrid, should_stop: Callable[[], bool]) -> Checkpoint:
     """Return the checkpoint of a grid, below `LOPT_BASELINE_DIR`.
 
-    It is valid for exactly these trials with these versions of the packages: with
-    others the run begins again, since its curve might differ. It is written again
+    It is valid for exactly these trials with these versions of the packages and this
+    configuration of jax: with others the run begins again, since its curve might
+    differ. It is written again
     every minute, or every `LOPT_CHECKPOINT_SECONDS`.
 
     Args:
@@ -70,7 +71,8 @@ def grid_name(grid: TrialGrid) -> str:
 
 
 def _identity(grid: TrialGrid) -> str:
-    return "\n".join([f"schema {SCHEMA_VERSION}", *versions(), *_names(grid)])
+    first = [f"schema {SCHEMA_VERSION}", *versions(), *numerics.record().splitlines()]
+    return "\n".join([*first, *_names(grid)])
 
 
 def _names(grid: TrialGrid) -> list[str]:

@@ -19,6 +19,7 @@ from learned_optimization.baselines.sweeps.trials import (
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Checkpoint, Device, Progress, Strategy
 from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import Task
 from learned_optimization.training.results import Measurement
 from learned_optimization.training.run import measure_grid, run_grid
@@ -68,7 +69,7 @@ class TrialGrid:
 
     @property
     def _keys(self) -> list[jax.Array]:
-        return [jax.random.PRNGKey(trial.seed) for trial in self.rows[0]]
+        return [key_of_seed(trial.seed) for trial in self.rows[0]]
 
     @property
     def _devices(self) -> list[Device] | None:

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 import gin
 import jax
 
-from learned_optimization import configuration, filesystem
+from learned_optimization import configuration, filesystem, numerics
 from learned_optimization.baselines.folder_names import present_name
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.files import write_baseline_result
 from learned_optimization.baselines.results.format import Result
-from learned_optimization.baselines.results.matching import scan
+from learned_optimization.baselines.results.matching import check_jax_config, scan
 from learned_optimization.baselines.results.run_notes import noted
 from learned_optimization.baselines.sweeps.checkpoints import grid_name
 from learned_optimization.baselines.sweeps.grids import TrialGrid
@@ -135,13 +135,16 @@ def inner_train_task(
 
     Raises:
       LoptError: if an argument is wrong, the task's data is not available, or the
-        result directory cannot be written; nothing is written then.
+        result directory cannot be written, or holds results of this setting under
+        another configuration of jax; nothing is written then.
     """
     plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
     names = _Names(task_name, eval_task_name, opt_name)
     trial = _make(task, opt, plan, eval_task, names, device, seed)
     trial.opt.prepare()
     filesystem.check_writable(get_root_baseline_dir())
+    entries = scan([trial.save_dir])[trial.save_dir]
+    check_jax_config(trial.save_dir, entries, numerics.record())
     grid = TrialGrid([[trial]])
     with noted(grid_name(grid), grid.places):
         [(_, result)] = grid.run()

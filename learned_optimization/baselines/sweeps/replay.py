@@ -15,6 +15,7 @@ from learned_optimization.baselines.sweeps.inner_training import configured_tria
 from learned_optimization.baselines.sweeps.trials import Trial, versions
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
+from learned_optimization.numerics import shown
 
 SAME_STEPS = 1_000
 """Steps for which a curve is the same, up to rounding, however it is executed."""
@@ -35,8 +36,8 @@ class Replay:
       early: largest relative difference of the training loss in the first
         `SAME_STEPS` steps; infinite if it is finite in one of them only.
       changed_versions: `package==version` at that time and now, where they differ.
-      elsewhere: what else was different at that time: the processor, the number of
-        trials run together.
+      elsewhere: what else was different at that time: the configuration of jax, the
+        processor, the number of trials run together.
     """
 
     trial: Trial
@@ -157,8 +158,13 @@ def _changed_versions(recorded: str) -> list[tuple[str, str]]:
 
 def _elsewhere(stored: Result, result: Result) -> list[str]:
     keys = ("accelerator_kind", "accelerator_devs", "timing/trials_run_together")
-    return [
+    different = [
         f"{key} {stored[key]} then, {result[key]} now"
         for key in keys
         if key in stored and str(stored[key]) != str(result[key])
     ]
+    # Results of before it was recorded are of jax's defaults.
+    then, now = str(stored.get("jax_config", "")), str(result["jax_config"])
+    if then != now:
+        different.insert(0, f"{shown(then)} then, {shown(now)} now")
+    return different

@@ -8,11 +8,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from learned_optimization import configuration, filesystem
+from learned_optimization import configuration, filesystem, numerics
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.files import write_baseline_result
 from learned_optimization.baselines.results.format import Result
-from learned_optimization.baselines.results.matching import check_setting, fill, scan
+from learned_optimization.baselines.results.matching import (
+    check_jax_config,
+    check_setting,
+    fill,
+    scan,
+)
 from learned_optimization.baselines.results.run_notes import forget_finished, noted
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sweeps.checkpoints import (
@@ -96,16 +101,18 @@ def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
       The trials, and the paths of the result files that could not be read.
 
     Raises:
-      ResultError: if there is a result of another setting under a trial's name.
+      ResultError: if there is a result of another setting, or under another
+        configuration of jax, under a trial's name.
     """
     by_folder: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
         by_folder[trial.save_dir].append(trial)
-    entries_of = scan(by_folder)
+    entries_of, jax_config = scan(by_folder), numerics.record()
     missing, unreadable = [], []
     for folder, group in by_folder.items():
         entries = entries_of[folder]
         check_setting(folder, entries, group[0].opt.name)
+        check_jax_config(folder, entries, jax_config)
         filled = fill(entries, [t.seed for t in group], group[0].is_synthetic)
         missing += [trial for trial in group if trial.seed not in filled]
         unreadable += [entry.path for entry in entries if entry.status == "bad"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from learned_optimization import numerics
 from learned_optimization.baselines.layout import results_dir
 from learned_optimization.baselines.results.format import (
     SCHEMA_VERSION,
@@ -113,6 +114,7 @@ def result_record(
         "diverged_from": np.int64(step),
         "synthetic_data": np.bool_(trial.is_synthetic),
         "versions": "\n".join(versions()),
+        "jax_config": numerics.record(),
         "strategy": str(result.strategy),
         "timing/run_seconds_per_trial": np.float64(result.run_seconds / num_trials),
         "timing/run_seconds": np.float64(result.run_seconds),

@@ -13,6 +13,7 @@ from learned_optimization.baselines.sets.published import as_published
 from learned_optimization.cli.advice import with_advice
 from learned_optimization.cli.choosing import tasks_and_sets_to_run
 from learned_optimization.cli.options import Imports, Names, SetFiles
+from learned_optimization.cli.output import say
 from learned_optimization.errors import ResultError
 
 
@@ -56,12 +57,12 @@ def archive(
                 poll_seconds=poll_seconds,
                 as_published=published,
             )
-            typer.echo(f"archived {hparam_set.name}")
+            say(f"archived {hparam_set.name}")
             continue
         try:
-            typer.echo(f"archived {archiving.archive(task, hparam_set)}")
+            say(f"archived {archiving.archive(task, hparam_set)}")
         except ResultError as error:
-            typer.echo(f"error: {with_advice(error)}", err=True)
+            say(f"error: {with_advice(error)}", err=True)
             incomplete = True
     if incomplete:
         raise typer.Exit(1)

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import matplotlib as mpl
 import typer
 from matplotlib import pyplot as plt
-from rich.table import Table
 
 from learned_optimization.benchmarking import suite
 from learned_optimization.benchmarking.step_profile import share_of_peak
 from learned_optimization.benchmarking.suite import Row
 from learned_optimization.cli.completion import completer
-from learned_optimization.cli.tables import console
+from learned_optimization.cli.output import say
+from learned_optimization.cli.tables import Table, console
 from learned_optimization.errors import LoptError
 from learned_optimization.tasks import registry
 
@@ -75,11 +75,11 @@ def bench(
     for name in tasks or ():
         registry.get(name)
 
-    def say(row: Row) -> None:
-        typer.echo(f"{row.task} {row.way}, {row.num_trials} trials", err=True)
+    def on_row(row: Row) -> None:
+        say(f"{row.task} {row.way}, {row.num_trials} trials", err=True)
 
     names = tasks or suite.TASKS
-    result = suite.run(names, numbers, seconds, say)
+    result = suite.run(names, numbers, seconds, on_row)
     _print_rows(result)
     if profile:
         result["profiles"] = suite.profiles(names, seconds)

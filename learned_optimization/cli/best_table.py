@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from rich.table import Table
 
 from learned_optimization.baselines.analysis.best_of_set import (
     best_of_set,
     load_final_losses,
 )
-from learned_optimization.cli.tables import console
+from learned_optimization.cli.tables import Table, console
 from learned_optimization.eval_training import EVAL_SPLITS
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from learned_optimization.baselines.results.differences import (
     Difference,
@@ -17,7 +16,8 @@ from learned_optimization.baselines.sweeps.replay import SAME_STEPS, TOLERANCE
 from learned_optimization.baselines.sweeps.replay import replay as train_again
 from learned_optimization.cli.choosing import import_files
 from learned_optimization.cli.options import Imports
-from learned_optimization.cli.tables import console
+from learned_optimization.cli.output import say
+from learned_optimization.cli.tables import Table, console
 from learned_optimization.eval_training import keep_compiled, use_all_cores
 
 
@@ -36,20 +36,20 @@ def replay(
     import_files(imports)
     done = train_again(file)
     trial = done.trial
-    typer.echo(
+    say(
         f"{trial.task_name}, {trial.opt.name}, seed {trial.seed}, "
         f"{trial.plan.num_steps:,} steps"
     )
     for then, now in done.changed_versions:
-        typer.echo(f"{then} then, {now} now")
+        say(f"{then} then, {now} now")
     for line in done.elsewhere:
-        typer.echo(line)
+        say(line)
     if not done.differences:
-        typer.echo("the same, bit for bit")
+        say("the same, bit for bit")
         return
     print_differences(done.differences)
     steps = min(SAME_STEPS, trial.plan.num_steps + 1)
-    typer.echo(
+    say(
         f"largest relative difference of the training loss in the first {steps:,} "
         f"steps: {done.early:.3g} ({'within' if done.is_same else 'beyond'} the "
         f"{TOLERANCE:g} that rounding explains)"
@@ -69,7 +69,7 @@ def diff(
     """
     differing = differences(read_any(a), read_any(b))
     if not differing:
-        typer.echo("the same, bit for bit")
+        say("the same, bit for bit")
         return
     print_differences(differing)
     raise typer.Exit(1)

@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from learned_optimization.cli.choosing import matching
 from learned_optimization.cli.completion import completer
-from learned_optimization.cli.tables import console, json_option, print_json
+from learned_optimization.cli.output import say
+from learned_optimization.cli.tables import (
+    Console,
+    Table,
+    console,
+    json_option,
+    print_json,
+)
 from learned_optimization.tasks.datasets import locations, prepared
 from learned_optimization.tasks.datasets.prepare import prepare
 
@@ -80,7 +85,7 @@ def list_datasets(
 def where(name: DatasetName) -> None:
     """Print where a data set is, or where it is looked for."""
     for path in locations.where(name):
-        typer.echo(str(path))
+        say(str(path))
 
 
 def prepare_dataset(
@@ -134,7 +139,7 @@ def prepare_dataset(
                 work, completed=done, total=total
             ),
         )
-    typer.echo(f"prepared {folder}")
+    say(f"prepared {folder}")
 
 
 def check(name: DatasetName) -> None:
@@ -145,4 +150,4 @@ def check(name: DatasetName) -> None:
         raise locations.not_found(name)
     for folder in folders:
         prepared.verify(folder)
-        typer.echo(f"{folder}: as it was written")
+        say(f"{folder}: as it was written")

@@ -11,6 +11,7 @@ from learned_optimization.baselines.exporting import to_frame
 from learned_optimization.baselines.exporting.frames import require
 from learned_optimization.cli.choosing import split_tasks_and_archives
 from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
+from learned_optimization.cli.output import say
 from learned_optimization.errors import LoptError, UnknownNameError
 
 _FORMATS = ("parquet", "csv", "json", "tensorboard")
@@ -110,7 +111,7 @@ def _write_table(
 
     write_table(table, path, kind)
     rows = "evaluations" if curves else "trials"
-    typer.echo(f"{table.num_rows:,} {rows}: {path}")
+    say(f"{table.num_rows:,} {rows}: {path}")
 
 
 def _write_events(
@@ -121,4 +122,4 @@ def _write_events(
     from learned_optimization.baselines.exporting.events import write_events
 
     count = write_events(tasks, sets, path, every_config=every_config, select=select)
-    typer.echo(f"{count:,} trials: tensorboard --logdir {path}")
+    say(f"{count:,} trials: tensorboard --logdir {path}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 
 from learned_optimization import configuration
 from learned_optimization.cli.advice import with_advice
+from learned_optimization.cli.output import say
 from learned_optimization.errors import LoptError
 
 
@@ -64,6 +64,6 @@ def run_gin_command(
         configuration.load(args.gin_file, args.gin_bindings, args.skip_unknown)
         run()
     except LoptError as error:
-        print(f"error: {with_advice(error)}", file=sys.stderr)
+        say(f"error: {with_advice(error)}", err=True)
         return 2
     return 0

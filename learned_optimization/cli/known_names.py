@@ -30,7 +30,8 @@ def names_of(*kinds: str) -> list[str]:
       *kinds: some of `completion.KINDS`.
 
     Returns:
-      Names of the package, and of what has files on this machine.
+      Names of the package, and of what has files on this machine, as far as they can
+      be printed.
     """
     packaged = packaged_names()
     names = {name for kind in kinds for name in packaged.get(kind, ())}
@@ -40,7 +41,8 @@ def names_of(*kinds: str) -> list[str]:
             names.update(filesystem.list_folders(root))
     if "archive" in kinds and _is_near(archives):
         names.update(path.stem for path in Path(archives).glob("*/*.npz"))
-    return sorted(names)
+    # The shell would print a name of a folder that holds control characters as it is.
+    return sorted(name for name in names if name.isprintable())
 
 
 def _is_near(root: str) -> bool:

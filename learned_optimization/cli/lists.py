@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from learned_optimization.cli.choosing import load_sets, matching
 from learned_optimization.cli.completion import completer
 from learned_optimization.cli.options import Imports, SetFiles
-from learned_optimization.cli.tables import console, json_option, print_json
+from learned_optimization.cli.output import say
+from learned_optimization.cli.tables import Table, console, json_option, print_json
 from learned_optimization.optimizers.base import all_optimizers, summary
 from learned_optimization.tasks import registry
 from learned_optimization.tasks.cost import num_params
@@ -111,4 +111,4 @@ def optimizers(
             row["name"], row["default_setting"], ", ".join(row["needs"]), row["summary"]
         )
     console().print(table)
-    typer.echo(f"{len(rows)} optimizer{'s' * (len(rows) != 1)}")
+    say(f"{len(rows)} optimizer{'s' * (len(rows) != 1)}")

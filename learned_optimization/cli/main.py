@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 import warnings
 from importlib.metadata import version
@@ -14,7 +13,9 @@ from learned_optimization.cli.advice import with_advice
 from learned_optimization.cli.commands import COMMANDS
 from learned_optimization.cli.lazy import LazyGroup
 from learned_optimization.cli.options import is_verbose
+from learned_optimization.cli.output import allow_every_character, say
 from learned_optimization.errors import LoptError
+from learned_optimization.text import printable
 
 
 class Lopt(LazyGroup):
@@ -29,8 +30,8 @@ class Lopt(LazyGroup):
             return super().invoke(ctx)
         except LoptError as error:
             if is_verbose(ctx):
-                traceback.print_exc()
-            print(f"error: {with_advice(error)}", file=sys.stderr)
+                say(traceback.format_exc(), err=True)
+            say(f"error: {with_advice(error)}", err=True)
             raise typer.Exit(2) from error
 
 
@@ -46,7 +47,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(version("optimizer-baselines"))
+        say(version("optimizer-baselines"))
         raise typer.Exit
 
 
@@ -68,12 +69,13 @@ def _options(
 def _one_line(message: Warning | str, *where: object, **options: object) -> str:
     """Return a warning as the command line prints it: its text, not where it arose."""
     del where, options
-    return f"warning: {message}\n"
+    return f"warning: {printable(str(message))}\n"
 
 
 def main() -> None:
     """Run the command."""
     warnings.formatwarning = _one_line
+    allow_every_character()
     # By the name the shell completes, however it was started.
     app(prog_name="lopt")
 

@@ -11,7 +11,6 @@ import matplotlib as mpl
 import numpy as np
 import typer
 from matplotlib import pyplot as plt
-from rich.table import Table
 
 from learned_optimization.baselines import normalizers
 from learned_optimization.baselines.normalizers import NORMALIZERS
@@ -22,8 +21,9 @@ from learned_optimization.baselines.speedups.normalizer import Normalizer
 from learned_optimization.baselines.speedups.speedup import Speedup, speedup_of_set
 from learned_optimization.cli.choosing import matching
 from learned_optimization.cli.completion import completer
+from learned_optimization.cli.output import say
 from learned_optimization.cli.plot import Select, check_output, save
-from learned_optimization.cli.tables import console, json_option, print_json
+from learned_optimization.cli.tables import Table, console, json_option, print_json
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 
 NameOrFile = Annotated[
@@ -125,8 +125,8 @@ def build(
         raise UnknownNameError("normalizer", name, NORMALIZERS)
     NORMALIZERS[name].build_and_write(tasks, output, overwrite, bootstrap_seed=seed)
     for task in tasks:
-        typer.echo(f"{name}: built {task}")
-    typer.echo(f"written {output} and {info_path(output)}")
+        say(f"{name}: built {task}")
+    say(f"written {output} and {info_path(output)}")
 
 
 def fetch(
@@ -158,7 +158,7 @@ def fetch(
         raise LoptError("--sha256 is of one file: fetch its name alone.")
     for name in names:
         fetched = fetching.fetch(name, source, sha256)
-        typer.echo(
+        say(
             f"{name}: {len(fetched.entries)} tasks, {fetched.num_bytes:,} bytes, "
             f"sha256 {fetched.sha256}, kept at {fetched.path}"
         )
@@ -208,14 +208,14 @@ def apply(
     for speedup in speedups:
         _print_speedup(speedup)
     if to_steps.band is not None:
-        typer.echo(
+        say(
             f"in brackets: {to_steps.band.level:.0%} band of other seeds of the "
             "baseline"
         )
     if any(s.is_censored.any() or s.censored_share.any() for s in speedups):
-        typer.echo("≥ : the baseline never got as low in all of its steps")
+        say("≥ : the baseline never got as low in all of its steps")
     if any(speedup.at_edge for speedup in speedups):
-        typer.echo("* at the edge of its set: a better one may lie outside")
+        say("* at the edge of its set: a better one may lie outside")
     if output is not None:
         _draw(speedups, output)
 
@@ -271,7 +271,7 @@ def _draw(speedups: list[Speedup], output: Path) -> None:
     figure, ax = plt.subplots(figsize=(7.0, 6.0), layout="constrained")
     plot_speedup(speedups, ax)
     save(figure, output)
-    typer.echo(f"figure: {output}")
+    say(f"figure: {output}")
 
 
 def show(
@@ -301,7 +301,7 @@ def show(
     if as_json:
         print_json(rows)
         return
-    typer.echo(os.path.relpath(path) if os.path.exists(path) else path)
+    say(os.path.relpath(path) if os.path.exists(path) else path)
     if chosen is None:
         _print_tasks(rows)
     else:

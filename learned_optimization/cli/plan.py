@@ -6,13 +6,12 @@ import re
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from learned_optimization.baselines.sweeps.estimate import Estimate, estimate, total
 from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.cli.choosing import tasks_and_sets_to_run
 from learned_optimization.cli.options import Imports, Names, SetFiles
-from learned_optimization.cli.tables import console
+from learned_optimization.cli.tables import Table, console
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import keep_compiled, use_all_cores
 

@@ -19,6 +19,7 @@ from learned_optimization.baselines.plots import figures
 from learned_optimization.cli.best_table import print_best_of_sets
 from learned_optimization.cli.choosing import split_tasks_and_archives
 from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
+from learned_optimization.cli.output import say
 from learned_optimization.errors import LoptError
 
 Output = Annotated[
@@ -87,7 +88,7 @@ def plot(
         draw(tasks, sets, output, split=split, select=select, ema=ema)
         return
     _save(lambda: _figure(kind, tasks, sets, split, select, reference), output)
-    typer.echo(f"figure: {output}")
+    say(f"figure: {output}")
 
 
 def check_output(output: Path) -> None:
@@ -127,7 +128,7 @@ def draw(
     _save(figure, output)
     for task in tasks:
         print_best_of_sets(task, sets, select=options.get("select", "outer_valid"))
-    typer.echo(f"figure: {output}")
+    say(f"figure: {output}")
 
 
 def _figure(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -16,6 +16,8 @@ from rich.progress import (
 
 from learned_optimization import eval_training
 from learned_optimization.baselines.sweeps.grids import TrialGrid
+from learned_optimization.baselines.sweeps.trials import Trial, num_updates
+from learned_optimization.cli.tables import Console
 
 if TYPE_CHECKING:
     from learned_optimization.cluster.sweep import ClusterProgress
@@ -31,11 +33,13 @@ class _Bar:
     def __init__(self, total: float | None) -> None:
         self._console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[rate]}  {task.fields[diverged]} diverged"),
+            TextColumn(
+                "{task.fields[rate]}  {task.fields[diverged]} diverged", markup=False
+            ),
             console=self._console,
             disable=not self._console.is_terminal,
         )
@@ -106,9 +110,18 @@ class ProgressBar(_Bar):
         self._finished_updates += grid.num_updates
         self._console.print(
             f"{type(grid.rows[0][0].opt).__name__}: {len(grid.trials)} trials failed: "
-            f"{type(error).__name__}: {error}",
-            markup=False,
+            f"{type(error).__name__}: {error}"
         )
+
+    def waiting(self, owner: str) -> None:
+        """Print who trains what is left."""
+        self._bar.update(self._row, description="waiting")
+        self._console.print(f"waiting for {owner}", markup=False)
+
+    def found(self, trials: Sequence[Trial]) -> None:
+        """Count the updates of trials that others trained as done."""
+        self._finished_updates += num_updates(trials)
+        self._console.print(f"{len(trials)} trials have results of others now")
 
 
 class ClusterBar(_Bar):

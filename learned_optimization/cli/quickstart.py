@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from learned_optimization.baselines.sets.registry import get_hparam_set
+from learned_optimization.cli.output import say
 from learned_optimization.cli.plot import Output, check_output, draw
 from learned_optimization.cli.sweep import run_and_archive
 from learned_optimization.eval_training import keep_compiled, use_all_cores
@@ -34,6 +33,6 @@ def quickstart(output: Output = Path("quickstart.png")) -> None:
     keep_compiled()
     hparam_sets = [get_hparam_set(name) for name in SETS]
     trials = sum(s.num_trials for s in hparam_sets)
-    typer.echo(f"{TASK}: {len(SETS)} sets, {trials} trials of 1,000 steps")
+    say(f"{TASK}: {len(SETS)} sets, {trials} trials of 1,000 steps")
     run_and_archive([TASK], hparam_sets)
     draw([TASK], SETS, output)

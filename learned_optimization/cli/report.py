@@ -22,6 +22,7 @@ from learned_optimization.cli.choosing import (
     split_tasks_and_sets,
 )
 from learned_optimization.cli.options import ArchiveNames, Imports, Names, SetFiles
+from learned_optimization.cli.output import say
 
 Split = Annotated[
     str,
@@ -67,9 +68,9 @@ def report(
     files = files_of_report(results, verdicts, title)
     write(files, folder)
     for sentence in headline(results, verdicts):
-        typer.echo(sentence)
+        say(sentence)
     size = len(files[PAGE].encode()) / 1e6
-    typer.echo(f"report: {filesystem.join(folder, PAGE)} ({size:.1f} MB)")
+    say(f"report: {filesystem.join(folder, PAGE)} ({size:.1f} MB)")
 
 
 def serve(
@@ -103,17 +104,17 @@ def serve(
         select,
         split,
         reference,
-        on_error=lambda message: typer.echo(f"warning: {message}", err=True),
+        on_error=lambda message: say(f"warning: {message}", err=True),
     )
     live.look()
     server = make_server(live, port, host)
-    typer.echo(f"http://{host}:{server.server_address[1]}/ (Ctrl-C ends it)")
+    say(f"http://{host}:{server.server_address[1]}/ (Ctrl-C ends it)")
     stop = threading.Event()
     threading.Thread(target=watch, args=(live, poll_seconds, stop), daemon=True).start()
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        typer.echo("stopped")
+        say("stopped")
     finally:
         stop.set()
         server.server_close()

@@ -17,6 +17,7 @@ from learned_optimization.baselines.results.selecting import (
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.cli.choosing import split_tasks_and_sets
 from learned_optimization.cli.options import Imports, Names, SetFiles
+from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import size
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.filesystem import FileInfo
@@ -55,25 +56,25 @@ def rm(
     kinds = only or ["results", "archives"]
     files = [file for task in tasks for file in files_of(task, sets, kinds)]
     if not files:
-        typer.echo("nothing to delete")
+        say("nothing to delete")
         return
     _print_files(files)
     known = list(all_hparam_sets().values())
     others = {name for task in tasks for name in shared_with(task, sets, known)}
     if others:
-        typer.echo(f"these results are also those of: {', '.join(sorted(others))}")
+        say(f"these results are also those of: {', '.join(sorted(others))}")
     if not yes:
         _confirm(len(files))
     for file in files:
         filesystem.remove_file(file.path)
-    typer.echo(f"deleted {len(files):,} files")
+    say(f"deleted {len(files):,} files")
 
 
 def _print_files(files: Sequence[FileInfo]) -> None:
     for file in files:
-        typer.echo(f"{size(file.size):>8}  {file.path}")
+        say(f"{size(file.size):>8}  {file.path}")
     total = sum(file.size for file in files)
-    typer.echo(f"{len(files):,} files, {size(total)}")
+    say(f"{len(files):,} files, {size(total)}")
 
 
 def _confirm(count: int) -> None:
@@ -83,5 +84,5 @@ def _confirm(count: int) -> None:
             "--yes to delete what is listed above."
         )
     if not typer.confirm(f"Delete these {count:,} files?"):
-        typer.echo("nothing was deleted")
+        say("nothing was deleted")
         raise typer.Exit(1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.cli.choosing import load_sets, matching
 from learned_optimization.cli.completion import completer
 from learned_optimization.cli.options import Imports, SetFiles
-from learned_optimization.cli.tables import console, json_option, print_json
+from learned_optimization.cli.output import say
+from learned_optimization.cli.tables import Table, console, json_option, print_json
 
 
 def sets(
@@ -69,7 +69,7 @@ def sets(
     console().print(table)
     configs = sum(s.num_configs for s in chosen)
     trials = sum(s.num_trials for s in chosen)
-    typer.echo(
+    say(
         f"{len(chosen)} set{'s' * (len(chosen) != 1)}, {configs:,} configurations, "
         f"{trials:,} trials"
     )

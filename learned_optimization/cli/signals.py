@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import typer
+from learned_optimization.cli.output import say
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -28,7 +28,7 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked.set()
         name = signal.Signals(number).name
-        typer.echo(
+        say(
             f"{name}: stopping once the current step is saved (again: at once)",
             err=True,
         )

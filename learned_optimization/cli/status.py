@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.status import STATES, SetStatus
@@ -17,7 +16,14 @@ from learned_optimization.baselines.results.status import status as status_of
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.cli.choosing import is_pattern, split_tasks_and_sets
 from learned_optimization.cli.options import Imports, Names, SetFiles, remember_verbose
-from learned_optimization.cli.tables import console, json_option, print_json, size
+from learned_optimization.cli.output import say
+from learned_optimization.cli.tables import (
+    Table,
+    console,
+    json_option,
+    print_json,
+    size,
+)
 from learned_optimization.errors import UnknownNameError
 
 
@@ -88,12 +94,12 @@ def _matches(names: Collection[str], patterns: Sequence[str]) -> set[str]:
 def _say_how_many(done: int, total: int) -> None:
     if sys.stderr.isatty() and total > 1000:
         end = "\r" if done < total else "\n"
-        print(f"opened {done:,} of {total:,} files", end=end, file=sys.stderr)
+        say(f"opened {done:,} of {total:,} files", err=True, end=end)
 
 
 def _print_table(rows: Sequence[SetStatus]) -> None:
     if not rows:
-        typer.echo(f"no results in {get_root_baseline_dir()}")
+        say(f"no results in {get_root_baseline_dir()}")
         return
     shown = [s for s in STATES if s in ("done", "diverged", "failed", "missing")]
     # The rarer states have a column only where a trial is in one of them.
@@ -132,6 +138,6 @@ def _print_details(rows: Sequence[SetStatus]) -> None:
     for row in rows:
         for folder, seed, state, reason in row.trials:
             first = reason.strip().partition("\n")[0]
-            typer.echo(f"{state}: {folder}, seed {seed}{': ' * bool(first)}{first}")
+            say(f"{state}: {folder}, seed {seed}{': ' * bool(first)}{first}")
         for _, problem in row.bad_files:
-            typer.echo(f"bad: {problem}")
+            say(f"bad: {problem}")

@@ -36,6 +36,7 @@ from learned_optimization.cli.options import (
     SetFiles,
     remember_verbose,
 )
+from learned_optimization.cli.output import say
 from learned_optimization.cli.progress import ClusterBar, ProgressBar
 from learned_optimization.cli.signals import stop_requests
 from learned_optimization.cluster.connection import connected
@@ -207,21 +208,21 @@ def _saying_what_stops() -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, RunStoppedError):
-        typer.echo("stopped; the same command goes on from there.", err=True)
+        say("stopped; the same command goes on from there.", err=True)
         raise typer.Exit(130) from None
 
 
 def _print_summary(summary: SweepSummary, speed: str) -> None:
     for path in summary.unreadable:
-        typer.echo(f"warning: unreadable, its trial ran again: {path}", err=True)
+        say(f"warning: unreadable, its trial ran again: {path}", err=True)
     ran = summary.num_trials - summary.num_skipped - summary.num_failed
-    typer.echo(
+    say(
         f"{ran} trials run, {summary.num_skipped} had results, "
         f"{summary.num_diverged} diverged"
     )
     if ran:
-        typer.echo(speed)
-    typer.echo(f"results in {get_root_baseline_dir()}")
+        say(speed)
+    say(f"results in {get_root_baseline_dir()}")
 
 
 def _check_failures(summary: SweepSummary) -> None:
@@ -229,8 +230,8 @@ def _check_failures(summary: SweepSummary) -> None:
     if not summary.num_failed:
         return
     for failure in summary.failures:
-        typer.echo(f"failed: {failure}", err=True)
-    typer.echo(
+        say(f"failed: {failure}", err=True)
+    say(
         f"{summary.num_failed} trials failed; `lopt status -v` says how, the same "
         "command tries them again.",
         err=True,
@@ -251,9 +252,9 @@ def _archive(
         missing = missing_trials(set_trials(task, hparam_set))[0] if in_shards else []
         if missing:
             chosen = with_its_file(hparam_set.name, source_of(hparam_set.name))
-            typer.echo(
+            say(
                 f"{hparam_set.name}: {len(missing)} trials are left to other "
                 f"shards; then: lopt archive {task} {chosen}"
             )
         else:
-            typer.echo(f"archived {archiving.archive(task, hparam_set)}")
+            say(f"archived {archiving.archive(task, hparam_set)}")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import rich.console
+import rich.table
 import typer
-from rich.console import Console
+from rich.text import Text
+
+from learned_optimization.cli.output import say
+from learned_optimization.text import one_line, printable
 
 # Wide enough for every column where the output is no terminal.
 _MIN_WIDTH = 120
@@ -21,7 +27,43 @@ def json_option(keys: str) -> Any:
 
 def print_json(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows as a JSON list of objects."""
-    typer.echo(json.dumps(list(rows), indent=1))
+    say(json.dumps(_finite(list(rows)), indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with null for each number that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    is_odd = isinstance(value, float) and not math.isfinite(value)
+    return None if is_odd else value
+
+
+class Console(rich.console.Console):
+    """A console that shows texts as they are: no markup of rich, no control characters.
+
+    Args:
+      **options: those of rich's own.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text as rich prints it: every string comes through here."""
+        return super().render_str(printable(text), **options)
+
+
+class Table(rich.table.Table):
+    """A table whose cells and title are one line each, whatever they hold."""
+
+    def __init__(self, *, title: str | None = None, **options: Any):
+        super().__init__(title=title and one_line(title), **options)
+
+    def add_row(self, *cells: str, **options: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Add a row."""
+        super().add_row(*map(one_line, cells), **options)
 
 
 def console() -> Console:

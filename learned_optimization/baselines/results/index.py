@@ -36,6 +36,7 @@ from learned_optimization.errors import (
     TooLargeError,
 )
 from learned_optimization.filesystem import FileInfo
+from learned_optimization.text import one_line
 
 _SECONDS_TO_WAIT = 30.0
 _ROWS_AT_ONCE = 1_000
@@ -132,7 +133,7 @@ def trial_entries(
     folder = os.path.expanduser(folder)
     files = sorted(filesystem.walk_files(folder, ".curves"), key=lambda f: f.path)
     start, below = len(folder.rstrip("/")), _key(folder).rstrip("/")
-    key_of = {info.path: below + info.path[start:] for info in files}
+    key_of = {info.path: below + one_line(info.path[start:]) for info in files}
     with _database() as db:
         # All paths below: '0' is the character behind '/'.
         rows = db.execute(
@@ -252,7 +253,9 @@ def summary_of(path: str, make: Callable[[], str]) -> str:
 
 
 def _key(path: str) -> str:
-    return os.path.abspath(path) if filesystem.is_local(path) else path
+    # SQLite holds no names that are not UTF-8. Two files of one key are told apart by
+    # their stamps.
+    return one_line(os.path.abspath(path) if filesystem.is_local(path) else path)
 
 
 def _entry(path: str, row: tuple[Any, ...]) -> TrialEntry:

@@ -1,0 +1,32 @@
+"""Lines on the terminal: the one place that prints text.
+
+What is printed may be of files, whose names and content may hold anything; it is made
+`printable`. Tables are in `tables`, which does the same.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+
+from learned_optimization.text import printable
+
+
+def say(text: str = "", err: bool = False, end: str = "\n") -> None:
+    """Print a text.
+
+    Args:
+      text: one line or several.
+      err: to standard error.
+      end: what follows it.
+    """
+    stream = sys.stderr if err else sys.stdout
+    print(printable(text), file=stream, end=end, flush=True)
+
+
+def allow_every_character() -> None:
+    """Let an output that lacks a character, as ASCII lacks most, show its number."""
+    for stream in (sys.stdout, sys.stderr):
+        # Tests have put other streams there.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

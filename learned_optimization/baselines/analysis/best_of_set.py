@@ -19,7 +19,7 @@ from learned_optimization.baselines.analysis.hyperparameters import (
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.baselines.results.index import summary_of
-from learned_optimization.errors import UnknownNameError
+from learned_optimization.errors import ResultError, UnknownNameError
 from learned_optimization.eval_training import EVAL_SPLITS
 
 CURVE_KEYS = ("eval/xs", "opt_name", *(f"eval/{split}/loss" for split in EVAL_SPLITS))
@@ -107,15 +107,16 @@ def load_curves(task_name: str, hparam_set_name: str) -> Curves:
       ResultError: if there is no such archive, or it cannot be read.
     """
     path = find_archive(task_name, hparam_set_name)
-    curves = _read_curves(path, filesystem.info(path).stamp)
+    where = f"{hparam_set_name} on {task_name}"
+    curves = _read_curves(path, filesystem.info(path).stamp, where)
     return _with_hparams(curves, path, hparam_set_name)
 
 
 # The stamp is a parameter so that an archive written again is read again.
 @functools.lru_cache(maxsize=32)
-def _read_curves(path: str, stamp: str) -> Curves:
+def _read_curves(path: str, stamp: str, where: str) -> Curves:
     del stamp
-    curves = curves_of(read_archive(path, CURVE_KEYS))
+    curves = curves_of(where, read_archive(path, CURVE_KEYS))
     known = recorded(of_file(path))
     curves = replace(curves, hparams=known or Hyperparameters())
     for values in curves.losses.values():
@@ -132,16 +133,28 @@ def _with_hparams(ends: _Ends, path: str, hparam_set_name: str) -> _Ends:
     return ends if known is None else replace(ends, hparams=known)
 
 
-def curves_of(archive: Result) -> Curves:
+def curves_of(where: str, archive: Result) -> Curves:
     """Return the evaluation curves among an archive's arrays.
 
     Args:
+      where: the archive, for messages.
       archive: at least the arrays of `CURVE_KEYS`.
-    """
+
+    Raises:
+      ResultError: if it holds no trial, or trials that were evaluated at different
+        steps."""
+    xs, names = archive["eval/xs"], archive["opt_name"]
+    if not xs.size:
+        raise ResultError(f"{where} holds no trial: its shape is {xs.shape}.")
+    if (xs != xs[:1, :1]).any():
+        raise ResultError(
+            f"the trials of {where} were evaluated at different steps, so they cannot "
+            "be compared."
+        )
     return Curves(
-        xs=archive["eval/xs"][0, 0],
+        xs=xs[0, 0],
         losses={split: archive[f"eval/{split}/loss"] for split in EVAL_SPLITS},
-        opt_names=tuple(str(name) for name in archive["opt_name"][:, 0]),
+        opt_names=tuple(str(name) for name in names[:, 0]),
     )
 
 
@@ -156,7 +169,8 @@ def load_final_losses(task_name: str, hparam_set_name: str) -> FinalLosses:
     path = find_archive(task_name, hparam_set_name)
 
     def summarize() -> str:
-        curves = _read_curves(path, filesystem.info(path).stamp)
+        where = f"{hparam_set_name} on {task_name}"
+        curves = _read_curves(path, filesystem.info(path).stamp, where)
         return json.dumps(
             {
                 "losses": {k: v[:, :, -1].tolist() for k, v in curves.losses.items()},
@@ -193,6 +207,8 @@ def best_of_set(ends: Curves | FinalLosses, select: str = "outer_valid") -> Best
         final = {split: losses[:, :, -1] for split, losses in ends.losses.items()}
     else:
         final = ends.losses
+    # A sum of finite losses may be more than float32 holds.
+    final = {split: np.asarray(v, np.float64) for split, v in final.items()}
     diverged = ~np.isfinite(final[select])
     score = np.where(diverged, np.inf, final[select]).mean(axis=1)
     index = int(np.argmin(score))

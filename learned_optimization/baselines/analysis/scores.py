@@ -23,6 +23,26 @@ def improvement(reference: SetResult) -> float:
     return max(gained, 0.0) if np.isfinite(gained) else 0.0
 
 
+def find_reference(results: Sequence[Sequence[SetResult]]) -> str | None:
+    """Return the set that others can be measured by on the most tasks.
+
+    Of several, the one that sets a target on the most of them, then Adam's learning
+    rates, then the first; None if no set improves on the initial loss of any task.
+
+    Args:
+      results: for each task one result per set; a set may be missing.
+    """
+    names = dict.fromkeys(result.set_name for row in results for result in row)
+    order = sorted(names, key=lambda name: not name.startswith("AdamLR_"))
+
+    def tasks(name: str) -> tuple[int, int]:
+        usable = [row for row in results if not why_no_reference(row, name)]
+        return len(usable), sum(not why_no_target(row, name) for row in usable)
+
+    best = max(order, key=tasks)
+    return best if any(tasks(best)) else None
+
+
 def choose_reference(results: Sequence[Sequence[SetResult]]) -> str:
     """Return the set others are measured by.
 
@@ -35,15 +55,21 @@ def choose_reference(results: Sequence[Sequence[SetResult]]) -> str:
     Raises:
       LoptError: if no set does.
     """
-    names = [result.set_name for result in results[0]]
-    order = sorted(names, key=lambda name: not name.startswith("AdamLR_"))
-    for name in order:
-        index = names.index(name)
-        if all(_is_usable(row[index]) for row in results):
-            return name
+    best = find_reference(results)
+    if best is not None and not any(why_no_reference(row, best) for row in results):
+        return best
+    lacking = {
+        result.set_name: [
+            row[0].task_name
+            for row in results
+            if why_no_reference(row, result.set_name)
+        ]
+        for result in results[0]
+    }
+    which = "; ".join(f"{n} not on {', '.join(tasks)}" for n, tasks in lacking.items())
     raise LoptError(
         "no set improves on the initial loss of every task, so there is nothing to "
-        f"measure by: {', '.join(names)}."
+        f"measure by: {which}."
     )
 
 
@@ -63,17 +89,50 @@ def check_reference(results: Sequence[Sequence[SetResult]], reference: str) -> N
             f"the reference {reference} is none of the sets: {', '.join(names)}."
         )
     for row in results:
-        result = row[names.index(reference)]
-        if not _is_usable(result):
-            raise LoptError(
-                f"the reference {reference} does not improve on the initial loss of "
-                f"{result.task_name}: its seeds diverged, or end no lower. Choose "
-                "another, as reference=SET."
-            )
+        if why := why_no_reference(row, reference):
+            raise LoptError(f"{why} Choose another, as reference=SET.")
 
 
-def _is_usable(result: SetResult) -> bool:
-    return improvement(result) > 0 and np.isfinite(result.lowest())
+def why_no_reference(row: Sequence[SetResult], reference: str | None) -> str:
+    """Return why others cannot be measured by a set on a task; empty if they can.
+
+    Args:
+      row: the sets on the task.
+      reference: name of the set; None if there is none.
+    """
+    task_name = row[0].task_name
+    if reference is None:
+        names = ", ".join(result.set_name for result in row)
+        return f"no set improves on the initial loss of {task_name}: {names}."
+    result = next((r for r in row if r.set_name == reference), None)
+    if result is None:
+        return f"the reference {reference} is not there on {task_name}."
+    if improvement(result) > 0 and np.isfinite(result.lowest()):
+        return ""
+    return (
+        f"the reference {reference} does not improve on the initial loss of "
+        f"{task_name}: its seeds diverged, or end no lower."
+    )
+
+
+def why_no_target(row: Sequence[SetResult], reference: str) -> str:
+    """Return why times on a task compare nothing; empty if they do.
+
+    Args:
+      row: the sets on the task, the reference among them; it improves there.
+      reference: name of the set.
+    """
+    result = next(r for r in row if r.set_name == reference)
+    target, first = target_of(result), result.best_curves()[:, 0]
+    met = int((first <= target).sum())
+    if not met:
+        return ""
+    return (
+        f"the target that {reference} sets on {result.task_name}, a {result.report} "
+        f"loss of {target:.6g}, is no harder than the first loss of {met} of its "
+        f"{result.num_seeds} seeds (lowest: {first.min():.6g}). Compare by a reference "
+        "that is trained for longer, or is evaluated more often."
+    )
 
 
 def target_of(reference: SetResult) -> float:
@@ -82,8 +141,9 @@ def target_of(reference: SetResult) -> float:
     The median seed of the reference reaches it: it is `TARGET_SHARE` of the way from
     the initial loss to that seed's lowest smoothed one.
     """
-    start = reference.initial_loss
-    return start - TARGET_SHARE * (start - reference.lowest())
+    start, lowest = reference.initial_loss, reference.lowest()
+    # Rounding must not make it harder than what was reached.
+    return max(start - TARGET_SHARE * (start - lowest), lowest)
 
 
 def scores(

@@ -40,6 +40,7 @@ _FACTS = (
     "accelerator_kind",
     "accelerator_devs",
     "versions",
+    "jax_config",
     "synthetic_data",
     "timing/run_seconds_per_trial",
     "timing/trials_run_together",
@@ -94,6 +95,11 @@ class SetResult:
         return int(self.curves.xs[-1])
 
     @property
+    def jax_config(self) -> str:
+        """What was changed in jax's configuration, as of `numerics.record`."""
+        return self.facts.get("jax_config", "")
+
+    @property
     def num_seeds(self) -> int:
         """Seeds of every configuration."""
         return self.curves.losses[self.report].shape[1]
@@ -118,10 +124,10 @@ class SetResult:
 
     @property
     def initial_loss(self) -> float:
-        """Mean reported loss before the first update."""
+        """Mean reported loss before the first update; NaN if none is finite."""
         first = self.curves.losses[self.report][:, :, 0]
         finite = first[np.isfinite(first)]
-        return float(finite.mean()) if finite.size else float("nan")
+        return float(finite.mean(dtype=np.float64)) if finite.size else float("nan")
 
     def best_curves(self, split: str | None = None) -> np.ndarray:
         """Return float `[num_seeds, num_evals]`, the best configuration's loss."""
@@ -131,9 +137,16 @@ class SetResult:
     def reported(self) -> np.ndarray:
         """Float64 `[num_seeds]`, the nested loss, at most the initial one.
 
-        A seed that diverged, or ended worse than it began, counts as not trained.
+        A seed that diverged, or ended worse than it began, counts as not trained. It
+        is inf if it diverged and no initial loss is finite.
         """
-        return np.minimum(stats.mark_diverged(self.nested.report), self.initial_loss)
+        # The smaller one, or the one that is a number.
+        return np.fmin(stats.mark_diverged(self.nested.report), self.initial_loss)
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether `reported` is finite for every seed."""
+        return bool(np.isfinite(self.reported).all())
 
     @property
     def num_diverged(self) -> int:
@@ -202,12 +215,8 @@ def load_set_result(
         raise ResultError(
             f"the archive of {set_name} on {task_name} lacks {', '.join(missing)}."
         )
-    if (arrays["eval/xs"] != arrays["eval/xs"][:1, :1]).any():
-        raise ResultError(
-            f"the trials of {set_name} on {task_name} were evaluated at different "
-            "steps, so they cannot be compared."
-        )
-    curves = replace(curves_of(arrays), hparams=hyperparameters(set_name, read))
+    curves = curves_of(f"{set_name} on {task_name}", arrays)
+    curves = replace(curves, hparams=hyperparameters(set_name, read))
     chosen_by, reported = (
         stats.mark_diverged(curves.losses[split][:, :, -1])
         for split in (select, report)
@@ -243,12 +252,21 @@ def _rates(
     line = hparams.line(best, name)
     given = [row.get(name) for row in hparams.rows]
     # One that is a schedule, or None, is no number.
-    numbers = [v if isinstance(v, (int, float)) else np.nan for v in given]
-    rates = np.asarray(numbers, np.float64)
+    rates = np.asarray([_as_float(value) for value in given])
     on_line = rates[line]
-    if not len(np.unique(on_line)) == len(line) > 1 or on_line.min() <= 0:
+    if not len(np.unique(on_line)) == len(line) > 1:
+        return None, None
+    # On a logarithmic axis there is no other.
+    if not (np.isfinite(on_line) & (on_line > 0)).all():
         return None, None
     return line, rates
+
+
+def _as_float(value: object) -> float:
+    try:
+        return float(value) if isinstance(value, (int, float)) else float("nan")
+    except OverflowError:
+        return float("nan")
 
 
 def _nested(chosen_by: np.ndarray, reported: np.ndarray) -> stats.NestedSelection:

@@ -26,6 +26,8 @@ def smooth(values: np.ndarray, ema: float) -> np.ndarray:
     """
     if not 0.0 <= ema < 1.0:
         raise LoptError(f"ema must be at least 0 and below 1, got {ema!r}.")
+    # The sum of two losses may be more than float32 holds.
+    values = np.asarray(values, np.float64)
     out = np.empty(values.shape, np.float64)
     total, weight = np.zeros(values.shape[:-1]), 0.0
     for i in range(values.shape[-1]):
@@ -42,6 +44,7 @@ def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Args:
       values: float `[num_seeds, ...]`.
     """
+    values = np.asarray(values, np.float64)
     count = len(values)
     spread = values.std(axis=0, ddof=1 if count > 1 else 0)
     return values.mean(axis=0), spread / np.sqrt(count)

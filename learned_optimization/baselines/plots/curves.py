@@ -62,7 +62,7 @@ def load_curves(task: str, sets: str | Sequence[str]) -> Curves | list[BestCurve
 
 
 def _best_curve(curves: Curves) -> BestCurve:
-    losses = curves.losses["train"]
+    losses = np.asarray(curves.losses["train"], np.float64)
     last = losses[:, :, -1].mean(axis=1)
     best = losses[np.where(np.isnan(last), np.inf, last).argmin()]
     return curves.xs, best.mean(axis=0), (best.min(axis=0), best.max(axis=0))

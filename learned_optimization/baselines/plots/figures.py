@@ -19,9 +19,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.overall import MAX_RATIO
 from learned_optimization.baselines.analysis.scores import TARGET_SHARE
 from learned_optimization.baselines.analysis.set_results import load_set_result
-from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, verdict
+from learned_optimization.baselines.analysis.verdicts import verdict
 from learned_optimization.baselines.plots.axes import (
     MEDIUM,
     SMALL,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Mapping, Sequence
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.analysis import verdicts
 from learned_optimization.baselines.analysis.best_of_set import check_eval_split
+from learned_optimization.baselines.analysis.left_out import (
+    LeftOut,
+    check_some_left,
+    load_usable,
+)
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
     load_set_result,
@@ -27,7 +33,7 @@ def analyse(
     report: str = "test",
     reference: str | None = None,
 ) -> tuple[list[list[SetResult]], Verdict]:
-    """Load sets on tasks and compare them.
+    """Load sets on tasks and compare them; what cannot be compared is left out.
 
     Args:
       task_names: tasks.
@@ -36,17 +42,25 @@ def analyse(
       report: split whose loss is reported.
       reference: the set that scores and speed-ups refer to; Adam's if None.
 
+    Returns:
+      For each task one result per set, of tasks and sets that can be used, and the
+      verdict on them, which has the reasons of what is left out.
+
     Raises:
       LoptError: if nothing is to be compared, or the reference is not among the
         sets.
-      ResultError: if a set is not archived on a task.
+      MissingArchiveError: if a set is not archived on a task.
+      ResultError: if none of the archives can be used, with all reasons.
     """
     check_comparison(task_names, set_names, select, report, reference)
-    results = [
-        [load_set_result(task, name, select, report) for name in set_names]
-        for task in task_names
-    ]
-    return results, verdicts.verdict(results, reference)
+    left: list[LeftOut] = []
+    rows = []
+    for task in task_names:
+        load = functools.partial(load_set_result, task, select=select, report=report)
+        rows.append(list(load_usable(task, set_names, load, left.append).values()))
+    results = [row for row in rows if row]
+    check_some_left(results, left)
+    return results, verdicts.compare(results, reference, left_out=left)
 
 
 def check_comparison(
@@ -83,22 +97,21 @@ def files_of_report(
     """Return the report's files: name to text.
 
     Args:
-      results: for each task one result per set.
+      results: for each task one result per set, of those that can be used.
       verdict: the verdict on them.
       title: of the page.
       live_version: of a page that looks now and then whether there is another.
       progress: sentences on what is still being trained.
     """
-    first = results[0]
     command = _command(results, verdict, title)
+    num_sets, num_tasks = len(verdict.set_names), len(results)
     title = title or (
-        f"{len(first)} sets on {len(results)} tasks"
-        if len(results) > 1
-        else f"{len(first)} sets on {first[0].task_name}"
+        f"{num_sets} set{'s' * (num_sets != 1)} on "
+        + (f"{num_tasks} tasks" if num_tasks > 1 else results[0][0].task_name)
     )
     tables = {
         "tasks.csv": rows.as_csv(rows.task_rows(results, verdict)),
-        "overall.csv": rows.as_csv(rows.overall_rows(verdict)),
+        "overall.csv": rows.as_csv(rows.overall_rows(verdict), rows.OVERALL_COLUMNS),
         "table.tex": rows.as_latex(results, verdict),
         "results.json": rows.as_json(results, verdict),
     }
@@ -162,14 +175,21 @@ def write(files: Mapping[str, str], output: str) -> None:
 def _command(
     results: Sequence[Sequence[SetResult]], verdict: Verdict, title: str | None
 ) -> str:
-    words = ["lopt", "report", *(row[0].task_name for row in results)]
-    words += [result.set_name for result in results[0]]
+    left = verdict.left_out
+    words = ["lopt", "report"]
+    words += dict.fromkeys(
+        [*(row[0].task_name for row in results), *(lo.task_name for lo in left)]
+    )
+    words += dict.fromkeys(
+        [*verdict.set_names, *(lo.set_name for lo in left if lo.set_name)]
+    )
     first = results[0][0]
     if first.select != "outer_valid":
         words += ["--select", first.select]
     if first.report != "test":
         words += ["--split", first.report]
-    words += ["--reference", verdict.reference]
+    if verdict.reference:
+        words += ["--reference", verdict.reference]
     if title:
         words += ["--title", title]
     return shlex.join(words)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.overall import MAX_RATIO
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.smoothing import (
     kept_points,
@@ -16,7 +17,7 @@ from learned_optimization.baselines.analysis.smoothing import (
     smooth,
     thinned_band,
 )
-from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, Verdict
+from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.plots.styles import styles
 from learned_optimization.eval_training import EVAL_SPLITS
 
@@ -39,9 +40,11 @@ def content(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> dict[st
     Returns:
       `sets`: name to colour and dash; `tasks`: for each task its target and sets;
       `profile`: the performance profile of each set over tasks; `scores`: intervals
-      of each set over tasks. Numbers have four digits; what is not finite is null.
+      of each set over tasks. What is left out of a task is its `left_out`, in
+      sentences; there is no profile where no task has a target. Numbers have four
+      digits; what is not finite is null.
     """
-    names = [result.set_name for result in results[0]]
+    names = list(verdict.set_names)
     look = styles(names)
     return {
         "sets": {
@@ -56,6 +59,11 @@ def content(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> dict[st
                 "target": number(task.target),
                 "order": [standing.set_name for standing in task.standings],
                 "sets": {result.set_name: _of_set(result) for result in row},
+                "left_out": [
+                    str(left)
+                    for left in verdict.left_out
+                    if left.task_name == task.task_name
+                ],
             }
             for row, task in zip(results, verdict.tasks, strict=True)
         ],
@@ -131,7 +139,9 @@ def _sensitivity(result: SetResult) -> dict[str, Any] | None:
     }
 
 
-def _profile(verdict: Verdict) -> dict[str, Any]:
+def _profile(verdict: Verdict) -> dict[str, Any] | None:
+    if not verdict.over_tasks.timed:
+        return None
     ratios = np.where(np.isfinite(verdict.ratios), verdict.ratios, np.inf)
     taus = np.unique(np.clip(ratios[ratios <= MAX_RATIO], 1.0, MAX_RATIO))
     taus = np.unique([1.0, *taus, MAX_RATIO])

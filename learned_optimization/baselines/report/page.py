@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -20,10 +21,11 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
+from learned_optimization.baselines.analysis.overall import MAX_RATIO
 from learned_optimization.baselines.analysis.scores import TARGET_SHARE
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.standings import LEVEL
-from learned_optimization.baselines.analysis.verdicts import MAX_RATIO, Verdict
+from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.report import words
 from learned_optimization.baselines.report.content import content
 from learned_optimization.baselines.report.rows import overall_rows, task_rows
@@ -77,12 +79,14 @@ def render(
         overall=overall_rows(verdict),
         rows=task_rows(results, verdict),
         tasks=[task.task_name for task in verdict.tasks],
+        scored=verdict.over_tasks.task_names,
+        left_out=verdict.left_out,
+        trained=[(r.task_name, r.set_name) for row in results for r in row],
         verdict=verdict,
         first=results[0][0],
         level=LEVEL,
         max_ratio=MAX_RATIO,
         where=_where(results),
-        sets=[result.set_name for result in results[0]],
         downloads=list(downloads),
         live_version=live_version,
         target_share=TARGET_SHARE,
@@ -91,6 +95,25 @@ def render(
         plotly=_packed_plotly(),
         data=_packed(json.dumps(data, allow_nan=False, separators=(",", ":"))),
     )
+
+
+@lru_cache
+def content_security_policy() -> str:
+    """Return what a browser may do for a page: run its own scripts, and no others.
+
+    plotly.js sets styles at elements, which is no script.
+    """
+    scripts = " ".join(_digest(text) for text in (_part("report.js"), get_plotlyjs()))
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; "
+        "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+
+def _digest(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def _part(name: str) -> str:

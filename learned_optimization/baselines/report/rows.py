@@ -16,6 +16,8 @@ from learned_optimization.baselines.report.content import numbers
 
 Row = dict[str, Any]
 
+_NONE = "--"
+
 
 def task_rows(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[Row]:
     """Return one row per task and set, best set of a task first.
@@ -60,44 +62,68 @@ def task_rows(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[
     return rows
 
 
+OVERALL_COLUMNS = (
+    "set",
+    "rank",
+    "score",
+    "score_low",
+    "score_high",
+    "score_low_over_tasks",
+    "score_high_over_tasks",
+    "median",
+    "optimality_gap",
+    "improvement",
+    "mean_rank",
+    "profile_score",
+    "speedup",
+    "speedup_is_bound",
+    "p_value",
+)
+"""What `overall_rows` says of each set."""
+
+
 def overall_rows(verdict: Verdict) -> list[Row]:
-    """Return one row per set over all tasks, best first."""
+    """Return one row per set over all tasks, best first; none if nothing can be."""
     rows = []
     for place, o in enumerate(verdict.overall, 1):
         wide = o.score_over_tasks
-        rows.append(
-            {
-                "set": o.set_name,
-                "rank": place,
-                "score": o.score.estimate,
-                "score_low": o.score.low,
-                "score_high": o.score.high,
-                "score_low_over_tasks": wide.low if wide else math.nan,
-                "score_high_over_tasks": wide.high if wide else math.nan,
-                "median": o.median,
-                "optimality_gap": o.optimality_gap,
-                "improvement": o.improvement,
-                "mean_rank": o.mean_rank,
-                "profile_score": o.profile_score,
-                "speedup": o.speedup,
-                "speedup_is_bound": o.is_bound,
-                "p_value": o.p_value,
-            }
+        values = (
+            o.set_name,
+            place,
+            o.score.estimate,
+            o.score.low,
+            o.score.high,
+            wide.low if wide else math.nan,
+            wide.high if wide else math.nan,
+            o.median,
+            o.optimality_gap,
+            o.improvement,
+            o.mean_rank,
+            o.profile_score,
+            o.speedup,
+            o.is_bound,
+            o.p_value,
         )
+        rows.append(dict(zip(OVERALL_COLUMNS, values, strict=True)))
     return rows
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    """Return rows as CSV with a header; numbers with all their digits."""
+def as_csv(rows: Sequence[Row], columns: Sequence[str] = ()) -> str:
+    """Return rows as CSV with a header; numbers with all their digits.
+
+    Args:
+      rows: the rows.
+      columns: names of the columns; those of the first row if there are none.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(columns or rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
 
 def as_json(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
-    """Return both tables, and what they rest on, as JSON; not finite is null."""
+    """Return both tables, what they rest on and what they lack; not finite is null."""
 
     def clean(row: Row) -> Row:
         return {
@@ -111,7 +137,7 @@ def as_json(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
         "report": results[0][0].report,
         "critical_difference": numbers([verdict.critical_difference])[0],
         "friedman_p": numbers([verdict.friedman_p])[0],
-        "targets": {task.task_name: task.target for task in verdict.tasks},
+        "targets": clean({task.task_name: task.target for task in verdict.tasks}),
         "overall": [clean(row) for row in overall_rows(verdict)],
         "tasks": [clean(row) for row in task_rows(results, verdict)],
         "nested_losses": {
@@ -120,13 +146,22 @@ def as_json(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
             }
             for row in results
         },
+        "left_out": [
+            {
+                "task": left.task_name,
+                "set": left.set_name or None,
+                "figure": left.figure or None,
+                "reason": left.reason,
+            }
+            for left in verdict.left_out
+        ],
     }
     return json.dumps(whole, indent=1, allow_nan=False)
 
 
 def as_latex(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
     """Return a booktabs table of sets by tasks: all that may be the best are bold."""
-    names = [o.set_name for o in verdict.overall]
+    names = dict.fromkeys([*(o.set_name for o in verdict.overall), *verdict.set_names])
     cells = {
         (task.task_name, s.set_name): _latex_cell(
             s.loss.estimate,
@@ -146,7 +181,12 @@ def as_latex(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
         " & ".join(["set", *(_escape(t.task_name) for t in verdict.tasks)]) + r" \\",
         r"\midrule",
         *(
-            " & ".join([_escape(n), *(cells[t.task_name, n] for t in verdict.tasks)])
+            " & ".join(
+                [
+                    _escape(n),
+                    *(cells.get((t.task_name, n), _NONE) for t in verdict.tasks),
+                ]
+            )
             + r" \\"
             for n in names
         ),
@@ -157,6 +197,8 @@ def as_latex(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
 
 
 def _latex_cell(mean: float, half: float, bold: bool) -> str:
+    if not math.isfinite(mean):
+        return _NONE
     text = f"{mean:.4f}" + (rf" \pm {half:.4f}" if math.isfinite(half) else "")
     return rf"$\mathbf{{{text}}}$" if bold else f"${text}$"
 

@@ -6,36 +6,29 @@ import hashlib
 import html
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.analysis.left_out import LeftOut
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
     load_set_result,
 )
-from learned_optimization.baselines.analysis.verdicts import verdict
+from learned_optimization.baselines.analysis.verdicts import compare
 from learned_optimization.baselines.layout import get_baseline_archive_path
 from learned_optimization.baselines.report.build import (
     PAGE,
     check_comparison,
     files_of_report,
 )
+from learned_optimization.baselines.report.server import PROGRESS, make_server
 from learned_optimization.baselines.results.archiving import maybe_get_hparam_set
 from learned_optimization.baselines.results.status import SetStatus
 from learned_optimization.baselines.results.status import status as status_of
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.errors import LoptError, ResultError
 
-_PROGRESS = "progress"
-_TYPES = {
-    _PROGRESS: "application/json",
-    "html": "text/html",
-    "json": "application/json",
-    "csv": "text/csv",
-    "tex": "text/plain",
-}
+__all__ = ["LiveReport", "make_server", "watch"]
 
 _WAITING = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
@@ -43,8 +36,19 @@ _WAITING = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>Waiting for results</title><link rel="icon" href="data:,"></head>
 <body style="font: 1rem/1.5 system-ui, sans-serif; margin: 2rem">
-<main><h1>Waiting for the first whole set</h1><ul>{lines}</ul></main></body></html>
+<main><h1>{title}</h1><ul>{lines}</ul></main></body></html>
 """
+
+
+def _waiting(
+    lines: Sequence[str], title: str = "Waiting for the first whole set"
+) -> str:
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    return _WAITING.format(title=title, lines=items)
+
+
+_Loaded = SetResult | LeftOut | str
+"""A set on a task, or why it cannot be used, or how far it is."""
 
 
 class LiveReport:
@@ -83,10 +87,10 @@ class LiveReport:
         check_comparison(
             self._tasks, [s.name for s in self._sets], select, report, reference
         )
-        self._loaded: dict[tuple[str, str], tuple[object, SetResult | str]] = {}
+        self._loaded: dict[tuple[str, str], tuple[object, _Loaded]] = {}
         self._said: set[str] = set()
         self.version = ""
-        self.files: dict[str, str] = {PAGE: _WAITING.format(lines=""), _PROGRESS: "[]"}
+        self.files: dict[str, str] = {PAGE: _waiting([]), PROGRESS: "[]"}
 
     def look(self) -> bool:
         """Look at the results; returns whether what is compared has changed."""
@@ -94,7 +98,12 @@ class LiveReport:
             return self._look()
         except Exception as error:
             # A file may be moved at this moment; the next look may go well.
-            self._complain(str(error) or repr(error))
+            message = str(error) or repr(error)
+            self._complain(message)
+            if not self.version:
+                # There is no last report that could stay.
+                page = _waiting([message], "There is no report yet")
+                self.files = {PAGE: page, PROGRESS: json.dumps([message])}
             return False
 
     def _look(self) -> bool:
@@ -103,55 +112,58 @@ class LiveReport:
         whole = [
             s.name
             for s in self._sets
-            if all(isinstance(loaded[t, s.name], SetResult) for t in self._tasks)
+            if not any(isinstance(loaded[t, s.name], str) for t in self._tasks)
         ]
         progress = [
             f"{row.hparam_set} on {row.task}: {problem}"
-            for row in rows
             if isinstance(problem := loaded[row.task, row.hparam_set], str)
+            else str(problem)
+            for row in rows
+            if not isinstance(loaded[row.task, row.hparam_set], SetResult)
         ]
         states = [_state(row) for row in rows if row.hparam_set in whole]
         version = hashlib.sha256(repr([whole, states]).encode()).hexdigest()
-        files = self.files
-        if version != self.version or not whole:
-            files = self._make(whole, loaded, progress, version)
-        changed, self.version = version != self.version, version
-        self.files = {**files, _PROGRESS: json.dumps(progress)}
-        return changed
-
-    def _make(
-        self,
-        whole: Sequence[str],
-        loaded: Mapping[tuple[str, str], SetResult | str],
-        progress: Sequence[str],
-        version: str,
-    ) -> dict[str, str]:
-        if not whole:
-            lines = "".join(f"<li>{html.escape(line)}</li>" for line in progress)
-            return {PAGE: _WAITING.format(lines=lines)}
         results = [
             [r for s in whole if isinstance(r := loaded[task, s], SetResult)]
             for task in self._tasks
         ]
-        reference = self._reference if self._reference in whole else None
+        files = self.files
+        if not any(results):
+            files = {PAGE: _waiting(progress)}
+        elif version != self.version:
+            left = [r for r in loaded.values() if isinstance(r, LeftOut)]
+            files = self._make(results, left, progress, version)
+        changed, self.version = version != self.version, version
+        self.files = {**files, PROGRESS: json.dumps(progress)}
+        return changed
+
+    def _make(
+        self,
+        results: Sequence[Sequence[SetResult]],
+        left_out: Sequence[LeftOut],
+        progress: Sequence[str],
+        version: str,
+    ) -> dict[str, str]:
+        results = [row for row in results if row]
+        there = {result.set_name for row in results for result in row}
+        reference = self._reference if self._reference in there else None
         try:
             return files_of_report(
                 results,
-                verdict(results, reference),
+                compare(results, reference, left_out=left_out),
                 live_version=version,
                 progress=progress,
             )
         except LoptError as error:
             self._complain(str(error))
-            return {PAGE: _WAITING.format(lines=f"<li>{html.escape(str(error))}</li>")}
+            return {PAGE: _waiting([str(error)], "There is no report yet")}
 
     def _complain(self, message: str) -> None:
         if message not in self._said:
             self._said.add(message)
             self._on_error(message)
 
-    def _load(self, row: SetStatus) -> SetResult | str:
-        """Return the set, or how far it is, or why it cannot be used."""
+    def _load(self, row: SetStatus) -> _Loaded:
         place, state = (row.task, row.hparam_set), _state(row)
         known = self._loaded.get(place)
         if known is None or known[0] != state:
@@ -159,7 +171,7 @@ class LiveReport:
                 known = state, self._read(row)
             except ResultError as error:
                 self._complain(str(error))
-                known = state, str(error)
+                known = state, LeftOut(row.task, row.hparam_set, str(error))
             self._loaded[place] = known
         return known[1]
 
@@ -197,54 +209,6 @@ def _progress(row: SetStatus) -> str:
         if row.counts[state]:
             text += f", {row.counts[state]:,} {state}"
     return text
-
-
-def make_server(
-    live: LiveReport, port: int, host: str = "127.0.0.1"
-) -> ThreadingHTTPServer:
-    """Return an HTTP server of a live report; `serve_forever` starts it.
-
-    Args:
-      live: the report.
-      port: where it listens; 0 for any that is free.
-      host: the address it listens at; by default nobody outside of this machine
-        reaches it.
-
-    Raises:
-      LoptError: if the port is taken, or the address is not this machine's.
-    """
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name = self.path.split("?")[0].strip("/") or PAGE
-            if name == "version":
-                self._answer(live.version, "text/plain")
-            elif name in live.files:
-                ending = name.rsplit(".", 1)[-1]
-                self._answer(live.files[name], _TYPES[ending])
-            else:
-                self.send_error(HTTPStatus.NOT_FOUND)
-
-        def _answer(self, text: str, kind: str) -> None:
-            body = text.encode()
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", f"{kind}; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            # A page asks every two seconds: that is not worth a line.
-            del format, args
-
-    try:
-        return ThreadingHTTPServer((host, port), Handler)
-    except OSError as error:
-        raise LoptError(
-            f"cannot listen at {host}:{port}: {error.strerror}. Choose another port, "
-            "or a host that is an address of this machine."
-        ) from None
 
 
 def watch(live: LiveReport, seconds: float, stop: threading.Event) -> None:

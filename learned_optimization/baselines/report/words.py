@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.overall import FEWEST_TASKS
 from learned_optimization.baselines.analysis.scores import TARGET_SHARE
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.standings import LEVEL, TaskVerdict
-from learned_optimization.baselines.analysis.verdicts import FEWEST_TASKS, Verdict
+from learned_optimization.baselines.analysis.verdicts import Verdict
+from learned_optimization.numerics import shown
 
 
 def interval(estimated: stats.Interval, digits: int = 4) -> str:
@@ -26,15 +28,20 @@ def headline(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[s
     """Return what came out, in a few sentences."""
     if len(verdict.tasks) == 1:
         return _of_task(verdict.tasks[0], results[0])
-    best = verdict.overall[0]
+    of_each = [
+        _of_task(task, row)[0] for task, row in zip(verdict.tasks, results, strict=True)
+    ]
+    if not verdict.overall:
+        return ["Nothing can be said over these tasks; see what is left out.", *of_each]
+    best, scored = verdict.overall[0], verdict.over_tasks.task_names
     sentences = [
-        f"Over {len(verdict.tasks)} tasks {best.set_name} comes first: it has "
+        f"Over {_count(len(scored), 'task')} {best.set_name} comes first: it has "
         f"{interval(best.score, 3)} of the improvement of {verdict.reference} over the "
         "initial loss (interquartile mean over tasks, mean over runs).",
         _may_be_best(
             [o.p_value for o in verdict.overall],
             verdict.not_told_apart,
-            all(task.is_paired for task in verdict.tasks),
+            all(t.is_paired for t in verdict.tasks if t.task_name in scored),
         ),
     ]
     if wide := best.score_over_tasks:
@@ -47,13 +54,13 @@ def headline(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[s
             f"That is about these tasks only: with fewer than {FEWEST_TASKS} nothing "
             "can be said about others."
         )
-    for task, row in zip(verdict.tasks, results, strict=True):
-        sentences.append(_of_task(task, row)[0])
-    return sentences
+    return sentences + of_each
 
 
 def _of_task(task: TaskVerdict, row: Sequence[SetResult]) -> list[str]:
     best = task.standings[0]
+    if not math.isfinite(best.loss.estimate):
+        return [f"On {task.task_name} no set has a loss to compare."]
     result = next(r for r in row if r.set_name == best.set_name)
     return [
         f"On {task.task_name} {best.set_name} comes first: final {result.report} loss "
@@ -97,6 +104,12 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
         said.append(
             "MADE-UP DATA: some results were trained on LOPT_SYNTHETIC_DATA=1. They "
             "say nothing about optimizers."
+        )
+    changes = sorted({r.jax_config for r in everything})
+    if len(changes) > 1:
+        said.append(
+            "Sets were trained under different configurations of jax, which gives "
+            f"seeds other numbers: {_listed([shown(text) for text in changes])}."
         )
     lengths = sorted({r.num_steps for r in everything})
     if len(lengths) > 1:
@@ -151,10 +164,22 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
             f"of {verdict.reference}: {_listed(unreached)}. Their times are censored, "
             "not left out."
         )
+    easy = [
+        place(r.set_name, r.task_name)
+        for task, row in zip(verdict.tasks, results, strict=True)
+        for r in row
+        if (r.best_curves()[:, 0] <= task.target).any()
+    ]
+    if easy:
+        said.append(
+            "Seeds that begin at the target or below count as reaching it with one "
+            f"update: {_listed(easy)}."
+        )
     if math.isfinite(verdict.critical_difference):
+        num_tasks = len(verdict.over_tasks.task_names)
         said.append(
             f"Mean ranks must differ by {verdict.critical_difference:.2f} to be told "
-            f"apart over {len(verdict.tasks)} tasks (Nemenyi test; Friedman p = "
+            f"apart over {num_tasks} tasks (Nemenyi test; Friedman p = "
             f"{verdict.friedman_p:.3g})."
         )
     return said

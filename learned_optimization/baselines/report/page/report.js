@@ -28,7 +28,7 @@
   }
 
   // What is chosen is in the address, so a section must not take its place.
-  for (const link of document.querySelectorAll("nav a")) {
+  for (const link of document.querySelectorAll("main a, nav a")) {
     link.addEventListener("click", (event) => {
       event.preventDefault();
       document.querySelector(link.getAttribute("href")).scrollIntoView();
@@ -234,7 +234,8 @@
       yaxis: ends.length ? { range: [low - margin, high + margin] } : {} }));
   };
   const drawProfile = () => {
-    const traces = shown().map((name) =>
+    if (!data.profile) return;
+    const traces = shown().filter((name) => name in data.profile.share).map((name) =>
       line(name, data.profile.tau, data.profile.share[name], {
         line: { color: colorOf(name), dash: dashOf(name), width: 2, shape: "hv" } }));
     draw("profile", traces, layout("times the updates of the fastest", "share of tasks", {
@@ -283,7 +284,15 @@
     drawCurves(); drawSensitivity(); drawTuning(); drawProfile();
     remember();
   };
-  const drawAll = () => { drawLegend(); drawScores(); drawCharts(); };
+  const drawAbsent = () => {
+    $("absent").hidden = task().left_out.length === 0;
+    $("absent").replaceChildren(...task().left_out.map((text) => {
+      const item = document.createElement("li");
+      item.textContent = text;
+      return item;
+    }));
+  };
+  const drawAll = () => { drawLegend(); drawAbsent(); drawScores(); drawCharts(); };
 
   for (const id of ["split", "smoothing", "logx", "logy", "bands"])
     $(id).addEventListener("change", drawCharts);

@@ -26,6 +26,9 @@ from learned_optimization.tasks.base import Task
 from learned_optimization.training.pools import Pool
 from learned_optimization.training.trial_data import EVAL_SPLITS
 
+# The type of curves, whatever the task computes in.
+_CURVE = jnp.float32
+
 # Sub-keys of a seed's key, so that no two uses share random numbers.
 INIT_KEY, OPT_INIT_KEY, LOSS_KEY, UPDATE_KEY, EVAL_KEY = range(5)
 
@@ -135,7 +138,7 @@ class TrialProgram:
                 return jax.tree.map(jnp.add, total, metrics)
 
             count = inputs.eval_batches[block]
-            zeros = {name: jnp.zeros(len(EVAL_SPLITS)) for name in metric_names}
+            zeros = {name: _zeros(len(EVAL_SPLITS)) for name in metric_names}
             total = lax.fori_loop(0, count, add_batch, zeros)
             return jax.tree.map(lambda x: x / count, total)
 
@@ -176,7 +179,9 @@ class TrialProgram:
             def one_update(u, carry):
                 opt_state, losses = carry
                 opt_state, loss = update(step + u, first_row + u, opt_state)
-                return opt_state, losses.at[first_row + u].set(loss)
+                return opt_state, losses.at[first_row + u].set(
+                    jnp.asarray(loss, _CURVE)
+                )
 
             opt_state, losses = lax.fori_loop(
                 0, inputs.updates[b], one_update, (opt_state, out.train_loss)
@@ -185,8 +190,8 @@ class TrialProgram:
 
         metric_names = self.metric_names(opt, opt_state, key)
         out = ChunkOutputs(
-            jnp.zeros(self.max_blocks * self.block_updates),
-            {m: jnp.zeros((self.max_blocks, len(EVAL_SPLITS))) for m in metric_names},
+            _zeros(self.max_blocks * self.block_updates),
+            {m: _zeros(self.max_blocks, len(EVAL_SPLITS)) for m in metric_names},
         )
         return lax.fori_loop(0, inputs.num_blocks, block, (opt_state, out))
 
@@ -216,4 +221,8 @@ class TrialProgram:
                 f"task {self.eval_task.name} returns an auxiliary value named "
                 f"{clash[0]!r}, which the result file uses itself: rename it."
             )
-        return {k: jnp.asarray(v, jnp.float32) for k, v in {**own, **aux}.items()}
+        return {k: jnp.asarray(v, _CURVE) for k, v in {**own, **aux}.items()}
+
+
+def _zeros(*shape: int) -> jax.Array:
+    return jnp.zeros(shape, _CURVE)

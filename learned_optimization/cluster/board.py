@@ -103,6 +103,15 @@ class Reporter:
         """Count the grid as behind; the group's result says what failed."""
         self.finished(grid, 0)
 
+    def waiting(self, owner: str) -> None:
+        """Report that the group is alive, and learn whether it is to stop."""
+        self._send(0, 0)
+
+    def found(self, trials: Sequence[Trial]) -> None:
+        """Count trials that others trained as those that had results."""
+        self._skipped += num_updates(trials)
+        self._send(0, 0)
+
     def should_stop(self) -> bool:
         """Return whether the board has said so."""
         if self._answer is not None and ray.wait([self._answer], timeout=0)[0]:

@@ -1,8 +1,8 @@
-"""Notes on trials that have begun and have no result: running, stopped or failed.
+"""What became of trials that have begun and have no result.
 
-A grid of trials has one small JSON file in `.endings`, below `LOPT_BASELINE_DIR`,
-from its start until its results are written. A note is never a result: the trials it
-names are trained when they are next asked for.
+Those that run are claimed (see `claims`). A grid of trials that ended without results
+has one small JSON file in `.endings`, below `LOPT_BASELINE_DIR`, until it has them. It
+is never a result: the trials it names are trained when they are next asked for.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.results import claims
+from learned_optimization.baselines.results.claims import Claim, Places, below_root
 from learned_optimization.errors import ResultError, RunStoppedError
 
 # Earlier versions of this package write to it too.
@@ -31,25 +33,23 @@ UNFINISHED = ("failed", "timed out", "interrupted", "running")
 
 @dataclass(frozen=True)
 class RunNote:
-    """What is noted of a grid of trials.
+    """What is known of a grid of trials.
 
     Attributes:
-      name: name of the grid.
+      name: name of the grid, or of the claim.
       status: one of `UNFINISHED`.
-      reason: the exception as text if it failed, or why it stopped.
-      at: when the note was written, seconds since 1970.
+      reason: the exception as text if it failed, or why it stopped, or who runs it.
+      at: when the note was written or the claim renewed, seconds since 1970.
       trials: folder, relative to the root, and seed of each trial.
-      host: the machine.
-      process: id of the process there.
+      claim: the claim, while the trials run.
     """
 
     name: str
     status: str
     reason: str
     at: float
-    trials: frozenset[tuple[str, int]]
-    host: str
-    process: int
+    trials: Places
+    claim: Claim | None = None
 
 
 @contextmanager
@@ -58,7 +58,9 @@ def noted(
     trials: Iterable[tuple[str, int]],
     is_late: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
-    """Keep a note, within the block, that a grid is being trained and written.
+    """Note how a grid ends that is trained and written within the block.
+
+    The note of an earlier end goes when the block succeeds.
 
     Args:
       name: name of the grid.
@@ -66,10 +68,9 @@ def noted(
       is_late: whether the time it was given is up.
 
     Raises:
-      ResultError: if no note can be written.
+      ResultError: if the note of an earlier end cannot be removed.
     """
     trials = list(trials)
-    _note(name, trials, "running", "")
     try:
         yield
     except (RunStoppedError, KeyboardInterrupt) as stop:
@@ -95,7 +96,7 @@ def _note(
         "at": time.time(),
         "host": socket.gethostname(),
         "process": os.getpid(),
-        "trials": _below_root(trials),
+        "trials": sorted(below_root(trials)),
     }
     text = json.dumps(content, indent=1).encode()
     filesystem.write_whole(_path(name), lambda file: file.write(text))
@@ -109,28 +110,46 @@ def forget(name: str) -> None:
 def forget_finished(trials: Iterable[tuple[str, int]]) -> None:
     """Remove the notes on grids whose trials all have results.
 
-    A sweep that is killed while it writes the results of a grid leaves a note behind.
-    No later run would replace it, since the trials still missing are another grid.
+    Trials may get results in another grid than the one that a note is on: no later
+    run would replace it.
 
     Args:
       trials: folder and seed of each trial that has a result.
     """
-    notes = read_all()
+    notes = _notes()
     if not notes:
         return
-    finished = set(_below_root(trials))
+    finished = below_root(trials)
     for note in notes:
         if note.trials <= finished:
             forget(note.name)
 
 
-def _below_root(trials: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    root = get_root_baseline_dir().rstrip("/")
-    return [(folder.removeprefix(f"{root}/"), seed) for folder, seed in trials]
-
-
 def read_all() -> list[RunNote]:
-    """Return all notes below `LOPT_BASELINE_DIR`, the oldest first."""
+    """Return what is known of all trials without results, the newest last.
+
+    A claim without an owner is of a process that was killed: it was interrupted.
+    """
+    claimed = [_of_claim(claim) for claim in claims.read_all() if claim.is_held]
+    claimed.sort(key=lambda note: note.status == "running")
+    return [*_notes(), *claimed]
+
+
+def _of_claim(claim: Claim) -> RunNote:
+    note = RunNote(
+        name=claim.name,
+        status="running",
+        reason=str(claim.owner),
+        at=claim.renewed,
+        trials=claim.trials,
+        claim=claim,
+    )
+    if claim.looks_live():
+        return note
+    return replace(note, status="interrupted", claim=None)
+
+
+def _notes() -> list[RunNote]:
     notes = []
     folder = filesystem.join(get_root_baseline_dir(), _FOLDER)
     for path in filesystem.list_files(folder, ".json"):
@@ -144,10 +163,11 @@ def read_all() -> list[RunNote]:
 
 
 def _parse(name: str, content: dict[str, Any]) -> RunNote:
-    status, host, process = content["status"], content["host"], content["process"]
+    status = content["status"]
     if status not in UNFINISHED:
         raise ValueError(status)
-    if status == "running" and _is_gone(host, process):
+    if status == "running":
+        # Earlier versions noted it; whoever runs has a claim now.
         status = "interrupted"
     return RunNote(
         name=name,
@@ -157,22 +177,7 @@ def _parse(name: str, content: dict[str, Any]) -> RunNote:
         trials=frozenset(
             (str(folder), int(seed)) for folder, seed in content["trials"]
         ),
-        host=host,
-        process=process,
     )
-
-
-def _is_gone(host: str, process: int) -> bool:
-    """Return whether a process has ended; False if it is of another machine."""
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _name(path: str) -> str:

@@ -14,6 +14,7 @@ from learned_optimization.baselines.layout import (
     get_root_baseline_dir,
 )
 from learned_optimization.baselines.results import run_notes
+from learned_optimization.baselines.results.claims import Claim
 from learned_optimization.baselines.results.index import (
     TrialEntry,
     open_entry,
@@ -47,6 +48,8 @@ class SetStatus:
       trials: for each trial that is neither done nor missing, its folder, seed, state
         and the reason.
       bad_files: path and problem of each bad file.
+      running: the claims of those who train trials of the set now, and how many
+        each trains.
     """
 
     task: str
@@ -59,6 +62,7 @@ class SetStatus:
     archive: str = "no"
     trials: list[tuple[str, int, str, str]] = field(default_factory=list)
     bad_files: list[tuple[str, str]] = field(default_factory=list)
+    running: list[tuple[Claim, int]] = field(default_factory=list)
 
     @property
     def has_begun(self) -> bool:
@@ -82,6 +86,15 @@ class SetStatus:
             ],
             "bad_files": [
                 {"path": path, "problem": problem} for path, problem in self.bad_files
+            ],
+            "trained_by": [
+                {
+                    "owner": str(claim.owner),
+                    "trials": count,
+                    "since": claim.since,
+                    "last_heartbeat": claim.renewed,
+                }
+                for claim, count in self.running
             ],
         }
 
@@ -168,6 +181,7 @@ def _row(
     notes: dict[tuple[str, int], RunNote],
 ) -> SetStatus:
     row = SetStatus(task, hparam_set.name, hparam_set.num_trials)
+    claimed: Counter[Claim] = Counter()
     for folder, repetitions in hparam_set.save_dirs(task):
         entries = folders.get(present_folder(folder), [])
         filled = fill(entries, range(repetitions), synthetic=True)
@@ -177,6 +191,8 @@ def _row(
                 state, reason = entry.status, f"from step {entry.diverged_from}"
             elif note is not None:
                 state, reason = note.status, note.reason
+                if note.claim is not None:
+                    claimed[note.claim] += 1
             else:
                 state, reason = "missing", ""
             row.counts[state] += 1
@@ -184,6 +200,7 @@ def _row(
                 row.trials.append((folder, seed, state, reason))
         of_set = [e for e in entries if e.seed is None or e.seed < repetitions]
         _count_files(row, of_set)
+    row.running = list(claimed.items())
     path = get_baseline_archive_path(task, hparam_set.name)
     if filesystem.exists(path):
         is_old = filesystem.info(path).modified < row.modified

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from learned_optimization import filesystem, numerics
 from learned_optimization.baselines.layout import get_root_baseline_dir
@@ -43,26 +43,62 @@ def checkpoint_of(grid: TrialGrid, should_stop: Callable[[], bool]) -> Checkpoin
     return checkpoint
 
 
+def grids_of(missing: Sequence[Trial], trials: Iterable[Trial]) -> list[TrialGrid]:
+    """Arrange trials without results into grids: those of checkpoints as they were.
+
+    A grid goes on from its checkpoint even where some of its trials have results by
+    now, or others lost theirs: its curves depend a little on which trials it has.
+
+    Args:
+      missing: the trials without results; each is in one of the grids.
+      trials: all trials of the sweep.
+    """
+    left = dict.fromkeys(missing)
+    saved, grids = _identities().values() if left else (), []
+    named = _by_name(trials) if saved else {}
+    for identity in saved:
+        own = [named[name] for name in _trials_of(identity) if name in named]
+        adopted = make_grids(own) if any(trial in left for trial in own) else []
+        if len(adopted) == 1 and _identity(adopted[0]) == identity:
+            grids += adopted
+            left = {trial: None for trial in left if trial not in own}
+    return grids + make_grids(left)
+
+
 def remove_finished(trials: Iterable[Trial]) -> None:
     """Delete the checkpoints of those trials that all have results.
 
-    A sweep that is killed while it writes the results of a grid leaves the grid's
-    checkpoint behind, and no run would go on from it: the trials still missing are
-    another grid. A checkpoint that has any other trial stays, since it may be of a
+    Trials may get results in another grid than a checkpoint's, say in a sweep of
+    some of them. A checkpoint that has any other trial stays, since it may be of a
     run under way, say of another shard.
 
     Args:
       trials: trials that have results.
     """
-    paths = filesystem.list_files(_folder(), ".npz")
-    if not paths:
-        return
-    finished = {name for grid in make_grids(trials) for name in _names(grid)}
-    for path in paths:
-        lines = (read_identity(path) or "").splitlines()
-        names = {line for line in lines if line.startswith(_TRIAL)}
+    saved = _identities()
+    finished = _by_name(trials).keys() if saved else set()
+    for path, identity in saved.items():
+        names = set(_trials_of(identity))
         if names and names <= finished:
             filesystem.remove_file(path)
+
+
+def _identities() -> dict[str, str]:
+    """Return the identity of each checkpoint, by its path."""
+    paths = filesystem.list_files(_folder(), ".npz")
+    return {path: read_identity(path) or "" for path in paths}
+
+
+def _trials_of(identity: str) -> list[str]:
+    return [line for line in identity.splitlines() if line.startswith(_TRIAL)]
+
+
+def _by_name(trials: Iterable[Trial]) -> dict[str, Trial]:
+    return {
+        name: trial
+        for grid in make_grids(trials)
+        for name, trial in zip(_names(grid), grid.trials, strict=True)
+    }
 
 
 def grid_name(grid: TrialGrid) -> str:

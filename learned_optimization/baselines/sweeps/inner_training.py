@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -15,11 +16,13 @@ import jax
 from learned_optimization import configuration, filesystem, numerics
 from learned_optimization.baselines.folder_names import present_name
 from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.results.claims import Claims, NoClaim
 from learned_optimization.baselines.results.files import write_baseline_result
 from learned_optimization.baselines.results.format import Result
 from learned_optimization.baselines.results.matching import check_jax_config, scan
 from learned_optimization.baselines.results.run_notes import noted
 from learned_optimization.baselines.sweeps.checkpoints import grid_name
+from learned_optimization.baselines.sweeps.finished import write_found
 from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.configurable import configurable
@@ -92,7 +95,8 @@ def make_trial(
     """
     plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
     names = _Names(task_name, eval_task_name, opt_name)
-    return _make(task, opt, plan, eval_task, names, device, seed)
+    trial = _make(task, opt, plan, eval_task, names, device, seed)
+    return trial if seed is not None else _with_next_seed(trial)
 
 
 @_bound_by_gin
@@ -127,8 +131,9 @@ def inner_train_task(
       opt_name: name to store under; the optimizer's own if None.
       device: a jax device, or text such as `"cpu:0"`; jax's choice if None.
       seed: decides initial parameters, data order and all other random numbers. If
-        None, the lowest that has no result under these names and this length yet, so
-        that whoever calls this five times trains five seeds.
+        None, the lowest that has no result under these names and this length yet, and
+        that no other process trains, so that whoever calls this five times, one after
+        another or at once, trains five seeds.
 
     Returns:
       What the result file holds.
@@ -145,10 +150,11 @@ def inner_train_task(
     filesystem.check_writable(get_root_baseline_dir())
     entries = scan([trial.save_dir])[trial.save_dir]
     check_jax_config(trial.save_dir, entries, numerics.record())
-    grid = TrialGrid([[trial]])
-    with noted(grid_name(grid), grid.places):
-        [(_, result)] = grid.run()
-        write_baseline_result(result)
+    with _claimed(trial, any_seed=seed is None) as trial:
+        grid = TrialGrid([[trial]])
+        with noted(grid_name(grid), grid.places):
+            [(_, result)] = grid.run()
+            write_baseline_result(result)
     return result
 
 
@@ -188,7 +194,7 @@ def _make(
     check_at_least("seed", 0 if seed is None else seed, 0)
     if seed is not None and seed >= _NUM_SEEDS:
         raise LoptError(f"seed must be below {_NUM_SEEDS}, got {seed}.")
-    trial = Trial(
+    return Trial(
         task=task,
         eval_task=eval_task,
         task_name=task_name,
@@ -200,14 +206,41 @@ def _make(
         device=find_device(device),
         gin_operative_config=gin_text,
     )
-    return trial if seed is not None else _with_next_seed(trial)
 
 
-def _with_next_seed(trial: Trial) -> Trial:
-    """Return the trial with the lowest seed that has no result yet."""
+@contextmanager
+def _claimed(trial: Trial, any_seed: bool) -> Iterator[Trial]:
+    """Claim a trial within the block.
+
+    Args:
+      trial: the trial.
+      any_seed: whether another seed than the trial's will do: then it gets the lowest
+        that has no result, and that nobody trains at the moment.
+
+    Yields:
+      The trial claimed. With a seed that was asked for it is trained in any case.
+    """
+    claims, taken = Claims(), set[int]()
+    write_found([trial], [trial], claims)
+    while True:
+        wanted = _with_next_seed(trial, taken) if any_seed else trial
+        claim = claims.take([(wanted.save_dir, wanted.seed)])
+        if claim is None and any_seed:
+            taken.add(wanted.seed)
+            continue
+        with claim or NoClaim():
+            # Its result may have been written before it was claimed.
+            if any_seed and _with_next_seed(trial, taken).seed != wanted.seed:
+                continue
+            yield wanted
+            return
+
+
+def _with_next_seed(trial: Trial, taken: Collection[int] = ()) -> Trial:
+    """Return the trial with the lowest seed that has no result and is not taken."""
     entries = scan([trial.save_dir])[trial.save_dir]
-    taken = {entry.seed for entry in entries if entry.status != "bad"}
-    seed = next(seed for seed in itertools.count() if seed not in taken)
+    have = {entry.seed for entry in entries if entry.status != "bad"} | {*taken}
+    seed = next(seed for seed in itertools.count() if seed not in have)
     # The recorded configuration trains this trial again, and not the next one.
     text = trial.gin_operative_config.replace(
         "inner_train_task.seed = None", f"inner_train_task.seed = {seed}"

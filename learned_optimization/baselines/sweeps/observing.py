@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from learned_optimization.baselines.sweeps.grids import TrialGrid
+from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.eval_training import Progress
 
 
@@ -24,6 +26,12 @@ class Observer(Protocol):
     def failed(self, grid: TrialGrid, error: Exception) -> None:
         """Take note of a grid that failed; the others go on."""
 
+    def waiting(self, owner: str) -> None:
+        """Take note of who trains what is left, and of what that is."""
+
+    def found(self, trials: Sequence[Trial]) -> None:
+        """Take note of trials whose results others wrote meanwhile."""
+
 
 class SilentObserver:
     """An observer that ignores everything."""
@@ -40,6 +48,12 @@ class SilentObserver:
     def failed(self, grid: TrialGrid, error: Exception) -> None:
         """Say nothing."""
 
+    def waiting(self, owner: str) -> None:
+        """Say nothing."""
+
+    def found(self, trials: Sequence[Trial]) -> None:
+        """Say nothing."""
+
 
 @dataclass
 class SweepSummary:
@@ -47,7 +61,7 @@ class SweepSummary:
 
     Attributes:
       num_trials: trials asked for.
-      num_skipped: trials that had results before.
+      num_skipped: trials that had results before, or got them from another sweep.
       num_diverged: trials run now whose last training loss was not finite.
       trial_steps: updates done, over all trials.
       run_seconds: seconds spent training, compilation apart.

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import math
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
-from learned_optimization import configuration, filesystem, numerics
-from learned_optimization.baselines.layout import get_root_baseline_dir
-from learned_optimization.baselines.results.files import write_baseline_result
-from learned_optimization.baselines.results.format import Result
-from learned_optimization.baselines.results.matching import (
-    check_jax_config,
-    check_setting,
-    fill,
-    scan,
-)
-from learned_optimization.baselines.results.run_notes import forget_finished, noted
+from learned_optimization import configuration
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.baselines.sweeps.checkpoints import (
-    checkpoint_of,
-    grid_name,
-    remove_finished,
-)
-from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
+from learned_optimization.baselines.sweeps.grids import make_grids
 from learned_optimization.baselines.sweeps.inner_training import configured_trial
+from learned_optimization.baselines.sweeps.missing import (
+    missing_trials as missing_trials,
+)
 from learned_optimization.baselines.sweeps.observing import (
     Observer,
     SilentObserver,
     SweepSummary,
 )
+from learned_optimization.baselines.sweeps.running import SweepRun
+from learned_optimization.baselines.sweeps.running import check_data as check_data
 from learned_optimization.baselines.sweeps.shards import Shard
 from learned_optimization.baselines.sweeps.trials import Trial
-from learned_optimization.errors import LoptError, ResultError, RunStoppedError
+from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
-from learned_optimization.tasks.base import Task
 
 __all__ = [
     "Observer",
@@ -92,33 +78,6 @@ def sweep_trials(
     return [trial for grid in make_grids(trials) for trial in grid.trials]
 
 
-def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
-    """Return those trials that have no readable result yet.
-
-    A result on synthetic data stands in only for a trial on synthetic data.
-
-    Returns:
-      The trials, and the paths of the result files that could not be read.
-
-    Raises:
-      ResultError: if there is a result of another setting, or under another
-        configuration of jax, under a trial's name.
-    """
-    by_folder: dict[str, list[Trial]] = defaultdict(list)
-    for trial in trials:
-        by_folder[trial.save_dir].append(trial)
-    entries_of, jax_config = scan(by_folder), numerics.record()
-    missing, unreadable = [], []
-    for folder, group in by_folder.items():
-        entries = entries_of[folder]
-        check_setting(folder, entries, group[0].opt.name)
-        check_jax_config(folder, entries, jax_config)
-        filled = fill(entries, [t.seed for t in group], group[0].is_synthetic)
-        missing += [trial for trial in group if trial.seed not in filled]
-        unreadable += [entry.path for entry in entries if entry.status == "bad"]
-    return missing, unreadable
-
-
 def run_sweep(
     task_names: Sequence[str],
     hparam_sets: Sequence[HParamSet],
@@ -131,7 +90,8 @@ def run_sweep(
     """Train every trial of the sets on the tasks that has no result yet.
 
     Results are written grid by grid, and the grid in progress is saved every minute:
-    killed, a sweep goes on from there when it is called again.
+    killed, a sweep goes on from there when it is called again. Grids are claimed:
+    sweeps that run at the same time train each trial once between them.
 
     Args:
       task_names: names of fixed tasks.
@@ -168,91 +128,7 @@ def run_trials(
 
     Arguments, result and errors are those of `run_sweep`.
     """
-    observer = observer or SilentObserver()
-    summary = SweepSummary()
-    missing, summary.unreadable = missing_trials(trials)
-    summary.num_trials = len(trials)
-    summary.num_skipped = len(trials) - len(missing)
-    grids = make_grids(missing)
-    if grids:
-        filesystem.check_writable(get_root_baseline_dir())
-        check_data(trial.task for trial in missing)
-        for trial in missing:
-            trial.opt.prepare()
-    updates_of_task: dict[str, int] = defaultdict(int)
-    for grid in grids:
-        updates_of_task[grid.task_name] += grid.num_updates
-    observer.started(
-        summary.num_trials, summary.num_skipped, sum(updates_of_task.values())
+    run = SweepRun(
+        trials, observer or SilentObserver(), should_stop, strategy, deadline
     )
-    failed: list[Trial] = []
-    for grid in grids:
-        similar_runs = updates_of_task[grid.task_name] / grid.num_updates
-        updates_of_task[grid.task_name] -= grid.num_updates
-        train = partial(grid.run, strategy=strategy, similar_runs=similar_runs)
-        if not _train_and_keep(grid, train, observer, summary, should_stop, deadline):
-            failed += grid.trials
-    finished = [trial for trial in trials if trial not in failed]
-    remove_finished(finished)
-    forget_finished((trial.save_dir, trial.seed) for trial in finished)
-    return summary
-
-
-def _train_and_keep(
-    grid: TrialGrid,
-    train: Callable[..., list[tuple[Trial, Result]]],
-    observer: Observer,
-    summary: SweepSummary,
-    should_stop: Callable[[], bool],
-    deadline: float,
-) -> bool:
-    """Train a grid and write its results; keep a note of its state until then.
-
-    Returns:
-      Whether it has results now. If its program fails, that is counted and noted.
-    """
-
-    def is_late() -> bool:
-        return time.monotonic() >= deadline
-
-    checkpoint = checkpoint_of(grid, lambda: should_stop() or is_late())
-    try:
-        with noted(grid_name(grid), grid.places, is_late):
-            results = train(partial(observer.progressed, grid), checkpoint)
-            _keep(grid, results, observer, summary)
-    except (ResultError, RunStoppedError):
-        # Where results cannot be written, no other grid's can.
-        raise
-    except Exception as error:
-        # That one grid's program fails does not mean that another's will.
-        text = f"{type(grid.first.opt).__name__}: {type(error).__name__}: {error}"
-        summary.failures += [text] if text not in summary.failures else []
-        summary.num_failed += len(grid.trials)
-        observer.failed(grid, error)
-        return False
-    checkpoint.remove()
-    return True
-
-
-def check_data(tasks: Iterable[Task]) -> None:
-    """Load the data of every task, so that what is missing is known at once."""
-    for datasets in {id(t.datasets): t.datasets for t in tasks}.values():
-        if datasets is not None:
-            datasets.load()
-
-
-def _keep(
-    grid: TrialGrid,
-    results: Sequence[tuple[Trial, Result]],
-    observer: Observer,
-    summary: SweepSummary,
-) -> None:
-    for _, result in results:
-        write_baseline_result(result)
-    num_diverged = sum(str(result["status"]) == "diverged" for _, result in results)
-    first = results[0][1]
-    summary.num_diverged += num_diverged
-    summary.trial_steps += grid.num_updates
-    summary.run_seconds += float(first["timing/run_seconds"])
-    summary.compile_seconds += float(first["timing/compile_seconds"])
-    observer.finished(grid, num_diverged)
+    return run.run()

@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+import socket
 import time
 from pathlib import Path
 
@@ -12,7 +11,9 @@ import pytest
 from learned_optimization import filesystem
 from learned_optimization.baselines import utils
 from learned_optimization.baselines.results import run_notes
+from learned_optimization.baselines.results.claims import Claims, OwnClaim
 from learned_optimization.baselines.results.run_notes import noted
+from learned_optimization.baselines.sweeps import finished
 from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.inner_training import inner_train_task
 from learned_optimization.baselines.sweeps.observing import SilentObserver
@@ -40,13 +41,8 @@ def places():
     ],
 )
 def test_each_end_is_noted(error, late, status):
-    def train():
-        [running] = run_notes.read_all()
-        assert (running.status, running.trials) == ("running", frozenset(PLACES))
-        raise error
-
     with pytest.raises(type(error)), noted("grid", places(), lambda: late):
-        train()
+        raise error
     [note] = run_notes.read_all()
     assert (note.name, note.status) == ("grid", status)
     assert note.trials == frozenset(PLACES)
@@ -62,29 +58,31 @@ def test_each_end_is_noted(error, late, status):
     assert run_notes.read_all() == []
 
 
-def test_a_process_that_is_gone_was_interrupted():
-    code = (
-        "import os\n"
-        "from learned_optimization.baselines.results.run_notes import noted\n"
-        "with noted('grid', [('T/SGD/20_10_5_10', 0)]):\n"
-        "    os.kill(os.getpid(), 9)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=False)
-    assert done.returncode == -9
-    [note] = run_notes.read_all()
-    assert note.status == "interrupted"
-    # On another machine nobody can say.
-    path = Path(utils.get_root_baseline_dir(), ".endings", "grid.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "host": "elsewhere"}))
-    assert run_notes.read_all()[0].status == "running"
+def test_who_runs_trials_is_told_from_who_was_killed():
+    claim = Claims().take(places())
+    assert isinstance(claim, OwnClaim)
+    with claim:
+        [running] = run_notes.read_all()
+        assert (running.status, running.trials) == ("running", frozenset(PLACES))
+        assert running.reason == f"process {os.getpid()} on {socket.gethostname()}"
+    assert run_notes.read_all() == []
 
 
 def test_damaged_notes_are_as_good_as_none():
-    with noted("grid", places()):
-        folder = filesystem.join(utils.get_root_baseline_dir(), ".endings")
-        for i, text in enumerate(["", "[]", "{}", '{"status": "done"}', "nonsense"]):
-            Path(folder, f"{i}.json").write_text(text)
-        assert [e.name for e in run_notes.read_all()] == ["grid"]
+    with pytest.raises(RunStoppedError), noted("grid", places()):
+        raise RunStoppedError
+    folder = filesystem.join(utils.get_root_baseline_dir(), ".endings")
+    for i, text in enumerate(["", "[]", "{}", '{"status": "done"}', "nonsense"]):
+        Path(folder, f"{i}.json").write_text(text)
+    assert [e.name for e in run_notes.read_all()] == ["grid"]
+
+
+def test_what_earlier_versions_noted_as_running_was_interrupted():
+    with pytest.raises(RunStoppedError), noted("grid", places()):
+        raise RunStoppedError
+    path = Path(utils.get_root_baseline_dir(), ".endings", "grid.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "status": "running"}))
+    assert run_notes.read_all()[0].status == "interrupted"
 
 
 def test_a_full_disk_does_not_hide_what_happened(monkeypatch):
@@ -145,9 +143,7 @@ def test_results_that_cannot_be_written_stop_a_sweep(small_set, monkeypatch):
     def fail(result):
         raise ResultError("cannot write: No space left on device.")
 
-    monkeypatch.setattr(
-        "learned_optimization.baselines.sweeps.sweep.write_baseline_result", fail
-    )
+    monkeypatch.setattr(finished, "write_baseline_result", fail)
     with pytest.raises(ResultError, match="No space left"):
         run_sweep([TASK], [small_set])
     assert run_notes.read_all()[0].status == "failed"

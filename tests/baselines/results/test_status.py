@@ -1,6 +1,8 @@
 """Every trial of a set is counted in exactly one way; files are deleted as listed."""
 
 import os
+import socket
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from learned_optimization.baselines.results.archiving import (
     archive,
     maybe_get_hparam_set,
 )
+from learned_optimization.baselines.results.claims import Claims
 from learned_optimization.baselines.results.run_notes import noted
 from learned_optimization.baselines.results.status import OTHER, STATES, status
 from learned_optimization.errors import RunStoppedError
@@ -21,6 +24,12 @@ from tests.tiny import tiny_set
 
 def place(hparam_set, config, seed):
     return hparam_set.save_dirs(TASK)[config][0], seed
+
+
+def claimed(trials):
+    claim = Claims().take(trials)
+    assert claim is not None
+    return claim
 
 
 def test_every_way_to_stand(small_set):
@@ -38,7 +47,7 @@ def test_every_way_to_stand(small_set):
             noted(str(trial[1]), [trial], lambda x=late: x),
         ):
             raise error
-    with noted("now", [place(small_set, 2, 0)]):
+    with claimed([place(small_set, 2, 0)]):
         [row] = status([TASK], [small_set])
     assert {state: row.counts[state] for state in STATES} == {
         **dict.fromkeys(STATES, 1),
@@ -54,6 +63,11 @@ def test_every_way_to_stand(small_set):
     assert reasons["diverged", 1] == "from step 5"
     assert "FloatingPointError: a bug" in reasons["failed", 0]
     data = row.as_json()
+    [owner] = data["trained_by"]
+    assert owner["owner"] == f"process {os.getpid()} on {socket.gethostname()}"
+    assert owner["trials"] == 1
+    assert abs(owner["since"] - time.time()) < 60
+    assert owner["last_heartbeat"] >= owner["since"]
     assert (data["done"], data["timed_out"], data["bytes"]) == (1, 1, row.size)
     assert len(data["not_done"]) == 5
     assert third not in str(data["bad_files"])

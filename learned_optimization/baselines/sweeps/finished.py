@@ -1,0 +1,221 @@
+"""Curves of a grid that is trained, and whose results are not all written yet.
+
+They are written as one file before the first result file, so that nothing ends a
+sweep in a way that trains them again: a restart only writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from learned_optimization import filesystem
+from learned_optimization.baselines.layout import get_root_baseline_dir, results_dir
+from learned_optimization.baselines.results.claims import Claims
+from learned_optimization.baselines.results.files import (
+    quarantine,
+    write_baseline_result,
+)
+from learned_optimization.baselines.results.format import (
+    SCHEMA_VERSION,
+    Result,
+    check_arrays,
+)
+from learned_optimization.baselines.results.matching import fill, scan
+from learned_optimization.baselines.sweeps.trials import Trial
+from learned_optimization.cache import cache_dir
+from learned_optimization.errors import (
+    DamagedFileError,
+    FileContentError,
+    NewerSchemaError,
+    ResultError,
+)
+from learned_optimization.eval_training import RunPlan
+from learned_optimization.npz import read_npz, write_npz
+
+_FOLDER = ".finished"
+# What says which trial a record is of, and whether it counts.
+_NEEDED = ("task_name", "opt_name", "opt_config", "seed", "synthetic_data")
+_NEEDED += ("schema_version", *RunPlan(1).as_keys())
+
+Place = tuple[str, int]
+"""A trial: folder of its result, and seed."""
+
+
+class UnusableFinishedWarning(UserWarning):
+    """A file of finished curves cannot be used: its trials are trained again."""
+
+
+def keep(name: str, results: Sequence[Result], trials: Iterable[Trial]) -> list[Place]:
+    """Write the results of a grid so that they are trained once, whatever happens.
+
+    Args:
+      name: name of the grid.
+      results: what the result file of each trial holds.
+      trials: those that are wanted beside the grid's own, see `_without_result`.
+
+    Returns:
+      The trials whose results were written; the others had results.
+
+    Raises:
+      ResultError: naming what cannot be written, and where the curves are kept.
+    """
+    return _settle(_save(name, results), results, trials)
+
+
+def write_found(
+    missing: Iterable[Trial], trials: Sequence[Trial], claims: Claims
+) -> None:
+    """Write the results of trials that were trained by a sweep that ended too early.
+
+    A file that cannot be used is as good as none, which is said; one whose grid is
+    claimed, say by the sweep that writes its results just now, is left to the owner.
+
+    Args:
+      missing: trials without results; a file that has one of them is written whole.
+      trials: those and others that are wanted, see `_without_result`.
+      claims: claims the trials of each file.
+
+    Raises:
+      ResultError: if results cannot be read or written.
+    """
+    wanted = {(t.save_dir, t.seed, t.opt.name, t.is_synthetic) for t in missing}
+    for folder in _folders():
+        for path in filesystem.list_files(folder, ".npz"):
+            results = _read(path)
+            if wanted.isdisjoint(
+                (*_place(r), str(r["opt_config"]), bool(r["synthetic_data"]))
+                for r in results
+            ):
+                continue
+            claim = claims.take(map(_place, results))
+            if claim is not None:
+                with claim:
+                    # Its owner may have removed it meanwhile.
+                    if filesystem.exists(path):
+                        _settle(path, results, trials)
+
+
+def _save(name: str, results: Sequence[Result]) -> str:
+    """Write the curves of a grid as one file; return its path."""
+    arrays = {key: np.stack([r[key] for r in results]) for key in results[0]}
+    problem: ResultError | None = None
+    for folder in _folders():
+        path = filesystem.join(folder, f"{name}.npz")
+        try:
+            write_npz(path, arrays, compress=False)
+        except ResultError as error:
+            problem = problem or error
+        else:
+            return path
+    assert problem is not None
+    raise ResultError(
+        f"{problem} So {len(results)} trials that were trained are not kept; what "
+        "goes on from their last checkpoint is the same sweep, once there is room."
+    ) from problem
+
+
+def _settle(
+    path: str, results: Sequence[Result], trials: Iterable[Trial]
+) -> list[Place]:
+    """Write those results that are not there yet, and then remove the file."""
+    missing = _without_result(results, trials)
+    for result in missing:
+        try:
+            write_baseline_result(result)
+        except ResultError as error:
+            raise ResultError(
+                f"{error} The curves of {len(results)} trained trials are kept in "
+                f"{path}: the same sweep writes what is missing, and trains none again."
+            ) from error
+    filesystem.remove_file(path)
+    return [_place(result) for result in missing]
+
+
+def _without_result(results: Sequence[Result], trials: Iterable[Trial]) -> list[Result]:
+    """Return the results of trials that have none.
+
+    Files of the published system record no seed and stand in for any: which trials
+    they leave without a result depends on what else is wanted of their folder.
+    """
+    by_folder: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        by_folder[_place(result)[0]].append(result)
+    seeds: dict[str, set[int]] = defaultdict(set)
+    for folder, seed in [
+        *map(_place, results),
+        *((t.save_dir, t.seed) for t in trials),
+    ]:
+        seeds[folder].add(seed)
+    missing = []
+    for folder, entries in scan(by_folder).items():
+        group = by_folder[folder]
+        synthetic = bool(group[0]["synthetic_data"])
+        filled = fill(entries, sorted(seeds[folder]), synthetic)
+        missing += [result for result in group if _place(result)[1] not in filled]
+    return missing
+
+
+def _read(path: str) -> list[Result]:
+    """Return the results that a file holds; none if it cannot be used."""
+    try:
+        arrays = read_npz(path)
+        _check(path, arrays)
+    except DamagedFileError as error:
+        moved = quarantine(error)
+        _warn(f"{path}: {error.problem} (it is moved to {moved})")
+        return []
+    except FileContentError as error:
+        _warn(str(error))
+        return []
+    except ResultError:
+        if filesystem.exists(path):
+            raise
+        # Its owner has written the results meanwhile.
+        return []
+    return [
+        {key: _one(values[i]) for key, values in arrays.items()}
+        for i in range(len(arrays["seed"]))
+    ]
+
+
+def _check(path: str, arrays: Result) -> None:
+    for key in _NEEDED:
+        if key not in arrays or arrays[key].ndim != 1:
+            raise DamagedFileError(path, "it holds no finished trials", key=key)
+    newest = int(arrays["schema_version"].max(initial=0))
+    if newest > SCHEMA_VERSION:
+        raise NewerSchemaError(path, f"it has schema version {newest}")
+    check_arrays(path, arrays, num_axes=1)
+
+
+def _one(value: np.ndarray) -> np.ndarray:
+    # Texts were stacked to the length of the longest.
+    return np.asarray(str(value) if np.asarray(value).dtype.kind == "U" else value)
+
+
+def _place(result: Result) -> Place:
+    plan = RunPlan(**{key: int(result[key]) for key in RunPlan(1).as_keys()})
+    folder = results_dir(str(result["task_name"]), str(result["opt_name"]), plan)
+    return folder, int(result["seed"])
+
+
+def _folders() -> list[str]:
+    """Return where finished curves are: with the results, or else on this machine."""
+    root = get_root_baseline_dir()
+    name = os.path.abspath(root) if filesystem.is_local(root) else root
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:24]
+    return [filesystem.join(root, _FOLDER), str(cache_dir() / "finished" / digest)]
+
+
+def _warn(problem: str) -> None:
+    warnings.warn(
+        f"finished curves cannot be used, and are trained again: {problem}",
+        UnusableFinishedWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,42 @@
+"""Which trials of a sweep have no result yet."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from learned_optimization import numerics
+from learned_optimization.baselines.results.matching import (
+    check_jax_config,
+    check_setting,
+    fill,
+    scan,
+)
+from learned_optimization.baselines.sweeps.trials import Trial
+
+
+def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
+    """Return those trials that have no readable result yet.
+
+    A result on synthetic data stands in only for a trial on synthetic data.
+
+    Returns:
+      The trials, and the paths of the result files that could not be read.
+
+    Raises:
+      ResultError: if there is a result of another setting, or under another
+        configuration of jax, under a trial's name.
+    """
+    by_folder: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        by_folder[trial.save_dir].append(trial)
+    entries_of, jax_config = scan(by_folder), numerics.record()
+    missing, unreadable = [], []
+    for folder, group in by_folder.items():
+        entries = entries_of[folder]
+        check_setting(folder, entries, group[0].opt.name)
+        check_jax_config(folder, entries, jax_config)
+        filled = fill(entries, [t.seed for t in group], group[0].is_synthetic)
+        missing += [trial for trial in group if trial.seed not in filled]
+        unreadable += [entry.path for entry in entries if entry.status == "bad"]
+    return missing, unreadable

@@ -116,7 +116,7 @@ class ProgressBar(_Bar):
     def waiting(self, owner: str) -> None:
         """Print who trains what is left."""
         self._bar.update(self._row, description="waiting")
-        self._console.print(f"waiting for {owner}", markup=False)
+        self._console.print(f"waiting for {owner}")
 
     def found(self, trials: Sequence[Trial]) -> None:
         """Count the updates of trials that others trained as done."""

@@ -35,7 +35,7 @@ def status(
         bool,
         json_option(
             "task, set, trials, the number in each state, bad, bytes, modified "
-            "(seconds since 1970), archive, not_done, bad_files"
+            "(seconds since 1970), archive, not_done, bad_files, trained_by"
         ),
     ] = False,
     verbose: Annotated[
@@ -122,6 +122,13 @@ def _print_table(rows: Sequence[SetStatus]) -> None:
                 row.archive,
             )
         console().print(table)
+        for row in (row for row in rows if row.task == task):
+            for claim, count in row.running:
+                say(
+                    f"{row.hparam_set}: {claim.owner} trains {count:,} trials since "
+                    f"{_time(claim.since)}, last heard of at "
+                    f"{datetime.fromtimestamp(claim.renewed):%H:%M:%S}"
+                )
 
 
 def _count(count: int) -> str:

@@ -5,7 +5,15 @@ directory of the file is sealed with one, so that a file read is the file that w
 written. Files without a seal, of numpy or of others, are read too.
 """
 
+from learned_optimization.npz.npy_header import NpyHeader
 from learned_optimization.npz.reading import NpzReader, open_npz, read_npz
 from learned_optimization.npz.writing import NpzWriter, write_npz
 
-__all__ = ["NpzReader", "NpzWriter", "open_npz", "read_npz", "write_npz"]
+__all__ = [
+    "NpyHeader",
+    "NpzReader",
+    "NpzWriter",
+    "open_npz",
+    "read_npz",
+    "write_npz",
+]

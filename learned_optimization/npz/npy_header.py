@@ -19,9 +19,9 @@ from typing import IO
 
 import numpy as np
 
+from learned_optimization.npz.limits import MAX_DIMENSIONS, MAX_HEADER_BYTES
+
 _MAGIC = b"\x93NUMPY"
-_MAX_HEADER_BYTES = 4096
-_MAX_DIMENSIONS = 16
 _FORM = re.compile(
     r"\{'descr': (?P<descr>'[^']{0,16}'|\[.*\]), "
     r"'fortran_order': (?P<fortran>True|False), "
@@ -75,7 +75,7 @@ def read_header(file: IO[bytes]) -> NpyHeader:
         raise HeaderError(f"unknown version {start[6]}.{start[7]} of the npy format")
     width_and_length = file.read(width)
     length = int.from_bytes(width_and_length, "little")
-    if length > _MAX_HEADER_BYTES:
+    if length > MAX_HEADER_BYTES:
         raise HeaderError(f"its header has {length:,} bytes")
     # Names of fields would be the only text that is not ASCII.
     description = file.read(length)
@@ -97,7 +97,7 @@ def _shape(text: str) -> tuple[int, ...]:
     parts = [part.strip().removesuffix("L") for part in text.split(",")]
     if parts[-1] == "":
         parts.pop()
-    if len(parts) > _MAX_DIMENSIONS or not all(
+    if len(parts) > MAX_DIMENSIONS or not all(
         part.isdecimal() and len(part) < 16 for part in parts
     ):
         raise HeaderError(f"its shape is ({text[:80]})")

@@ -8,7 +8,7 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
@@ -18,11 +18,11 @@ from learned_optimization import filesystem
 from learned_optimization.errors import (
     DamagedFileError,
     FileContentError,
-    LoptError,
     TooLargeError,
     UnsafeFileError,
 )
-from learned_optimization.npz import seal
+from learned_optimization.npz import directory, seal
+from learned_optimization.npz.limits import MAX_DEFLATE_RATIO, max_read_bytes
 from learned_optimization.npz.npy_header import (
     HeaderError,
     NpyHeader,
@@ -42,11 +42,9 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-_MAX_READ_BYTES = 16 << 30
-_MAX_MEMBERS = 10_000
-# Deflate makes at most 1,032 bytes of one.
-_MAX_DEFLATE_RATIO = 1032
 _READ_AT_ONCE = 1 << 20
+# Of UTF-16, which are no characters themselves.
+_FIRST_HALF, _LAST_HALF = 0xD800, 0xDFFF
 _ENCRYPTED = 0x1
 
 
@@ -71,8 +69,10 @@ class NpzReader:
         self._file = file
         with self._damage():
             self._size = file.seek(0, 2)
+            directory.check_size(file)
             self._zip = zipfile.ZipFile(file)
             members = self._zip.infolist()
+            directory.check_members(members, self._zip.start_dir)
             self.is_sealed = seal.is_sealed(self._zip.comment)
             if self.is_sealed and not seal.seal_fits(file, self._zip.start_dir):
                 raise DamagedFileError(path, "its directory does not fit its seal")
@@ -82,15 +82,22 @@ class NpzReader:
                 raise DamagedFileError(path, "its seal is broken")
         self._members = {m.filename.removesuffix(".npy"): m for m in members}
         self.keys = tuple(self._members)
-        if len(members) > _MAX_MEMBERS:
-            raise DamagedFileError(path, f"it has {len(members):,} members")
         if len(self._members) < len(members):
             raise DamagedFileError(path, "it has two members of one name")
         if odd := [m.filename for m in members if not m.filename.endswith(".npy")]:
             raise DamagedFileError(path, f"it holds {odd[0]!r}, which is no array")
 
-    def read(self, keys: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        """Read arrays, all of them if no keys are given.
+    def read(
+        self,
+        keys: Sequence[str] | None = None,
+        check: Callable[[str, NpyHeader], str | None] = lambda key, header: None,
+    ) -> dict[str, np.ndarray]:
+        """Read arrays.
+
+        Args:
+          keys: the keys wanted; all of them if None.
+          check: called with each key and what the array's header says, before any of
+            its values is read; returns what is wrong with that, or None.
 
         Raises:
           TooLargeError: if they say they are larger than may be read.
@@ -101,7 +108,7 @@ class NpzReader:
         for key in wanted:
             self._check_member(key)
         self._check_total(sum(self._members[key].file_size for key in wanted))
-        return {key: self._read(key) for key in wanted}
+        return {key: self._read(key, check) for key in wanted}
 
     def header(self, key: str) -> NpyHeader:
         """Return the type and shape of one array, whose values are not read or checked.
@@ -128,9 +135,7 @@ class NpzReader:
             problem = "it is encrypted"
         elif info.compress_size > self._size:
             problem = f"it says it takes {info.compress_size:,} bytes of the file"
-        elif info.file_size > info.compress_size * (
-            1 if stored else _MAX_DEFLATE_RATIO
-        ):
+        elif info.file_size > info.compress_size * (1 if stored else MAX_DEFLATE_RATIO):
             problem = (
                 f"it says it holds {info.file_size:,} bytes, more than can come of "
                 f"{info.compress_size:,}"
@@ -142,17 +147,21 @@ class NpzReader:
         raise DamagedFileError(self.path, problem, key=key)
 
     def _check_total(self, size: int) -> None:
-        limit = max_read_bytes()
+        limit = max_read_bytes(self._size)
         if size > limit:
             raise TooLargeError(
                 self.path,
                 f"it says it holds {size:,} bytes, and {limit:,} may be read",
             )
 
-    def _read(self, key: str) -> np.ndarray:
+    def _read(
+        self, key: str, check: Callable[[str, NpyHeader], str | None]
+    ) -> np.ndarray:
         info = self._members[key]
         with self._damage(key), self._zip.open(info) as member:
             header = self._header(key, member)
+            if problem := check(key, header):
+                raise DamagedFileError(self.path, problem, key=key)
             order = -1 if header.fortran_order else 1
             array = np.empty(header.shape[::order], header.dtype)
             content = array.reshape(-1).view(np.uint8)
@@ -200,6 +209,9 @@ class NpzReader:
             yield
         except FileContentError:
             raise
+        except MemoryError as error:
+            problem = "it is larger than the memory of this machine"
+            raise TooLargeError(self.path, problem, key=key) from error
         except OSError as error:
             # Before the start of a file leads a damaged directory; what else fails
             # is the disk or the network, and no fault of the file.
@@ -219,22 +231,9 @@ def _check_values(array: np.ndarray) -> None:
         points = array.reshape(-1).view(f"{array.dtype.byteorder}u4")
         if (points > sys.maxunicode).any():
             raise ValueError("it holds text that is no Unicode")
-
-
-def max_read_bytes() -> int:
-    """Return the bytes that may be read of one file: 16 GiB, or `LOPT_MAX_READ_BYTES`.
-
-    Raises:
-      LoptError: if that is not a whole number above 0.
-    """
-    text = os.environ.get("LOPT_MAX_READ_BYTES")
-    if not text:
-        return _MAX_READ_BYTES
-    if not text.isdecimal() or int(text) < 1:
-        raise LoptError(
-            f"LOPT_MAX_READ_BYTES must be a number of bytes above 0, got {text!r}."
-        )
-    return int(text)
+        # No output and no database could encode them.
+        if ((points >= _FIRST_HALF) & (points <= _LAST_HALF)).any():
+            raise ValueError("it holds text with halves of characters")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import pickle
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,13 @@ from learned_optimization.errors import (
     TooLargeError,
     UnsafeFileError,
 )
-from learned_optimization.npz import NpzWriter, open_npz, read_npz, write_npz
+from learned_optimization.npz import (
+    NpzWriter,
+    limits,
+    open_npz,
+    read_npz,
+    write_npz,
+)
 
 ARRAYS = {
     "losses": np.array([3.0, np.nan, 1.5], np.float32),
@@ -219,6 +226,116 @@ def test_a_real_bomb_is_bounded_before_it_is_read(path, monkeypatch):
         monkeypatch.setenv("LOPT_MAX_READ_BYTES", wrong)
         with pytest.raises(LoptError, match="LOPT_MAX_READ_BYTES must be"):
             read_npz(path)
+
+
+def test_a_small_file_may_hold_a_gigabyte_and_no_more(path, monkeypatch):
+    # Two arrays of 600 MB that are all zeros, which a file of 1.2 MB can hold.
+    size = 600 << 20
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (size,)}
+    )
+    deflate = zlib.compressobj(1, zlib.DEFLATED, -15)
+    block = bytes(1 << 20)
+    parts = [deflate.compress(header.getvalue())]
+    parts += [deflate.compress(block) for _ in range(size >> 20)]
+    content = b"".join([*parts, deflate.flush()])
+    total = size + len(header.getvalue())
+    _zip(path, *((f"{key}.npy", b"?" * len(content)) for key in "ab"))
+    whole = bytearray(Path(path).read_bytes().replace(b"?" * len(content), content))
+    at = -1
+    while (at := whole.find(b"PK\x01\x02", at + 1)) >= 0:
+        whole[at + 10 : at + 12] = struct.pack("<H", zipfile.ZIP_DEFLATED)
+        whole[at + 24 : at + 28] = struct.pack("<I", total)
+    Path(path).write_bytes(whole)
+    assert len(whole) < 8 << 20
+    tracemalloc.start()
+    with pytest.raises(TooLargeError, match=r"1,258,\d{3},\d{3} bytes, and 1,07"):
+        read_npz(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+    assert limits.max_read_bytes(len(whole)) == 1 << 30
+    assert limits.max_read_bytes(1 << 25) == 100 << 25
+    assert limits.max_read_bytes(1 << 40) == limits.max_read_bytes() == 16 << 30
+    # Who trusts the file says so.
+    monkeypatch.setenv("LOPT_MAX_READ_BYTES", str(1 << 31))
+    assert limits.max_read_bytes(len(whole)) == 1 << 31
+    monkeypatch.setenv("LOPT_MAX_READ_BYTES", "9" * 10_000)
+    with pytest.raises(LoptError, match="LOPT_MAX_READ_BYTES must be"):
+        read_npz(path)
+
+
+def test_what_a_header_says_is_judged_before_values_are_read(path):
+    np.savez_compressed(path, a=np.zeros(1 << 22), b=np.zeros(3))
+    tracemalloc.start()
+    with (
+        pytest.raises(DamagedFileError, match="key 'a': more than three"),
+        open_npz(path) as npz,
+    ):
+        npz.read(check=lambda key, h: "more than three" if h.shape[0] > 3 else None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def _directory(count, size_of_each=0):
+    """A zip that is little but a directory of so many entries."""
+    name = b"x" * size_of_each
+    entry = struct.pack("<4s24x3H12x", b"PK\x01\x02", len(name), 0, 0) + name
+    size = count * len(entry)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, size, 0, 0)
+    return entry * count + end
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (_directory(80_000), "it has 80,000 members"),
+        (_directory(1_000_000), "its directory has 46,000,000 bytes"),
+        (_directory(100, 60_000), "its directory has 6,004,600 bytes"),
+    ],
+)
+def test_members_are_counted_before_they_are_parsed(
+    path, monkeypatch, content, message
+):
+    Path(path).write_bytes(content)
+
+    def parse(*arguments, **options):
+        raise AssertionError("it is parsed")
+
+    monkeypatch.setattr(zipfile.ZipFile, "__init__", parse)
+    with pytest.raises(DamagedFileError, match=message):
+        read_npz(path)
+
+
+def test_members_that_share_bytes_are_refused(path):
+    x = _npy(np.array([1, 2], np.float32))
+    _zip(path, ("x.npy", x), ("y.npy", x))
+    content = bytearray(Path(path).read_bytes())
+    second = content.rindex(b"PK\x01\x02")
+    # Both entries lead to the first member.
+    content[second + 42 : second + 46] = struct.pack("<I", 0)
+    Path(path).write_bytes(content)
+    with pytest.raises(DamagedFileError, match="begins within another member"):
+        read_npz(path)
+
+
+def test_text_with_halves_of_characters_is_refused(path):
+    np.savez(path, x=np.array("a\udcff"))
+    with pytest.raises(DamagedFileError, match="key 'x': it holds text with halves"):
+        read_npz(path)
+
+
+def test_more_than_the_memory_of_the_machine(path, monkeypatch):
+    write_npz(path, {"x": np.zeros(3)})
+
+    def empty(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "empty", empty)
+    with pytest.raises(TooLargeError, match="larger than the memory"):
+        read_npz(path)
 
 
 def _zip(path, *members, method=zipfile.ZIP_STORED):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from learned_optimization.cache import local_copy
 from learned_optimization.errors import DamagedFileError, NewerSchemaError
-from learned_optimization.npz import NpzReader, open_npz
+from learned_optimization.npz import NpyHeader, NpzReader, open_npz
 
 Result = dict[str, np.ndarray]
 """What a result file or an archive holds: key to array."""
@@ -40,6 +41,8 @@ class _Rule:
         axis but the archive's.
       finite: neither NaN nor infinite.
       rising: every value is larger than the one before.
+      least: the least value; None where any is allowed.
+      most: the greatest value, where there is a least one.
     """
 
     pattern: str
@@ -47,22 +50,24 @@ class _Rule:
     length_of: str = ""
     finite: bool = False
     rising: bool = False
+    least: int | None = None
+    most: int = 1 << 53  # up to it, floats hold every whole number
 
 
 _NUMBER, _TEXT = "iuf", "US"
 _RULES = (
-    _Rule("*eval_batches", _NUMBER, finite=True),
-    _Rule("train/xs", _NUMBER, "train/xs", finite=True, rising=True),
+    _Rule("*eval_batches", _NUMBER, finite=True, least=0),
+    _Rule("train/xs", _NUMBER, "train/xs", finite=True, rising=True, least=0),
     _Rule("train/*", _NUMBER, "train/xs"),
-    _Rule("eval/xs", _NUMBER, "eval/xs", finite=True, rising=True),
+    _Rule("eval/xs", _NUMBER, "eval/xs", finite=True, rising=True, least=0),
     _Rule("eval/*", _NUMBER, "eval/xs"),
     _Rule("timing/*", _NUMBER, finite=True),
-    _Rule("num_steps", _NUMBER, finite=True),
-    _Rule("eval_every", _NUMBER, finite=True),
-    _Rule("accelerator_devs", _NUMBER, finite=True),
-    _Rule("seed", "iu"),
-    _Rule("schema_version", "iu"),
-    _Rule("diverged_from", "iu"),
+    _Rule("num_steps", _NUMBER, finite=True, least=0),
+    _Rule("eval_every", _NUMBER, finite=True, least=1),
+    _Rule("accelerator_devs", _NUMBER, finite=True, least=0),
+    _Rule("seed", "iu", least=0),
+    _Rule("schema_version", "iu", least=0),
+    _Rule("diverged_from", "iu", least=-1),
     _Rule("synthetic_data", "b"),
     _Rule("gin_operative_config", _TEXT),
     _Rule("*_name", _TEXT),
@@ -73,6 +78,10 @@ _RULES = (
     _Rule("jax_config", _TEXT),
     _Rule("strategy", _TEXT),
 )
+# Characters of a text, four bytes each: gin text of a trial has a few thousand.
+_MAX_TEXT_BYTES = 4 << 20
+# Values of a key that no rule knows the shape of.
+_MAX_VERSIONS = 1 << 20
 _TYPES = {"i": "whole numbers", "f": "numbers", "b": "truth values", "U": "text"}
 
 
@@ -139,20 +148,34 @@ def read_archive(
 def _read(
     npz: NpzReader, keys: Sequence[str] | None, missing_ok: bool, num_axes: int
 ) -> Result:
-    _check_schema(npz)
+    _check_schema(npz, num_axes)
     if keys is not None and missing_ok:
         keys = [key for key in keys if key in npz.keys]
-    arrays = npz.read(keys)
+
+    def check(key: str, header: NpyHeader) -> str | None:
+        rule = _rule_of(key)
+        if rule is None:
+            return None
+        return _problem_of_form(header.dtype, header.shape, rule, num_axes)
+
+    arrays = npz.read(keys, check)
     check_arrays(npz.path, arrays, num_axes)
     return arrays
 
 
-def _check_schema(npz: NpzReader) -> None:
-    if "schema_version" not in npz.keys:
+def _check_schema(npz: NpzReader, num_axes: int) -> None:
+    key = "schema_version"
+    if key not in npz.keys:
         return
-    [versions] = npz.read(["schema_version"]).values()
-    if versions.dtype.kind not in "iu" or not versions.size:
-        raise DamagedFileError(npz.path, "it is no whole number", key="schema_version")
+
+    # In files of newer versions it may be of another shape.
+    def check(key: str, header: NpyHeader) -> str | None:
+        is_some = 0 < math.prod(header.shape) <= _MAX_VERSIONS
+        return (
+            None if header.dtype.kind in "iu" and is_some else "it is no whole number"
+        )
+
+    versions = npz.read([key], check)[key]
     newest = int(versions.max())
     if newest > SCHEMA_VERSION:
         raise NewerSchemaError(
@@ -160,6 +183,7 @@ def _check_schema(npz: NpzReader) -> None:
             f"it has schema version {newest}, and this version of "
             f"optimizer-baselines reads up to {SCHEMA_VERSION}",
         )
+    check_arrays(npz.path, {key: versions}, num_axes)
     if newest >= 2 and not npz.is_sealed:
         raise DamagedFileError(npz.path, "its seal is broken")
 
@@ -208,20 +232,40 @@ def _trials(axes: tuple[int, ...]) -> str:
 def _problem(
     array: np.ndarray, rule: _Rule, num_axes: int, like: np.ndarray | None
 ) -> str | None:
-    if array.dtype.kind not in rule.kinds:
-        allowed = " or ".join(_TYPES[k] for k in rule.kinds if k in _TYPES)
-        return f"it holds {array.dtype}, and should hold {allowed}"
+    if problem := _problem_of_form(array.dtype, array.shape, rule, num_axes):
+        return problem
     axes = num_axes + bool(rule.length_of)
-    if array.ndim != axes:
-        return f"its shape is {array.shape}, and it should have {axes} axes"
-    if rule.length_of and not array.shape[-1]:
-        return "it is empty"
     if like is not None and like.ndim == axes and array.shape != like.shape:
         return f"its shape is {array.shape}, that of {rule.length_of!r} {like.shape}"
     if rule.finite and not np.isfinite(array).all():
         return "it holds NaN or infinity, and must not"
+    if rule.least is not None and array.size:
+        least, most = array.min().item(), array.max().item()
+        if least < rule.least or most > rule.most:
+            got = least if least < rule.least else most
+            return f"it holds {got}, and should hold {rule.least} to {rule.most}"
     if rule.rising and not (array[..., 1:] > array[..., :-1]).all():
         return "its values must rise, and do not"
+    return None
+
+
+def _problem_of_form(
+    dtype: np.dtype, shape: tuple[int, ...], rule: _Rule, num_axes: int
+) -> str | None:
+    """Return what is wrong with an array's type and shape, its values apart."""
+    if dtype.kind not in rule.kinds:
+        allowed = " or ".join(_TYPES[k] for k in rule.kinds if k in _TYPES)
+        return f"it holds {dtype}, and should hold {allowed}"
+    axes = num_axes + bool(rule.length_of)
+    if len(shape) != axes:
+        return f"its shape is {shape}, and it should have {axes} axes"
+    if rule.length_of and not shape[-1]:
+        return "it is empty"
+    if dtype.kind in _TEXT and dtype.itemsize > _MAX_TEXT_BYTES:
+        return (
+            f"it says that its texts take {dtype.itemsize:,} bytes each, and "
+            f"{_MAX_TEXT_BYTES:,} may be"
+        )
     return None
 
 

@@ -71,6 +71,25 @@ def test_a_good_file_is_read_with_keys_nobody_knows(path):
         ("task_name", np.int64(3), "should hold text"),
         ("synthetic_data", "yes", "should hold truth values"),
         ("schema_version", np.float64(1), "no whole number"),
+        ("schema_version", np.float64(np.nan), "no whole number"),
+        ("schema_version", np.zeros(0, np.int64), "no whole number"),
+        ("schema_version", np.zeros((2, 2), np.int64), "should have 0 axes"),
+        ("schema_version", np.int64(-1), "should hold 0 to"),
+        ("schema_version", "2", "no whole number"),
+        ("seed", np.int64(-1), "holds -1, and should hold 0 to"),
+        ("seed", np.uint64(2**64 - 1), "holds 18446744073709551615, and should"),
+        ("seed", np.zeros(2, np.int64), "should have 0 axes"),
+        ("num_steps", np.uint64(2**64 - 1), "should hold 0 to 9007199254740992"),
+        ("num_steps", np.float64(1e300), "holds 1e\\+300, and should hold"),
+        ("num_steps", np.int64(-5), "holds -5"),
+        ("eval_every", np.int64(0), "should hold 1 to"),
+        ("eval/eval_batches", np.int64(-1), "should hold 0 to"),
+        ("diverged_from", np.uint64(2**64 - 1), "should hold -1 to"),
+        ("diverged_from", np.int64(-2), "should hold -1 to"),
+        ("diverged_from", np.float64(3), "should hold whole numbers"),
+        ("train/xs", np.arange(-1, 20), "should hold 0 to"),
+        ("train/xs", np.arange(21).astype(np.uint64) + 2**63, "should hold 0 to"),
+        ("task_name", "x" * (1 << 20) + "y", "its texts take 4,194,308 bytes each"),
     ],
 )
 def test_what_a_key_must_not_hold(path, key, value, message):
@@ -95,6 +114,9 @@ def test_a_newer_schema_is_not_damage(path):
     # What it holds otherwise is for newer versions to know.
     write_npz(path, good(schema_version=SCHEMA_VERSION + 1, seed="a text now"))
     with pytest.raises(NewerSchemaError, match=r"schema version 3.*Install a newer"):
+        read_result(path)
+    write_npz(path, good(schema_version=np.array([2, 2**64 - 1], np.uint64)))
+    with pytest.raises(NewerSchemaError, match="schema version 18446744073709551615"):
         read_result(path)
     assert not issubclass(NewerSchemaError, DamagedFileError)
 

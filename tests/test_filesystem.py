@@ -196,14 +196,14 @@ def test_links_lead_to_something_new_or_nowhere(tmp_path):
 
 
 def test_many_folders_that_link_to_each_other_are_walked(tmp_path):
-    folders = [tmp_path / f"{i}" for i in range(12)]
+    folders = [tmp_path / f"{i}" for i in range(7)]
     for folder in folders:
         folder.mkdir()
         (folder / "x").touch()
         for other in folders:
             (folder / other.name).symlink_to(other)
     found = filesystem.walk_files(tmp_path, "x")
-    assert len(found) == 12 * (1 + 11 + 11 * 10 + 11 * 10 * 9)
+    assert len(found) == 7 * (1 + 6 + 6 * 5 + 6 * 5 * 4)
 
 
 @pytest.mark.parametrize("code", [errno.ENOENT, errno.ESTALE])

@@ -22,6 +22,7 @@ from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.program import ChunkOutputs, TrialProgram
 from learned_optimization.training.results import GridResult, Progress, curves_of
 from learned_optimization.training.strategy import Strategy
+from learned_optimization.training.trial_data import EVAL_SPLITS
 
 _SECONDS_PER_CHUNK = 1.0
 
@@ -190,7 +191,7 @@ class GridRunner:
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go to where a checkpoint was made, if there is one of this grid."""
-        saved = checkpoint.load(self._unpadded_state())
+        saved = checkpoint.load(self._unpadded_state(), self._fits)
         if saved is None:
             return
         layout = self._layout
@@ -205,6 +206,21 @@ class GridRunner:
         self._feed.skip(saved.blocks_done)
         self._done, self._chunks = saved.blocks_done, [saved.chunk]
         self.run_seconds = saved.run_seconds
+
+    def _fits(self, saved: Saved) -> bool:
+        """Return whether the curves of a checkpoint are of this plan and grid."""
+        plan, layout, done = self._plan, self._layout, saved.blocks_done
+        if not 0 < done < plan.num_evals:
+            return False
+        grid = (layout.num_seeds, layout.num_configs)
+        updates = int(plan.updates_of_block[:done].sum())
+        metrics = saved.chunk.metrics
+        return (
+            np.shape(saved.chunk.train_loss) == (*grid, updates)
+            and {"loss", "loss_normalized"} <= metrics.keys()
+            and {np.shape(m) for m in metrics.values()}
+            == {(*grid, done, len(EVAL_SPLITS))}
+        )
 
     def _unpadded_state(self) -> Any:
         seeds, configs = self._layout.num_seeds, self._layout.num_configs
@@ -235,7 +251,8 @@ class GridRunner:
           checkpoint: where to save to, now and then and when told to stop.
 
         Raises:
-          RunStoppedError: if the checkpoint says to stop; what was done is saved.
+          RunStoppedError: if the checkpoint says to stop; what was done is saved, if
+            it can be.
         """
         end = self.run_seconds + seconds
         while self.blocks_left and self.run_seconds < end:
@@ -276,9 +293,9 @@ class GridRunner:
         )
 
     def _maybe_save(self, checkpoint: Checkpoint) -> None:
-        stop = checkpoint.should_stop()
+        stop, is_saved = checkpoint.should_stop(), True
         if stop or checkpoint.is_due():
-            checkpoint.save(
+            is_saved = checkpoint.save(
                 Saved(
                     blocks_done=self._done,
                     opt_state=self._unpadded_state(),
@@ -288,8 +305,9 @@ class GridRunner:
                 )
             )
         if stop:
+            lost = "" if is_saved else ", which could not be saved"
             raise RunStoppedError(
-                f"stopped after {self._progress().updates_done} updates"
+                f"stopped after {self._progress().updates_done} updates{lost}"
             )
 
     def _progress(self) -> Progress:

@@ -85,12 +85,13 @@ def run_grid(
     on_progress = on_progress or (lambda progress: None)
     should_stop = checkpoint.should_stop if checkpoint else (lambda: False)
     remembered = Remembered.of(task, layout)
-    known = strategy or (checkpoint and checkpoint.strategy()) or remembered.load()
+    saved = checkpoint if can_restart else None
+    known = strategy or (saved and saved.strategy()) or remembered.load()
 
     def run(strategy: Strategy) -> GridResult:
         runner = start(strategy)
-        if checkpoint and can_restart:
-            runner.resume(checkpoint)
+        if saved:
+            runner.resume(saved)
         if known is None and can_restart:
             runner.advance(MEASURED_SECONDS, on_progress, checkpoint)
             starts = [

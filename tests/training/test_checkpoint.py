@@ -1,5 +1,6 @@
 """A run that was cut ends as an unbroken one, bit for bit."""
 
+import errno
 import functools
 import itertools
 
@@ -7,10 +8,11 @@ import jax
 import numpy as np
 import pytest
 
+from learned_optimization import durable
 from learned_optimization.errors import RunStoppedError
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.training import grid_runner
-from learned_optimization.training.checkpoint import Checkpoint
+from learned_optimization.training.checkpoint import Checkpoint, CheckpointWarning
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.program import TrialProgram
 from learned_optimization.training.run import run_grid
@@ -169,3 +171,46 @@ def test_what_is_not_its_own_is_not_used(damage, tmp_path):
     got, seen = run(TinyTask(), checkpoint_at(tmp_path, identity=identity))
     assert_same(got, want)
     assert len(seen) == len(every_chunk)
+
+
+@pytest.mark.parametrize("damage", ["cut short", "flipped", "gone"])
+def test_the_one_before_is_used_where_the_newest_is_damaged(
+    damage, tmp_path, monkeypatch
+):
+    want, every_chunk = unbroken()
+    checkpoint = checkpoint_at(tmp_path, 5, seconds_between=0.0)
+    # However long a write takes, every chunk is followed by one.
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "is_due", lambda self: True)
+        with pytest.raises(RunStoppedError):
+            run(TinyTask(), checkpoint)
+    newest = tmp_path / "grid.npz"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    if damage == "gone":
+        newest.unlink()
+    else:
+        cut = len(content) // 2 if damage == "cut short" else None
+        newest.write_bytes(content[:cut])
+    got, seen = run(TinyTask(), checkpoint_at(tmp_path))
+    assert_same(got, want)
+    assert len(seen) == len(every_chunk) - 4
+
+
+def test_training_goes_on_where_no_checkpoint_can_be_written(tmp_path, monkeypatch):
+    def full(path, write):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    want, every_chunk = unbroken()
+    monkeypatch.setattr(Checkpoint, "is_due", lambda self: True)
+    monkeypatch.setattr(durable, "write", full)
+    with pytest.warns(CheckpointWarning, match="No space left on device") as said:
+        got, seen = run(TinyTask(), checkpoint_at(tmp_path))
+    assert_same(got, want)
+    assert len(seen) == len(every_chunk)
+    assert len([w for w in said if w.category is CheckpointWarning]) == 1
+    with (
+        pytest.warns(CheckpointWarning),
+        pytest.raises(RunStoppedError, match="after 10 updates, which could not be"),
+    ):
+        run(TinyTask(), checkpoint_at(tmp_path, 2))

@@ -68,23 +68,21 @@ def keep(name: str, results: Sequence[Result], trials: Iterable[Trial]) -> list[
     return _settle(_save(name, results), results, trials)
 
 
-def write_found(
-    missing: Iterable[Trial], trials: Sequence[Trial], claims: Claims
-) -> None:
+def write_found(trials: Sequence[Trial], claims: Claims) -> None:
     """Write the results of trials that were trained by a sweep that ended too early.
 
     A file that cannot be used is as good as none, which is said; one whose grid is
     claimed, say by the sweep that writes its results just now, is left to the owner.
 
     Args:
-      missing: trials without results; a file that has one of them is written whole.
-      trials: those and others that are wanted, see `_without_result`.
+      trials: trials that are wanted; a file that has one of them is written whole, and
+        removed.
       claims: claims the trials of each file.
 
     Raises:
       ResultError: if results cannot be read or written.
     """
-    wanted = {(t.save_dir, t.seed, t.opt.name, t.is_synthetic) for t in missing}
+    wanted = {(t.save_dir, t.seed, t.opt.name, t.is_synthetic) for t in trials}
     for folder in _folders():
         for path in filesystem.list_files(folder, ".npz"):
             results = _read(path)

@@ -221,7 +221,7 @@ def _claimed(trial: Trial, any_seed: bool) -> Iterator[Trial]:
       The trial claimed. With a seed that was asked for it is trained in any case.
     """
     claims, taken = Claims(), set[int]()
-    write_found([trial], [trial], claims)
+    write_found([trial], claims)
     while True:
         wanted = _with_next_seed(trial, taken) if any_seed else trial
         claim = claims.take([(wanted.save_dir, wanted.seed)])

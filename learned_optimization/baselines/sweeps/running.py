@@ -105,9 +105,9 @@ class SweepRun:
 
     def _still_missing(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return those trials without results, once all that is trained is written."""
+        finished.write_found(self._trials, self._claims)
         if not trials:
             return []
-        finished.write_found(trials, self._trials, self._claims)
         missing, _ = missing_trials(self._trials)
         return [trial for trial in trials if trial in set(missing)]
 

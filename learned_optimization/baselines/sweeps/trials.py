@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -126,11 +127,15 @@ def result_record(
 
 def versions() -> list[str]:
     """Return `package==version` of all that decides a curve."""
-    lines = [f"python=={python_version()}"]
-    for package in _RECORDED_PACKAGES:
-        try:
-            lines.append(f"{package}=={version(package)}")
-        except PackageNotFoundError:
-            # The package runs from a source tree that was never installed.
-            lines.append(f"{package}==unknown")
-    return lines
+    packages = [f"{package}=={_version_of(package)}" for package in _RECORDED_PACKAGES]
+    return [f"python=={python_version()}", *packages]
+
+
+# Every trial records them, and looking them up takes longer than writing a result.
+@functools.cache
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        # The package runs from a source tree that was never installed.
+        return "unknown"

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from tokenize import TokenError
 from typing import Any, TypeVar
 
 import gin
@@ -42,6 +43,9 @@ Bindings = Mapping[str, Any]
 _R = TypeVar("_R")
 
 _ONE_AT_A_TIME = threading.RLock()
+
+# What gin parses in some seconds; the operative configuration of a trial has 10 kB.
+_MAX_FILE_BYTES = 1 << 20
 
 
 # Where gin configurables are defined; of a package, in any of its modules. They are
@@ -115,6 +119,11 @@ def load(
     for file in files:
         if not os.path.isfile(file):
             raise LoptError(f"no such gin file: {file}")
+        if os.path.getsize(file) > _MAX_FILE_BYTES:
+            raise LoptError(
+                f"{file} has more than {_MAX_FILE_BYTES:,} bytes: no gin file is as "
+                "large."
+            )
     register_all()
     gin.clear_config()
     bindings = [_QUOTED_REFERENCE.sub(r"= \2", line) for line in bindings]
@@ -270,7 +279,12 @@ def bound_parameters() -> list[str]:
 def _helpful_errors() -> Iterator[None]:
     try:
         yield
-    except (ValueError, SyntaxError, OSError, ImportError) as error:
+    except (RecursionError, MemoryError, OverflowError) as error:
+        raise LoptError(
+            "gin configuration: brackets are nested too deeply, or a number is too "
+            "large."
+        ) from error
+    except (ValueError, SyntaxError, OSError, ImportError, TokenError) as error:
         raise LoptError(_explain(error)) from error
 
 

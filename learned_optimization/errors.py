@@ -18,7 +18,7 @@ import difflib
 import numbers
 from collections.abc import Iterable, Sequence
 
-from learned_optimization.text import one_line, printable
+from learned_optimization.text import brief, one_line, printable
 
 __all__ = [
     "AbsentError",
@@ -287,10 +287,21 @@ def nearest_names(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     return [by_lower[c] for c in close]
 
 
-def check_at_least(what: str, value: int, minimum: int) -> None:
-    """Raise `LoptError` unless `value` is a whole number of at least `minimum`."""
+def check_at_least(
+    what: str, value: int, minimum: int, maximum: int | None = None
+) -> None:
+    """Raise `LoptError` unless a value is a whole number within limits.
+
+    Args:
+      what: what it is of, as messages name it.
+      value: the value.
+      minimum: the least allowed.
+      maximum: the greatest allowed; None if there is none.
+    """
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < minimum:
         raise LoptError(
-            f"{what} must be a whole number of at least {minimum}, got {value!r}."
+            f"{what} must be a whole number of at least {minimum}, got {brief(value)}."
         )
+    if maximum is not None and value > maximum:
+        raise LoptError(f"{what} must be at most {maximum:,}, got {brief(value)}.")

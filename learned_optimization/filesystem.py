@@ -30,6 +30,7 @@ from learned_optimization.errors import (
     MissingFileError,
     NotAFileError,
     ResultError,
+    TooLargeError,
 )
 
 MAX_NAME_BYTES = 255
@@ -134,6 +135,28 @@ def _open_remote(fs: Any, inner: str) -> IO[bytes]:
     except KeyError as error:
         # fsspec's store in memory, when a file goes while it is looked up.
         raise FileNotFoundError(inner) from error
+
+
+def read_all(path: str | os.PathLike, limit: int) -> bytes:
+    """Return the bytes of a small file.
+
+    Args:
+      path: local path or URL.
+      limit: bytes that it may have.
+
+    Raises:
+      TooLargeError: if it has more; no more are read.
+      ResultError: as `open_to_read`.
+    """
+    with open_to_read(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise TooLargeError(
+            os.fspath(path),
+            f"it has more than {limit:,} bytes",
+            "No file of its kind is as large.",
+        )
+    return content
 
 
 # Of what is no regular file; that of the type bits of a mode.

@@ -9,6 +9,9 @@ as names of files have that are not UTF-8, which no output could encode.
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
+
+_MOST_CHARACTERS = 200
 
 
 def printable(text: str) -> str:
@@ -26,6 +29,18 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if _is_shown(c) else _written_out(c) for c in text)
+
+
+def brief(value: Any) -> str:
+    """Return how Python writes a value, as far as a message has room for it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # A whole number of thousands of digits, or lists in lists in lists.
+        return f"a very large {type(value).__name__}"
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    return f"{text[:_MOST_CHARACTERS]}... ({len(text):,} characters)"
 
 
 def _is_shown(character: str) -> bool:

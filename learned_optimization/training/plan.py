@@ -13,6 +13,12 @@ import numpy as np
 
 from learned_optimization.errors import check_at_least
 
+MAX_STEPS = 100_000_000
+"""Updates of the longest run: each trial's loss at every one is in memory at once."""
+
+# Of the other settings, which programs count in 32 bits.
+_MAX_COUNT = (1 << 31) - 1
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -28,7 +34,7 @@ class RunPlan:
       last_eval_batches: batches of each split in an evaluation at `num_steps`.
 
     Raises:
-      LoptError: if a setting is not a whole number of at least 1.
+      LoptError: if a setting is not a whole number of at least 1, or too large.
     """
 
     num_steps: int
@@ -38,7 +44,9 @@ class RunPlan:
 
     def __post_init__(self) -> None:
         for key, value in self.as_keys().items():
-            check_at_least(key, value, 1)
+            check_at_least(
+                key, value, 1, MAX_STEPS if key == "num_steps" else _MAX_COUNT
+            )
 
     @property
     def folder(self) -> str:

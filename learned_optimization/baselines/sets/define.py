@@ -21,6 +21,7 @@ from typing import Any
 from learned_optimization import configuration
 from learned_optimization.baselines.sets import search_space
 from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.baselines.sets.limits import check_size
 from learned_optimization.baselines.sets.registry import add_hparam_set
 from learned_optimization.baselines.sets.search_space import Config
 from learned_optimization.baselines.sets.settings import (
@@ -32,8 +33,9 @@ from learned_optimization.baselines.sets.settings import (
     show_setting,
 )
 from learned_optimization.configurable import configurable
-from learned_optimization.errors import LoptError, UnknownNameError, check_at_least
+from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.optimizers.base import Optimizer, get_optimizer
+from learned_optimization.text import brief
 from learned_optimization.training.plan import RunPlan
 
 __all__ = [
@@ -97,7 +99,7 @@ def hparam_set(
     configuration.register_all()
     opt_class = _optimizer_name(optimizer)
     plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
-    check_at_least("seeds", seeds, 1)
+    check_size(0, seeds)
     settings = [
         {k: as_parameter_value(opt_class, k, v) for k, v in setting.items()}
         for setting in _settings(
@@ -128,7 +130,7 @@ def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
         raise LoptError(
             "a set's name names a file: it must be letters, digits and _ . + - and "
-            f"begin with a letter or digit, got {name!r}."
+            f"begin with a letter or digit, got {brief(name)}."
         )
     if len(name.encode()) > _MAX_NAME_BYTES:
         raise LoptError(
@@ -144,7 +146,7 @@ def _optimizer_name(optimizer: Any) -> str:
     if not (isinstance(optimizer, type) and issubclass(optimizer, Optimizer)):
         raise LoptError(
             "optimizer must be the name of an optimizer, e.g. 'Adam', or its class, "
-            f"got {optimizer!r}."
+            f"got {brief(optimizer)}."
         )
     try:
         known = get_optimizer(optimizer.__name__)
@@ -169,7 +171,7 @@ def _settings(
     if not isinstance(fixed, Mapping):
         raise LoptError(
             "fixed maps each hyper-parameter to its value, e.g. {'beta1': 0.9}, got "
-            f"{fixed!r}."
+            f"{brief(fixed)}."
         )
     parsed = search_space.parse_space(space)
     parsed = {short_key(optimizer, k): v for k, v in parsed.items()}

@@ -29,6 +29,7 @@ from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import reading_sets
 from learned_optimization.baselines.sets.yaml import YamlMapping, read_yaml
 from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.text import brief
 
 _PARAMETERS = inspect.signature(hparam_set).parameters
 _REQUIRED = [p.name for p in _PARAMETERS.values() if p.default is p.empty]
@@ -197,7 +198,7 @@ def _imports(path: str | os.PathLike, content: YamlMapping) -> list[str]:
     if not isinstance(imports, list) or not all(isinstance(i, str) for i in imports):
         raise LoptError(
             f"{content.where('imports')}: imports is a list of Python files, e.g. "
-            f"[my_opt.py], got {imports!r}."
+            f"[my_opt.py], got {brief(imports)}."
         )
     for imported in imports:
         if not os.path.isfile(os.path.join(os.path.dirname(path), imported)):

@@ -8,6 +8,7 @@ from typing import Any
 
 from learned_optimization.baselines.folder_names import value_text
 from learned_optimization.baselines.layout import results_dir
+from learned_optimization.baselines.sets.limits import check_size
 from learned_optimization.training.plan import RunPlan
 
 Configuration = dict[str, Any]
@@ -45,6 +46,9 @@ class HParamSet:
       eval_batches: batches of each split in an evaluation.
       last_eval_batches: the same, at `num_steps`.
       family: what sets of several lengths have in common: they are drawn alike.
+
+    Raises:
+      LoptError: if it has too many configurations or trials.
     """
 
     name: str
@@ -57,6 +61,9 @@ class HParamSet:
     eval_batches: int = 5
     last_eval_batches: int = 10
     family: str = ""
+
+    def __post_init__(self) -> None:
+        check_size(len(self.hparams), self.repetitions)
 
     @property
     def plan(self) -> RunPlan:

@@ -22,70 +22,26 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
 
+from learned_optimization.baselines.sets.limits import MAX_CONFIGS
+from learned_optimization.baselines.sets.ranges import SIGNIFICANT_DIGITS, Range
 from learned_optimization.errors import LoptError, UnknownNameError, check_at_least
+from learned_optimization.text import brief
 
 Value = bool | int | float | str | None
 Config = dict[str, Value]
 
 KINDS = ("log", "linear", "log_int", "int")
 
-_DIGITS = 6
+# Whole numbers that every part of a trial can hold.
+_MAX_WHOLE = (1 << 63) - 1
 
 # After so many draws without a new configuration, there are taken to be no more.
 _PATIENCE = 10_000
-
-
-@dataclass(frozen=True)
-class Range:
-    """Numbers from `low` to `high`, both included.
-
-    Attributes:
-      low: the least number.
-      high: the greatest number.
-      log: whether numbers are evenly spread by their logarithms.
-      whole: whether only whole numbers belong to it.
-      points: how many a grid takes; None where no grid is meant.
-    """
-
-    low: float
-    high: float
-    log: bool = False
-    whole: bool = False
-    points: int | None = None
-
-    @property
-    def num_values(self) -> float:
-        """How many values there are; infinitely many unless they are whole."""
-        return self.high - self.low + 1 if self.whole else math.inf
-
-    def value_at(self, share: float) -> int | float:
-        """Return the value below which a given share, in [0, 1), of the range lies."""
-        # A whole number stands for everything up to the next one.
-        high = self.high + 1 if self.whole else self.high
-        if self.log:
-            # Not by their ratio, which can overflow.
-            low, high = math.log(self.low), math.log(high)
-            value = math.exp(low + share * (high - low))
-        else:
-            value = self.low + share * (high - self.low)
-        return self._clip(math.floor(value) if self.whole else value)
-
-    def spaced(self, points: int) -> list[int | float]:
-        """Return `points` evenly spread values, both ends included; some may repeat."""
-        spread = np.geomspace if self.log else np.linspace
-        values = spread(self.low, self.high, points).tolist()
-        return [self._clip(round(v) if self.whole else v) for v in values]
-
-    def _clip(self, value: float) -> int | float:
-        if not self.whole:
-            value = float(f"{value:.{_DIGITS}g}")
-        return min(max(value, self.low), self.high)
 
 
 Values = tuple[Value, ...] | Range
@@ -105,12 +61,12 @@ def parse_space(space: Mapping[str, Any]) -> Space:
     if not isinstance(space, Mapping):
         raise LoptError(
             "a space maps each hyper-parameter to its values, e.g. "
-            f"{{'learning_rate': [0.001, 0.01]}}, got {space!r}."
+            f"{{'learning_rate': [0.001, 0.01]}}, got {brief(space)}."
         )
     parsed: Space = {}
     for key, values in space.items():
         if not isinstance(key, str):
-            raise LoptError(f"a hyper-parameter's name must be text, got {key!r}.")
+            raise LoptError(f"a hyper-parameter's name must be text, got {brief(key)}.")
         if isinstance(values, Mapping):
             parsed[key] = _parse_range(key, values)
         else:
@@ -130,25 +86,36 @@ def as_value(what: str, value: Any) -> Value:
         raise LoptError(f"{what} must be finite, got {value}.")
     if value is not None and not isinstance(value, (bool, int, float, str)):
         raise LoptError(
-            f"{what} must be a number, text, True, False or None, got {value!r}."
+            f"{what} must be a number, text, True, False or None, got {brief(value)}."
+        )
+    if isinstance(value, int) and not -_MAX_WHOLE <= value <= _MAX_WHOLE:
+        raise LoptError(
+            f"{what} must be within {_MAX_WHOLE:,} of zero, got {brief(value)}."
         )
     return value
 
 
 def _parse_choices(key: str, values: Any) -> tuple[Value, ...]:
-    values = values.tolist() if isinstance(values, np.ndarray) else values
-    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
+    if isinstance(values, np.ndarray) and values.size <= MAX_CONFIGS:
+        values = values.tolist()
+    is_long = isinstance(values, np.ndarray)
+    if (not is_long and not isinstance(values, Sequence)) or isinstance(
+        values, (str, bytes)
+    ):
         raise LoptError(
             f"{key} must have a list of values or a range such as "
-            f"{{'log': [0.0001, 0.1]}}, got {values!r}. A single value is given as "
-            "fixed."
+            f"{{'log': [0.0001, 0.1]}}, got {brief(values)}. A single value is given "
+            "as fixed."
         )
-    if not values:
+    if not len(values):
         raise LoptError(f"{key} has an empty list of values: give at least one.")
+    check_at_least(f"{key}: the number of values", len(values), 1, MAX_CONFIGS)
     choices = tuple(as_value(f"a value of {key}", v) for v in values)
-    for i, value in enumerate(choices):
-        if value in choices[:i]:
+    seen = set()
+    for value in choices:
+        if value in seen:
             raise LoptError(f"{key} lists the value {value!r} twice: leave one out.")
+        seen.add(value)
     return choices
 
 
@@ -166,7 +133,7 @@ def _parse_range(key: str, given: Mapping[Any, Any]) -> Range:
     kind = kinds[0]
     ends = given[kind]
     if not isinstance(ends, (list, tuple, np.ndarray)) or len(ends) != 2:
-        raise LoptError(f"{key}: {kind} needs [low, high], got {ends!r}.")
+        raise LoptError(f"{key}: {kind} needs [low, high], got {brief(ends)}.")
     whole, log = kind.endswith("int"), kind.startswith("log")
     low, high = (_parse_end(f"{key}: an end of {kind}", end, whole) for end in ends)
     if low >= high:
@@ -178,9 +145,11 @@ def _parse_range(key: str, given: Mapping[Any, Any]) -> Range:
             f"{key}: {kind} needs ends above 0, got {list(ends)}. A range that "
             f"reaches 0 is {'int' if whole else 'linear'}."
         )
+    if not math.isfinite(float(high) - float(low)):
+        raise LoptError(f"{key}: {kind} {list(ends)} is wider than any number.")
     points = given.get("points")
     if points is not None:
-        check_at_least(f"{key}: points", points, 2)
+        check_at_least(f"{key}: points", points, 2, MAX_CONFIGS)
     parsed = Range(low, high, log=log, whole=whole, points=points)
     if points is not None and len(set(parsed.spaced(points))) < points:
         raise LoptError(
@@ -205,9 +174,9 @@ def grid(space: Space) -> list[Config]:
     """Return every combination of values, the last hyper-parameter varying fastest.
 
     Raises:
-      LoptError: if a range has no `points`.
+      LoptError: if a range has no `points`, or there are too many combinations.
     """
-    columns = []
+    columns: list[Sequence[Value]] = []
     for key, values in space.items():
         if isinstance(values, Range):
             if values.points is None:
@@ -219,6 +188,15 @@ def grid(space: Space) -> list[Config]:
             columns.append(values.spaced(values.points))
         else:
             columns.append(values)
+    count = math.prod(map(len, columns))
+    if count > MAX_CONFIGS:
+        sizes = ", ".join(
+            f"{k} {len(c):,}" for k, c in zip(space, columns, strict=True)
+        )
+        raise LoptError(
+            f"a grid of {count:,} configurations ({sizes}): a set may have "
+            f"{MAX_CONFIGS:,}. Take fewer points, or search at random."
+        )
     return [dict(zip(space, row, strict=True)) for row in itertools.product(*columns)]
 
 
@@ -235,7 +213,7 @@ def random(space: Space, num_configs: int, seed: int) -> list[Config]:
     Raises:
       LoptError: if a number is wrong, or the space has fewer configurations.
     """
-    check_at_least("search_seed", seed, 0)
+    check_at_least("search_seed", seed, 0, _MAX_WHOLE)
     rng = np.random.default_rng(seed)
 
     def rows() -> Iterator[np.ndarray]:
@@ -254,7 +232,7 @@ def quasi_random(space: Space, num_configs: int, seed: int) -> list[Config]:
     `seed` decides the scrambling (Owen 2017, arXiv:1706.02808); arguments and
     errors are those of `random`.
     """
-    check_at_least("search_seed", seed, 0)
+    check_at_least("search_seed", seed, 0, _MAX_WHOLE)
 
     def rows() -> Iterator[np.ndarray]:
         sequence = qmc.Halton(len(space), rng=np.random.default_rng(seed))
@@ -265,7 +243,7 @@ def quasi_random(space: Space, num_configs: int, seed: int) -> list[Config]:
 
 
 def _distinct(space: Space, num_configs: int, rows: Iterator[np.ndarray]) -> list:
-    check_at_least("num_configs", num_configs, 1)
+    check_at_least("num_configs", num_configs, 1, MAX_CONFIGS)
     if not space:
         raise LoptError("there is nothing to draw: the space has no hyper-parameter.")
     sizes = [v.num_values if isinstance(v, Range) else len(v) for v in space.values()]
@@ -287,8 +265,8 @@ def _distinct(space: Space, num_configs: int, rows: Iterator[np.ndarray]) -> lis
         if repeats == _PATIENCE:
             raise LoptError(
                 f"only {len(drawn)} of {num_configs} configurations could be drawn: "
-                f"the space seems to have no more at {_DIGITS} significant digits. "
-                "Ask for fewer or widen it."
+                f"the space seems to have no more at {SIGNIFICANT_DIGITS} significant "
+                "digits. Ask for fewer or widen it."
             )
     return list(drawn.values())
 

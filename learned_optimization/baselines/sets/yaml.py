@@ -23,7 +23,10 @@ from typing import Any
 
 import yaml
 
+from learned_optimization import filesystem
+from learned_optimization.baselines.sets.limits import MAX_FILE_BYTES, MAX_YAML_NODES
 from learned_optimization.errors import LoptError
+from learned_optimization.text import brief
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)$")
 _FLOAT = re.compile(
@@ -69,14 +72,14 @@ class YamlMapping:
         if not isinstance(node, yaml.SequenceNode) or not values:
             raise LoptError(
                 f"{self.where(key)}: {key} is a list, each item of which begins "
-                f"with a dash, got {values!r}."
+                f"with a dash, got {brief(values)}."
             )
         mappings = []
         for value, item in zip(values, node.value, strict=True):
             if not isinstance(item, yaml.MappingNode):
                 raise LoptError(
                     f"{self.path}, line {item.start_mark.line + 1}: an item of {key} "
-                    f"maps names to values, as `name: MySet`; got {value!r}."
+                    f"maps names to values, as `name: MySet`; got {brief(value)}."
                 )
             mappings.append(YamlMapping(self.path, value, item))
         return mappings
@@ -86,14 +89,19 @@ def read_yaml(path: str | os.PathLike) -> YamlMapping:
     """Read a YAML file that holds one mapping.
 
     Raises:
-      LoptError: with the line, if it is no YAML or no mapping, or a key is given
-        twice.
+      LoptError: with the line, if it is no YAML or no mapping, a key is given twice,
+        or it is too large.
     """
     shown = os.fspath(path)
+    content = filesystem.read_all(path, MAX_FILE_BYTES)
     try:
-        with open(path, encoding="utf-8") as file:
-            loader = _Loader(file.read())
+        loader = _Loader(content.decode("utf-8-sig"))
         node = loader.get_single_node()
+        if node is not None and _count(node, {}) > MAX_YAML_NODES:
+            raise LoptError(
+                f"{shown}: it stands for more than {MAX_YAML_NODES:,} values, by "
+                "anchors that are used again and again."
+            )
         values = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -102,14 +110,44 @@ def read_yaml(path: str | os.PathLike) -> YamlMapping:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         first = str(error).partition("\n")[0]
         raise LoptError(f"{shown}: no YAML: {first}") from error
+    except ValueError as error:
+        if isinstance(error, LoptError):
+            raise
+        # A whole number of thousands of digits.
+        raise LoptError(f"{shown}: no YAML: {error}") from error
     except RecursionError as error:
         raise LoptError(f"{shown}: no YAML: brackets are nested too deeply") from error
     if not isinstance(node, yaml.MappingNode) or not isinstance(values, dict):
         raise LoptError(
             f"{shown}: a file of sets maps names to values, as `name: MySet`; got "
-            f"{values!r}."
+            f"{brief(values)}."
         )
     return YamlMapping(shown, values, node)
+
+
+def _count(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return the nodes that a node stands for, with each use of an anchor in full.
+
+    Args:
+      node: the node.
+      known: those of nodes that were counted before, by their id; 0 while one is.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 0
+        inner = (
+            [part for pair in node.value for part in pair]
+            if isinstance(node, yaml.MappingNode)
+            else node.value
+        )
+        known[id(node)] = 1 + sum(_count(part, known) for part in inner)
+    elif not known[id(node)]:
+        raise yaml.constructor.ConstructorError(
+            problem="an anchor is used within what it stands for",
+            problem_mark=node.start_mark,
+        )
+    return known[id(node)]
 
 
 class _Loader(yaml.SafeLoader):

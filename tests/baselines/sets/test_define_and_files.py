@@ -159,6 +159,14 @@ def test_the_class_serves_as_well_as_its_name():
         ({"optimizer": PlainSGD}, "PlainSGD is not registered: decorate"),
         ({"num_steps": 0}, "num_steps must be a whole number of at least 1, got 0"),
         ({"seeds": 0}, "seeds must be a whole number of at least 1, got 0"),
+        ({"seeds": 10**9}, "seeds must be at most 1,000,000, got 1000000000"),
+        (
+            {"space": {"beta1": {"linear": [0, 0.9], "points": 4}}, "seeds": 10**6},
+            "4 configurations with 1,000,000 seeds each are 4,000,000 trials: a set",
+        ),
+        ({"num_steps": 10**12}, "num_steps must be at most 100,000,000, got 10"),
+        ({"num_steps": 10**9999}, "at most 100,000,000, got a very large int"),
+        ({"eval_batches": 2**31}, "eval_batches must be at most 2,147,483,647, got 2"),
         ({"eval_every": 0}, "eval_every must be"),
         ({"eval_batches": 1.5}, "eval_batches must be a whole number"),
         ({"space": [1]}, "a space maps each hyper-parameter"),
@@ -476,6 +484,12 @@ sets:
     assert second.opt_names == ("YamlRMS_lr0.1",)
 
 
+# Nine lines that stand for 9 ** 9 values.
+BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -493,6 +507,24 @@ sets:
         ("a: *nowhere\n", "line 1: no YAML: found undefined alias"),
         ("a: " + "[" * 500, "set.yaml: no YAML: brackets are nested too deeply"),
         ("\x00", "set.yaml: no YAML"),
+        ("a: " + "9" * 10_000, "set.yaml: no YAML: .*4300"),
+        ("a: &a [*a]\n", "line 1: no YAML: an anchor is used within what it stands"),
+        (BOMB, "set.yaml: it stands for more than 100,000 values, by anchors"),
+        (
+            BOMB.replace("[", "{<<: [").replace("]", "]}"),
+            "set.yaml: it stands for more than 100,000 values, by anchors",
+        ),
+        ("# " + "x" * (1 << 20), "set.yaml: it has more than 1,048,576 bytes"),
+        (YAML.replace("1e-6", "9" * 400), "Adam.epsilon must be within 9,223,"),
+        (YAML.replace("1e-6", "1e999"), "Adam.epsilon must be finite, got inf"),
+        (
+            YAML.replace("seeds: 2", "seeds: 1000000000"),
+            "set Y: seeds must be at most 1,000,000, got 1000000000",
+        ),
+        (
+            YAML.replace("num_steps: 20", "num_steps: 1000000000000"),
+            "set Y: num_steps must be at most 100,000,000, got 1000000000000",
+        ),
         (
             "name: A\n",
             "line 1: a set needs name, optimizer, num_steps; optimizer, num_steps are",
@@ -564,6 +596,10 @@ def test_gin_means_what_python_says_and_leaves_the_configuration(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("hparam_set.space = " + "[" * 3000, "brackets are nested too deeply"),
+        ("hparam_set.space = " + "[" * 90, "gin configuration: .*EOF in multi-line"),
+        ("hparam_set.seeds = " + "9" * 10_000, "gin configuration: .*4300"),
+        ("# " + "x" * (1 << 20), "set.gin has more than 1,048,576 bytes"),
         ("", "set.gin: hparam_set: a set needs .* are not given"),
         (GIN + "Adam.beta1 = 0.5\n", 'Adam.beta1 is no argument .* as "Adam.beta1"'),
         (GIN + "hparam_set.sede = 5\n", "set.gin: unknown gin parameter of .*'sede'"),

@@ -168,11 +168,34 @@ def test_wide_ranges_do_not_overflow():
         ({"int": [1, 2.5]}, "an end of int must be a whole number, got 2.5"),
         ({"log": [1, 2], "points": 1}, "points must be a whole number of at least 2"),
         ({"int": [1, 3], "points": 4}, r"4 points of int \[1, 3\] are not all diff"),
+        (
+            {"log": [1, 2], "points": 10**8},
+            "points must be at most 100,000, got 100000",
+        ),
+        ({"log": [1, 2], "points": 10**9999}, "at most 100,000, got a very large int"),
+        (range(10**9), "x: the number of values must be at most 100,000, got 10000000"),
+        (np.zeros(100_001), "the number of values must be at most 100,000, got 100001"),
+        ([10**30], "a value of x must be within 9,223,372,036,854,775,807 of zero"),
+        ([10**9999], "within 9,223,.* of zero, got a very large int"),
+        ({"int": [1, 10**400]}, "an end of int must be within 9,223,"),
+        ({"linear": [-1.7e308, 1.7e308]}, "wider than any number"),
     ],
 )
 def test_what_is_wrong_is_named(values, message):
     with pytest.raises(LoptError, match=message):
         parse_space({"x": values})
+
+
+@pytest.mark.parametrize("search", [random, quasi_random])
+def test_more_configurations_than_a_set_may_have(search):
+    wide = parse_space({"x": {"log": [1e-9, 1]}, "y": list(range(100_000))})
+    with pytest.raises(LoptError, match="num_configs must be at most 100,000, got"):
+        search(wide, 10**9, 0)
+    with pytest.raises(LoptError, match="search_seed must be at most"):
+        search(wide, 1, 2**64)
+    many = {f"x{i}": list(range(1000)) for i in range(50)}
+    with pytest.raises(LoptError, match=r"a grid of 1,000,000,.* \(x0 1,000, x1 1,0"):
+        grid(parse_space(many))
 
 
 def test_other_refusals():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from learned_optimization.baselines.analysis.best_of_set import (
     best_of_set,
     load_final_losses,
 )
+from learned_optimization.baselines.analysis.left_out import LeftOut, load_usable
 from learned_optimization.cli.tables import Table, console
 from learned_optimization.eval_training import EVAL_SPLITS
 
@@ -17,8 +19,16 @@ from learned_optimization.eval_training import EVAL_SPLITS
 def print_best_of_sets(
     task: str, set_names: Sequence[str], select: str = "outer_valid"
 ) -> None:
-    """Print the best configuration of each set and its losses, best set first."""
-    best = {n: best_of_set(load_final_losses(task, n), select) for n in set_names}
+    """Print the best configuration of each set and its losses, best set first.
+
+    Sets that cannot be read are not in the table; the figure's command has named them.
+    """
+    left: list[LeftOut] = []
+    load = functools.partial(load_final_losses, task)
+    ends = load_usable(task, set_names, load, left.append)
+    if not ends:
+        return
+    best = {name: best_of_set(losses, select) for name, losses in ends.items()}
     table = Table(title=f"{task}: best of each set by final {select} loss")
     table.add_column("set", overflow="fold")
     table.add_column("best configuration", overflow="fold")

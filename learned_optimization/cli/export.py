@@ -11,7 +11,7 @@ from learned_optimization.baselines.exporting import to_frame
 from learned_optimization.baselines.exporting.frames import require
 from learned_optimization.cli.choosing import split_tasks_and_archives
 from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
-from learned_optimization.cli.output import say
+from learned_optimization.cli.output import say, say_left_out
 from learned_optimization.errors import LoptError, UnknownNameError
 
 _FORMATS = ("parquet", "csv", "json", "tensorboard")
@@ -105,7 +105,9 @@ def _write_table(
     tasks: list[str], sets: list[str], path: str, kind: str, curves: bool
 ) -> None:
     # First what says which extra is missing, then what needs it.
-    table = to_frame(tasks, sets, curves=curves, library="pyarrow")
+    table = to_frame(
+        tasks, sets, curves=curves, library="pyarrow", on_left_out=say_left_out
+    )
 
     from learned_optimization.baselines.exporting.files import write_table
 
@@ -121,5 +123,12 @@ def _write_events(
 
     from learned_optimization.baselines.exporting.events import write_events
 
-    count = write_events(tasks, sets, path, every_config=every_config, select=select)
+    count = write_events(
+        tasks,
+        sets,
+        path,
+        every_config=every_config,
+        select=select,
+        on_left_out=say_left_out,
+    )
     say(f"{count:,} trials: tensorboard --logdir {path}")

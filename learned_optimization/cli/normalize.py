@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from matplotlib import pyplot as plt
 
 from learned_optimization.baselines import normalizers
+from learned_optimization.baselines.analysis.left_out import LeftOut, load_some
 from learned_optimization.baselines.normalizers import NORMALIZERS
 from learned_optimization.baselines.plots.speedup import plot_speedup
 from learned_optimization.baselines.speedups import fetch as fetching
@@ -21,7 +23,7 @@ from learned_optimization.baselines.speedups.normalizer import Normalizer
 from learned_optimization.baselines.speedups.speedup import Speedup, speedup_of_set
 from learned_optimization.cli.choosing import matching
 from learned_optimization.cli.completion import completer
-from learned_optimization.cli.output import say
+from learned_optimization.cli.output import say, say_left_out
 from learned_optimization.cli.plot import Select, check_output, save
 from learned_optimization.cli.tables import Table, console, json_option, print_json
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
@@ -123,9 +125,15 @@ def build(
     """Build normalizers of tasks from the archives of their baseline."""
     if name not in NORMALIZERS:
         raise UnknownNameError("normalizer", name, NORMALIZERS)
-    NORMALIZERS[name].build_and_write(tasks, output, overwrite, bootstrap_seed=seed)
+    left: list[LeftOut] = []
+    NORMALIZERS[name].build_and_write(
+        tasks, output, overwrite, bootstrap_seed=seed, on_left_out=left.append
+    )
+    for one in left:
+        say_left_out(one)
     for task in tasks:
-        say(f"{name}: built {task}")
+        if task not in {one.task_name for one in left}:
+            say(f"{name}: built {task}")
     say(f"written {output} and {info_path(output)}")
 
 
@@ -204,7 +212,8 @@ def apply(
     if output is not None:
         check_output(output)
     to_steps = normalizers.find(normalizer)[task]
-    speedups = [speedup_of_set(to_steps, name, split, select) for name in sets]
+    load = functools.partial(speedup_of_set, to_steps, split=split, select=select)
+    speedups = list(load_some(task, sets, load, say_left_out).values())
     for speedup in speedups:
         _print_speedup(speedup)
     if to_steps.band is not None:

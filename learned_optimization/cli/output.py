@@ -24,6 +24,11 @@ def say(text: str = "", err: bool = False, end: str = "\n") -> None:
     print(printable(text), file=stream, end=end, flush=True)
 
 
+def say_left_out(what: object) -> None:
+    """Print what a command leaves out of all that it was given, and why."""
+    say(f"left out: {what}", err=True)
+
+
 def allow_every_character() -> None:
     """Let an output that lacks a character, as ASCII lacks most, show its number."""
     for stream in (sys.stdout, sys.stderr):

@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from learned_optimization import filesystem
 from learned_optimization.baselines import vis
 from learned_optimization.baselines.plots import figures
+from learned_optimization.baselines.plots.panels import draw_panels
 from learned_optimization.cli.best_table import print_best_of_sets
 from learned_optimization.cli.choosing import split_tasks_and_archives
 from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
-from learned_optimization.cli.output import say
+from learned_optimization.cli.output import say, say_left_out
 from learned_optimization.errors import LoptError
 
 Output = Annotated[
@@ -87,7 +88,8 @@ def plot(
     if kind is Kind.CURVES:
         draw(tasks, sets, output, split=split, select=select, ema=ema)
         return
-    _save(lambda: _figure(kind, tasks, sets, split, select, reference), output)
+    options = {"split": split, "select": select}
+    _save(lambda: _figure(kind, tasks, sets, reference, options), output)
     say(f"figure: {output}")
 
 
@@ -109,12 +111,15 @@ def draw(
 ) -> None:
     """Draw the best of each set, print the tables, say where the figure is.
 
+    What cannot be drawn is left out of the figure and of the tables, and said.
+
     Args:
       tasks: names of tasks, one panel per task.
       sets: names of archived sets.
       output: the figure's path.
       **options: further arguments of `vis.plot_tasks_and_sets`.
     """
+    options = {"on_left_out": say_left_out, **options}
 
     def figure() -> Figure:
         if len(tasks) > 1:
@@ -135,13 +140,13 @@ def _figure(
     kind: Kind,
     tasks: Sequence[str],
     sets: Sequence[str],
-    split: str,
-    select: str,
     reference: str | None,
+    options: dict[str, Any],
 ) -> Figure:
+    options = {"on_left_out": say_left_out, **options}
     if kind is Kind.PROFILE:
         fig, ax = plt.subplots(figsize=(10.0, 5.0), layout="constrained")
-        figures.plot_profile(tasks, sets, reference, ax=ax, split=split, select=select)
+        figures.plot_profile(tasks, sets, reference, ax=ax, **options)
         return fig
     one = {
         Kind.SENSITIVITY: figures.plot_sensitivity,
@@ -151,8 +156,12 @@ def _figure(
     fig, axes = plt.subplots(
         len(tasks), 1, figsize=size, squeeze=False, layout="constrained"
     )
-    for task, ax in zip(tasks, axes[:, 0], strict=True):
-        one(task, sets, ax=ax, split=split, select=select)
+    draw_panels(
+        tasks,
+        axes[:, 0],
+        lambda task, ax: one(task, sets, ax=ax, **options),
+        say_left_out,
+    )
     return fig
 
 

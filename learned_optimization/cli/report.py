@@ -15,14 +15,15 @@ from learned_optimization.baselines.report.build import (
     files_of_report,
     write,
 )
-from learned_optimization.baselines.report.serve import LiveReport, make_server, watch
+from learned_optimization.baselines.report.serve import LiveReport, watch
+from learned_optimization.baselines.report.server import address_of, make_server
 from learned_optimization.baselines.report.words import headline
 from learned_optimization.cli.choosing import (
     split_tasks_and_archives,
     split_tasks_and_sets,
 )
 from learned_optimization.cli.options import ArchiveNames, Imports, Names, SetFiles
-from learned_optimization.cli.output import say
+from learned_optimization.cli.output import say, say_left_out
 
 Split = Annotated[
     str,
@@ -69,6 +70,8 @@ def report(
     write(files, folder)
     for sentence in headline(results, verdicts):
         say(sentence)
+    for left in verdicts.left_out:
+        say_left_out(left)
     size = len(files[PAGE].encode()) / 1e6
     say(f"report: {filesystem.join(folder, PAGE)} ({size:.1f} MB)")
 
@@ -108,7 +111,7 @@ def serve(
     )
     live.look()
     server = make_server(live, port, host)
-    say(f"http://{host}:{server.server_address[1]}/ (Ctrl-C ends it)")
+    say(f"{address_of(server, host)} (Ctrl-C ends it)")
     stop = threading.Event()
     threading.Thread(target=watch, args=(live, poll_seconds, stop), daemon=True).start()
     try:

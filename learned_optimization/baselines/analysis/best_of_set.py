@@ -142,8 +142,26 @@ def curves_of(where: str, archive: Result) -> Curves:
 
     Raises:
       ResultError: if it holds no trial, or trials that were evaluated at different
-        steps."""
+        steps.
+    """
     xs, names = archive["eval/xs"], archive["opt_name"]
+    return Curves(
+        xs=common_steps(where, xs),
+        losses={split: archive[f"eval/{split}/loss"] for split in EVAL_SPLITS},
+        opt_names=tuple(str(name) for name in names[:, 0]),
+    )
+
+
+def common_steps(where: str, xs: np.ndarray) -> np.ndarray:
+    """Return the steps at which all trials of an archive were evaluated.
+
+    Args:
+      where: the archive, for messages.
+      xs: `[num_configs, num_seeds, num_evals]`, its `eval/xs`.
+
+    Raises:
+      ResultError: if it holds no trial, or they were evaluated at different steps.
+    """
     if not xs.size:
         raise ResultError(f"{where} holds no trial: its shape is {xs.shape}.")
     if (xs != xs[:1, :1]).any():
@@ -151,11 +169,7 @@ def curves_of(where: str, archive: Result) -> Curves:
             f"the trials of {where} were evaluated at different steps, so they cannot "
             "be compared."
         )
-    return Curves(
-        xs=xs[0, 0],
-        losses={split: archive[f"eval/{split}/loss"] for split in EVAL_SPLITS},
-        opt_names=tuple(str(name) for name in names[:, 0]),
-    )
+    return xs[0, 0]
 
 
 def load_final_losses(task_name: str, hparam_set_name: str) -> FinalLosses:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -81,7 +81,30 @@ def load_usable(
     return loaded
 
 
-def check_some_left(left: Sequence[object], left_out: Sequence[LeftOut]) -> None:
+def load_some(
+    task_name: str,
+    set_names: Sequence[str],
+    load: Callable[[str], Loaded],
+    on_left_out: OnLeftOut | None,
+) -> dict[str, Loaded]:
+    """Load sets on a task as `load_usable` does, at least one.
+
+    Raises:
+      ResultError: if none can be used, with all reasons; `on_left_out` is not told
+        then.
+      LoptError: as `load_usable`.
+    """
+    left: list[LeftOut] = []
+    collect = None if on_left_out is None else left.append
+    loaded = load_usable(task_name, set_names, load, collect)
+    check_some_left(loaded, left)
+    if on_left_out is not None:
+        for one in left:
+            on_left_out(one)
+    return loaded
+
+
+def check_some_left(left: Collection[object], left_out: Sequence[LeftOut]) -> None:
     """Raise `ResultError` with all reasons unless something is left to be shown."""
     if not left:
         reasons = "\n".join(f"  {reason}" for reason in left_out)

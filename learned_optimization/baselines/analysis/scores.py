@@ -83,14 +83,18 @@ def check_reference(results: Sequence[Sequence[SetResult]], reference: str) -> N
     Raises:
       LoptError: if it is none of the sets, or does not improve on a task.
     """
-    names = [result.set_name for result in results[0]]
-    if reference not in names:
-        raise LoptError(
-            f"the reference {reference} is none of the sets: {', '.join(names)}."
-        )
+    check_is_one_of(reference, [result.set_name for result in results[0]])
     for row in results:
         if why := why_no_reference(row, reference):
             raise LoptError(f"{why} Choose another, as reference=SET.")
+
+
+def check_is_one_of(reference: str, set_names: Sequence[str]) -> None:
+    """Raise `LoptError` unless the reference is one of the sets compared."""
+    if reference not in set_names:
+        raise LoptError(
+            f"the reference {reference} is none of the sets: {', '.join(set_names)}."
+        )
 
 
 def why_no_reference(row: Sequence[SetResult], reference: str | None) -> str:

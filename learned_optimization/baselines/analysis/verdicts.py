@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from learned_optimization.baselines.analysis.left_out import LeftOut
+from learned_optimization.baselines.analysis.left_out import (
+    LeftOut,
+    OnLeftOut,
+    check_some_left,
+    load_usable,
+)
 from learned_optimization.baselines.analysis.overall import (
     Overall,
     OverTasks,
@@ -20,7 +26,10 @@ from learned_optimization.baselines.analysis.scores import (
     why_no_reference,
     why_no_target,
 )
-from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.set_results import (
+    SetResult,
+    load_set_result,
+)
 from learned_optimization.baselines.analysis.standings import (
     TaskVerdict,
     task_verdict,
@@ -72,6 +81,47 @@ class Verdict:
     def not_told_apart(self) -> tuple[str, ...]:
         """Other sets than the first that may be the best one."""
         return tuple(s.set_name for s in self.overall[1:] if not s.is_told_apart)
+
+
+def load_results(
+    task_names: Sequence[str],
+    set_names: Sequence[str],
+    select: str,
+    report: str,
+    on_left_out: OnLeftOut | None,
+) -> list[list[SetResult]]:
+    """Return what archives say of sets on tasks, of those that can be used.
+
+    Args:
+      task_names: the tasks.
+      set_names: the sets, archived on every one of them.
+      select: split whose loss selects configurations.
+      report: split whose loss is reported.
+      on_left_out: as of `load_usable`.
+
+    Returns:
+      For each task that has any, one result per set.
+
+    Raises:
+      ResultError: if nothing can be used, with all reasons.
+      LoptError: as `load_usable`.
+    """
+    left: list[LeftOut] = []
+
+    def leave_out(one: LeftOut) -> None:
+        left.append(one)
+        if on_left_out is not None:
+            on_left_out(one)
+
+    rows = []
+    for task in task_names:
+        load = functools.partial(load_set_result, task, select=select, report=report)
+        on_fault = None if on_left_out is None else leave_out
+        rows.append(list(load_usable(task, set_names, load, on_fault).values()))
+    results = [row for row in rows if row]
+    if task_names and set_names:
+        check_some_left(results, left)
+    return results
 
 
 def verdict(

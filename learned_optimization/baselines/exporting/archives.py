@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from learned_optimization.baselines.analysis.hyperparameters import (
     Hyperparameters,
@@ -12,12 +13,15 @@ from learned_optimization.baselines.analysis.hyperparameters import (
     of_file,
     recorded,
 )
+from learned_optimization.baselines.analysis.left_out import OnLeftOut, load_usable
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.cache import local_copy
 from learned_optimization.errors import LoptError
 from learned_optimization.npz import open_npz
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,16 @@ class Archive:
 
 
 def find_archives(
-    task_names: str | Sequence[str], set_names: str | Sequence[str]
+    task_names: str | Sequence[str],
+    set_names: str | Sequence[str],
+    on_left_out: OnLeftOut | None = None,
 ) -> list[Archive]:
     """Return the archive of every set on every task, task by task.
+
+    Args:
+      task_names: name of a task, or several.
+      set_names: name of a set, or several.
+      on_left_out: as of `load_usable`.
 
     Raises:
       LoptError: if no task or no set is named.
@@ -79,7 +90,38 @@ def find_archives(
                 f"nothing to export: no {kind} is named. Name at least one task and "
                 "one set."
             )
-    return [_find(task, name) for task in tasks for name in sets]
+    found = []
+    for task in tasks:
+        find = functools.partial(_find, task)
+        found += load_usable(task, sets, find, on_left_out).values()
+    return found
+
+
+def of_each(
+    archives: Sequence[Archive],
+    make: Callable[[Archive], Made],
+    on_left_out: OnLeftOut | None,
+) -> list[tuple[Archive, Made]]:
+    """Return what is made of each archive, of those that can be used.
+
+    Args:
+      archives: the archives.
+      make: reads an archive.
+      on_left_out: as of `load_usable`.
+
+    Raises:
+      LoptError: as `load_usable`.
+    """
+    made = []
+    for archive in archives:
+        done = load_usable(
+            archive.task,
+            [archive.set_name],
+            lambda _, archive=archive: make(archive),
+            on_left_out,
+        )
+        made += [(archive, value) for value in done.values()]
+    return made
 
 
 def _names(names: str | Sequence[str]) -> list[str]:

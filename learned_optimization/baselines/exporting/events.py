@@ -20,9 +20,19 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from learned_optimization import filesystem
 from learned_optimization.baselines.analysis.best_of_set import (
     best_of_set,
+    check_eval_split,
     load_final_losses,
 )
-from learned_optimization.baselines.exporting.archives import Archive, find_archives
+from learned_optimization.baselines.analysis.left_out import (
+    LeftOut,
+    OnLeftOut,
+    check_some_left,
+)
+from learned_optimization.baselines.exporting.archives import (
+    Archive,
+    find_archives,
+    of_each,
+)
 from learned_optimization.baselines.exporting.frames import ALL_SPLITS
 from learned_optimization.baselines.results.format import Result
 from learned_optimization.errors import DamagedFileError
@@ -37,6 +47,7 @@ def write_events(
     *,
     every_config: bool = False,
     select: str = "outer_valid",
+    on_left_out: OnLeftOut | None = None,
 ) -> int:
     """Write a log folder for TensorBoard.
 
@@ -57,6 +68,8 @@ def write_events(
       folder: local folder, which must not exist or be empty.
       every_config: write all configurations, not just the best of each set.
       select: split whose final loss says which is best.
+      on_left_out: told of each set on a task that is archived and cannot be read,
+        while the others are; where it is None, that is an error.
 
     Returns:
       How many trials were written.
@@ -64,26 +77,38 @@ def write_events(
     Raises:
       UnknownNameError: if `select` is no split.
       LoptError: if no task or no set is named.
-      ResultError: if an archive is missing or cannot be read, or the folder cannot
-        be written; nothing is changed then.
+      ResultError: if an archive is missing or cannot be read, or none can, or the
+        folder cannot be written; nothing is changed then.
     """
-    archives = find_archives(task_names, set_names)
-    best = [
-        best_of_set(load_final_losses(archive.task, archive.set_name), select).index
-        for archive in archives
-    ]
+    check_eval_split(select)
+    left: list[LeftOut] = []
+    collect = None if on_left_out is None else left.append
+
+    def best(archive: Archive) -> int:
+        losses = load_final_losses(archive.task, archive.set_name)
+        return best_of_set(losses, select).index
+
+    archives = of_each(find_archives(task_names, set_names, collect), best, collect)
     count = 0
 
     def fill(hidden: str) -> None:
         nonlocal count
-        for archive, index in zip(archives, best, strict=True):
-            count += _write_archive(archive, hidden, None if every_config else index)
+        for archive, index in archives:
+            only = None if every_config else index
+            # Read whole before any of it is written.
+            for _, read in of_each([archive], _read, collect):
+                count += _write_archive(archive, *read, hidden, only)
+        check_some_left(range(count), left)
 
     filesystem.write_folder(folder, fill)
+    if on_left_out is not None:
+        for one in left:
+            on_left_out(one)
     return count
 
 
-def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
+def _read(archive: Archive) -> tuple[dict[str, str], Result]:
+    """Return the tags of an archive's keys, and its arrays."""
     tags = {
         key: f"{name}/{split}"
         for split in ALL_SPLITS
@@ -91,6 +116,18 @@ def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
     }
     optional = ["seed", "timing/run_seconds_per_trial", "train/xs", "train/loss"]
     data = archive.read("opt_name", "eval/xs", *tags, optional=optional)
+    for opt_name in np.unique(data["opt_name"]):
+        _check_is_folder_name(archive.path, str(opt_name))
+    return tags, data
+
+
+def _write_archive(
+    archive: Archive,
+    tags: dict[str, str],
+    data: Result,
+    folder: str,
+    only: int | None,
+) -> int:
     started = filesystem.info(archive.path).modified
     num_configs, num_seeds = data["opt_name"].shape
     configs = range(num_configs) if only is None else [only]
@@ -98,7 +135,6 @@ def _write_archive(archive: Archive, folder: str, only: int | None) -> int:
         for repetition in range(num_seeds):
             trial = {key: values[config, repetition] for key, values in data.items()}
             opt_name, seed = str(trial["opt_name"]), trial.get("seed", repetition)
-            _check_is_folder_name(archive.path, opt_name)
             run = posixpath.join(
                 archive.task, archive.set_name, opt_name, f"seed{seed}"
             )

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from learned_optimization.baselines.analysis.left_out import (
+    LeftOut,
+    OnLeftOut,
+    check_some_left,
+)
 from learned_optimization.baselines.exporting.archives import find_archives
 from learned_optimization.errors import LoptError, UnknownNameError
 
@@ -23,6 +28,7 @@ def to_frame(
     curves: bool = False,
     splits: Sequence[str] = ALL_SPLITS,
     library: str = "pandas",
+    on_left_out: OnLeftOut | None = None,
 ) -> Any:
     """Return the trials of archived sets as a data frame.
 
@@ -64,6 +70,8 @@ def to_frame(
       curves: every evaluation, instead of the last one.
       splits: of `train`, `outer_valid`, `test`, those wanted.
       library: `pandas`, `polars` or `pyarrow`.
+      on_left_out: told of each set on a task that is archived and cannot be read,
+        while the others are; where it is None, that is an error.
 
     Returns:
       `pandas.DataFrame`, `polars.DataFrame` or `pyarrow.Table`.
@@ -71,7 +79,7 @@ def to_frame(
     Raises:
       UnknownNameError: if a split or library is none of those.
       LoptError: if no task, set or split is named, or a library is not installed.
-      ResultError: if an archive is missing or cannot be read.
+      ResultError: if an archive is missing or cannot be read, or none can.
     """
     if library not in LIBRARIES:
         raise UnknownNameError("library", library, LIBRARIES)
@@ -83,12 +91,18 @@ def to_frame(
         raise LoptError(f"no split is named: name some of {', '.join(ALL_SPLITS)}.")
     require("pyarrow", "frames")
     module = require(library, "frames")
-    archives = find_archives(task_names, set_names)
+    left: list[LeftOut] = []
+    collect = None if on_left_out is None else left.append
+    archives = find_archives(task_names, set_names, collect)
 
     from learned_optimization.baselines.exporting import tables
 
     make = tables.curves_table if curves else tables.trials_table
-    table = make(archives, splits)
+    table = make(archives, splits, collect)
+    check_some_left(table.column_names, left)
+    if on_left_out is not None:
+        for one in left:
+            on_left_out(one)
     if library == "pandas":
         return table.to_pandas()
     return module.from_arrow(table) if library == "polars" else table

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from learned_optimization.baselines.exporting.archives import Archive
+from learned_optimization.baselines.analysis.left_out import OnLeftOut
+from learned_optimization.baselines.exporting.archives import Archive, of_each
 from learned_optimization.baselines.results.format import Result, diverged_from
 
 # Column: the result key it is of, and its type.
@@ -26,32 +27,53 @@ _AFTER_LOSSES = {
     "versions": ("versions", pa.string()),
 }
 _KEYS = [key for key, _ in (*_BEFORE_LOSSES.values(), *_AFTER_LOSSES.values())]
+_HPARAM = "hparam/"
 _REPEATED = ("task", "set", "opt_name")
 
 
-def trials_table(archives: Sequence[Archive], splits: Sequence[str]) -> pa.Table:
-    """Return one row per trial; `to_frame` lists the columns."""
+def trials_table(
+    archives: Sequence[Archive], splits: Sequence[str], on_left_out: OnLeftOut | None
+) -> pa.Table:
+    """Return one row per trial; `to_frame` lists the columns.
+
+    It has no columns if there is no archive that can be read.
+    """
     types = _hparam_types(archives)
-    return _joined([_trials(archive, splits, types) for archive in archives])
+    return _joined(
+        of_each(archives, lambda a: [_trials(a, splits, types)], on_left_out)
+    )
 
 
-def curves_table(archives: Sequence[Archive], splits: Sequence[str]) -> pa.Table:
-    """Return one row per split, trial and evaluation; `to_frame` lists the columns."""
+def curves_table(
+    archives: Sequence[Archive], splits: Sequence[str], on_left_out: OnLeftOut | None
+) -> pa.Table:
+    """Return one row per split, trial and evaluation, as `trials_table`."""
     types = _hparam_types(archives)
-    tables = []
-    for archive in archives:
+
+    def tables(archive: Archive) -> list[pa.Table]:
         trials = pa.table(_which(archive, types)).drop_columns("optimizer")
         for name in _REPEATED:
             encoded = trials[name].dictionary_encode()
             trials = trials.set_column(trials.column_names.index(name), name, encoded)
-        tables += [_curves(archive, split, trials) for split in splits]
-    return _joined(tables)
+        return [_curves(archive, split, trials) for split in splits]
+
+    return _joined(of_each(archives, tables, on_left_out))
 
 
-def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+def _joined(of_archives: Sequence[tuple[Archive, list[pa.Table]]]) -> pa.Table:
+    if not of_archives:
+        return pa.table({})
     # What one archive has and another has not is null there.
-    joined = pa.concat_tables(tables, promote_options="default")
-    return joined.unify_dictionaries()
+    tables = [table for _, tables in of_archives for table in tables]
+    joined = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+    # Of an archive that turned out unreadable there are no columns either.
+    known = _hparam_types([archive for archive, _ in of_archives])
+    lost = [
+        name
+        for name in joined.column_names
+        if name.startswith(_HPARAM) and name.removeprefix(_HPARAM) not in known
+    ]
+    return joined.drop_columns(lost)
 
 
 def _trials(
@@ -89,7 +111,7 @@ def _which(archive: Archive, types: Mapping[str, pa.DataType]) -> dict[str, pa.A
         "repetition": pa.array(np.indices(shape)[1].reshape(-1), pa.int64()),
         **_stored(data, {"seed": ("seed", pa.int64())}, count),
         **{
-            f"hparam/{name}": _values([row.get(name) for row in hparams], kind)
+            f"{_HPARAM}{name}": _values([row.get(name) for row in hparams], kind)
             for name, kind in types.items()
         },
     }

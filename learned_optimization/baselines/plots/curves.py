@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
@@ -16,6 +17,7 @@ from learned_optimization.baselines.analysis.best_of_set import (
     best_of_set,
     check_eval_split,
 )
+from learned_optimization.baselines.analysis.left_out import OnLeftOut, load_some
 from learned_optimization.baselines.analysis.smoothing import mean_and_error, smooth
 from learned_optimization.baselines.plots.axes import (
     LARGE,
@@ -82,6 +84,7 @@ def plot_tasks_and_sets(
     always_include_first_opt: bool = False,
     split: str = "test",
     select: str = "outer_valid",
+    on_left_out: OnLeftOut | None = None,
 ) -> Axes:
     """Plot the best configuration of each set on one task.
 
@@ -106,30 +109,35 @@ def plot_tasks_and_sets(
       always_include_first_opt: keep the whole curve of the first set in range.
       split: split whose loss is drawn: `train`, `outer_valid` or `test`.
       select: split whose loss selects the configuration.
+      on_left_out: told of each set that is archived and cannot be drawn, while the
+        others are; where it is None, that is an error.
 
     Returns:
       The axes.
 
     Raises:
-      ResultError: if a set is not archived for the task.
+      ResultError: if a set is not archived for the task, or cannot be drawn, or no
+        set can.
       LoptError: if a split is unknown or no set is given.
     """
     check_eval_split(split)
     check_eval_split(select)
     if not opt_sets:
         raise LoptError("plotting needs at least one set, got none.")
-    loaded = {name: _best_of_set.load_curves(task, name) for name in opt_sets}
+    load = functools.partial(_best_of_set.load_curves, task)
+    loaded = load_some(task, opt_sets, load, on_left_out)
     ax = new_axes() if ax is None else ax
 
     drawn: list[tuple[np.ndarray, np.ndarray]] = []
     handles: list[tuple[float, Any]] = []
-    look = styles(list(loaded))
-    for i, (name, curves) in enumerate(loaded.items()):
+    look = styles(list(opt_sets))
+    for name, curves in loaded.items():
         best = best_of_set(curves, select)
         losses = smooth(curves.losses[split][best.index], ema)
         mean, error = mean_and_error(losses)
-        color = _pick(colors, name, i, look[name].color)
-        label = _pick(labels, name, i, _label(name, best))
+        place = list(opt_sets).index(name)
+        color = _pick(colors, name, place, look[name].color)
+        label = _pick(labels, name, place, _label(name, best))
         options = line_options(look[name]) | {"color": color, "label": label}
         [line] = ax.plot(curves.xs, mean, **options)
         if alpha_on_confidence > 0:

@@ -19,10 +19,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.left_out import (
+    LeftOut,
+    OnLeftOut,
+    check_some_left,
+)
 from learned_optimization.baselines.analysis.overall import MAX_RATIO
-from learned_optimization.baselines.analysis.scores import TARGET_SHARE
-from learned_optimization.baselines.analysis.set_results import load_set_result
-from learned_optimization.baselines.analysis.verdicts import verdict
+from learned_optimization.baselines.analysis.scores import TARGET_SHARE, check_is_one_of
+from learned_optimization.baselines.analysis.verdicts import (
+    compare,
+    load_results,
+    verdict,
+)
 from learned_optimization.baselines.plots.axes import (
     MEDIUM,
     SMALL,
@@ -37,6 +45,7 @@ from learned_optimization.baselines.plots.final_losses import (
     plot_sensitivity,
     plot_tuning,
 )
+from learned_optimization.baselines.plots.panels import draw_panels
 from learned_optimization.baselines.plots.styles import styles
 from learned_optimization.errors import LoptError, check_at_least
 
@@ -48,6 +57,7 @@ def plot_many_tasks(
     set_names: Sequence[str],
     num_columns: int | None = None,
     labels: Mapping[str, str] | None = None,
+    on_left_out: OnLeftOut | None = None,
     **options: Any,
 ) -> Figure:
     """Draw the best of each set on many tasks: small multiples with one legend.
@@ -57,6 +67,8 @@ def plot_many_tasks(
       set_names: sets archived on all of them.
       num_columns: panels in a row; about as many as rows if None.
       labels: names in the legend, by set.
+      on_left_out: told of each set and task that cannot be drawn, while the others
+        are; where it is None, that is an error.
       **options: `ema`, `split`, `colors` and others of `vis.plot_tasks_and_sets`, but
         neither `ax` nor `legend`.
 
@@ -81,21 +93,25 @@ def plot_many_tasks(
         layout="constrained",
     )
     panels = grid.flat
-    for task, ax in zip(task_names, panels, strict=False):
+
+    def draw(task: str, ax: Axes) -> None:
         plot_tasks_and_sets(
             task,
             set_names,
             ax=ax,
             legend=False,
             labels=names,
+            on_left_out=on_left_out,
             **options,
         )
         ax.set_title(task, fontsize=MEDIUM)
+
+    draw_panels(task_names, panels, draw, on_left_out)
     for ax in list(grid.flat)[count:]:
         ax.set_axis_off()
-    lines = {line.get_label(): line for line in grid[0, 0].get_lines()}
+    lines = {line.get_label(): line for ax in grid.flat for line in ax.get_lines()}
     fig.legend(
-        handles=[lines[label] for label in names.values()],
+        handles=[lines[label] for label in names.values() if label in lines],
         loc="outside lower center",
         ncols=min(len(set_names), 2 * columns),
         frameon=False,
@@ -112,6 +128,7 @@ def plot_profile(
     legend: bool = True,
     select: str = "outer_valid",
     split: str = "test",
+    on_left_out: OnLeftOut | None = None,
 ) -> Axes:
     """Draw performance profiles: on which share of tasks a set is how fast.
 
@@ -127,16 +144,26 @@ def plot_profile(
       legend: whether to draw a legend, with the area under each profile.
       select: split whose loss selects the best.
       split: split whose loss is drawn.
+      on_left_out: told of each set and task that cannot be drawn, while the others
+        are; where it is None, that is an error.
 
     Raises:
       LoptError: if no task or no set is given, or the reference is none of them.
-      ResultError: if a set is not archived on a task.
+      ResultError: if a set is not archived on a task, or nothing can be drawn.
     """
-    results = [
-        [load_set_result(task, name, select, split) for name in set_names]
-        for task in task_names
-    ]
-    compared = verdict(results, reference)
+    if reference is not None:
+        check_is_one_of(reference, set_names)
+    left: list[LeftOut] = []
+    if on_left_out is None:
+        results = load_results(task_names, set_names, select, split, None)
+        compared = verdict(results, reference)
+    else:
+        results = load_results(task_names, set_names, select, split, left.append)
+        compared = compare(results, reference, left_out=left)
+    check_some_left(compared.over_tasks.timed, compared.left_out)
+    for one in compared.left_out:
+        if on_left_out is not None:
+            on_left_out(one)
     ax = new_axes() if ax is None else ax
     look = styles(set_names)
     taus = np.geomspace(1.0, MAX_RATIO, 400)
@@ -154,7 +181,7 @@ def plot_profile(
     ax.set_xlim(1.0, MAX_RATIO)
     ax.set_ylim(-0.03, 1.03)
     ax.set_xlabel("updates to the target, over those of the fastest set")
-    ax.set_ylabel(f"share of {len(task_names)} tasks")
+    ax.set_ylabel(f"share of {len(compared.over_tasks.timed)} tasks")
     ax.set_title(
         f"target: {TARGET_SHARE:.0%} of the improvement of {compared.reference}",
         fontsize=10,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from learned_optimization.baselines.analysis.left_out import (
+    LeftOut,
+    OnLeftOut,
+    load_some,
+)
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
     load_set_result,
@@ -35,6 +41,7 @@ def plot_sensitivity(
     legend: bool = True,
     select: str = "outer_valid",
     split: str = "test",
+    on_left_out: OnLeftOut | None = None,
 ) -> Axes:
     """Draw the final loss over learning rates.
 
@@ -51,6 +58,7 @@ def plot_sensitivity(
       legend: whether to draw a legend.
       select: split whose loss selects the best.
       split: split whose loss is drawn.
+      on_left_out: as of `vis.plot_tasks_and_sets`.
 
     Raises:
       LoptError: if none of the sets is one over learning rates.
@@ -78,7 +86,7 @@ def plot_sensitivity(
         known = np.sort(mean[np.isfinite(mean)])
         return [known[0], known[len(known) // 2]] if known.size else []
 
-    ax = _draw_sets(task_name, set_names, ax, legend, select, split, draw)
+    ax = _draw_sets(task_name, set_names, ax, legend, select, split, draw, on_left_out)
     ax.set_xscale("log")
     ax.set_xlabel("learning rate")
     ax.set_ylabel(f"final {split} loss")
@@ -92,6 +100,7 @@ def plot_tuning(
     legend: bool = True,
     select: str = "outer_valid",
     split: str = "test",
+    on_left_out: OnLeftOut | None = None,
 ) -> Axes:
     """Draw the loss to be expected after so many configurations drawn at random.
 
@@ -105,6 +114,7 @@ def plot_tuning(
       legend: whether to draw a legend.
       select: split whose loss selects the best.
       split: split whose loss is drawn.
+      on_left_out: as of `vis.plot_tasks_and_sets`.
 
     Raises:
       ResultError: if a set is not archived on the task.
@@ -129,7 +139,7 @@ def plot_tuning(
         losses = tuning.expected[known]
         return [float(losses[-1]), float(losses[0])] if losses.size else []
 
-    ax = _draw_sets(task_name, set_names, ax, legend, select, split, draw)
+    ax = _draw_sets(task_name, set_names, ax, legend, select, split, draw, on_left_out)
     ax.set_xscale("log")
     most = ax.get_xlim()[1]
     ticks = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -147,23 +157,32 @@ def _draw_sets(
     select: str,
     split: str,
     draw: Callable[[Axes, SetResult, dict[str, Any]], list[float]],
+    on_left_out: OnLeftOut | None,
 ) -> Axes:
     """Draw each set; the range of losses holds the better half of what is drawn."""
     if not set_names:
         raise LoptError("plotting needs at least one set, got none.")
-    results = [load_set_result(task_name, name, select, split) for name in set_names]
+    load = functools.partial(load_set_result, task_name, select=select, report=split)
+    results = load_some(task_name, set_names, load, on_left_out)
     ax = new_axes() if ax is None else ax
     look = styles(set_names)
-    ranges = []
-    for result in results:
-        line = line_options(look[result.set_name]) | {"label": result.set_name}
-        if drawn := draw(ax, result, line):
+    ranges, without = [], []
+    for name, result in results.items():
+        line = line_options(look[name]) | {"label": name}
+        drawn = draw(ax, result, line)
+        if drawn:
             ranges.append(drawn)
+        else:
+            without.append(name)
     if not ranges:
         raise LoptError(
             f"none of {', '.join(set_names)} has anything of this kind to draw on "
             f"{task_name}."
         )
+    if on_left_out is not None:
+        why = "it has nothing of this kind to draw, or no finite loss."
+        for name in without:
+            on_left_out(LeftOut(task_name, name, why))
     low = min(values[0] for values in ranges)
     high = float(np.median([values[-1] for values in ranges]))
     set_loss_range(ax, low, high, margin=0.06)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import shlex
 from collections.abc import Mapping, Sequence
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.analysis import verdicts
 from learned_optimization.baselines.analysis.best_of_set import check_eval_split
-from learned_optimization.baselines.analysis.left_out import (
-    LeftOut,
-    check_some_left,
-    load_usable,
-)
-from learned_optimization.baselines.analysis.set_results import (
-    SetResult,
-    load_set_result,
-)
+from learned_optimization.baselines.analysis.left_out import LeftOut
+from learned_optimization.baselines.analysis.scores import check_is_one_of
+from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.report import rows
 from learned_optimization.baselines.report.page import render
@@ -54,12 +47,7 @@ def analyse(
     """
     check_comparison(task_names, set_names, select, report, reference)
     left: list[LeftOut] = []
-    rows = []
-    for task in task_names:
-        load = functools.partial(load_set_result, task, select=select, report=report)
-        rows.append(list(load_usable(task, set_names, load, left.append).values()))
-    results = [row for row in rows if row]
-    check_some_left(results, left)
+    results = verdicts.load_results(task_names, set_names, select, report, left.append)
     return results, verdicts.compare(results, reference, left_out=left)
 
 
@@ -81,10 +69,8 @@ def check_comparison(
     check_eval_split(report)
     if not task_names or not set_names:
         raise LoptError("a report needs at least one task and one set.")
-    if reference is not None and reference not in set_names:
-        raise LoptError(
-            f"the reference {reference} is none of the sets: {', '.join(set_names)}."
-        )
+    if reference is not None:
+        check_is_one_of(reference, set_names)
 
 
 def files_of_report(

@@ -9,7 +9,10 @@ import numpy as np
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.overall import FEWEST_TASKS
-from learned_optimization.baselines.analysis.scores import TARGET_SHARE
+from learned_optimization.baselines.analysis.scores import (
+    TARGET_SHARE,
+    why_no_reference,
+)
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.standings import LEVEL, TaskVerdict
 from learned_optimization.baselines.analysis.verdicts import Verdict
@@ -138,6 +141,12 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
         )
     if failed := places(lambda r: r.best.all_diverged):
         said.append(f"Every configuration has a diverged seed: {failed}.")
+    if unknown := places(lambda r: not math.isfinite(r.initial_loss)):
+        said.append(
+            "No loss before the first update is finite, so nothing says how much they "
+            f"improve, and they are no reference: {unknown}."
+        )
+    said += _other_references(results, verdict)
     if diverged := places(lambda r: r.num_diverged > 0):
         said.append(
             "Of what the other seeds choose a seed diverged, and counts as not "
@@ -183,6 +192,17 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
             f"{verdict.friedman_p:.3g})."
         )
     return said
+
+
+def _other_references(
+    results: Sequence[Sequence[SetResult]], verdict: Verdict
+) -> list[str]:
+    """Return why a set that would be the reference is not."""
+    would_be = [name for name in verdict.set_names if name.startswith("AdamLR_")]
+    if not verdict.reference or verdict.reference in would_be:
+        return []
+    reasons = [why_no_reference(row, name) for name in would_be for row in results]
+    return [f"{verdict.reference} is the reference: {why}" for why in reasons if why]
 
 
 def _edges(result: SetResult) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from learned_optimization.baselines.analysis.best_of_set import common_steps
 from learned_optimization.baselines.results.archives import load_archive
 from learned_optimization.errors import LoptError, check_at_least
 
@@ -149,7 +150,10 @@ def _load(task: str, hparam_sets: Sequence[str]) -> tuple[np.ndarray, np.ndarray
     """Return all sets' steps `[evals]` and losses `[configs, seeds, evals]`."""
     keys = ["eval/xs", "eval/train/loss"]
     archives = {name: load_archive(task, name, keys) for name in hparam_sets}
-    xs = {name: archive["eval/xs"][0, 0] for name, archive in archives.items()}
+    xs = {
+        name: common_steps(f"{name} on {task}", archive["eval/xs"])
+        for name, archive in archives.items()
+    }
     losses = {name: archive["eval/train/loss"] for name, archive in archives.items()}
     _check_alike(task, xs, losses)
     return next(iter(xs.values())), np.concatenate(list(losses.values()))

@@ -12,6 +12,11 @@ from typing import Any
 import numpy as np
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.analysis.left_out import (
+    LeftOut,
+    OnLeftOut,
+    check_some_left,
+)
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import read_archive
 from learned_optimization.baselines.speedups.curve import EMA, build_curve
@@ -30,6 +35,7 @@ from learned_optimization.baselines.speedups.normalizer import (
 from learned_optimization.baselines.sweeps.trials import versions
 from learned_optimization.errors import (
     LoptError,
+    MissingArchiveError,
     MissingNormalizerError,
     UnknownNameError,
 )
@@ -76,6 +82,7 @@ class NormalizerSpec:
         num_resamples: int = 500,
         level: float = 0.95,
         bootstrap_seed: int = 0,
+        on_left_out: OnLeftOut | None = None,
     ) -> str:
         """Build normalizers of tasks from archives, and add them to a file.
 
@@ -89,14 +96,16 @@ class NormalizerSpec:
           num_resamples: draws of the baseline's seeds that make the band.
           level: of the band, in (0, 1).
           bootstrap_seed: of the draws.
+          on_left_out: told of each task whose baseline is archived and has no curve,
+            while the others are built; where it is None, that is an error.
 
         Returns:
           The text of the file.
 
         Raises:
           MissingArchiveError: if an archive is missing.
-          LoptError: if the file has a task already, if a baseline has no curve, or
-            an argument is wrong. Nothing is written then.
+          LoptError: if the file has a task already, if a baseline (or every one) has
+            no curve, or an argument is wrong. Nothing is written then.
         """
         if isinstance(tasks, str) or not tasks:
             raise LoptError(
@@ -111,17 +120,30 @@ class NormalizerSpec:
                 f"{path} has {', '.join(there)} already. Choose another file, or "
                 "replace them with overwrite=True."
             )
+        left: list[LeftOut] = []
         for task in tasks:
-            curve = build_curve(
-                task,
-                self.hparam_sets,
-                self.num_points,
-                num_resamples=num_resamples,
-                level=level,
-                seed=bootstrap_seed,
-            )
-            entries[task] = Entry(curve, self._provenance(task))
-        return write_entries(path, entries)
+            try:
+                curve = build_curve(
+                    task,
+                    self.hparam_sets,
+                    self.num_points,
+                    num_resamples=num_resamples,
+                    level=level,
+                    seed=bootstrap_seed,
+                )
+                entries[task] = Entry(curve, self._provenance(task))
+            except MissingArchiveError:
+                raise
+            except LoptError as error:
+                if on_left_out is None:
+                    raise
+                left.append(LeftOut(task, "", str(error)))
+        check_some_left(set(tasks) - {one.task_name for one in left}, left)
+        text = write_entries(path, entries)
+        if on_left_out is not None:
+            for one in left:
+                on_left_out(one)
+        return text
 
     def normalizer_map(
         self,

@@ -19,6 +19,7 @@ PACKAGE = "learned_optimization"
 # From the floor to the roof: a room imports what stands above it in this list.
 ROOMS = [
     "text",
+    "json_reading",
     "errors",
     "numerics",
     "prng",
@@ -34,6 +35,7 @@ ROOMS = [
     "tasks",
     "optimizers",
     "training",
+    "benchmarking.optimizer_cost",
     "eval_training",
     "baselines.layout",
     "baselines.folder_names",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.speedups.files import (
+    MAX_FILE_BYTES,
     SUFFIX,
     Entry,
     write_published,
@@ -77,8 +78,7 @@ def fetch(name: str, address: str | None = None, sha256: str | None = None) -> F
     address = ADDRESS if address is None else address
     if not address.endswith(SUFFIX):
         address = filesystem.join(address, name + SUFFIX)
-    with filesystem.open_to_read(address) as file:
-        content = file.read()
+    content = filesystem.read_all(address, MAX_FILE_BYTES)
     digest = hashlib.sha256(content).hexdigest()
     path = filesystem.join(own_folder(), name + SUFFIX)
     _check_digest(path, address, digest, sha256)
@@ -109,8 +109,7 @@ def _check_digest(path: str, address: str, digest: str, wanted: str | None) -> N
         return
     if not filesystem.exists(path):
         return
-    with filesystem.open_to_read(path) as file:
-        kept = hashlib.sha256(file.read()).hexdigest()
+    kept = hashlib.sha256(filesystem.read_all(path, MAX_FILE_BYTES)).hexdigest()
     if kept != digest:
         raise LoptError(
             f"{path} is there already and is another file: its sha256 is {kept}, that "

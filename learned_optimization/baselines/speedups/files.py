@@ -20,10 +20,18 @@ import numpy as np
 from learned_optimization import filesystem
 from learned_optimization.baselines.speedups.curve import Band, BaselineCurve
 from learned_optimization.baselines.speedups.normalizer import NonFinite, Normalizer
-from learned_optimization.errors import DamagedFileError, LoptError
+from learned_optimization.errors import DamagedFileError, LoptError, check_at_least
+from learned_optimization.json_reading import parse_json
+from learned_optimization.text import brief
 
 SUFFIX = ".json"
+
+MAX_FILE_BYTES = 256 << 20
+"""Bytes of a file of normalizers: 1,000 tasks with 2,048 points each take 80 MB."""
+
 _INFO_SUFFIX = ".info.json"
+# Up to it, floats hold every whole number.
+_MOST_STEPS = 1 << 53
 _REBUILD = "Build it again, with overwrite=True."
 
 
@@ -166,13 +174,12 @@ def _one_task_per_line(content: Mapping[str, Any]) -> str:
 
 
 def _read_json(path: str) -> dict[str, Any]:
-    with filesystem.open_to_read(path) as file:
-        return _parse(file.read(), path)
+    return _parse(filesystem.read_all(path, MAX_FILE_BYTES), path)
 
 
 def _parse(content: bytes, path: str) -> dict[str, Any]:
     try:
-        tasks = json.loads(content)
+        tasks = parse_json(content)
     except ValueError as error:
         raise DamagedFileError(path, f"it is no JSON ({error})", _REBUILD) from error
     if not isinstance(tasks, dict):
@@ -181,14 +188,16 @@ def _parse(content: bytes, path: str) -> dict[str, Any]:
 
 
 def _entry(path: str, task: str, pair: Any, info: Any) -> Entry:
+    if not isinstance(pair, list) or len(pair) != 2:
+        problem = f"it is not [steps, losses], two lists of numbers, but {brief(pair)}"
+        raise DamagedFileError(path, problem, _REBUILD, key=task)
     try:
-        steps, losses = (np.asarray(values, np.float64) for values in pair)
-    except (TypeError, ValueError) as error:
-        raise DamagedFileError(
-            path, "it is not [steps, losses]", _REBUILD, key=task
-        ) from error
+        steps, losses = map(_numbers, ("steps", "losses"), pair)
+    except ValueError as error:
+        problem = f"it is not [steps, losses], two lists of numbers: {error}"
+        raise DamagedFileError(path, problem, _REBUILD, key=task) from error
     finite = np.isfinite(losses)
-    if losses.ndim == 1 and not finite.all():
+    if not finite.all():
         end = int(np.argmin(finite))
         steps, losses = steps[:end], losses[:end]
     if problem := _problem(steps, losses):
@@ -200,10 +209,10 @@ def _entry(path: str, task: str, pair: Any, info: Any) -> Entry:
         provenance = dict(info)
         digest = provenance.pop("digest")
         band = _band_of_json(provenance.pop("band"))
+        _check_provenance(provenance)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DamagedFileError(
-            beside, "it is not what is written there", _REBUILD, key=task
-        ) from error
+        problem = f"it is not what is written there ({error})"
+        raise DamagedFileError(beside, problem, _REBUILD, key=task) from error
     if digest != _digest(pair) or (band is not None and len(band.low) != len(losses)):
         raise DamagedFileError(
             beside, f"it is of another curve than the one in {path}", _REBUILD, key=task
@@ -211,13 +220,38 @@ def _entry(path: str, task: str, pair: Any, info: Any) -> Entry:
     return Entry(BaselineCurve(steps, losses, band), provenance)
 
 
+def _numbers(what: str, values: Any) -> np.ndarray:
+    """Return a list of numbers as an array.
+
+    Raises:
+      ValueError: if it is something else.
+    """
+    if not isinstance(values, list):
+        raise ValueError(f"its {what} are {brief(values)}")
+    for value in values:
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise ValueError(f"one of its {what} is {brief(value)}")
+    try:
+        return np.asarray(values, np.float64)
+    except OverflowError as error:
+        raise ValueError(f"one of its {what} is too large for a number") from error
+
+
 def _problem(steps: np.ndarray, losses: np.ndarray) -> str | None:
-    if steps.ndim != 1 or steps.shape != losses.shape:
-        return f"its steps are of shape {steps.shape}, its losses of {losses.shape}"
+    if len(steps) != len(losses):
+        return f"it has {len(steps):,} steps and {len(losses):,} losses"
     if len(steps) < 2:
         return "it has fewer than two finite losses"
     if not np.isfinite(steps).all() or not (np.diff(steps) > 0).all():
         return "its steps must rise, and do not"
+    if steps[0] < 0 or steps[-1] > _MOST_STEPS:
+        return (
+            f"its steps are {steps[0]:g} to {steps[-1]:g}, and must be within 0 and "
+            f"{_MOST_STEPS:,}"
+        )
+    # They are looked up in float32.
+    if np.abs(losses).max() > np.finfo(np.float32).max:
+        return f"its losses are {losses[0]:g} to {losses[-1]:g}: too large for float32"
     if not (np.diff(losses) <= 0).all():
         return "its losses must never rise, and do"
     return None
@@ -240,7 +274,18 @@ def _band_as_json(band: Band | None) -> dict[str, Any] | None:
 def _band_of_json(stored: Any) -> Band | None:
     if stored is None:
         return None
-    low, high = (np.asarray(stored[key], np.float64) for key in ("low", "high"))
-    if low.ndim != 1 or low.shape != high.shape:
+    low, high = (_numbers(f"band's {key}", stored[key]) for key in ("low", "high"))
+    if len(low) != len(high):
         raise ValueError("the bounds of a band are of one length")
-    return Band(low, high, stored["level"], stored["num_resamples"], stored["seed"])
+    level, count, seed = (stored[key] for key in ("level", "num_resamples", "seed"))
+    if not isinstance(level, float) or not 0 < level < 1:
+        raise ValueError(f"the level of a band is within 0 and 1, not {brief(level)}")
+    check_at_least("num_resamples", count, 1)
+    check_at_least("seed", seed, 0)
+    return Band(low, high, level, count, seed)
+
+
+def _check_provenance(provenance: Mapping[str, Any]) -> None:
+    sets = provenance.get("hparam_sets", [])
+    if not isinstance(sets, list) or not all(isinstance(name, str) for name in sets):
+        raise ValueError(f"hparam_sets is a list of names, not {brief(sets)}")

@@ -1,0 +1,32 @@
+"""JSON of files, read so that whatever they hold is a value or one kind of error."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from learned_optimization.text import brief
+
+
+def parse_json(content: bytes) -> Any:
+    """Return what JSON text says.
+
+    NaN and infinity are read, as Python writes them; a name given twice is an error.
+
+    Raises:
+      ValueError: saying what is wrong with it, whatever that is.
+    """
+    try:
+        return json.loads(content, object_pairs_hook=_object)
+    except RecursionError as error:
+        raise ValueError("lists and objects are nested too deeply") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        twice, _ = counts.most_common(1)[0]
+        raise ValueError(f"the name {brief(twice)} is given twice")
+    return made

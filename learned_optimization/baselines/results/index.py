@@ -1,21 +1,18 @@
 """An index of result files and archives: what they say, without opening them again.
 
 A database in `LOPT_CACHE_DIR` stores what each result file and archive said when it
-was last opened, with its size, time and place. A file that has changed since is opened
-again. Only the files themselves count; the index may be deleted at any time.
+was last opened, with its size, times and place. A file that has changed since is opened
+again. Only the files themselves count; the index may be deleted or damaged at any time,
+see `remembered`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import socket
-import sqlite3
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import dataclass, fields
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.folder_names import (
@@ -29,16 +26,15 @@ from learned_optimization.baselines.results.format import (
     diverged_from,
     read_result,
 )
-from learned_optimization.cache import cache_dir
+from learned_optimization.baselines.results.remembered import remembered
 from learned_optimization.errors import (
     FileContentError,
     ForbiddenFileError,
+    MissingFileError,
     TooLargeError,
 )
 from learned_optimization.filesystem import FileInfo
-from learned_optimization.text import one_line
 
-_SECONDS_TO_WAIT = 30.0
 _ROWS_AT_ONCE = 1_000
 _KEYS = (
     "seed",
@@ -93,28 +89,9 @@ class TrialEntry:
         return not any(remedy in self.problem for remedy in passing)
 
 
-_COLUMNS = (
-    "path",
-    "stamp",
-    "size",
-    "modified",
-    "seed",
-    "status",
-    "diverged_from",
-    "opt_config",
-    "synthetic",
-    "problem",
-    "moved_to",
-    "jax_config",
-)
 # What is of a newer schema today may be read by the next version.
-_VERSION = 1_000 * SCHEMA_VERSION + 4
-_SCHEMA = f"""
-drop table if exists trials;
-create table if not exists trials ({", ".join(_COLUMNS)}, primary key (path));
-create table if not exists summaries (path, stamp, summary, primary key (path));
-pragma user_version = {_VERSION};
-"""
+_VERSION = 1_000 * SCHEMA_VERSION + 5
+_STORED = tuple(f.name for f in fields(TrialEntry) if f.name != "path")
 
 
 def trial_entries(
@@ -133,33 +110,36 @@ def trial_entries(
     folder = os.path.expanduser(folder)
     files = sorted(filesystem.walk_files(folder, ".curves"), key=lambda f: f.path)
     start, below = len(folder.rstrip("/")), _key(folder).rstrip("/")
-    key_of = {info.path: below + one_line(info.path[start:]) for info in files}
-    with _database() as db:
-        # All paths below: '0' is the character behind '/'.
-        rows = db.execute(
-            f"select {', '.join(_COLUMNS)} from trials where path > ? and path < ?",
-            (f"{below}/", f"{below}0"),
-        )
-        known = {row[0]: row for row in rows}
+    key_of = {info.path: below + info.path[start:] for info in files}
+    with remembered("trial", _VERSION) as texts:
+        known = texts.below(below)
         entries: dict[str, TrialEntry] = {}
         changed = []
         for info in files:
-            row = known.pop(key_of[info.path], None)
-            if row is not None and row[1] == info.stamp:
-                entries[info.path] = _entry(info.path, row)
+            entry = _known(info, known.pop(key_of[info.path], None))
+            if entry is not None:
+                entries[info.path] = entry
             else:
                 changed.append(info)
         for first in range(0, len(changed), _ROWS_AT_ONCE):
             batch = changed[first : first + _ROWS_AT_ONCE]
-            read = {info.path: open_entry(info) for info in batch}
-            lasting = [i for i in batch if read[i.path].is_lasting]
-            _remember(db, ((key_of[i.path], i.stamp, read[i.path]) for i in lasting))
+            read = dict(_open_those_there(batch))
+            lasting = [i for i in batch if i.path in read and read[i.path].is_lasting]
+            texts.store(
+                (key_of[i.path], i.stamp, _text_of(read[i.path])) for i in lasting
+            )
             entries |= read
             if on_read is not None:
                 on_read(first + len(batch), len(changed))
-        db.executemany("delete from trials where path = ?", ((k,) for k in known))
-        db.commit()
-    return [entries[info.path] for info in files]
+        texts.forget(known)
+    return [entries[info.path] for info in files if info.path in entries]
+
+
+def _open_those_there(files: Iterable[FileInfo]) -> Iterator[tuple[str, TrialEntry]]:
+    for info in files:
+        # It may have gone since it was listed.
+        with contextlib.suppress(MissingFileError):
+            yield info.path, open_entry(info)
 
 
 def open_entry(info: FileInfo, whole: bool = False) -> TrialEntry:
@@ -170,6 +150,7 @@ def open_entry(info: FileInfo, whole: bool = False) -> TrialEntry:
       whole: read and check every byte of it.
 
     Raises:
+      MissingFileError: if it is there no longer.
       ResultError: if it cannot be reached.
     """
     try:
@@ -220,8 +201,8 @@ def _moved_to(path: str, result: Result) -> str:
 
 def remember(info: FileInfo, entry: TrialEntry) -> None:
     """Store the entry of a file, in place of the one stored before."""
-    with _database() as db:
-        _remember(db, [(_key(info.path), info.stamp, entry)])
+    with remembered("trial", _VERSION) as texts:
+        texts.store([(_key(info.path), info.stamp, _text_of(entry))])
 
 
 def summary_of(path: str, make: Callable[[], str]) -> str:
@@ -234,87 +215,31 @@ def summary_of(path: str, make: Callable[[], str]) -> str:
     Raises:
       ResultError: if the file is missing, or as raised by `make`.
     """
-    stamp = filesystem.info(path).stamp
-    with _database() as db:
-        row = db.execute(
-            "select stamp, summary from summaries where path = ?", (_key(path),)
-        ).fetchone()
-        if row is not None and row[0] == stamp:
-            return row[1]
+    stamp, key = filesystem.info(path).stamp, _key(path)
+    with remembered("summary", _VERSION) as texts:
+        known = texts.of(key)
+        if known is not None and known[0] == stamp:
+            return known[1]
         summary = make()
         # If it was written again meanwhile, the stamp is that of the file before.
-        if filesystem.info(path).stamp == stamp:
-            db.execute(
-                "insert or replace into summaries values (?, ?, ?)",
-                (_key(path), stamp, summary),
-            )
-            db.commit()
+        with contextlib.suppress(MissingFileError):
+            if filesystem.info(path).stamp == stamp:
+                texts.store([(key, stamp, summary)])
         return summary
 
 
 def _key(path: str) -> str:
-    # SQLite holds no names that are not UTF-8. Two files of one key are told apart by
-    # their stamps.
-    return one_line(os.path.abspath(path) if filesystem.is_local(path) else path)
+    return os.path.abspath(path) if filesystem.is_local(path) else path
 
 
-def _entry(path: str, row: tuple[Any, ...]) -> TrialEntry:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    del values["stamp"]
-    # SQLite has no truth values, and may have the file under another path.
-    return TrialEntry(**values | {"path": path, "synthetic": bool(values["synthetic"])})
+def _text_of(entry: TrialEntry) -> str:
+    return json.dumps([getattr(entry, name) for name in _STORED])
 
 
-def _remember(
-    db: sqlite3.Connection, rows: Iterable[tuple[str, str, TrialEntry]]
-) -> None:
-    marks = ", ".join("?" * len(_COLUMNS))
-    db.executemany(
-        f"insert or replace into trials values ({marks})",
-        ((key, stamp, *astuple(entry)[1:]) for key, stamp, entry in rows),
-    )
-    db.commit()
-
-
-@contextmanager
-def _database() -> Iterator[sqlite3.Connection]:
-    """Open the index; where that is impossible, an empty one in memory."""
-    # SQLite must not be shared over a network.
-    path = cache_dir() / "index" / f"{socket.gethostname()}.sqlite"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        db = _connect(str(path))
-    except sqlite3.DatabaseError as error:
-        if not isinstance(error, sqlite3.OperationalError):
-            # The index is damaged. All that it holds can be read again.
-            with contextlib.suppress(OSError):
-                path.unlink()
-        db = _without_index(error)
-    except OSError as error:
-        db = _without_index(error)
-    try:
-        yield db
-    finally:
-        db.close()
-
-
-def _without_index(error: Exception) -> sqlite3.Connection:
-    warnings.warn(
-        f"the index in LOPT_CACHE_DIR cannot be used this time ({error}): "
-        "all files are opened",
-        stacklevel=3,
-    )
-    return _connect(":memory:")
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_SECONDS_TO_WAIT)
-    try:
-        # What is lost in a power failure is read again from the files.
-        db.execute("pragma synchronous = off")
-        if db.execute("pragma user_version").fetchone()[0] != _VERSION:
-            db.executescript(_SCHEMA)
-    except BaseException:
-        db.close()
-        raise
-    return db
+def _known(info: FileInfo, row: tuple[str, str] | None) -> TrialEntry | None:
+    """Return the entry that is stored of a file, if it is of the file as it is now."""
+    if row is None or row[0] != info.stamp:
+        return None
+    # The file may be known under another path.
+    values = zip(_STORED, json.loads(row[1]), strict=True)
+    return TrialEntry(info.path, **dict(values))

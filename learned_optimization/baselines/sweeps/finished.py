@@ -75,19 +75,19 @@ def write_found(trials: Sequence[Trial], claims: Claims) -> None:
     claimed, say by the sweep that writes its results just now, is left to the owner.
 
     Args:
-      trials: trials that are wanted; a file that has one of them is written whole, and
-        removed.
+      trials: trials that are wanted; a file that has one of their settings is written
+        whole, and removed.
       claims: claims the trials of each file.
 
     Raises:
       ResultError: if results cannot be read or written.
     """
-    wanted = {(t.save_dir, t.seed, t.opt.name, t.is_synthetic) for t in trials}
+    wanted = {(t.save_dir, t.opt.name, t.is_synthetic) for t in trials}
     for folder in _folders():
         for path in filesystem.list_files(folder, ".npz"):
             results = _read(path)
             if wanted.isdisjoint(
-                (*_place(r), str(r["opt_config"]), bool(r["synthetic_data"]))
+                (_place(r)[0], str(r["opt_config"]), bool(r["synthetic_data"]))
                 for r in results
             ):
                 continue

@@ -8,6 +8,7 @@ import pytest
 
 from learned_optimization.baselines import utils
 from learned_optimization.baselines.sweeps import finished
+from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.shards import Shard
 from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.eval_training import Checkpoint, RunStoppedError
@@ -76,6 +77,76 @@ def test_killed_while_results_are_written(num_results, small_set, killed_sweep):
     # Those that were not written were trained all the same.
     assert (summary.num_skipped, summary.trial_steps) == (9, 0)
     assert len(set(trials_with_results())) == len(trials_with_results()) == 9
+    assert checkpoints() == []
+
+
+def curves():
+    found = {}
+    for path in Path(utils.get_root_baseline_dir()).rglob("*.curves"):
+        with np.load(path) as npz:
+            key = str(npz["opt_name"]), int(npz["seed"])
+            assert key not in found
+            found[key] = (
+                path,
+                {k: npz[k].tobytes() for k in npz.files if not k.startswith("timing/")},
+            )
+    return found
+
+
+def test_its_grid_goes_on_whichever_trials_are_missing_by_now(
+    small_set, monkeypatch, tmp_path
+):
+    with monkeypatch.context() as patch:
+        patch.setenv("LOPT_BASELINE_DIR", str(tmp_path / "undisturbed"))
+        run_sweep([TASK], [small_set])
+        undisturbed = curves()
+    started = replace(small_set, repetitions=2)
+    stopped_sweep(started)
+    [checkpoint] = checkpoints()
+    # Some of its trials get results in another way, and there are others besides.
+    here = Path(utils.get_root_baseline_dir())
+    for opt_name, seed in [(small_set.opt_names[0], 0), (small_set.opt_names[2], 1)]:
+        path, _ = undisturbed[opt_name, seed]
+        target = here / path.relative_to(tmp_path / "undisturbed")
+        target.parent.mkdir(parents=True)
+        target.write_bytes(path.read_bytes())
+    before = set(here.rglob("*.curves"))
+    grids, real = [], TrialGrid.run
+
+    def run(grid, *args, **kwargs):
+        grids.append(sorted({(t.opt_name, t.seed) for t in grid.trials}))
+        assert checkpoint.exists() == (len(grids) == 1)
+        return real(grid, *args, **kwargs)
+
+    monkeypatch.setattr(TrialGrid, "run", run)
+    summary = run_sweep([TASK], [small_set])
+    assert (summary.num_trials, summary.num_skipped) == (9, 2)
+    # First the grid as it was stopped, then the rest.
+    assert [len(trials) for trials in grids] == [6, 3]
+    assert {seed for _, seed in grids[0]} == {0, 1}
+    assert {seed for _, seed in grids[1]} == {2}
+    assert before < set(here.rglob("*.curves"))
+    assert curves().keys() == undisturbed.keys()
+    assert checkpoints() == []
+
+
+def test_its_grid_ends_as_if_nothing_had_happened(small_set, monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        patch.setenv("LOPT_BASELINE_DIR", str(tmp_path / "undisturbed"))
+        run_sweep([TASK], [small_set])
+        undisturbed = curves()
+    stopped_sweep(small_set)
+    # A sweep of fewer seeds trains those in another grid, and leaves the checkpoint.
+    run_sweep([TASK], [replace(small_set, repetitions=1)])
+    assert len(checkpoints()) == 1
+    few = {trial: path for trial, (path, _) in curves().items()}
+    run_sweep([TASK], [small_set])
+    whole = curves()
+    assert whole.keys() == undisturbed.keys()
+    assert {trial: path for trial, (path, _) in whole.items() if trial in few} == few
+    # What the other sweep did not train is as it would be without it.
+    for trial in whole.keys() - few.keys():
+        assert whole[trial][1] == undisturbed[trial][1]
     assert checkpoints() == []
 
 

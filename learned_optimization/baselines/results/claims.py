@@ -29,8 +29,11 @@ from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.owner import Owner
 from learned_optimization.errors import ResultError
+from learned_optimization.json_reading import parse_json
 
 _FOLDER = ".claims"
+# A claim names up to some thousand trials.
+_MAX_BYTES = 16 << 20
 _SECONDS_BETWEEN_RENEWALS = 15.0
 _SECONDS_BETWEEN_LOOKS = 0.05
 
@@ -85,9 +88,9 @@ def read_all() -> list[Claim]:
     folder = filesystem.join(get_root_baseline_dir(), _FOLDER)
     for path in filesystem.list_files(folder, ".json"):
         try:
-            with filesystem.open_to_read(path) as file:
-                claims.append(_parse(path, file.read().decode()))
-        except (ResultError, ValueError, KeyError, TypeError, RecursionError):
+            content = filesystem.read_all(path, _MAX_BYTES)
+            claims.append(_parse(path, content.decode()))
+        except (ResultError, ValueError, KeyError, TypeError, OverflowError):
             # It is gone by now, or no claim.
             continue
     return sorted(claims, key=lambda claim: claim.since)
@@ -291,7 +294,7 @@ class Claims:
 
 
 def _parse(path: str, text: str) -> Claim:
-    content: dict[str, Any] = json.loads(text)
+    content: dict[str, Any] = parse_json(text.encode())
     return Claim(
         name=posixpath.basename(path).removesuffix(".json"),
         owner=Owner.parse(content),

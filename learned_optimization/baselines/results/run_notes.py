@@ -8,6 +8,7 @@ is never a result: the trials it names are trained when they are next asked for.
 from __future__ import annotations
 
 import json
+import math
 import os
 import posixpath
 import socket
@@ -22,10 +23,18 @@ from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results import claims
 from learned_optimization.baselines.results.claims import Claim, Places, below_root
-from learned_optimization.errors import ResultError, RunStoppedError
+from learned_optimization.errors import (
+    DamagedFileError,
+    FileContentError,
+    ResultError,
+    RunStoppedError,
+)
+from learned_optimization.json_reading import parse_json
 
 # Earlier versions of this package write to it too.
 _FOLDER = ".endings"
+# A note names up to some thousand trials, and has the traceback of one exception.
+_MAX_BYTES = 16 << 20
 
 UNFINISHED = ("failed", "timed out", "interrupted", "running")
 """The states of a trial that has begun and has no result."""
@@ -149,17 +158,33 @@ def _of_claim(claim: Claim) -> RunNote:
     return replace(note, status="interrupted", claim=None)
 
 
+def damaged() -> list[FileContentError]:
+    """Return what is wrong with each note that cannot be read.
+
+    What it says of its trials is lost: they are missing.
+    """
+    return [note for note in _read() if isinstance(note, FileContentError)]
+
+
 def _notes() -> list[RunNote]:
-    notes = []
+    notes = [note for note in _read() if isinstance(note, RunNote)]
+    return sorted(notes, key=lambda note: note.at)
+
+
+def _read() -> Iterator[RunNote | FileContentError]:
     folder = filesystem.join(get_root_baseline_dir(), _FOLDER)
     for path in filesystem.list_files(folder, ".json"):
         try:
-            with filesystem.open_to_read(path) as file:
-                notes.append(_parse(_name(path), json.load(file)))
-        except (ResultError, ValueError, KeyError, TypeError):
-            # It is gone by now, or damaged: then its trials are missing.
+            content = parse_json(filesystem.read_all(path, _MAX_BYTES))
+            yield _parse(_name(path), content)
+        except FileContentError as error:
+            yield error
+        except ResultError:
+            # It is gone by now.
             continue
-    return sorted(notes, key=lambda note: note.at)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            problem = f"it is no note ({error or type(error).__name__})"
+            yield DamagedFileError(path, problem, "Delete it.")
 
 
 def _parse(name: str, content: dict[str, Any]) -> RunNote:
@@ -173,11 +198,17 @@ def _parse(name: str, content: dict[str, Any]) -> RunNote:
         name=name,
         status=status,
         reason=str(content["reason"]),
-        at=float(content["at"]),
+        at=_time(content["at"]),
         trials=frozenset(
             (str(folder), int(seed)) for folder, seed in content["trials"]
         ),
     )
+
+
+def _time(seconds: Any) -> float:
+    if not math.isfinite(time := float(seconds)):
+        raise ValueError(f"its time is {time}")
+    return time
 
 
 def _name(path: str) -> str:

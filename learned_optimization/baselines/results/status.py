@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -143,6 +144,12 @@ def status(
         for note in run_notes.read_all()
         for folder, seed in note.trials
     }
+    if damaged := run_notes.damaged():
+        reasons = "\n".join(f"  {error}" for error in damaged)
+        warnings.warn(
+            f"{len(damaged)} notes on trials without results are bad:\n{reasons}",
+            stacklevel=2,
+        )
     tasks = sorted(task_names or {*by_task, *(_task_of(p, root) for p, _ in notes)})
     rows = []
     for task in tasks:

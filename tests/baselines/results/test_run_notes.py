@@ -13,6 +13,7 @@ from learned_optimization.baselines import utils
 from learned_optimization.baselines.results import run_notes
 from learned_optimization.baselines.results.claims import Claims, OwnClaim
 from learned_optimization.baselines.results.run_notes import noted
+from learned_optimization.baselines.results.status import status
 from learned_optimization.baselines.sweeps import finished
 from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.inner_training import inner_train_task
@@ -68,13 +69,47 @@ def test_who_runs_trials_is_told_from_who_was_killed():
     assert run_notes.read_all() == []
 
 
-def test_damaged_notes_are_as_good_as_none():
+TRIALS = '"trials": [["T/SGD/20_10_5_10", 0]]'
+ODD_NOTES = [
+    b"",
+    b"[]",
+    b"{}",
+    b'{"status": "done"}',
+    b"nonsense",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"status": ' * 50_000,
+    f'{{"status": "failed", "reason": "", "at": 1e999, {TRIALS}}}'.encode(),
+    f'{{"status": "failed", "reason": "", "at": NaN, {TRIALS}}}'.encode(),
+    f'{{"status": "failed", "reason": "", "at": {"9" * 400}, {TRIALS}}}'.encode(),
+    f'{{"status": "failed", "reason": "", "at": {"9" * 9999}, {TRIALS}}}'.encode(),
+    f'{{"status": "failed", "status": "failed", {TRIALS}}}'.encode(),
+    b'{"status": "failed", "reason": "", "at": 1, "trials": [["T", 1e999]]}',
+    b'{"status": "failed", "reason": "", "at": 1, "trials": [["T"]]}',
+    b'{"status": "failed", "reason": "", "at": 1, "trials": 3}',
+    b'{"status": ["failed"], "reason": "", "at": 1, "trials": []}',
+]
+
+
+def test_damaged_notes_are_named_and_the_others_read():
     with pytest.raises(RunStoppedError), noted("grid", places()):
         raise RunStoppedError
-    folder = filesystem.join(utils.get_root_baseline_dir(), ".endings")
-    for i, text in enumerate(["", "[]", "{}", '{"status": "done"}', "nonsense"]):
-        Path(folder, f"{i}.json").write_text(text)
+    folder = Path(utils.get_root_baseline_dir(), ".endings")
+    for i, content in enumerate(ODD_NOTES):
+        (folder / f"{i}.json").write_bytes(content)
+    os.mkfifo(folder / "pipe.json")
+    (folder / "folder.json").mkdir()
+    (folder / "circle.json").symlink_to("circle.json")
+    with open(folder / "huge.json", "wb") as file:
+        file.truncate(1 << 40)
     assert [e.name for e in run_notes.read_all()] == ["grid"]
+    damaged = {Path(error.path).name: error for error in run_notes.damaged()}
+    odd = [*map(str, range(len(ODD_NOTES))), "pipe", "circle", "huge"]
+    assert damaged.keys() == {f"{name}.json" for name in odd}
+    assert all(error.problem for error in damaged.values())
+    assert "it is a named pipe" in str(damaged["pipe.json"])
+    with pytest.warns(UserWarning, match=f"{len(odd)} notes on trials .* are bad"):
+        assert status(["T"], []) == []
 
 
 def test_what_earlier_versions_noted_as_running_was_interrupted():

@@ -26,6 +26,7 @@ ROOMS = [
     "durable",
     "listing",
     "filesystem",
+    "environment",
     "registry",
     "configurable",
     "configuration",

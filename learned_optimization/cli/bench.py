@@ -14,33 +14,51 @@ from matplotlib import pyplot as plt
 from learned_optimization.benchmarking import suite
 from learned_optimization.benchmarking.step_profile import share_of_peak
 from learned_optimization.benchmarking.suite import Row
+from learned_optimization.cli import optimizer_costs
 from learned_optimization.cli.completion import completer
-from learned_optimization.cli.output import say
+from learned_optimization.cli.options import Imports, SetFiles
 from learned_optimization.cli.tables import Table, console
 from learned_optimization.errors import LoptError
 from learned_optimization.tasks import registry
 
 
 def bench(
-    tasks: Annotated[
+    names: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[TASK]...",
-            help="Tasks to measure, in place of the usual ones.",
-            autocompletion=completer("task"),
+            help="Tasks to measure, in place of the usual ones. With --optimizers: "
+            "optimizers and sets too, in any order, or patterns such as 'Ada*'.",
+            autocompletion=completer("task", "optimizer", "set"),
         ),
     ] = None,
+    optimizers: Annotated[
+        bool,
+        typer.Option(
+            "--optimizers",
+            help="Measure what a step and the state of optimizers cost, on the first "
+            "of the usual tasks where none is named; a set at its first setting; "
+            "every optimizer where none is named.",
+        ),
+    ] = False,
+    set_files: SetFiles = None,
+    imports: Imports = None,
     trials: Annotated[
-        str, typer.Option(metavar="N,N,...", help="Numbers of trials trained at once.")
-    ] = "1,5,14,70",
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help="Numbers of trials trained at once. 1,5,14,70 by default.",
+        ),
+    ] = None,
     seconds: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0.1,
             metavar="SECONDS",
-            help="Seconds for which each row is measured.",
+            help="Seconds for which each row is measured. 5 by default; 1.5 with "
+            "--optimizers.",
         ),
-    ] = 5.0,
+    ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Also print where a step's time goes.")
     ] = False,
@@ -62,8 +80,41 @@ def bench(
     """Measure training against a Python loop and the machine's peak.
 
     Each row is a process of its own. The loop dispatches one jitted step after
-    another and feeds it from numpy. Nothing else should run meanwhile.
+    another and feeds it from numpy. With --optimizers, measure optimizers instead.
+    Nothing else should run meanwhile.
     """
+    if optimizers:
+        if trials is not None or profile or plot is not None:
+            raise LoptError(
+                "with --optimizers, leave out --trials, --profile and --plot."
+            )
+        chosen = optimizer_costs.choose(names, set_files, imports)
+        optimizer_costs.measure_and_print(*chosen, seconds or 1.5, json_file)
+        return
+    if set_files or imports:
+        raise LoptError("--set and --import go with --optimizers.")
+    numbers, seconds = _numbers(trials), seconds or 5.0
+    for name in names or ():
+        registry.get(name)
+
+    def say(row: Row) -> None:
+        typer.echo(f"{row.task} {row.way}, {row.num_trials} trials", err=True)
+
+    tasks = names or suite.TASKS
+    result = suite.run(tasks, numbers, seconds, say)
+    _print_rows(result)
+    if profile:
+        result["profiles"] = suite.profiles(tasks, seconds)
+        _print_profiles(result["profiles"])
+    if json_file:
+        json_file.write_text(json.dumps(result, indent=2) + "\n")
+    if plot:
+        _draw(result, plot)
+
+
+def _numbers(trials: str | None) -> list[int]:
+    if trials is None:
+        return list(suite.NUM_TRIALS)
     try:
         numbers = sorted({int(n) for n in trials.split(",")})
     except ValueError:
@@ -72,22 +123,7 @@ def bench(
         raise LoptError(
             f"--trials takes numbers of at least 1, e.g. 1,5,14,70; got {trials!r}."
         )
-    for name in tasks or ():
-        registry.get(name)
-
-    def on_row(row: Row) -> None:
-        say(f"{row.task} {row.way}, {row.num_trials} trials", err=True)
-
-    names = tasks or suite.TASKS
-    result = suite.run(names, numbers, seconds, on_row)
-    _print_rows(result)
-    if profile:
-        result["profiles"] = suite.profiles(names, seconds)
-        _print_profiles(result["profiles"])
-    if json_file:
-        json_file.write_text(json.dumps(result, indent=2) + "\n")
-    if plot:
-        _draw(result, plot)
+    return numbers
 
 
 def _print_rows(result: dict[str, Any]) -> None:

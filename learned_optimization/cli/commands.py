@@ -59,7 +59,7 @@ COMMANDS: dict[str, Command | Group] = {
     "bench": Command(
         "bench:bench",
         "Measure training against a Python loop and the machine's peak.",
-        ("task",),
+        ("task", "optimizer", "set"),
     ),
     "archive": Command(
         "archive:archive",

@@ -21,7 +21,6 @@ from jax import lax
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.prng import key_of_seed
-from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import Task
 
 NUM_BATCHES = 4

@@ -117,13 +117,17 @@ def without_worse_configs(pairings: Sequence[Pairing], alpha: float) -> None:
             pairing.configs[a] = np.flatnonzero(kept).tolist()
 
 
-def _share(judged: Sequence[Judged]) -> float:
-    """Return which share of a level so few seeds may spend."""
-    num_seeds = 1 + min(j.differences.shape[1] for j in judged)
+def share_of_level(num_seeds: int) -> float:
+    """Return which share of a level so many seeds may spend: none of fewer than 4."""
     if num_seeds < FIRST_LOOK:
         return 0.0
-    of_few = _SHARE_OF_FEW if num_seeds < SEEDS_OF_A_VERDICT else 1.0
-    return of_few * (_SHARE_OF_SETS if len(judged) > 1 else 1.0)
+    return _SHARE_OF_FEW if num_seeds < SEEDS_OF_A_VERDICT else 1.0
+
+
+def _share(judged: Sequence[Judged]) -> float:
+    num_seeds = 1 + min(j.differences.shape[1] for j in judged)
+    of_several = _SHARE_OF_SETS if len(judged) > 1 else 1.0
+    return share_of_level(num_seeds) * of_several
 
 
 def _sum(judged: Sequence[Judged], tolerance: float) -> SumOverTasks:

@@ -46,6 +46,11 @@ class Standing:
     censored: float
 
     @property
+    def has_loss(self) -> bool:
+        """Whether it has a loss to compare."""
+        return bool(np.isfinite(self.loss.estimate))
+
+    @property
     def is_told_apart(self) -> bool:
         """Whether some other set is better beyond chance."""
         return self.p_value < 1 - LEVEL
@@ -77,8 +82,10 @@ class TaskVerdict:
 
     @property
     def not_told_apart(self) -> tuple[str, ...]:
-        """Other sets than the first that may be the best one."""
-        return tuple(s.set_name for s in self.standings[1:] if not s.is_told_apart)
+        """Other sets than the first that may be the best one, of those with a loss."""
+        return tuple(
+            s.set_name for s in self.standings[1:] if s.has_loss and not s.is_told_apart
+        )
 
     def standing(self, set_name: str) -> Standing:
         """Return how a set of that name stands."""

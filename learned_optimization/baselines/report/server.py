@@ -181,6 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: HTTPStatus, text: str, kind: str) -> None:
         body = text.encode()
         self.close_connection = True
+        # Else what looks like a request of HTTP 0.9 would get a body alone.
+        self.request_version = self.protocol_version
         self.send_response(status, status.phrase)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))

@@ -62,7 +62,8 @@ def headline(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[s
 
 def _of_task(task: TaskVerdict, row: Sequence[SetResult]) -> list[str]:
     best = task.standings[0]
-    if not math.isfinite(best.loss.estimate):
+    comparable = [s for s in task.standings if s.has_loss]
+    if not comparable:
         return [f"On {task.task_name} no set has a loss to compare."]
     result = next(r for r in row if r.set_name == best.set_name)
     return [
@@ -70,7 +71,7 @@ def _of_task(task: TaskVerdict, row: Sequence[SetResult]) -> list[str]:
         f"{interval(best.loss)} over {_count(result.num_seeds, 'seed')}. Together they "
         f"choose {result.best.opt_name}.",
         _may_be_best(
-            [s.p_value for s in task.standings], task.not_told_apart, task.is_paired
+            [s.p_value for s in comparable], task.not_told_apart, task.is_paired
         ),
     ]
 

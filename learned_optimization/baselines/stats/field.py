@@ -61,6 +61,7 @@ class Field:
         self.chains = {a: [_NO_CHAIN] * len(tasks) for a in self.left}
         self.opponents = {a: np.zeros(0, np.int64) for a in self.left}
         self.opponents_test = {a: [np.zeros(0)] * len(tasks) for a in self.left}
+        self._found: dict[int, np.ndarray] = {}
 
     @property
     def num_configs(self) -> int:
@@ -76,6 +77,7 @@ class Field:
     def extend(self, num_seeds: int) -> None:
         """Add the losses of all seeds up to a number."""
         first, self.num_seeds = max(self.num_seeds, 1), num_seeds
+        self._found = {}
         new = {a: [] for a in self.left}
         for a in self.left:
             for q, task in enumerate(self.tasks):
@@ -190,7 +192,10 @@ class Field:
         return self.tasks[q].test[a][self.configs[a][q], 1 : self.num_seeds]
 
     def _evidence(self, a: int) -> np.ndarray:
-        return self.evidence.of(self.against_opponents(a))
+        """Return the evidence against each configuration left, on the only task."""
+        if a not in self._found:
+            self._found[a] = self.evidence.of(self.against_opponents(a))
+        return self._found[a]
 
     def _gone_on_one_task(self, needed: float, dropped: list[Dropped]) -> list[int]:
         """Drop configurations worse than the opponents; return sets without any."""
@@ -207,6 +212,7 @@ class Field:
                     continue
                 kept[a][np.argmin(found[a])] = True
             self._keep(a, 0, kept[a], dropped)
+            self._found[a] = found[a][kept[a]]
         return gone
 
     def _gone_on_tasks(self, level: float, dropped: list[Dropped]) -> list[int]:

@@ -229,6 +229,8 @@ def _wanted(state: Field, look: Look) -> Wanted:
     configs, missing = tuple(state.trials_left()), []
     for q, a, b in configs:
         ran = state.tasks[q].ran[a][b, : look.num_seeds]
+        if len(ran) == look.num_seeds and ran.all():
+            continue
         seeds = [*np.flatnonzero(~ran).tolist(), *range(len(ran), look.num_seeds)]
         missing += [(q, a, b, seed) for seed in seeds]
     return Wanted(look, state.num_seeds, configs, tuple(missing))

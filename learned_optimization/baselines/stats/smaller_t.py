@@ -125,23 +125,24 @@ def _moments(
     Divided by the largest, cubes neither underflow nor overflow. What is no more than
     rounding is 0.
     """
-    x = checked_array("differences", differences, "[..., seeds]")
+    x = np.asarray(differences, dtype=np.float64)
+    if not x.ndim or not x.size or not np.isfinite(x).all():
+        x = checked_array("differences", differences, "[..., seeds]")
     count = x.shape[-1]
     if count < 2:
         raise LoptError(f"a t needs at least 2 differences, got {count}.")
-    scale = _scale(x, shift)[..., None]
-    # What x is known to after the shift, in units of the scale.
-    known_to = _ROUNDING * (
-        np.abs(x / scale).max(axis=-1) + np.abs(shift / scale[..., 0])
-    )
-    x = x / scale + shift / scale
+    scale = _scale(x, shift)
+    # What x is known to after the shift, in units of the scale: neither is above 1.
+    known_to = 2 * _ROUNDING if shift else _ROUNDING
+    x = x / scale[..., None] + (shift / scale)[..., None]
     mean = x.mean(axis=-1)
     deviations = x - mean[..., None]
-    sd = np.sqrt(np.square(deviations).sum(axis=-1) / (count - 1))
+    squares = deviations * deviations
+    sd = np.sqrt(squares.sum(axis=-1) / (count - 1))
     is_flat = np.ptp(x, axis=-1) <= known_to
     sd = np.where(is_flat, 0.0, sd)
     mean = np.where(is_flat & (np.abs(mean) <= known_to), 0.0, mean)
-    cubes = (deviations**3).mean(axis=-1)
+    cubes = (squares * deviations).mean(axis=-1)
     return mean, sd, cubes / np.where(is_flat, 1.0, sd) ** 3, count
 
 

@@ -218,7 +218,10 @@ def info(path: str | os.PathLike) -> FileInfo:
     fs, inner = _resolve(path)
     with _naming("look at", path):
         if isinstance(fs, LocalFileSystem):
-            return _local_info(os.fspath(path), os.stat(inner))
+            leads_on = os.path.exists(inner) or not os.path.islink(inner)
+            # A link that leads nowhere is listed, and is something itself.
+            status = os.stat(inner) if leads_on else os.lstat(inner)
+            return _local_info(os.fspath(path), status)
         return _remote_info(os.fspath(path), fs.info(inner))
 
 

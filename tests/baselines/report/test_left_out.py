@@ -3,9 +3,11 @@
 import json
 import random
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from learned_optimization.baselines import utils, vis
 from learned_optimization.baselines.report import build_report, words
 from learned_optimization.baselines.report.build import PAGE, analyse, files_of_report
 from learned_optimization.baselines.stats import Interval
@@ -58,8 +60,16 @@ def three():
     return names
 
 
-# Two of each: all pairs of faults take minutes (`test_any_faults`).
-@pytest.mark.parametrize("fault", faults.ALL)
+FEW = ("inf at step 0", "everything inf", "one evaluation", "cut off", "no eval/xs")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *FEW,
+        *(pytest.param(f, marks=pytest.mark.slow) for f in faults.ALL if f not in FEW),
+    ],
+)
 def test_a_fault_of_one_set_changes_no_other(three, fault):
     before = rows_of(analyse(TASKS, three)[1])
     faults.inject(fault, "T", three[2])
@@ -84,8 +94,8 @@ def test_a_fault_of_one_set_changes_no_other(three, fault):
 @pytest.mark.parametrize(
     "seed",
     [
-        *range(6),
-        *(pytest.param(n, marks=pytest.mark.exhaustive) for n in range(6, 400)),
+        *range(3),
+        *(pytest.param(n, marks=pytest.mark.exhaustive) for n in range(3, 400)),
     ],
 )
 def test_any_faults(three, seed):
@@ -97,12 +107,12 @@ def test_any_faults(three, seed):
         faults.inject(fault, task, name)
         unusable |= {(task, name)} if fault in faults.STOPS else set()
     reference = rng.choice([None, *three])
-    try:
-        found = analyse(TASKS, three, reference=reference)
-    except ResultError as error:
-        assert len(unusable) == len(places)
-        assert all(f"{name} on {task}" in str(error) for task, name in places)
+    if len(unusable) == len(places):
+        with pytest.raises(ResultError) as caught:
+            analyse(TASKS, three, reference=reference)
+        assert all(f"{name} on {task}" in str(caught.value) for task, name in places)
         return
+    found = analyse(TASKS, three, reference=reference)
     verdict = check(found, three)
     assert set(rows_of(verdict)) == set(places) - unusable
     whole = {
@@ -180,9 +190,13 @@ def test_a_diverged_seed_has_no_loss_where_nothing_says_what_it_counts_as(three)
 
 
 def test_losses_near_the_limit_of_float32_are_losses():
-    final = np.asarray([[1e38, 1.2e38], [2e38, 2.4e38], [3e38, np.inf]])
+    final = np.asarray([[1e38, 1.2e38], [2e38, 2.4e38], [3e38, 3e38]])
     write_archive("T", "Huge", final, start=3.2e38)
-    faults.inject("near the limit of float32", "T", "Huge")
+    arrays = utils.load_archive("T", "Huge")
+    for key in faults.LOSSES:
+        arrays[key] = arrays[key].astype(np.float32)
+        arrays[key][2, 1, -1] = np.inf
+    utils.write_archive("T", "Huge", arrays)
     results, verdict = analyse(["T"], ["Huge"])
     result = results[0][0]
     losses = result.curves.losses["test"]
@@ -191,9 +205,12 @@ def test_losses_near_the_limit_of_float32_are_losses():
     assert not result.best.all_diverged
     assert result.best.num_diverged == 1
     assert result.best.final["test"].mean() == pytest.approx(min(means))
-    assert result.initial_loss == pytest.approx(np.mean(losses[:2, :, 0], dtype=float))
+    assert result.initial_loss == pytest.approx(3.2e38)
+    assert vis.load_curves("T", ("Huge",))[0][1][-1] == pytest.approx(min(means))
+    vis.plot_tasks_and_sets("T", ["Huge"])
+    plt.close("all")
     said = "\n".join(words.caveats(results, verdict))
-    assert "has a diverged seed" not in said
+    assert "Every configuration has a diverged seed" not in said
     check((results, verdict), ["Huge"])
 
 

@@ -219,7 +219,7 @@ def test_departed_clients_leave_no_trace(monkeypatch, capfd):
             b"GET /",
             f"GET /version HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode(),
         ):
-            client = socket.create_connection(server.server_address[:2])
+            client = socket.create_connection(("127.0.0.1", port))
             client.sendall(data)
             # It resets the connection instead of closing it.
             linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")

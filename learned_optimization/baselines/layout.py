@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from learned_optimization import filesystem
+from learned_optimization import environment, filesystem
 from learned_optimization.training.plan import RunPlan
 
 
@@ -12,16 +10,24 @@ def get_root_baseline_dir() -> str:
     """Return the root of the result files.
 
     It is `LOPT_BASELINE_DIR`, or `~/lopt_baselines`.
+
+    Raises:
+      LoptError: if that is not, and cannot be, a folder that may be read.
     """
-    return _directory("LOPT_BASELINE_DIR", "~/lopt_baselines")
+    return environment.folder("LOPT_BASELINE_DIR", "~/lopt_baselines", True)
 
 
 def get_baseline_archive_rootdir() -> str:
     """Return the root of the archives.
 
     It is `LOPT_BASELINE_ARCHIVES_DIR`, or `~/lopt_baselines_archives`.
+
+    Raises:
+      LoptError: if that is not, and cannot be, a folder that may be read.
     """
-    return _directory("LOPT_BASELINE_ARCHIVES_DIR", "~/lopt_baselines_archives")
+    return environment.folder(
+        "LOPT_BASELINE_ARCHIVES_DIR", "~/lopt_baselines_archives", True
+    )
 
 
 def get_baseline_archive_path(task_name: str, hparam_set_name: str) -> str:
@@ -71,7 +77,3 @@ def results_dir(
     """
     root = get_root_baseline_dir().rstrip("/") + root_suffix
     return filesystem.join(root, task_name, opt_name, plan.folder)
-
-
-def _directory(variable: str, default: str) -> str:
-    return os.path.expanduser(os.environ.get(variable) or default)

@@ -20,7 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from learned_optimization import filesystem
-from learned_optimization.errors import DataNotFoundError, LoptError, ResultError
+from learned_optimization.errors import (
+    DataNotFoundError,
+    LoptError,
+    MissingFileError,
+    ResultError,
+)
 from learned_optimization.optimizers.base import (
     Gradient,
     LossFn,
@@ -91,17 +96,16 @@ def load_opt_list() -> dict[str, np.ndarray]:
 
 @functools.lru_cache(maxsize=4)
 def _read(path: str) -> dict[str, np.ndarray]:
-    if filesystem.exists(path):
-        try:
-            with filesystem.open_to_read(path) as file:
-                content = file.read()
-        except ResultError as error:
-            raise LoptError(
-                f"OptList's settings: {error} LOPT_OPT_LIST names their file."
-            ) from error
-        _check(content, path)
-    else:
+    try:
+        with filesystem.open_to_read(path) as file:
+            content = file.read()
+    except MissingFileError:
         content = _fetch(path)
+    except ResultError as error:
+        raise LoptError(
+            f"OptList's settings: {error} LOPT_OPT_LIST names their file."
+        ) from error
+    _check(content, path)
     settings = json.loads(content)
     return {
         key: np.asarray([setting[key] for setting in settings], np.float32).astype(
@@ -137,7 +141,8 @@ def _check(content: bytes, source: str) -> None:
     digest = hashlib.sha256(content).hexdigest()
     if digest != SHA256:
         raise LoptError(
-            f"{source} is not the published list of OptList: its sha256 is {digest}, "
+            f"{source}, where LOPT_OPT_LIST or LOPT_OPT_LIST_URL leads, is not the "
+            f"published list of OptList: its sha256 is {digest}, "
             f"that of the published file {SHA256}. Settings of your own belong in a "
             "set of your own, with the optimizer NAdamW."
         )

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import jax
 
-from learned_optimization.cache import cache_dir
+from learned_optimization import filesystem
+from learned_optimization.cache import cache_dir, cannot_keep
+from learned_optimization.errors import ResultError
 
 # Programs that compile faster than this are not worth a file.
 _LEAST_COMPILE_SECONDS = 0.3
@@ -40,17 +42,27 @@ def keep_compiled() -> None:
     processor: a program compiled for one may not run on another. A program holds
     no learning rate of a set, so all runs of a set's kind share it. Processes may
     share the folder; the oldest programs go when it holds more than 2 GiB. Where
-    `JAX_COMPILATION_CACHE_DIR` is set, jax's own choice is left as it is.
+    `JAX_COMPILATION_CACHE_DIR` is set, jax's own choice is left as it is. Where the
+    folder cannot be written to, that is said once, and programs are not kept.
     """
-    if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
+    if _is_set():
         return
     folder = cache_dir() / "programs" / processor()
+    try:
+        filesystem.write_whole(folder / ".lopt-write-check", lambda file: None)
+    except ResultError as error:
+        cannot_keep("compiled programs", error, "they are compiled again")
+        return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", _CACHE_BYTES)
     jax.config.update(
         "jax_persistent_cache_min_compile_time_secs", _LEAST_COMPILE_SECONDS
     )
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def _is_set() -> bool:
+    return bool(jax.config.jax_compilation_cache_dir)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def num_cores() -> int:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from learned_optimization import filesystem
-from learned_optimization.cache import cache_dir
+from learned_optimization.cache import cache_dir, cannot_keep
+from learned_optimization.errors import ResultError
 from learned_optimization.tasks.task import Task, identity_of
 from learned_optimization.training.backend import processor
 from learned_optimization.training.grid import Layout
@@ -56,8 +58,13 @@ class Remembered:
     def load(self) -> Strategy | None:
         """Return the strategy that was measured, if any; a damaged file is none."""
         try:
-            return Strategy.parse(json.loads(Path(self.path).read_text())["strategy"])
-        except (OSError, ValueError, KeyError):
+            with filesystem.open_to_read(self.path) as file:
+                content = json.load(file)
+            digest = content.pop("digest")
+            if digest != _digest(content) or not self.kind.items() <= content.items():
+                return None
+            return Strategy.parse(content["strategy"])
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             return None
 
     def save(self, strategy: Strategy, rates: dict[Strategy, float]) -> None:
@@ -67,17 +74,20 @@ class Remembered:
           strategy: the one chosen.
           rates: trial-steps per second of all that were tried.
         """
-        text = json.dumps(
-            {
-                "strategy": str(strategy),
-                "trial_steps_per_second": {
-                    str(s): round(r, 1) for s, r in rates.items()
-                },
-                **self.kind,
-            },
-            indent=2,
-        )
-        filesystem.write_whole(self.path, lambda file: file.write(text.encode()))
+        content = {
+            "strategy": str(strategy),
+            "trial_steps_per_second": {str(s): round(r, 1) for s, r in rates.items()},
+            **self.kind,
+        }
+        text = json.dumps(content | {"digest": _digest(content)}, indent=2)
+        try:
+            filesystem.write_whole(self.path, lambda file: file.write(text.encode()))
+        except ResultError as error:
+            cannot_keep("strategies", error, "they are measured again")
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def fastest(

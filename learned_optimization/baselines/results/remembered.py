@@ -21,11 +21,11 @@ from learned_optimization.cache import cache_dir
 
 # Others write for some milliseconds. Who holds it for longer has a fault.
 _SECONDS_TO_WAIT = 2.0
-# What passes by itself: the database is whole, and stays.
+# What passes by itself: the database is whole, and stays. A full disk is not among
+# them, since SQLite says that of some damage too.
 _PASSING = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_INTERRUPT,
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from learned_optimization import filesystem
+from learned_optimization import environment, filesystem
 from learned_optimization.baselines.analysis.left_out import (
     LeftOut,
     OnLeftOut,
@@ -50,8 +50,10 @@ def own_folder() -> str:
 
     It is `LOPT_NORMALIZERS_DIR`, or the folder `normalizers` of `LOPT_DATA_DIR`.
     """
-    own = os.environ.get("LOPT_NORMALIZERS_DIR")
-    return os.path.expanduser(own) if own else str(data_dir() / "normalizers")
+    variable = "LOPT_NORMALIZERS_DIR"
+    if os.environ.get(variable):
+        return environment.folder(variable, "", is_remote_allowed=True)
+    return str(data_dir() / "normalizers")
 
 
 @dataclass(frozen=True)

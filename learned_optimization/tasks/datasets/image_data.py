@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from learned_optimization import environment
 from learned_optimization.errors import DatasetShapeError, LoptError, check_at_least
 from learned_optimization.tasks.datasets import embedded, locations, prepared
 from learned_optimization.tasks.datasets.base import (
@@ -103,7 +103,7 @@ class ImageDatasets(Datasets):
     @property
     def is_synthetic(self) -> bool:
         """Whether `LOPT_SYNTHETIC_DATA=1` asks for made-up images."""
-        return os.environ.get("LOPT_SYNTHETIC_DATA") == "1"
+        return environment.flag("LOPT_SYNTHETIC_DATA")
 
     @property
     def extra_info(self) -> Mapping[str, Any]:

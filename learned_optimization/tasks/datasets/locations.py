@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from learned_optimization import environment
 from learned_optimization.errors import DataNotFoundError
 from learned_optimization.tasks.datasets import prepared
 from learned_optimization.tasks.datasets.catalog import (
@@ -40,10 +41,14 @@ class Description:
 
 
 def data_dir() -> Path:
-    """Return the root of the data sets: `LOPT_DATA_DIR` or `~/.cache/lopt/data`."""
-    root = Path(os.environ.get("LOPT_DATA_DIR") or "~/.cache/lopt/data")
+    """Return the root of the data sets: `LOPT_DATA_DIR` or `~/.cache/lopt/data`.
+
+    Raises:
+      LoptError: if that is not, and cannot be, a folder that may be read.
+    """
+    root = Path(environment.folder("LOPT_DATA_DIR", "~/.cache/lopt/data"))
     # Absolute, because paths found here are the key that loaded data is kept by.
-    return root.expanduser().absolute()
+    return root.absolute()
 
 
 def prepared_folder(name: str, variant: str = "") -> Path:

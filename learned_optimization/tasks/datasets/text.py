@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import lzma
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from typing import Any, get_args
 import jax
 import numpy as np
 
+from learned_optimization import environment
 from learned_optimization.errors import (
     DatasetShapeError,
     UnknownNameError,
@@ -98,7 +98,7 @@ class TextDatasets(Datasets):
     @property
     def is_synthetic(self) -> bool:
         """Whether `LOPT_SYNTHETIC_DATA=1` asks for made-up tokens."""
-        return os.environ.get("LOPT_SYNTHETIC_DATA") == "1"
+        return environment.flag("LOPT_SYNTHETIC_DATA")
 
     @property
     def extra_info(self) -> Mapping[str, Any]:

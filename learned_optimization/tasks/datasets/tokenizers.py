@@ -18,7 +18,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from learned_optimization.errors import LoptError
+from learned_optimization import filesystem
+from learned_optimization.errors import LoptError, ResultError
 
 Vocabulary = Literal["bytes", "32k"]
 
@@ -170,7 +171,10 @@ def get_sentencepiece(
         sentencepiece is not installed.
     """
     if given := os.environ.get(MODEL_VARIABLE):
-        tokenizer = SentencePieceTokenizer(Path(given).expanduser())
+        try:
+            tokenizer = SentencePieceTokenizer(Path(os.path.expanduser(given)))
+        except LoptError as error:
+            raise LoptError(f"{MODEL_VARIABLE} cannot be used: {error}") from error
         write_whole(folder / f"{tokenizer.name}.model", tokenizer.model)
         return tokenizer
     name = f"32k-trained-on-{corpus}"
@@ -257,12 +261,14 @@ def _sample(
 
 
 def _read_model(path: Path) -> bytes:
-    if not path.is_file():
+    try:
+        with filesystem.open_to_read(path) as file:
+            return file.read()
+    except ResultError as error:
         raise LoptError(
-            f"no such sentencepiece model: {path}. Set {MODEL_VARIABLE} to a .model "
-            "file, or unset it to have one trained on the corpus."
-        )
-    return path.read_bytes()
+            f"no such sentencepiece model: {path} ({error}) Set {MODEL_VARIABLE} to a "
+            ".model file, or unset it to have one trained on the corpus."
+        ) from error
 
 
 def _sentencepiece() -> Any:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from learned_optimization import filesystem
+from learned_optimization.baselines.results.leftovers import (
+    checkpoints_of,
+    leftovers,
+    remove,
+)
 from learned_optimization.baselines.results.selecting import (
     KINDS,
+    behind_links,
+    delete,
     files_of,
     shared_with,
 )
 from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.baselines.speedups.specs import own_folder
 from learned_optimization.cli.choosing import split_tasks_and_sets
 from learned_optimization.cli.options import Imports, Names, SetFiles
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import size
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.filesystem import FileInfo
+from learned_optimization.text import one_line
 
 
 def rm(
@@ -32,8 +41,9 @@ def rm(
         typer.Option(
             metavar="KIND",
             help="Delete only these files: results, archives, bad (results that cannot "
-            "be read), quarantine or leftovers (of killed writers); repeatable. "
-            "Results and archives by default.",
+            "be read), copies (results of trials that have another one), quarantine or "
+            "leftovers (of killed processes; of all tasks if none is named); "
+            "repeatable. Results and archives by default.",
         ),
     ] = None,
     yes: Annotated[
@@ -43,18 +53,24 @@ def rm(
     """Delete results and archives, after listing them.
 
     If no set is named, all files of the tasks are deleted. Only files that were listed
-    are deleted.
+    are deleted, and none behind a link to a folder.
     """
     for kind in only or []:
         if kind not in KINDS:
             raise UnknownNameError("kind of file", kind, KINDS)
     tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    if not tasks and only == ["leftovers"]:
+        _remove_leftovers(yes)
+        return
     if not tasks:
         raise LoptError(
             "no task is given: name the tasks whose files are to be deleted."
         )
     kinds = only or ["results", "archives"]
     files = [file for task in tasks for file in files_of(task, sets, kinds)]
+    linked = [path for task in tasks for path in behind_links(task, sets, kinds)]
+    if linked:
+        say(f"{len(linked):,} files behind links to folders stay, such as {linked[0]}")
     if not files:
         say("nothing to delete")
         return
@@ -66,13 +82,29 @@ def rm(
     if not yes:
         _confirm(len(files))
     for file in files:
-        filesystem.remove_file(file.path)
+        delete(file.path)
     say(f"deleted {len(files):,} files")
+
+
+def _remove_leftovers(yes: bool) -> None:
+    paths = leftovers([own_folder()], [os.getcwd()])
+    if not paths:
+        say("nothing to delete")
+        return
+    for path in paths:
+        say(path)
+    if stopped := checkpoints_of(paths):
+        say(f"{len(stopped):,} of them are checkpoints: those runs would begin again")
+    if not yes:
+        _confirm(len(paths))
+    for path in paths:
+        remove(path)
+    say(f"deleted {len(paths):,} leftovers")
 
 
 def _print_files(files: Sequence[FileInfo]) -> None:
     for file in files:
-        say(f"{size(file.size):>8}  {file.path}")
+        say(f"{size(file.size):>8}  {one_line(file.path)}")
     total = sum(file.size for file in files)
     say(f"{len(files):,} files, {size(total)}")
 

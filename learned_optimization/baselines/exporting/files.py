@@ -14,6 +14,7 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.exporting.escapes import csv_text
 from learned_optimization.errors import UnknownNameError
 
 _ROWS_AT_ONCE = 10_000
@@ -29,7 +30,8 @@ def write_table(table: pa.Table, path: str | os.PathLike, kind: str) -> None:
       table: any table of `to_frame`.
       path: local path or URL; what is there is replaced.
       kind: `parquet` (with every type, readable by all libraries), `csv` (nulls
-        are empty, others `NaN` and `inf`) or `json` (a list of objects, one per row
+        are empty, others `NaN` and `inf`; text that a spreadsheet would take for a
+        formula has a single quote before it) or `json` (a list of objects, one per row
         and line; JSON has no NaN or infinity: they are null).
 
     Raises:
@@ -48,7 +50,7 @@ def _write_parquet(table: pa.Table, file: IO[bytes]) -> None:
 def _write_csv(table: pa.Table, file: IO[bytes]) -> None:
     text = io.TextIOWrapper(file, "utf-8", newline="")
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(table.column_names)
+    rows.writerow(map(csv_text, table.column_names))
     for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
         rows.writerows(zip(*map(_cells, batch.columns), strict=True))
     text.detach()
@@ -56,6 +58,8 @@ def _write_csv(table: pa.Table, file: IO[bytes]) -> None:
 
 def _cells(column: pa.Array) -> list[str | None]:
     text = column.cast(pa.string())
+    if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
+        return [t if t is None else csv_text(t) for t in text.to_pylist()]
     if pa.types.is_floating(column.type):
         # In a form that polars and pandas both read as a number.
         text = pc.if_else(pc.is_nan(column), "NaN", text)

@@ -6,12 +6,12 @@ import csv
 import io
 import json
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.verdicts import Verdict
+from learned_optimization.baselines.exporting.escapes import csv_text, latex_text
 from learned_optimization.baselines.report.content import numbers
 
 Row = dict[str, Any]
@@ -118,7 +118,10 @@ def as_csv(rows: Sequence[Row], columns: Sequence[str] = ()) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns or rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(
+        {k: csv_text(v) if isinstance(v, str) else v for k, v in row.items()}
+        for row in rows
+    )
     return text.getvalue()
 
 
@@ -171,19 +174,19 @@ def as_latex(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
         for task in verdict.tasks
         for place, s in enumerate(task.standings)
     }
-    report = _escape(results[0][0].report)
+    report = latex_text(results[0][0].report)
     lines = [
         rf"% Final {report} loss, configurations chosen by the other seeds; half-width",
         "% of the 95% interval over seeds. Bold: all that may be the best set.",
         "% Needs \\usepackage{booktabs}.",
         rf"\begin{{tabular}}{{l{'r' * len(verdict.tasks)}}}",
         r"\toprule",
-        " & ".join(["set", *(_escape(t.task_name) for t in verdict.tasks)]) + r" \\",
+        " & ".join(["set", *(latex_text(t.task_name) for t in verdict.tasks)]) + r" \\",
         r"\midrule",
         *(
             " & ".join(
                 [
-                    _escape(n),
+                    latex_text(n),
                     *(cells.get((t.task_name, n), _NONE) for t in verdict.tasks),
                 ]
             )
@@ -201,7 +204,3 @@ def _latex_cell(mean: float, half: float, bold: bool) -> str:
         return _NONE
     text = f"{mean:.4f}" + (rf" \pm {half:.4f}" if math.isfinite(half) else "")
     return rf"$\mathbf{{{text}}}$" if bold else f"${text}$"
-
-
-def _escape(text: str) -> str:
-    return re.sub(r"([_%&#$])", r"\\\1", text)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import os
 import re
+import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from learned_optimization.errors import LoptError
@@ -22,10 +24,12 @@ def connected(address: str) -> Iterator[None]:
     Args:
       address: that of an existing cluster, e.g. `auto` on one of its nodes,
         `10.0.0.1:6379`, or `ray://10.0.0.1:10001` from elsewhere; `local` starts
-        one on this machine, which ends with the block.
+        one on this machine, which ends with the block. It listens at loopback
+        addresses alone, and asks for a token of its own.
 
     Raises:
-      LoptError: if there is no such cluster, or no Ray.
+      LoptError: if there is no such cluster, or no Ray, or a local one would be
+        reachable from elsewhere.
     """
     if importlib.util.find_spec("ray") is None:
         raise LoptError(
@@ -36,20 +40,57 @@ def connected(address: str) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     _check_reachable(address)
-    import ray
-    from ray.exceptions import RayError
+    is_local = address == "local"
+    with _private_to_this_machine() if is_local else nullcontext():
+        import ray
+        from ray.exceptions import RayError
 
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address == "local":
-        options["include_dashboard"] = False
-    try:
-        ray.init(address, **options)
-    except (OSError, RayError, RuntimeError, ValueError, ImportError) as error:
-        raise _unreachable(address, error) from error
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if is_local:
+            options["include_dashboard"] = False
+        try:
+            ray.init(address, **options)
+        except (OSError, RayError, RuntimeError, ValueError, ImportError) as error:
+            raise _unreachable(address, error) from error
+        try:
+            if is_local:
+                _check_loopback(ray.get_runtime_context().gcs_address)
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _private_to_this_machine() -> Iterator[None]:
+    """Tell a Ray that is started here to listen at loopback, and to ask for a token.
+
+    Without, whoever reaches the machine could run code on it.
+    """
+    # On other systems that is Ray's default, which this variable decides.
+    wanted = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    if "RAY_AUTH_MODE" not in os.environ:
+        # Other users of this machine reach loopback too.
+        wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:
-        ray.shutdown()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _check_loopback(address: str) -> None:
+    host = address.rpartition(":")[0].strip("[]")
+    if not ipaddress.ip_address(host).is_loopback:
+        raise LoptError(
+            f"the Ray cluster of this machine listens at {address}, where others reach "
+            "it: ray was imported before, and has read its settings by then. Connect "
+            "before anything else imports ray."
+        )
 
 
 def _check_reachable(address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import itertools
 import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,11 @@ from typing import Any
 
 import gin
 from gin import config_parser
+
+# Characters of what is read. A name is a folder's, of 255 at most with what is left
+# out of it; gin text has some thousand.
+_MAX_NAME = 4_000
+_MAX_GIN = 200_000
 
 
 class _UnreadableError(Exception):
@@ -32,9 +38,11 @@ def read_setting(text: str) -> dict[str, Any] | None:
     from learned_optimization.optimizers.base import all_optimizers
 
     all_optimizers()
+    if len(text) > _MAX_NAME:
+        return None
     try:
         return _read_configurable(text, is_inside=False)
-    except _UnreadableError:
+    except (_UnreadableError, RecursionError):
         return None
 
 
@@ -44,7 +52,9 @@ def _read_configurable(text: str, is_inside: bool) -> dict[str, Any]:
         fields = _fields(text[:end])
         if fields is None:
             continue
-        ways = list(_values(text[end:], [_short(field) for field in fields]))
+        shorts = [_short(field) for field in fields]
+        # A name may be cut in more ways than can be counted: two are too many.
+        ways = list(itertools.islice(_values(text[end:], shorts), 2))
         if len(ways) == 1:
             prefix = f"{text[:end]}." if is_inside else ""
             return _merged(
@@ -98,7 +108,7 @@ def _read_field(prefix: str, field: dataclasses.Field, text: str) -> dict[str, A
             return {prefix + field.name: text}
     try:
         return {prefix + field.name: ast.literal_eval(text)}
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         if isinstance(field.default, (bool, int, float)):
             raise _UnreadableError(text) from None
         return {prefix + field.name: text}
@@ -148,18 +158,24 @@ def read_gin(text: str) -> dict[str, Any] | None:
       inside it; None if the text does not say which that is.
     """
     bindings: dict[str, dict[str, Any]] = {}
+    if len(text) > _MAX_GIN:
+        return None
     try:
         for statement in config_parser.ConfigParser(text, _References()):
             if isinstance(statement, config_parser.BindingStatement):
                 scope = f"{statement.scope}/" if statement.scope else ""
                 owner = bindings.setdefault(_last_part(scope + statement.selector), {})
                 owner[statement.arg_name] = statement.value
-    except (SyntaxError, tokenize.TokenError):
+    except (ValueError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError):
         return None
     optimizer = bindings.get("inner_train_task", {}).get("opt")
     if not isinstance(optimizer, _Reference):
         return None
-    return _reached(bindings, optimizer.name, "")
+    try:
+        return _reached(bindings, optimizer.name, "")
+    except RecursionError:
+        # What is inside an optimizer is that optimizer again.
+        return None
 
 
 def _last_part(selector: str) -> str:

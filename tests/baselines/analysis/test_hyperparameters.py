@@ -133,6 +133,34 @@ def test_gin_text_that_names_no_optimizer(text):
     assert read_gin(text) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SGD.learning_rate = " + "(" * 5000,
+        "SGD.learning_rate = " + "9" * 10_000,
+        "SGD.learning_rate = '\x00'",
+        "# " + "x" * 1_000_000,
+        "A.opt = @A()\ninner_train_task.opt = @A()",
+        "A.opt = %b\nb = @A()\ninner_train_task.opt = @A()",
+    ],
+)
+def test_gin_text_of_no_trial_is_none(text):
+    assert read_gin(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Adam_lr" + "(" * 3000 + ")" * 3000 + "_b10.9_b20.999_eps1e-08_epsroot0",
+        "Adam_lr" + "_b1" * 80 + "_b2" * 80 + "_eps" * 80 + "_epsroot" * 80,
+        "_" * 100_000,
+        "SGD_lr" + "-" * 3000 + "1",
+    ],
+)
+def test_names_of_no_setting_are_none_at_once(text):
+    assert read_setting(text) is None
+
+
 def test_the_setting_recorded_comes_before_gin_and_the_set():
     def arrays(**columns):
         return {key: np.asarray([[value]]) for key, value in columns.items()}

@@ -158,9 +158,23 @@ def _read(
             return None
         return _problem_of_form(header.dtype, header.shape, rule, num_axes)
 
-    arrays = npz.read(keys, check)
+    found = npz.read(keys, check)
+    arrays = {key: _as_here(values) for key, values in found.items()}
     check_arrays(npz.path, arrays, num_axes)
     return arrays
+
+
+def _as_here(values: np.ndarray) -> np.ndarray:
+    """Return the same values in a type that every library reads.
+
+    Other machines write numbers the other way round, or longer ones, and others' files
+    have text as bytes.
+    """
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "replace")
+    if values.dtype.kind == "f" and values.dtype.itemsize > 8:
+        return values.astype(np.float64)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _check_schema(npz: NpzReader, num_axes: int) -> None:

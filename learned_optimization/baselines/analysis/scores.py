@@ -16,6 +16,9 @@ TARGET_SHARE = 0.99
 All of it would take the reference its whole run, whatever the others do.
 """
 
+# Of a reference that improves by next to nothing; squares of it are still finite.
+_HIGHEST_SCORE = 1e60
+
 
 def improvement(reference: SetResult) -> float:
     """Return how much lower than the initial loss a set ends on a task, at least 0."""
@@ -163,13 +166,14 @@ def scores(
     Returns:
       Float64 `[runs, tasks]`, as many runs as every task has.
     """
-    columns = [
-        (row[reference].initial_loss - row[index].reported)
-        / improvement(row[reference])
-        for row in results
-    ]
+    with np.errstate(over="ignore"):
+        columns = [
+            (row[reference].initial_loss - row[index].reported)
+            / improvement(row[reference])
+            for row in results
+        ]
     runs = min(map(len, columns))
-    return np.stack([np.maximum(column[:runs], 0.0) for column in columns], axis=1)
+    return np.stack([np.clip(c[:runs], 0.0, _HIGHEST_SCORE) for c in columns], axis=1)
 
 
 def score_of_runs(scores: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from gin import config_parser
 from learned_optimization.configurable import configurable_names
 from learned_optimization.errors import LoptError, nearest_names
 from learned_optimization.registry import import_home
+from learned_optimization.text import brief
 
 __all__ = [
     "bound",
@@ -298,7 +299,8 @@ def _explain(error: Exception) -> str:
             return f"{match[1]} has no parameter {match[2]!r}: {why}."
         parameters = _parameters_of(match[1])
         return _unknown(f"gin parameter of {match[1]}", match[2], parameters)
-    return f"gin configuration: {first} (a binding looks like Adam.learning_rate=0.001)"
+    looks = "a binding looks like Adam.learning_rate=0.001"
+    return f"gin configuration: {first[:500]} ({looks})"
 
 
 def not_supported(configurable: str, parameter: str) -> str | None:
@@ -315,9 +317,9 @@ def not_supported(configurable: str, parameter: str) -> str | None:
 def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
     near = nearest_names(name, known)
     if near:
-        return f"unknown {kind} {name!r}: did you mean {' or '.join(near)}?"
+        return f"unknown {kind} {brief(name)}: did you mean {' or '.join(near)}?"
     shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
-    return f"unknown {kind} {name!r}: known are {shown}."
+    return f"unknown {kind} {brief(name)}: known are {shown}."
 
 
 def _parameters_of(configurable: str) -> list[str]:

@@ -77,7 +77,7 @@ class UnknownNameError(LoptError):
         else:
             advice = f"none of the {len(known)} known names is near."
         super().__init__(
-            f"unknown {kind} {name!r}: {advice}" + (f" ({hint})" if hint else "")
+            f"unknown {kind} {brief(name)}: {advice}" + (f" ({hint})" if hint else "")
         )
 
 

@@ -1,16 +1,24 @@
 """A hundred thousand damaged files, and no reader that fails in a way of its own."""
 
 import json
+import pickle
+import random
 import subprocess
 import sys
+import time
+import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from learned_optimization.npz import write_npz
+from learned_optimization.baselines.results.format import read_archive, read_result
+from learned_optimization.errors import FileContentError
+from learned_optimization.npz import read_npz, write_npz
 from tests.baselines.files import result
+from tests.npz.mutations import KINDS
 
 RUNS = 100_000
 TARGET = Path(__file__).with_name("fuzz_target.py")
@@ -72,3 +80,52 @@ def test_damaged_files_end_in_typed_errors(tmp_path):
     assert sum(outcomes.values()) == 3 * RUNS
     for outcome in ("read", "DamagedFileError", "UnsafeFileError", "NewerSchemaError"):
         assert outcomes[outcome] > 0, outcomes
+
+
+# What one input may take: a file of some kilobytes, of which megabytes may come.
+SECONDS, BYTES = 5.0, 64 << 20
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "count", [25, pytest.param(4000, marks=pytest.mark.exhaustive)]
+)
+def test_damage_to_what_holds_a_file_together(tmp_path, monkeypatch, kind, count):
+    """Each input is read three ways, within a time and an amount of memory."""
+
+    def no_pickle(*arguments, **options):
+        raise AssertionError("a pickle was about to be loaded")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, no_pickle)
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    make_corpus(corpus)
+    # Files begin with a mark of the fuzzer's.
+    sound = [
+        p.read_bytes()[1:] for p in sorted(corpus.iterdir()) if "member" not in p.name
+    ]
+    path = tmp_path / "x.curves"
+    rng = random.Random(kind)
+    outcomes: Counter[str] = Counter()
+    slowest, largest = 0.0, 0
+    tracemalloc.start()
+    for _ in range(count):
+        path.write_bytes(KINDS[kind](rng.choice(sound), rng))
+        for read in (read_npz, read_result, read_archive):
+            tracemalloc.reset_peak()
+            start = time.process_time()
+            try:
+                read(str(path))
+                outcomes["read"] += 1
+            except FileContentError as error:
+                outcomes[type(error).__name__] += 1
+            slowest = max(slowest, time.process_time() - start)
+            largest = max(largest, tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    print(f"{count} {kind}: {dict(outcomes)}, {slowest:.3f} s, {largest >> 10:,} kB")
+    assert outcomes.total() == 3 * count
+    assert outcomes["DamagedFileError"] > 0, outcomes
+    assert largest < BYTES
+    # Where machines are shared by others, few inputs say nothing of time.
+    assert slowest < SECONDS or count < 1000

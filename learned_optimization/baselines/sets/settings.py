@@ -26,6 +26,7 @@ from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.filesystem import MAX_NAME_BYTES
 from learned_optimization.optimizers.base import Optimizer, check_hparams
 from learned_optimization.prng import key_of_seed
+from learned_optimization.text import brief
 
 Setting = Mapping[str, Any]
 
@@ -41,7 +42,9 @@ def short_key(optimizer: str, parameter: str) -> str:
         names.
     """
     if not isinstance(parameter, str):
-        raise LoptError(f"a hyper-parameter's name must be text, got {parameter!r}.")
+        raise LoptError(
+            f"a hyper-parameter's name must be text, got {brief(parameter)}."
+        )
     parameter = _MODULE.sub("", parameter).removeprefix(f"{optimizer}.")
     if "." in parameter:
         with configuration.bound({parameter: None}):
@@ -49,7 +52,9 @@ def short_key(optimizer: str, parameter: str) -> str:
     known = _parameters(optimizer)
     if parameter not in known:
         if why := configuration.not_supported(optimizer, parameter):
-            raise LoptError(f"{optimizer} has no hyper-parameter {parameter!r}: {why}.")
+            raise LoptError(
+                f"{optimizer} has no hyper-parameter {brief(parameter)}: {why}."
+            )
         raise UnknownNameError(f"hyper-parameter of {optimizer}", parameter, known)
     return parameter
 
@@ -95,7 +100,7 @@ def _as_reference(what: str, value: str) -> str:
     if match is None:
         raise LoptError(
             f"{what} must refer to a configurable as '@CosineDecay()', with a pair "
-            f"of parentheses, got {value!r}."
+            f"of parentheses, got {brief(value)}."
         )
     scope, slash, selector = match[1].rpartition("/")
     return f"@{scope}{slash}{selector.rpartition('.')[2]}()"
@@ -153,7 +158,7 @@ def check_start(optimizer: Optimizer, num_steps: int, shown: str) -> None:
 
 def show_setting(optimizer: str, setting: Setting) -> str:
     """Return a setting for a person to read, e.g. `Adam(learning_rate=0.001)`."""
-    return f"{optimizer}({', '.join(f'{k}={v!r}' for k, v in setting.items())})"
+    return f"{optimizer}({', '.join(f'{k}={brief(v)}' for k, v in setting.items())})"
 
 
 def setting_name(optimizer: str, setting: Config) -> str:

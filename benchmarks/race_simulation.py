@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike
 from simulated_losses import Checkpoint, Law
 
 from learned_optimization.baselines.stats.evidence import EProcess, SmallerT
-from learned_optimization.baselines.stats.race import Outcome, RaceRules, race
+from learned_optimization.baselines.stats.racing import Outcome, RaceRules, race
 
 MAX_SEEDS = 128
 NULLS = {

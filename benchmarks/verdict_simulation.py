@@ -39,9 +39,9 @@ from simulated_losses import Checkpoint, Law
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.stats.chains import TaskLosses, chain
-from learned_optimization.baselines.stats.one_look import one_look
+from learned_optimization.baselines.stats.single_look import one_look
 from learned_optimization.baselines.stats.single_tests import share_of_level
-from learned_optimization.baselines.stats.smaller_t import critical_t, smaller_t
+from learned_optimization.baselines.stats.student_hall import critical_t, smaller_t
 
 ALPHA = 0.05
 SEEDS = (4, 5, 10, 20, 40)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from learned_optimization.baselines.stats.checks import check_between, checked_array
-from learned_optimization.baselines.stats.smaller_t import critical_t, smaller_t
+from learned_optimization.baselines.stats.student_hall import critical_t, smaller_t
 
 
 class Evidence(Protocol):

@@ -22,7 +22,7 @@ from learned_optimization.baselines.stats.chains import (
 )
 from learned_optimization.baselines.stats.evidence import Evidence
 from learned_optimization.baselines.stats.looks import SEEDS_OF_A_VERDICT
-from learned_optimization.baselines.stats.smaller_t import critical_t, smaller_t
+from learned_optimization.baselines.stats.student_hall import critical_t, smaller_t
 from learned_optimization.baselines.stats.sums import SumOverTasks, sum_over_tasks
 
 # Of the level, on several tasks: for configurations, and for sets.
@@ -119,7 +119,7 @@ class Field:
         return min((float(valid[b].sum()), b) for b in self.configs[a][q])
 
     def drop(self, share: float) -> tuple[list[Dropped], list[int]]:
-        """Drop configurations and sets: Holm's rule within one look.
+        """Remove configurations and sets: Holm's rule within one look.
 
         Args:
           share: of alpha, of this look.
@@ -198,7 +198,7 @@ class Field:
         return self._found[a]
 
     def _gone_on_one_task(self, needed: float, dropped: list[Dropped]) -> list[int]:
-        """Drop configurations worse than the opponents; return sets without any."""
+        """Remove configurations worse than the opponents; return sets without any."""
         found = {a: self._evidence(a) for a in self.left}
         kept = {a: found[a] <= needed for a in self.left}
         if not any(of_set.any() for of_set in kept.values()):
@@ -216,7 +216,7 @@ class Field:
         return gone
 
     def _gone_on_tasks(self, level: float, dropped: list[Dropped]) -> list[int]:
-        """Drop configurations worse than their set's chain; return sets out."""
+        """Remove configurations worse than their set's chain; return sets out."""
         for q in range(len(self.tasks)):
             of_configs = level * _SHARE_OF_CONFIGS / len(self.tasks)
             needed = critical_t(of_configs, self.num_seeds - 1)

@@ -80,11 +80,18 @@ class Pairing:
             name=task.name,
         )
         self.configs = [list(range(len(task.test[a]))) for a in sets]
+        self._against: dict[tuple[int, int], Judged] = {}
+        self._partners: dict[tuple[int, int], np.ndarray] = {}
         both = zip(self.task.outer_valid, self.task.test, strict=True)
         self.chains: list[Chain] = [chain(valid, test) for valid, test in both]
 
     def partners(self, a: int, b: int) -> np.ndarray:
         """Return for each seed of a the place among those of b, -1 for none."""
+        if (a, b) not in self._partners:
+            self._partners[a, b] = self._found_partners(a, b)
+        return self._partners[a, b]
+
+    def _found_partners(self, a: int, b: int) -> np.ndarray:
         mine, theirs = self.seeds[a], self.seeds[b]
         num_mine = self.task.test[a].shape[1]
         num_theirs = self.task.test[b].shape[1]
@@ -132,8 +139,10 @@ class Pairing:
 
     def against_set(self, better: int, worse: int) -> Judged:
         """Return one set against another."""
-        opponents = np.full(self.task.test[worse].shape[1], better)
-        return self.judged(worse, opponents)
+        if (better, worse) not in self._against:
+            opponents = np.full(self.task.test[worse].shape[1], better)
+            self._against[better, worse] = self.judged(worse, opponents)
+        return self._against[better, worse]
 
     def judged_by_itself(self, a: int) -> Judged:
         """Return a set against what its own earlier seeds choose."""

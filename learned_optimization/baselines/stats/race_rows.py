@@ -10,8 +10,8 @@ import numpy as np
 
 from learned_optimization.baselines.stats.chains import LOW_SCORE
 from learned_optimization.baselines.stats.looks import FIRST_LOOK, next_look
-from learned_optimization.baselines.stats.race import RaceLook, RaceResult
-from learned_optimization.baselines.stats.smaller_t import critical_t, seeds_needed
+from learned_optimization.baselines.stats.racing import RaceLook, RaceResult
+from learned_optimization.baselines.stats.student_hall import critical_t, seeds_needed
 from learned_optimization.baselines.stats.sums import sum_over_tasks
 from learned_optimization.errors import LoptError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from learned_optimization.baselines.stats.divergence import divergence_bound
-from learned_optimization.baselines.stats.race import Outcome, RaceResult
 from learned_optimization.baselines.stats.race_rows import (
     MoreSeeds,
     RaceRow,
@@ -13,6 +12,7 @@ from learned_optimization.baselines.stats.race_rows import (
     more_seeds,
     race_rows,
 )
+from learned_optimization.baselines.stats.racing import Outcome, RaceResult
 
 CLAIM = "about the best configuration of each set"
 """What every verdict is about: not the one that a race happens to choose."""

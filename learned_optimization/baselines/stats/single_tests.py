@@ -9,9 +9,9 @@ from scipy import special
 
 from learned_optimization.baselines.stats.looks import FIRST_LOOK, SEEDS_OF_A_VERDICT
 from learned_optimization.baselines.stats.opponents import Judged, Pairing
-from learned_optimization.baselines.stats.smaller_t import (
+from learned_optimization.baselines.stats.student_hall import (
     critical_t,
-    lower_bound,
+    lower_bound_of_mean,
     seeds_needed,
     smaller_t,
 )
@@ -67,7 +67,7 @@ def set_lower_bound(judged: Sequence[Judged], level: float) -> float:
         return float("nan")
     if len(judged) == 1:
         x = judged[0].differences
-        return float(lower_bound(x, critical_t(level, x.shape[1])).min())
+        return float(lower_bound_of_mean(x, critical_t(level, x.shape[1])).min())
     return _sum(judged, 0.0).lower_bound(level) / len(judged)
 
 

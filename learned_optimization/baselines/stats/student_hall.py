@@ -44,7 +44,7 @@ def smaller_t(differences: ArrayLike, shift: float = 0.0) -> np.ndarray:
     return np.where(is_flat, t_flat, t)
 
 
-def lower_bound(differences: ArrayLike, t: ArrayLike) -> np.ndarray:
+def lower_bound_of_mean(differences: ArrayLike, t: ArrayLike) -> np.ndarray:
     """Return the largest mean that is refused: `smaller_t(x, -bound) = t`.
 
     With `t = critical_t(level, n)`, the true mean is below it with a probability of

@@ -225,6 +225,20 @@ def info(path: str | os.PathLike) -> FileInfo:
         return _remote_info(os.fspath(path), fs.info(inner))
 
 
+def info_of_entry(path: str) -> FileInfo:
+    """Return what `info` does, of a link itself where the path is one.
+
+    Raises:
+      MissingFileError: if it is there no longer.
+      ResultError: if it cannot be reached.
+    """
+    fs, inner = _resolve(path)
+    if not isinstance(fs, LocalFileSystem):
+        return info(path)
+    with _naming("look at", path):
+        return _local_info(path, os.lstat(inner))
+
+
 def _local_info(path: str, stat: os.stat_result) -> FileInfo:
     # A file that takes another's place is another inode. Whoever writes into a file
     # can give it back its size and time, but not the time of that change of it.

@@ -34,7 +34,7 @@ def status(
     as_json: Annotated[
         bool,
         json_option(
-            "task, set, trials, the number in each state, bad, bytes, modified "
+            "task, set, trials, the number in each state, bad, copies, bytes, modified "
             "(seconds since 1970), archive, not_done, bad_files, trained_by"
         ),
     ] = False,
@@ -107,7 +107,9 @@ def _print_table(rows: Sequence[SetStatus]) -> None:
     for task in dict.fromkeys(row.task for row in rows):
         table = Table(title=task, title_justify="left")
         table.add_column("set", overflow="fold", min_width=22)
-        for column in ("trials", *shown, "bad", "size"):
+        # Copies, too, are shown only where there are some.
+        extra = ["copies"] if any(row.copies for row in rows) else []
+        for column in ("trials", *shown, "bad", *extra, "size"):
             table.add_column(column, justify="right", no_wrap=True)
         table.add_column("last update", no_wrap=True)
         table.add_column("archive")
@@ -117,6 +119,7 @@ def _print_table(rows: Sequence[SetStatus]) -> None:
                 f"{row.num_trials:,}",
                 *(_count(row.counts[state]) for state in shown),
                 _count(row.bad),
+                *(_count(row.copies) for _ in extra),
                 size(row.size),
                 _time(row.modified),
                 row.archive,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import uuid
 from pathlib import Path
 
 import jax
@@ -49,7 +50,9 @@ def keep_compiled() -> None:
         return
     folder = cache_dir() / "programs" / processor()
     try:
-        filesystem.write_whole(folder / ".lopt-write-check", lambda file: None)
+        probe = folder / f".lopt-write-check-{uuid.uuid4().hex}"
+        filesystem.write_whole(probe, lambda file: None)
+        filesystem.remove_file(probe)
     except ResultError as error:
         cannot_keep("compiled programs", error, "they are compiled again")
         return

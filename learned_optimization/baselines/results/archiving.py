@@ -6,6 +6,7 @@ import math
 import posixpath
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -37,6 +38,7 @@ from learned_optimization.configurable import configurable, is_configurable
 from learned_optimization.errors import (
     DamagedFileError,
     LoptError,
+    MissingFileError,
     MissingTrialsError,
 )
 from learned_optimization.tasks import registry
@@ -176,6 +178,7 @@ def _use_all(
     }
     # A file may be found to be damaged only when all of it is read: then it counts as
     # missing, and another file of that trial may take its place.
+    gone: set[str] = set()
     while True:
         rows, missing = gather(save_dirs)
         if missing:
@@ -183,12 +186,20 @@ def _use_all(
         check_together(hparam_set, save_dirs, rows)
         try:
             return use([[entry.path for entry in row] for row in rows], names)
+        except MissingFileError:
+            # One was deleted since it was listed. A store that lists for ever what it
+            # does not have must not be asked for ever.
+            paths = {entry.path for row in rows for entry in row}
+            if paths == gone:
+                raise
+            gone = paths
         except DamagedFileError as error:
             if clear_bad_files:
                 quarantine(error)
             else:
-                info = filesystem.info(error.path)
-                remember(info, bad_entry(info, error))
+                with suppress(MissingFileError):
+                    info = filesystem.info(error.path)
+                    remember(info, bad_entry(info, error))
 
 
 def _clear_bad_files(save_dirs: Iterable[tuple[str, int]]) -> None:
@@ -197,6 +208,8 @@ def _clear_bad_files(save_dirs: Iterable[tuple[str, int]]) -> None:
             if entry.status == "bad":
                 try:
                     read_result(entry.path)
+                except MissingFileError:
+                    continue
                 except DamagedFileError as error:
                     quarantine(error)
 

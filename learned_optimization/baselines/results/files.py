@@ -7,6 +7,7 @@ import posixpath
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +24,12 @@ from learned_optimization.baselines.layout import (
     results_dir,
 )
 from learned_optimization.baselines.results.format import Result, read_result
-from learned_optimization.errors import DamagedFileError, LoptError, ResultError
+from learned_optimization.errors import (
+    DamagedFileError,
+    LoptError,
+    MissingFileError,
+    ResultError,
+)
 from learned_optimization.npz import read_npz, write_npz
 from learned_optimization.training.plan import RunPlan
 
@@ -160,6 +166,8 @@ def load_baseline_results_from_dir(
     else:
         outcomes = [read(path) for path in paths]
 
+    # What went since it was listed is gone.
+    outcomes = [o for o in outcomes if not isinstance(o, MissingFileError)]
     errors = [outcome for outcome in outcomes if isinstance(outcome, ResultError)]
     damaged = [error for error in errors if isinstance(error, DamagedFileError)]
     if errors and not (clear_bad_files and len(damaged) == len(errors)):
@@ -196,7 +204,7 @@ def quarantine(error: DamagedFileError) -> str:
     text = json.dumps(note, indent=2).encode()
     filesystem.write_whole(f"{target}.json", lambda file: file.write(text))
     # Another process may have moved it already.
-    if filesystem.exists(error.path):
+    with suppress(MissingFileError):
         filesystem.move_file(error.path, target)
     return target
 
@@ -210,6 +218,8 @@ def delete_saved_task_data(
     last_eval_batches: int = 10,
 ) -> list[str]:
     """Delete the results of a task, or those of one configuration.
+
+    Nothing behind a link to a folder is deleted.
 
     Args:
       task_name: the task. Alone, all its results and archives are deleted.
@@ -233,15 +243,21 @@ def delete_saved_task_data(
     if opt_name is None or num_steps is None:
         results = filesystem.join(get_root_baseline_dir(), task_name)
         archives = filesystem.join(get_baseline_archive_rootdir(), task_name)
-        paths = [file.path for file in filesystem.walk_files(results, f".{CURVES}")]
-        paths += [file.path for file in filesystem.walk_files(archives, ".npz")]
+        paths = _below(results, get_root_baseline_dir(), f".{CURVES}")
+        paths += _below(archives, get_baseline_archive_rootdir(), ".npz")
     else:
         plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
         folder = results_dir(task_name, opt_name, plan)
-        paths = filesystem.list_files(folder, f".{CURVES}")
+        paths = _below(folder, get_root_baseline_dir(), f".{CURVES}")
     for path in sorted(paths):
         filesystem.remove_file(path)
     return sorted(paths)
+
+
+def _below(folder: str, root: str, suffix: str) -> list[str]:
+    """Return files below a folder of a root that no link to a folder leads to."""
+    files = filesystem.walk_files(folder, suffix, links=False)
+    return [f.path for f in files if not filesystem.is_behind_link(f.path, root)]
 
 
 def _folder_of(folder: str, result: Result) -> str:

@@ -86,6 +86,35 @@ def fill(
     return filled | dict(zip(left, without_seed, strict=False))
 
 
+def by_setting(entries: Iterable[TrialEntry]) -> dict[str, list[TrialEntry]]:
+    """Return entries by the folder of their setting, in the order of `scan`."""
+    by_folder: dict[str, list[TrialEntry]] = defaultdict(list)
+    for entry in entries:
+        by_folder[entry.folder].append(entry)
+    for folder, group in by_folder.items():
+        group.sort(key=lambda entry: posixpath.dirname(entry.path) != folder)
+    return by_folder
+
+
+def copies(entries: Iterable[TrialEntry]) -> list[TrialEntry]:
+    """Return results of trials that have another one, which `fill` takes.
+
+    Args:
+      entries: result files of one configuration, in the order of `scan`; bad ones and
+        those that record no seed are nobody's copies.
+    """
+    seen: set[tuple[Any, ...]] = set()
+    extra = []
+    for entry in entries:
+        if entry.status == "bad" or entry.seed is None:
+            continue
+        trial = (entry.seed, entry.synthetic, entry.opt_config, entry.jax_config)
+        if trial in seen:
+            extra.append(entry)
+        seen.add(trial)
+    return extra
+
+
 def check_setting(
     save_dir: str, entries: Iterable[TrialEntry], opt_config: str
 ) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.folder_names import present_folder
@@ -15,16 +15,19 @@ from learned_optimization.baselines.layout import (
 )
 from learned_optimization.baselines.results.files import QUARANTINE
 from learned_optimization.baselines.results.index import trial_entries
-from learned_optimization.baselines.results.matching import scan
+from learned_optimization.baselines.results.leftovers import is_unfinished
+from learned_optimization.baselines.results.matching import by_setting, copies, scan
 from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.errors import MissingFileError
 from learned_optimization.filesystem import FileInfo
 
-KINDS = ("results", "archives", "bad", "quarantine", "leftovers")
+KINDS = ("results", "archives", "bad", "copies", "quarantine", "leftovers")
 """The kinds of files: result files, archives, result files that cannot be read (they
-are `results` too), files in quarantine, and hidden files at least an hour old that
-killed writers have left behind."""
+are `results` too), result files of trials that have another one, which is used (so are
+they), files in quarantine, and hidden files at least an hour old that killed writers
+have left behind."""
 
-_SECONDS_OF_A_WRITER = 3600.0
+_OF_RESULTS = ("results", "bad", "copies")
 
 
 def files_of(
@@ -38,19 +41,55 @@ def files_of(
       kinds: which files, of `KINDS`.
 
     Returns:
-      The files, in the order of their paths.
+      The files, in the order of their paths. What lies behind a link to a folder is
+      not among them.
 
     Raises:
       ResultError: if the results cannot be reached.
     """
+    infos = []
+    for path in sorted(_paths(task, hparam_sets, kinds)):
+        # It may have gone since it was listed.
+        with suppress(MissingFileError):
+            if not _is_behind_link(path):
+                infos.append(filesystem.info_of_entry(path))
+    return infos
+
+
+def behind_links(
+    task: str, hparam_sets: Sequence[HParamSet], kinds: Sequence[str]
+) -> list[str]:
+    """Return paths of the files that `files_of` leaves out; its arguments."""
+    paths = _paths(task, hparam_sets, kinds)
+    return sorted(path for path in paths if _is_behind_link(path))
+
+
+def delete(path: str) -> None:
+    """Delete a file of `files_of`, unless a link to a folder leads to it by now.
+
+    Raises:
+      ResultError: if it cannot be deleted.
+    """
+    if not _is_behind_link(path):
+        filesystem.remove_file(path)
+
+
+def _is_behind_link(path: str) -> bool:
+    roots = (get_root_baseline_dir(), get_baseline_archive_rootdir())
+    return all(filesystem.is_behind_link(path, root) for root in roots)
+
+
+def _paths(
+    task: str, hparam_sets: Sequence[HParamSet], kinds: Sequence[str]
+) -> set[str]:
     paths: set[str] = set()
-    if "results" in kinds or "bad" in kinds:
-        paths |= _results(task, hparam_sets, only_bad="results" not in kinds)
+    if not set(kinds).isdisjoint(_OF_RESULTS):
+        paths |= _results(task, hparam_sets, kinds)
     if "archives" in kinds:
         paths |= _archives(task, hparam_sets)
     if "quarantine" in kinds or "leftovers" in kinds:
         paths |= _hidden(task, hparam_sets, kinds)
-    return [filesystem.info(path) for path in sorted(paths)]
+    return paths
 
 
 def shared_with(
@@ -67,7 +106,9 @@ def shared_with(
     )
 
 
-def _results(task: str, hparam_sets: Sequence[HParamSet], only_bad: bool) -> set[str]:
+def _results(
+    task: str, hparam_sets: Sequence[HParamSet], kinds: Sequence[str]
+) -> set[str]:
     if not hparam_sets:
         entries = trial_entries(filesystem.join(get_root_baseline_dir(), task))
     else:
@@ -80,7 +121,15 @@ def _results(task: str, hparam_sets: Sequence[HParamSet], only_bad: bool) -> set
             for entry in of_folder
             if entry.seed is None or entry.seed < repetitions[folder]
         ]
-    return {e.path for e in entries if not only_bad or e.status == "bad"}
+    if "results" in kinds:
+        return {entry.path for entry in entries}
+    paths = set()
+    if "bad" in kinds:
+        paths |= {entry.path for entry in entries if entry.status == "bad"}
+    if "copies" in kinds:
+        groups = by_setting(entries).values()
+        paths |= {entry.path for group in groups for entry in copies(group)}
+    return paths
 
 
 def _archives(task: str, hparam_sets: Sequence[HParamSet]) -> set[str]:
@@ -100,14 +149,12 @@ def _hidden(
     paths = set()
     for root in (get_root_baseline_dir(), get_baseline_archive_rootdir()):
         below = filesystem.join(root, task)
-        for file in filesystem.walk_files(below, "", hidden=True):
-            folder, name = posixpath.split(file.path)
+        for file in filesystem.walk_files(below, "", hidden=True, links=False):
+            folder = posixpath.dirname(file.path)
             if posixpath.basename(folder) == QUARANTINE:
                 kind, folder = "quarantine", posixpath.dirname(folder)
-            elif name.startswith(".") and name.endswith(".tmp"):
+            elif is_unfinished(file):
                 kind = "leftovers"
-                if time.time() - file.modified < _SECONDS_OF_A_WRITER:
-                    continue
             else:
                 continue
             if kind in kinds and (not hparam_sets or present_folder(folder) in folders):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +23,10 @@ from learned_optimization.baselines.results.index import (
     remember,
     trial_entries,
 )
-from learned_optimization.baselines.results.matching import fill
+from learned_optimization.baselines.results.matching import by_setting, copies, fill
 from learned_optimization.baselines.results.run_notes import RunNote
 from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.errors import MissingFileError
 
 STATES = ("done", "diverged", *run_notes.UNFINISHED, "missing")
 """The states; every trial of a set is in one of them."""
@@ -43,6 +45,7 @@ class SetStatus:
       num_trials: trials of the set.
       counts: number of trials in each of `STATES`; they add up to `num_trials`.
       bad: result files that cannot be read.
+      copies: result files of trials that have another one, which is used.
       size: bytes of the result files.
       modified: seconds since 1970 of the newest result file; 0 if there is none.
       archive: `yes`, `no`, or `old` if a result is newer than the archive.
@@ -58,6 +61,7 @@ class SetStatus:
     num_trials: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     bad: int = 0
+    copies: int = 0
     size: int = 0
     modified: float = 0.0
     archive: str = "no"
@@ -78,6 +82,7 @@ class SetStatus:
             "trials": self.num_trials,
             **{state.replace(" ", "_"): self.counts[state] for state in STATES},
             "bad": self.bad,
+            "copies": self.copies,
             "bytes": self.size,
             "modified": self.modified,
             "archive": self.archive,
@@ -171,11 +176,13 @@ def _checked(
 ) -> list[TrialEntry]:
     checked = []
     for i, entry in enumerate(entries):
-        info = filesystem.info(entry.path)
-        now = open_entry(info, whole=True)
-        if now != entry:
-            remember(info, now)
-        checked.append(now)
+        # It may have gone since it was listed.
+        with suppress(MissingFileError):
+            info = filesystem.info(entry.path)
+            now = open_entry(info, whole=True)
+            if now != entry:
+                remember(info, now)
+            checked.append(now)
         if on_read is not None and i % 100 == 99:
             on_read(i + 1, len(entries))
     return checked
@@ -190,7 +197,8 @@ def _row(
     row = SetStatus(task, hparam_set.name, hparam_set.num_trials)
     claimed: Counter[Claim] = Counter()
     for folder, repetitions in hparam_set.save_dirs(task):
-        entries = folders.get(present_folder(folder), [])
+        present = present_folder(folder)
+        entries = by_setting(folders.get(present, [])).get(present, [])
         filled = fill(entries, range(repetitions), synthetic=True)
         for seed in range(repetitions):
             entry, note = filled.get(seed), notes.get((folder, seed))
@@ -209,13 +217,14 @@ def _row(
         _count_files(row, of_set)
     row.running = list(claimed.items())
     path = get_baseline_archive_path(task, hparam_set.name)
-    if filesystem.exists(path):
+    with suppress(MissingFileError):
         is_old = filesystem.info(path).modified < row.modified
         row.archive = "old" if is_old else "yes"
     return row
 
 
 def _count_files(row: SetStatus, entries: Sequence[TrialEntry]) -> None:
+    row.copies += sum(len(copies(group)) for group in by_setting(entries).values())
     row.size += sum(entry.size for entry in entries)
     row.modified = max((row.modified, *(entry.modified for entry in entries)))
     row.bad_files += [(e.path, e.problem) for e in entries if e.status == "bad"]

@@ -1,0 +1,154 @@
+"""Files that killed processes leave behind, wherever this package writes.
+
+Nothing younger than an hour is one: its writer may be at work. Of what is older stay
+the files of who trains now, which a claim says, and finished curves that have no
+result file yet.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+
+from learned_optimization import filesystem, listing
+from learned_optimization.baselines.layout import (
+    get_baseline_archive_rootdir,
+    get_root_baseline_dir,
+    results_dir,
+)
+from learned_optimization.baselines.results import claims
+from learned_optimization.baselines.results.index import trial_entries
+from learned_optimization.cache import cache_dir
+from learned_optimization.errors import DamagedFileError, ResultError
+from learned_optimization.filesystem import FileInfo
+from learned_optimization.npz import read_npz
+from learned_optimization.training.plan import RunPlan
+
+_SECONDS_OF_A_WRITER = 3600.0
+# As `durable` names what it has not finished, and `filesystem` what it tries.
+_UNFINISHED = re.compile(r"\..*\.tmp|\.lopt-write-check-.*")
+_UNFINISHED_FOLDER = re.compile(r"\..*\.[0-9a-f]{32}\.tmp")
+_SIGN = ".lopt-sweep-"
+# Of SQLite, beside the index.
+_JOURNALS = ("-journal", "-wal", "-shm")
+_CHECKPOINTS, _NOTES, _CLAIMS, _FINISHED = (
+    ".checkpoints",
+    ".endings",
+    ".claims",
+    ".finished",
+)
+
+
+def is_unfinished(file: FileInfo) -> bool:
+    """Return whether a file is one that a writer began, and did not end in an hour."""
+    name = posixpath.basename(file.path)
+    return bool(_UNFINISHED.fullmatch(name)) and _is_old(file.modified)
+
+
+def leftovers(also_below: Iterable[str] = (), beside: Iterable[str] = ()) -> list[str]:
+    """Return paths of all leftovers, sorted; a path may be that of a folder.
+
+    Args:
+      also_below: folders searched beside the roots of results and archives and
+        `LOPT_CACHE_DIR`, to their ends.
+      beside: folders of which only what is directly in them is looked at.
+
+    Raises:
+      ResultError: if a folder cannot be reached.
+    """
+    root, cache = get_root_baseline_dir(), str(cache_dir())
+    roots = [root, get_baseline_archive_rootdir(), cache, *also_below]
+    live = {claim.name for claim in claims.read_all() if claim.looks_live()}
+    found = {path for folder in beside for path in _unfinished_in(folder)}
+    for folder in dict.fromkeys(roots):
+        for file in filesystem.walk_files(folder, "", hidden=True, links=False):
+            if is_unfinished(file) or (
+                _is_old(file.modified)
+                and (
+                    (folder == root and _is_of_the_past(file, root, live))
+                    or (folder == cache and file.path.endswith(_JOURNALS))
+                )
+            ):
+                found.add(file.path)
+    return sorted(found)
+
+
+def checkpoints_of(paths: Iterable[str]) -> list[str]:
+    """Return those paths that a stopped run would go on from."""
+    return [path for path in paths if _room(path) == _CHECKPOINTS]
+
+
+def remove(path: str) -> None:
+    """Delete a leftover, be it a file or a folder.
+
+    Raises:
+      ResultError: if it cannot be deleted.
+    """
+    if filesystem.is_local(path) and os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        filesystem.remove_file(path)
+
+
+def _is_old(modified: float) -> bool:
+    return time.time() - modified >= _SECONDS_OF_A_WRITER
+
+
+def _room(path: str) -> str:
+    return posixpath.basename(posixpath.dirname(path))
+
+
+def _is_of_the_past(file: FileInfo, root: str, live: set[str]) -> bool:
+    """Return whether an old file directly below a root is of a run that ended."""
+    folder, name = posixpath.split(file.path)
+    if folder == root.rstrip("/"):
+        # A cluster's workers look for it for as long as the sweep goes on.
+        return name.startswith(_SIGN) and not live
+    if posixpath.dirname(folder) != root.rstrip("/"):
+        return False
+    room = posixpath.basename(folder)
+    if room == _CLAIMS:
+        return name.removesuffix(".json") not in live
+    if room == _FINISHED:
+        return _is_written(file.path)
+    # Whose checkpoint it is, no claim says.
+    return room == _NOTES or (room == _CHECKPOINTS and not live)
+
+
+def _is_written(path: str) -> bool:
+    """Return whether all finished curves of a file have result files, or none can."""
+    keys = ("task_name", "opt_name", "seed", *RunPlan(1).as_keys())
+    try:
+        arrays = read_npz(path, keys)
+        rows = zip(*(arrays[key].tolist() for key in keys), strict=True)
+        for task, opt, seed, *plan in rows:
+            entries = trial_entries(results_dir(task, opt, RunPlan(*plan)))
+            if not any(e.seed == seed and e.status != "bad" for e in entries):
+                return False
+    except DamagedFileError:
+        return True
+    except (ResultError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _unfinished_in(folder: str) -> Sequence[str]:
+    entries = listing.entries(folder)
+    return [
+        entry.path
+        for entry in entries
+        if _UNFINISHED_FOLDER.fullmatch(entry.name)
+        and _is_old(max(_times_below(entry.path), default=0.0))
+    ]
+
+
+def _times_below(path: str) -> list[float]:
+    times = [status.st_mtime for _, status in listing.walk(path, True, links=False)]
+    try:
+        return [*times, os.lstat(path).st_mtime]
+    except FileNotFoundError:
+        return times

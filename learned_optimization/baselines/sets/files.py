@@ -218,7 +218,7 @@ def _make_set(arguments: YamlMapping) -> HParamSet:
     try:
         return hparam_set(**arguments.values)
     except LoptError as error:
-        name = arguments.values["name"]
+        name = str(arguments.values["name"])[:100]
         raise LoptError(f"{arguments.where()}, set {name}: {error}") from error
 
 

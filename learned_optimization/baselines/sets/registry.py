@@ -96,7 +96,9 @@ def reading_sets(file: str) -> Iterator[list[HParamSet]]:
 
 def _make_configurable(name: str) -> None:
     """Register a set with gin: by its name, as a function of a task's name."""
-    if name in _CONFIGURABLE or not name.isidentifier():
+    # gin names are ASCII; a set of another name is known by it all the same.
+    is_of_gin = name.isidentifier() and name.isascii()
+    if name in _CONFIGURABLE or not is_of_gin:
         return
 
     def of_task(task_name: str) -> Any:

@@ -56,6 +56,11 @@ def write(folder: Path, name: str, text: str) -> str:
     return str(folder / name)
 
 
+def test_a_name_need_not_be_one_of_gin():
+    made = adam(name="Été_1000")
+    assert hparam_sets.get_hparam_set("Été_1000") is made
+
+
 def test_a_set_has_what_is_given_and_is_known_by_its_name():
     made = adam(
         space={"learning_rate": {"log": [1e-3, 1e-1], "points": 3}, "beta1": [0.5, 0]},

@@ -37,6 +37,7 @@ from learned_optimization.baselines.sets.registry import all_hparam_sets, get_hp
 from learned_optimization.configurable import configurable, is_configurable
 from learned_optimization.errors import (
     DamagedFileError,
+    FileContentError,
     LoptError,
     MissingFileError,
     MissingTrialsError,
@@ -212,6 +213,9 @@ def _clear_bad_files(save_dirs: Iterable[tuple[str, int]]) -> None:
                     continue
                 except DamagedFileError as error:
                     quarantine(error)
+                except FileContentError:
+                    # Of a newer version, too large, or no file at all: it stays.
+                    continue
 
 
 @_configurable

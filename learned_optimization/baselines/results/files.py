@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import uuid
 from collections.abc import Mapping
@@ -202,7 +203,10 @@ def quarantine(error: DamagedFileError) -> str:
         "moved_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     text = json.dumps(note, indent=2).encode()
-    filesystem.write_whole(f"{target}.json", lambda file: file.write(text))
+    # A name may be as long as names can be.
+    start = os.fsdecode(os.fsencode(name)[: filesystem.MAX_NAME_BYTES - len(".json")])
+    beside = filesystem.join(folder, QUARANTINE, f"{start}.json")
+    filesystem.write_whole(beside, lambda file: file.write(text))
     # Another process may have moved it already.
     with suppress(MissingFileError):
         filesystem.move_file(error.path, target)

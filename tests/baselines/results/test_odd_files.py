@@ -249,3 +249,23 @@ def test_an_odd_archive_does_not_hide_the_others(odd: set[str], small_set: Any) 
     done = in_time(lambda: lopt_here("plot", TASK, small_set.name))
     assert done.returncode == 0, done.stderr
     assert not Path("trap").exists()
+
+
+def test_damaged_ones_go_to_quarantine_and_the_others_stay(
+    odd: set[str], small_set: Any
+) -> None:
+    folder = Path(min(odd)).parent
+    (folder / f"{'y' * 248}.curves").write_bytes(b"")
+    done = in_time(
+        lambda: archiving.maybe_get_hparam_set(
+            TASK, small_set.name, small_set, clear_bad_files=True
+        )
+    )
+    assert done["train/loss"].shape == (3, 3, 21)
+    entries = in_time(lambda: trial_entries(str(folder)))
+    left = {Path(e.path).stem: e.problem for e in entries if e.status == "bad"}
+    no_files = {"pipe", "socket", "device", "circle", "nowhere", "to-a-pipe"}
+    assert left.keys() == {*no_files, "newer", "newest"}
+    quarantined = {path.name for path in (folder / ".quarantine").iterdir()}
+    assert len(quarantined) == 2 * (len(odd) + 1 - len(left))
+    assert not Path("trap").exists()

@@ -68,6 +68,18 @@ def key_words(key: Any) -> np.ndarray:
     return words
 
 
+def as_numbers(leaf: Any) -> np.ndarray:
+    """Return an array as numpy has it; of typed keys, their words `[..., words]`."""
+    return np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
+
+
+def from_numbers(numbers: np.ndarray, like: Any) -> Any:
+    """Return what `as_numbers` was given: keys where `like` is keys, of their kind."""
+    if not is_key(like):
+        return numbers
+    return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(like))
+
+
 def is_key(leaf: Any) -> bool:
     """Return whether something is an array of typed keys."""
     dtype = getattr(leaf, "dtype", None)

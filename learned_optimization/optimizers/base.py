@@ -26,6 +26,7 @@ from learned_optimization.optimizers.hparams import (
 )
 from learned_optimization.optimizers.hparams import name_with_hparams
 from learned_optimization.optimizers.hparams import static_field as static_field
+from learned_optimization.optimizers.one_update import check_definition
 from learned_optimization.registry import Registry
 
 __all__ = [
@@ -242,10 +243,13 @@ def optimizer(cls: _T) -> _T:
       The class.
 
     Raises:
-      LoptError: if another module has an optimizer of that name.
+      LoptError: if another module has an optimizer of that name, or one update
+        with the default hyper-parameters shows that it cannot train: nothing is
+        registered then.
     """
     made = hparams_dataclass(cls)
     OPTIMIZERS.check(cls.__name__, cls.__module__)
+    check_definition(made)
     # gin has schedules under the same module, and refuses a name of theirs.
     registered = configurable(OPTIMIZERS.home, redefine=True)(made)
     OPTIMIZERS.add(cls.__name__, registered, cls.__module__)

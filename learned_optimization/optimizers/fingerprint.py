@@ -20,6 +20,7 @@ import jax
 import numpy as np
 
 from learned_optimization.errors import LoptError
+from learned_optimization.prng import as_numbers, is_key
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 _DIGITS = 10
@@ -53,7 +54,9 @@ def _pieces(value: Any, inside: tuple[int, ...]) -> Iterator[bytes]:
         yield f"{type(value).__name__} {value!r}".encode()
         return
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
-        array = np.asarray(value)
+        if is_key(value):
+            yield f"keys {jax.random.key_impl(value)}".encode()
+        array = as_numbers(value)
         yield f"array {array.dtype} {array.shape}".encode()
         yield array.tobytes()
         return

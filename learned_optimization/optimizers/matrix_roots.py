@@ -1,4 +1,4 @@
-"""Inverse roots of symmetric positive semidefinite matrices, in float32.
+"""Inverse roots of symmetric positive semidefinite matrices, in float32 or float64.
 
 Roots are found by the coupled Newton iteration (Guo & Higham 2006, "A
 Schur-Newton method for the matrix p-th root and its inverse", as Anil et al.
@@ -38,26 +38,28 @@ def inverse_pth_root(
     has no scale, gives the identity; one that is not finite gives nan.
 
     Args:
-      matrix: float32 `[..., n, n]`, symmetric positive semidefinite.
+      matrix: float32 or float64 `[..., n, n]`, symmetric positive semidefinite.
       p: a whole number of at least 1.
       ridge_epsilon: share of the largest eigenvalue added to all, a scalar;
         float32 needs `SMALLEST_RIDGE`, which is taken where it is less.
       least: used in place of the largest eigenvalue where that is smaller.
 
     Returns:
-      float32 `[..., n, n]`, symmetric.
+      `[..., n, n]` of the matrix's type, symmetric.
     """
-    n = matrix.shape[-1]
+    n, dtype = matrix.shape[-1], matrix.dtype
     scale = jnp.max(jnp.abs(matrix), axis=(-2, -1), keepdims=True)
     finite, zero = jnp.isfinite(scale), scale == 0.0
     # Entries far from one would leave float32 in products of several matrices.
-    scaled = jnp.where(finite & ~zero, matrix / jnp.where(zero, 1.0, scale), jnp.eye(n))
-    ridge = jnp.maximum(ridge_epsilon, SMALLEST_RIDGE)
+    scaled = jnp.where(
+        finite & ~zero, matrix / jnp.where(zero, 1.0, scale), jnp.eye(n, dtype=dtype)
+    )
+    ridge = jnp.asarray(jnp.maximum(ridge_epsilon, SMALLEST_RIDGE), dtype)
     flat = scaled.reshape(-1, n, n)
     leasts = (least / jnp.where(finite & ~zero, scale, 1.0)).reshape(-1)
     roots = jax.vmap(_root, in_axes=(0, None, None, 0))(flat, p, ridge, leasts)
     roots = roots.reshape(matrix.shape) * jnp.where(zero, 1.0, scale) ** (-1.0 / p)
-    return jnp.where(finite, jnp.where(zero, jnp.eye(n), roots), jnp.nan)
+    return jnp.where(finite, jnp.where(zero, jnp.eye(n, dtype=dtype), roots), jnp.nan)
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:

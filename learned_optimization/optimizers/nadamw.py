@@ -21,6 +21,7 @@ from learned_optimization.optimizers.base import (
     optimizer,
 )
 from learned_optimization.optimizers.learning_rate_schedules import Schedule
+from learned_optimization.optimizers.leaves import narrowed, widened
 
 
 @flax.struct.dataclass
@@ -55,7 +56,8 @@ class NAdamW(Optimizer):
     Kingma & Ba (2015, section 2) call epsilon hat, and `adamw_weight_decay` is
     scaled by the correction too. `l2_weight_decay` times the parameter is
     *subtracted* from the gradient: the published program does so, and the settings
-    of OptList were found with it. The moments keep the type of the parameters.
+    of OptList were found with it. The moments keep the type of the parameters; the
+    arithmetic has at least 32 bits.
     """
 
     not_supported: ClassVar = {
@@ -113,7 +115,7 @@ class NAdamW(Optimizer):
     ) -> NAdamWState:
         """Return the state after one step; see `Optimizer.update`."""
         del loss, is_valid, key, loss_fn, extra
-        params = opt_state.params
+        params, grad = widened(opt_state.params), widened(grad)
         rate = self.learning_rate
         if isinstance(rate, Schedule):
             length = (opt_state.num_steps,) if self._plans else ()
@@ -126,23 +128,22 @@ class NAdamW(Optimizer):
 
         grad = jax.tree.map(lambda g, p: g - self.l2_weight_decay * p, grad, params)
         squares = jax.tree.map(jnp.square, grad)
-        first = average(self.beta1, opt_state.first_moment, grad)
-        second = average(self.beta2, opt_state.second_moment, squares)
+        first = average(self.beta1, widened(opt_state.first_moment), grad)
+        second = average(self.beta2, widened(opt_state.second_moment), squares)
         ahead = average(self.beta1, first, grad)
 
         def step(p: Any, m: Any, m_ahead: Any, v: Any) -> Any:
             m = jnp.where(self.use_nesterov, m_ahead, m)
             direction = m / (jnp.sqrt(v) + self.epsilon) + self.adamw_weight_decay * p
-            return jnp.asarray(p - rate * direction, jnp.result_type(p))
-
-        def kept(new: Any, old: Any) -> Any:
-            return jax.tree.map(lambda n, o: jnp.asarray(n, o.dtype), new, old)
+            return p - rate * direction
 
         return NAdamWState(
-            params=jax.tree.map(step, params, first, ahead, second),
+            params=narrowed(
+                jax.tree.map(step, params, first, ahead, second), opt_state.params
+            ),
             state=model_state,
-            first_moment=kept(first, opt_state.first_moment),
-            second_moment=kept(second, opt_state.second_moment),
+            first_moment=narrowed(first, opt_state.first_moment),
+            second_moment=narrowed(second, opt_state.second_moment),
             iteration=opt_state.iteration + 1,
             num_steps=opt_state.num_steps,
         )

@@ -41,6 +41,7 @@ from learned_optimization.optimizers.base import (
     static_field,
 )
 from learned_optimization.optimizers.learning_rate_schedules import Schedule
+from learned_optimization.optimizers.leaves import narrowed, widened
 
 __all__ = [
     "OptaxOptimizer",
@@ -90,10 +91,16 @@ class OptaxState:
 class OptaxOptimizer(Optimizer):
     """An optimizer whose update is an optax gradient transformation.
 
+    The transformation sees parameters, gradients and losses of 16 bits as float32, and
+    None in place of an empty array (`leaves`); so does its state.
+
     Args:
       opt: the transformation. What it holds is no hyper-parameter: each such
         optimizer has a program of its own. Its `name` ends with the transformation's
         `fingerprint`.
+
+    Raises:
+      LoptError: if it is no transformation.
     """
 
     def __init__(self, opt: optax.GradientTransformation):
@@ -130,7 +137,7 @@ class OptaxOptimizer(Optimizer):
         return OptaxState(
             params=params,
             state=model_state,
-            optax_opt_state=self.transformation().init(params),
+            optax_opt_state=self.transformation().init(widened(params)),
             iteration=jnp.zeros([], jnp.int32),
         )
 
@@ -148,19 +155,21 @@ class OptaxOptimizer(Optimizer):
         """Return the state after one step; see `Optimizer.update`."""
         del is_valid, extra
         check_given(self, loss=loss, key=key, loss_fn=loss_fn)
+        before, grad = opt_state.params, widened(grad)
+        params = widened(before)
         known: dict[str, Any] = {}
         if "loss" in self.needs:
-            known |= {"value": loss, "grad": grad}
+            known |= {"value": widened(loss), "grad": grad}
         if "loss_fn" in self.needs:
-            known["value_fn"] = loss_fn
+            known["value_fn"] = loss_fn if params is before else _wide(loss_fn, before)
         if "key" in self.needs:
             known["key"] = key
         transformation = optax.with_extra_args_support(self.transformation())
         updates, optax_opt_state = transformation.update(
-            grad, opt_state.optax_opt_state, opt_state.params, **known
+            grad, opt_state.optax_opt_state, params, **known
         )
         return OptaxState(
-            params=optax.apply_updates(opt_state.params, updates),
+            params=narrowed(optax.apply_updates(params, updates), before),
             state=model_state,
             optax_opt_state=optax_opt_state,
             iteration=opt_state.iteration + 1,
@@ -217,7 +226,13 @@ def optax_optimizer(
         parameters = list(inspect.signature(factory).parameters)
 
         def transformation(self: Any) -> optax.GradientTransformation:
-            return factory(**{p: getattr(self, p) for p in parameters})
+            made = factory(**{p: getattr(self, p) for p in parameters})
+            if not isinstance(made, optax.GradientTransformation):
+                raise LoptError(
+                    f"{factory.__name__} must return an optax.GradientTransformation, "
+                    f"e.g. optax.sgd(learning_rate), got {made!r}."
+                )
+            return made
 
         members |= {
             "__doc__": factory.__doc__,
@@ -259,6 +274,11 @@ def _field(owner: str, parameter: inspect.Parameter) -> Any:
         f"{owner}.{parameter.name} has {what}: a hyper-parameter needs a number, "
         "None, True, False or text as its default."
     )
+
+
+def _wide(loss_fn: LossFn | None, like: Params) -> LossFn:
+    assert loss_fn is not None
+    return lambda params: widened(loss_fn(narrowed(params, like)))
 
 
 def scalars_as_vectors(

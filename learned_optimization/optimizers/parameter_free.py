@@ -6,14 +6,37 @@ starts at 1, unless there is a reason for another value.
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import optax
 import optax.contrib
 
+from learned_optimization.optimizers.leaves import in_one_type
 from learned_optimization.optimizers.optax_optimizer import (
     Scalar,
     ScalarOrSchedule,
     optax_optimizer,
 )
+
+
+def _from_first_gradient(
+    transformation: optax.GradientTransformation,
+) -> optax.GradientTransformation:
+    """Return a transformation that waits for a gradient that is not zero.
+
+    The estimate divides by a norm of the gradients so far: 0 / 0 until there is one.
+    """
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        new = transformation.update(updates, state, params)
+        moves = [jnp.any(g != 0) for g in jax.tree.leaves(updates)]
+        waits = (state.count == 0) & ~jnp.any(jnp.asarray(moves, bool))
+        before = jax.tree.map(jnp.zeros_like, updates), state
+        return jax.tree.map(lambda o, n: jnp.where(waits, o, n), before, new)
+
+    return in_one_type(optax.GradientTransformation(transformation.init, update))
 
 
 @optax_optimizer
@@ -31,14 +54,16 @@ def Prodigy(
 
     `estimate_coefficient` scales the estimate: the one number its authors tune.
     """
-    return optax.contrib.prodigy(
-        learning_rate,
-        betas=(beta1, beta2),
-        eps=epsilon,
-        estim_lr0=initial_estimate,
-        estim_lr_coef=estimate_coefficient,
-        weight_decay=weight_decay,
-        safeguard_warmup=safeguard_warmup,
+    return _from_first_gradient(
+        optax.contrib.prodigy(
+            learning_rate,
+            betas=(beta1, beta2),
+            eps=epsilon,
+            estim_lr0=initial_estimate,
+            estim_lr_coef=estimate_coefficient,
+            weight_decay=weight_decay,
+            safeguard_warmup=safeguard_warmup,
+        )
     )
 
 
@@ -52,12 +77,14 @@ def DAdaptAdamW(
     weight_decay: Scalar = 0.0,
 ) -> optax.GradientTransformation:
     """AdamW with D-adaptation (Defazio & Mishchenko 2023, arXiv:2301.07733)."""
-    return optax.contrib.dadapt_adamw(
-        learning_rate,
-        betas=(beta1, beta2),
-        eps=epsilon,
-        estim_lr0=initial_estimate,
-        weight_decay=weight_decay,
+    return _from_first_gradient(
+        optax.contrib.dadapt_adamw(
+            learning_rate,
+            betas=(beta1, beta2),
+            eps=epsilon,
+            estim_lr0=initial_estimate,
+            weight_decay=weight_decay,
+        )
     )
 
 
@@ -73,11 +100,13 @@ def DoG(
     The first step has length `initial_distance * (1 + |params|)`. The last
     iterate is evaluated, not the average the authors recommend.
     """
-    return optax.contrib.dog(
-        learning_rate,
-        init_step=("heuristic", initial_distance),
-        eps=epsilon,
-        weight_decay=weight_decay,
+    return in_one_type(
+        optax.contrib.dog(
+            learning_rate,
+            init_step=("heuristic", initial_distance),
+            eps=epsilon,
+            weight_decay=weight_decay,
+        )
     )
 
 
@@ -92,9 +121,11 @@ def DoWG(
 
     `initial_squared_distance=None` starts from `epsilon`, as optax does.
     """
-    return optax.contrib.dowg(
-        learning_rate,
-        init_estim_sq_dist=initial_squared_distance,
-        eps=epsilon,
-        weight_decay=weight_decay,
+    return in_one_type(
+        optax.contrib.dowg(
+            learning_rate,
+            init_estim_sq_dist=initial_squared_distance,
+            eps=epsilon,
+            weight_decay=weight_decay,
+        )
     )

@@ -11,6 +11,7 @@ import optax
 import optax.contrib
 
 from learned_optimization.optimizers.base import Params
+from learned_optimization.optimizers.leaves import narrowed, widened
 from learned_optimization.optimizers.optax_optimizer import (
     OptaxOptimizer,
     OptaxState,
@@ -25,9 +26,10 @@ class ScheduleFree(OptaxOptimizer):
 
     def get_eval_params(self, opt_state: OptaxState) -> Params:
         """Return the average of the iterates."""
-        return optax.contrib.schedule_free_eval_params(
-            opt_state.optax_opt_state, opt_state.params
+        average = optax.contrib.schedule_free_eval_params(
+            opt_state.optax_opt_state, widened(opt_state.params)
         )
+        return narrowed(average, opt_state.params)
 
 
 @optax_optimizer(base=ScheduleFree)

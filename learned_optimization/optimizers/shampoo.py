@@ -266,8 +266,10 @@ class Shampoo(OptaxOptimizer):
             cut = blocks.cut(grad)
             new.append(
                 tuple(
-                    beta2 * matrix + _new_weight(beta2) * gram(cut, axis)
+                    decay * matrix + _new_weight(decay) * gram(cut, axis)
                     for axis, matrix in zip(blocks.axes, matrices, strict=True)
+                    # Where jax computes in float64, the number alone would be that.
+                    for decay in [jnp.asarray(beta2, matrix.dtype)]
                 )
             )
         return new

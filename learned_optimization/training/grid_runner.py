@@ -13,7 +13,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from learned_optimization.errors import RunStoppedError
-from learned_optimization.prng import key_of_words
+from learned_optimization.prng import as_numbers, from_numbers, key_of_words
 from learned_optimization.training.checkpoint import Checkpoint, Saved, join
 from learned_optimization.training.feed import FedChunk, Feed
 from learned_optimization.training.grid import Layout, map_in_groups
@@ -202,7 +202,8 @@ class GridRunner:
             )
         )
         padded = jax.tree.map(lambda x: x[rows][:, columns], saved.opt_state)
-        self._opt_state = layout.put(padded, layout.over_grid)
+        state = jax.tree.map(from_numbers, padded, self._opt_state)
+        self._opt_state = layout.put(state, layout.over_grid)
         self._feed.skip(saved.blocks_done)
         self._done, self._chunks = saved.blocks_done, [saved.chunk]
         self.run_seconds = saved.run_seconds
@@ -224,7 +225,9 @@ class GridRunner:
 
     def _unpadded_state(self) -> Any:
         seeds, configs = self._layout.num_seeds, self._layout.num_configs
-        return jax.tree.map(lambda x: np.asarray(x)[:seeds, :configs], self._opt_state)
+        return jax.tree.map(
+            lambda x: as_numbers(x)[:seeds, :configs], self._opt_state
+        )
 
     @property
     def steps_per_block(self) -> int:

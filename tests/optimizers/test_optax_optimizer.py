@@ -132,7 +132,10 @@ def test_the_hyper_parameters_reach_the_factory() -> None:
         told.append((learning_rate, factor, count))
         return optax.scale(-learning_rate * factor**count)
 
-    opt = _made(factory)(learning_rate=0.5, count=3)
+    made = _made(factory)
+    # Defining it tries one update, with traced numbers.
+    told.clear()
+    opt = made(learning_rate=0.5, count=3)
     state = opt.init(PARAMS, model_state="before")
     assert (state.state, int(state.iteration)) == ("before", 0)
     state = opt.update(state, GRAD, model_state="after")

@@ -30,6 +30,7 @@ from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.eval_training import Device, RunPlan
 from learned_optimization.filesystem import MAX_NAME_BYTES
 from learned_optimization.optimizers.base import Optimizer, check_hparams, get_optimizer
+from learned_optimization.optimizers.one_update import check_one_update_once
 from learned_optimization.tasks.base import Task, get_task_from_name
 
 # jax keeps the lowest 32 bits of a seed: a larger one would repeat another's.
@@ -276,6 +277,7 @@ def _as_optimizer(value: Any) -> Optimizer:
             f"got {value!r}."
         )
     check_hparams(value)
+    check_one_update_once(value)
     return value
 
 

@@ -1,6 +1,7 @@
 """Results under one configuration of jax are never taken for those under another."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -69,7 +70,7 @@ def test_a_sweep_takes_results_of_its_own_configuration_alone() -> None:
 
 
 def test_a_trial_is_trained_and_recorded_in_float64() -> None:
-    names = {"task_name": TASK, "opt_name": "SGD"}
+    names: dict[str, Any] = {"task_name": TASK, "opt_name": "SGD"}
     with jax.enable_x64(True):
         result = inner_train_task(TinyTask(), "SGD", 3, **names)
     assert str(result["jax_config"]) == "jax_enable_x64=True"

@@ -322,7 +322,11 @@ def _remote_entries(fs: Any, inner: str) -> list[dict[str, Any]]:
 
 
 def walk_files(
-    folder: str | os.PathLike, suffix: str, hidden: bool = False, links: bool = True
+    folder: str | os.PathLike,
+    suffix: str,
+    hidden: bool = False,
+    links: bool = True,
+    odd_folders: bool = False,
 ) -> list[FileInfo]:
     """Return every file below a folder, in no order; none if it is missing.
 
@@ -334,6 +338,8 @@ def walk_files(
       suffix: how the names of the files wanted end.
       hidden: with files and folders whose names begin with a dot.
       links: whether to follow links to folders.
+      odd_folders: with local folders whose names end in the suffix, which are then not
+        looked into.
 
     Raises:
       ResultError: if it cannot be reached.
@@ -342,7 +348,7 @@ def walk_files(
     root = os.path.expanduser(os.fspath(folder))
     with _naming("list", folder):
         if isinstance(fs, LocalFileSystem):
-            found = listing.walk(root, hidden, links)
+            found = listing.walk(root, hidden, links, suffix if odd_folders else "")
             return [_local_info(p, s) for p, s in found if p.endswith(suffix)]
         entries = fs.find(inner, detail=True)
     infos = []

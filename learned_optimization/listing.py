@@ -49,7 +49,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def walk(
-    folder: str, hidden: bool = False, links: bool = True
+    folder: str, hidden: bool = False, links: bool = True, odd: str = ""
 ) -> Iterator[tuple[str, os.stat_result]]:
     """Return every file below a folder, of any type, with its status.
 
@@ -60,15 +60,17 @@ def walk(
       folder: the folder.
       hidden: with files and folders whose names begin with a dot.
       links: whether to follow links to folders.
+      odd: how names of folders end that are not looked into, but returned like files,
+        since only files should have such names; empty for none.
 
     Raises:
       OSError: if a folder cannot be listed.
     """
-    return _walk(folder, hidden, _MAX_LINKS if links else 0, frozenset())
+    return _walk(folder, hidden, _MAX_LINKS if links else 0, odd, frozenset())
 
 
 def _walk(
-    folder: str, hidden: bool, links: int, above: frozenset[tuple[int, int]]
+    folder: str, hidden: bool, links: int, odd: str, above: frozenset[tuple[int, int]]
 ) -> Iterator[tuple[str, os.stat_result]]:
     status = _status(folder)
     if status is None or (status.st_dev, status.st_ino) in above:
@@ -77,13 +79,13 @@ def _walk(
     for entry in entries(folder):
         if entry.name.startswith(".") and not hidden:
             continue
-        if not is_folder(entry):
+        if not is_folder(entry) or (odd and entry.name.endswith(odd)):
             if (status := _status(entry.path)) is not None:
                 yield entry.path, status
         elif not entry.is_symlink():
-            yield from _walk(entry.path, hidden, links, above)
+            yield from _walk(entry.path, hidden, links, odd, above)
         elif links:
-            yield from _walk(entry.path, hidden, links - 1, above)
+            yield from _walk(entry.path, hidden, links - 1, odd, above)
 
 
 def _status(path: str) -> os.stat_result | None:

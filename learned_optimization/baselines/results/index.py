@@ -43,6 +43,7 @@ _KEYS = (
     "opt_config",
     "synthetic_data",
     "jax_config",
+    "divergence_note",
 )
 
 
@@ -63,6 +64,7 @@ class TrialEntry:
       moved_to: name of its setting, where it lies in the folder of another; see
         `folder_names.name_here`.
       jax_config: as of `numerics.record`; empty for jax's defaults.
+      divergence_note: what is known of why it diverged; mostly empty.
     """
 
     path: str
@@ -76,6 +78,7 @@ class TrialEntry:
     problem: str = ""
     moved_to: str = ""
     jax_config: str = ""
+    divergence_note: str = ""
 
     @property
     def folder(self) -> str:
@@ -90,7 +93,7 @@ class TrialEntry:
 
 
 # What is of a newer schema today may be read by the next version.
-_VERSION = 1_000 * SCHEMA_VERSION + 5
+_VERSION = 1_000 * SCHEMA_VERSION + 6
 _STORED = tuple(f.name for f in fields(TrialEntry) if f.name != "path")
 
 
@@ -108,7 +111,8 @@ def trial_entries(
       ResultError: if the folder or a file cannot be reached.
     """
     folder = os.path.expanduser(folder)
-    files = sorted(filesystem.walk_files(folder, ".curves"), key=lambda f: f.path)
+    found = filesystem.walk_files(folder, ".curves", odd_folders=True)
+    files = sorted(found, key=lambda f: f.path)
     start, below = len(folder.rstrip("/")), _key(folder).rstrip("/")
     key_of = {info.path: below + info.path[start:] for info in files}
     with remembered("trial", _VERSION) as texts:
@@ -189,6 +193,7 @@ def _entry_of(info: FileInfo, result: Result) -> TrialEntry:
         synthetic=bool(result.get("synthetic_data", False)),
         moved_to=_moved_to(info.path, result),
         jax_config=str(result.get("jax_config", "")),
+        divergence_note=str(result.get("divergence_note", "")),
     )
 
 

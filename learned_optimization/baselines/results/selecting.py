@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Sequence
 from contextlib import suppress
@@ -42,7 +43,7 @@ def files_of(
 
     Returns:
       The files, in the order of their paths. What lies behind a link to a folder is
-      not among them.
+      not among them, nor is a folder that has the name of a file.
 
     Raises:
       ResultError: if the results cannot be reached.
@@ -51,7 +52,7 @@ def files_of(
     for path in sorted(_paths(task, hparam_sets, kinds)):
         # It may have gone since it was listed.
         with suppress(MissingFileError):
-            if not _is_behind_link(path):
+            if not _is_behind_link(path) and not os.path.isdir(path):
                 infos.append(filesystem.info_of_entry(path))
     return infos
 

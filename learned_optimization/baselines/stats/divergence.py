@@ -67,6 +67,8 @@ def compare_divergence(
     """
     _check(diverged_a, seeds_a)
     _check(diverged_b, seeds_b)
+    if not diverged_a + diverged_b:
+        return DivergenceComparison(0.0, 0.0, 1.0)
     table = [
         [diverged_a, seeds_a - diverged_a],
         [diverged_b, seeds_b - diverged_b],

@@ -103,6 +103,15 @@ class Pairing:
                 return np.where(is_there, found, -1)
         return np.where(places < num_theirs, places, -1)
 
+    def chosen(self, a: int) -> int:
+        """Return the configuration that all seeds of a set choose."""
+        return int(self.task.outer_valid[a].sum(axis=1).argmin())
+
+    def num_diverged(self, a: int) -> tuple[int, int]:
+        """Return how many seeds of `chosen` diverged, and of how many."""
+        diverged = self.task.diverged[a][self.chosen(a)]
+        return int(diverged.sum()), len(diverged)
+
     def mean_totals(self, a: int) -> np.ndarray:
         """Return per set and seed of a what the set's chain promises, inf for none.
 

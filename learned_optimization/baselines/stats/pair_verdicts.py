@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from learned_optimization.baselines.stats.divergence import (
+    DivergenceComparison,
+    compare_divergence,
+)
 from learned_optimization.baselines.stats.opponents import Judged, Pairing
 from learned_optimization.baselines.stats.single_tests import (
     p_value_of,
@@ -47,6 +51,8 @@ class PairVerdict:
         equivalent; None if decided, or more than ten times as many would not.
       would_tell: whether these would tell them apart, rather than show them
         equivalent.
+      divergence: per task, how often seeds of a and of b diverge, each of the
+        configuration that all its seeds choose.
     """
 
     a: int
@@ -61,6 +67,7 @@ class PairVerdict:
     num_seeds: int
     seeds_to_decide: int | None
     would_tell: bool
+    divergence: tuple[DivergenceComparison, ...]
 
 
 def pair_verdict(
@@ -100,6 +107,9 @@ def pair_verdict(
         num_seeds=num_seeds,
         seeds_to_decide=needed,
         would_tell=would_tell,
+        divergence=tuple(
+            compare_divergence(*p.num_diverged(a), *p.num_diverged(b)) for p in pairings
+        ),
     )
 
 

@@ -86,8 +86,12 @@ def _row(result: RaceResult, a: int, task: int) -> RaceRow:
     # A set that went out has fewer seeds than the leader.
     leader = field.chains[last.leader][task].test[: len(own)]
     differences = own - leader
-    # The level of the look that judged it last.
-    level = result.rules.alpha * looked.look.share / max(len(looked.evidence), 1)
+    # The level at which it was judged last: Holm's, among those left before it went.
+    gone_before = [
+        b for b in looked.out if not is_left and looked.evidence[b] > looked.evidence[a]
+    ]
+    num_left = len(looked.left if is_left else looked.evidence) - len(gone_before)
+    level = result.rules.alpha * looked.look.share / num_left
     t = float(critical_t(level, len(own)))
     each = losses.test[a][list(configs), 1:num_seeds] - leader
     bounds = each.mean(axis=1) - t * _error(each)

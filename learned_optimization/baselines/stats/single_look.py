@@ -181,7 +181,6 @@ def _standing(
         if b != a
     ]
     lost_to = Counter(judged[0].opponents.tolist()).most_common()
-    chosen = tuple(int(p.task.outer_valid[a].sum(axis=1).argmin()) for p in pairings)
     return SetStanding(
         set_index=a,
         loss=_chain_interval(pairings, a, 1 - alpha),
@@ -193,12 +192,9 @@ def _standing(
         low=set_lower_bound(judged, level),
         high=float(np.max(highs)),
         num_seeds=num_compared(judged),
-        chosen=chosen,
-        num_diverged=tuple(
-            int(p.task.diverged[a][b].sum())
-            for p, b in zip(pairings, chosen, strict=True)
-        ),
-        num_all_seeds=tuple(p.task.test[a].shape[1] for p in pairings),
+        chosen=tuple(p.chosen(a) for p in pairings),
+        num_diverged=tuple(p.num_diverged(a)[0] for p in pairings),
+        num_all_seeds=tuple(p.num_diverged(a)[1] for p in pairings),
     )
 
 

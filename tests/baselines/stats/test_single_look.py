@@ -142,6 +142,9 @@ def test_one_diverged_seed_does_not_save_a_hopeless_set(num_seeds):
         look = one_look(one_config(good, with_nan))
         assert look.left == (0,)
         assert look.standings[1].num_diverged == (1,)
+        (apart,) = look.pairs[0].divergence
+        assert (apart.share_a, apart.share_b) == (0.0, 1 / num_seeds)
+        assert apart.p_value == pytest.approx(1.0)
     # An opponent's divergence is no reason to call it the best.
     with_nan = good.copy()
     with_nan[2] = np.nan

@@ -17,6 +17,7 @@ from learned_optimization.benchmarking.suite import Row
 from learned_optimization.cli import optimizer_costs
 from learned_optimization.cli.completion import completer
 from learned_optimization.cli.options import Imports, SetFiles
+from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import Table, console
 from learned_optimization.errors import LoptError
 from learned_optimization.tasks import registry
@@ -97,11 +98,11 @@ def bench(
     for name in names or ():
         registry.get(name)
 
-    def say(row: Row) -> None:
-        typer.echo(f"{row.task} {row.way}, {row.num_trials} trials", err=True)
+    def on_row(row: Row) -> None:
+        say(f"{row.task} {row.way}, {row.num_trials} trials", err=True)
 
     tasks = names or suite.TASKS
-    result = suite.run(tasks, numbers, seconds, say)
+    result = suite.run(tasks, numbers, seconds, on_row)
     _print_rows(result)
     if profile:
         result["profiles"] = suite.profiles(tasks, seconds)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
-from rich.table import Table
 
 from learned_optimization import configuration
 from learned_optimization.baselines.sets.hparam_set import HParamSet
@@ -23,7 +22,8 @@ from learned_optimization.benchmarking.optimizer_cost import (
 from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.cli.choosing import fixed_tasks, is_pattern, load_sets
 from learned_optimization.cli.choosing import matching as names_matching
-from learned_optimization.cli.tables import console, size
+from learned_optimization.cli.output import say
+from learned_optimization.cli.tables import Table, console, size
 from learned_optimization.errors import UnknownNameError
 from learned_optimization.eval_training import keep_compiled
 from learned_optimization.optimizers.base import Optimizer, all_optimizers
@@ -108,7 +108,7 @@ def measure_and_print(
         save_costs([cost])
         done = f"{len(costs) + len(failures)} of {len(tasks) * len(optimizers)}"
         update = _duration(cost.update_seconds.median)
-        typer.echo(f"{done}: {cost.task} {cost.name}, an update {update}", err=True)
+        say(f"{done}: {cost.task} {cost.name}, an update {update}", err=True)
 
     for task in tasks:
 
@@ -127,7 +127,7 @@ def measure_and_print(
     for task in tasks:
         _print_table([cost for cost in costs if cost.task == task.name])
     for task_name, name, why in failures:
-        typer.echo(f"failed: {name} on {task_name}: {why}", err=True)
+        say(f"failed: {name} on {task_name}: {why}", err=True)
     if json_file:
         machine = Machine.here()
         result = {
@@ -183,7 +183,7 @@ def _print_table(costs: Sequence[OptimizerCost]) -> None:
         )
     console().print(table)
     if any(cost.is_difference for cost in costs):
-        typer.echo(
+        say(
             "with loss_fn: an update evaluates the loss; its time is that of a whole "
             "step less its gradient's"
         )

@@ -24,10 +24,11 @@ import gin
 from gin import config as gin_config
 from gin import config_parser
 
+from learned_optimization import gin_files
 from learned_optimization.configurable import configurable_names
 from learned_optimization.errors import LoptError, nearest_names
 from learned_optimization.registry import import_home
-from learned_optimization.text import brief
+from learned_optimization.text import brief, said
 
 __all__ = [
     "bound",
@@ -44,10 +45,6 @@ Bindings = Mapping[str, Any]
 _R = TypeVar("_R")
 
 _ONE_AT_A_TIME = threading.RLock()
-
-# What gin parses in some seconds; the operative configuration of a trial has 10 kB.
-_MAX_FILE_BYTES = 1 << 20
-
 
 # Where gin configurables are defined; of a package, in any of its modules. They are
 # named, not imported: nothing here depends on them.
@@ -92,7 +89,7 @@ def import_modules(names: Sequence[str]) -> None:
                 import_module(name)
             except ImportError as error:
                 raise LoptError(
-                    f"cannot import {name}: {error}. A module is named as Python "
+                    f"cannot import {name}: {said(error)}. A module is named as Python "
                     "imports it, e.g. my_package.my_tasks."
                 ) from error
     finally:
@@ -120,11 +117,6 @@ def load(
     for file in files:
         if not os.path.isfile(file):
             raise LoptError(f"no such gin file: {file}")
-        if os.path.getsize(file) > _MAX_FILE_BYTES:
-            raise LoptError(
-                f"{file} has more than {_MAX_FILE_BYTES:,} bytes: no gin file is as "
-                "large."
-            )
     register_all()
     gin.clear_config()
     bindings = [_QUOTED_REFERENCE.sub(r"= \2", line) for line in bindings]
@@ -132,9 +124,9 @@ def load(
         if skip_unknown:
             _load_what_is_known(files, "\n".join(bindings))
         else:
-            gin.parse_config_files_and_bindings(
-                list(files), bindings, finalize_config=False
-            )
+            for part in (part for file in files for part in gin_files.parts_of(file)):
+                gin.parse_config(part)
+            gin.parse_config("\n".join(bindings))
 
 
 # Shells and job files of the published system carry them so.
@@ -144,9 +136,8 @@ _QUOTED_REFERENCE = re.compile(r"""=\s*(["'])(@[^"']*)\1\s*$""", re.MULTILINE)
 def _load_what_is_known(files: Sequence[str], bindings: str) -> None:
     """Bind what is known; gin itself would refuse parameters that are not."""
     skipped: list[str] = []
-    for file in files:
-        with open(file, encoding="utf-8") as opened:
-            _bind_known(opened.read(), skipped)
+    for part in (part for file in files for part in gin_files.parts_of(file)):
+        _bind_known(part, skipped)
     _bind_known(bindings, skipped)
     if skipped:
         warnings.warn(
@@ -165,8 +156,8 @@ def _bind_known(text: str, skipped: list[str]) -> None:
             except ImportError:
                 skipped.append(statement.format())
         elif isinstance(statement, config_parser.IncludeStatement):
-            with open(statement.filename, encoding="utf-8") as file:
-                _bind_known(file.read(), skipped)
+            for part in gin_files.parts_of(statement.filename):
+                _bind_known(part, skipped)
         elif isinstance(statement, config_parser.BindingStatement):
             scope, selector, parameter, value, _ = statement
             key = (scope, selector, parameter)
@@ -290,7 +281,7 @@ def _helpful_errors() -> Iterator[None]:
 
 
 def _explain(error: Exception) -> str:
-    text = str(error).strip()
+    text = said(error)
     first = text.partition("\n")[0]
     if match := re.match(_UNKNOWN_CONFIGURABLE, text):
         return _unknown("gin configurable", match[1], configurable_names())
@@ -365,4 +356,4 @@ def call_bound(function: Callable[..., _R], name: str | None = None) -> _R:
 
 def reason(error: Exception) -> str:
     """Return what an error says, without gin's lines about where it came from."""
-    return str(error).partition("\n  In call to configurable")[0]
+    return said(error).partition("\n  In call to configurable")[0]

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import difflib
 import numbers
+import os
 from collections.abc import Iterable, Sequence
 
 from learned_optimization.text import brief, one_line, printable
 
 __all__ = [
     "AbsentError",
+    "BackendError",
     "DamagedFileError",
     "DataNotFoundError",
     "DatasetShapeError",
@@ -105,6 +107,23 @@ class DataNotFoundError(LoptError):
 
 class DatasetShapeError(LoptError):
     """A data file does not hold what its format promises."""
+
+
+class BackendError(LoptError):
+    """The backend of jax cannot start: nothing can be trained.
+
+    Args:
+      reason: what jax says.
+    """
+
+    def __init__(self, reason: str):
+        asked = os.environ.get("JAX_PLATFORMS")
+        now = f"it is {asked!r}" if asked else "it is not set"
+        super().__init__(
+            f"jax cannot start its backend, so that nothing was trained: {reason}. "
+            f"JAX_PLATFORMS says which to start ({now}): set it to cpu, or to that of "
+            "an accelerator of this machine."
+        )
 
 
 class ResultError(LoptError):

@@ -17,7 +17,11 @@ import numpy as np
 from learned_optimization.errors import LoptError, RunStoppedError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.tasks.base import Task
-from learned_optimization.training.backend import keep_compiled, use_all_cores
+from learned_optimization.training.backend import (
+    keep_compiled,
+    local_devices,
+    use_all_cores,
+)
 from learned_optimization.training.checkpoint import Checkpoint
 from learned_optimization.training.grid import Device
 from learned_optimization.training.plan import RunPlan
@@ -88,7 +92,7 @@ def single_task_training_curves(
         [key],
         RunPlan(num_steps, eval_every, eval_batches, last_eval_batches),
         eval_task=eval_task,
-        devices=[device or jax.local_devices()[0]],
+        devices=[device or local_devices()[0]],
         on_progress=on_progress,
     )
     return trial_curves(result, config=0, seed=0)

@@ -8,6 +8,7 @@ as names of files have that are not UTF-8, which no output could encode.
 
 from __future__ import annotations
 
+import traceback
 import unicodedata
 from typing import Any
 
@@ -41,6 +42,22 @@ def brief(value: Any) -> str:
     if len(text) <= _MOST_CHARACTERS:
         return text
     return f"{text[:_MOST_CHARACTERS]}... ({len(text):,} characters)"
+
+
+def said(error: BaseException) -> str:
+    """Return what an error says; its type and place where it says nothing."""
+    text = str(error).strip()
+    if text:
+        return text
+    name = type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{name} at {frames[-1].filename}:{frames[-1].lineno}" if frames else name
+
+
+def named(error: BaseException) -> str:
+    """Return the type of an error and what it says, `KeyError: 'lr'`."""
+    text, name = said(error), type(error).__name__
+    return text if text.startswith(name) else f"{name}: {text}"
 
 
 def _is_shown(character: str) -> bool:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import gin
 import pytest
@@ -193,3 +194,68 @@ def test_call_bound_names_what_is_missing():
         configuration.call_bound(needs_two)
     gin.parse_config(["needs_two.first = 1", "needs_two.second = 'x'"])
     assert configuration.call_bound(needs_two) == (1, "x", 3)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of gin files, which is not the working directory."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    files = {
+        "main.gin": "include 'below/middle.gin'  # note\nSGD.learning_rate = 3.0",
+        "below/middle.gin": 'include "leaf.gin"\nSGDM.learning_rate = 2.0\n',
+        "below/leaf.gin": "SGDM.learning_rate = 1.0\nSGDM.momentum = 0.5\n",
+        "circle.gin": "include 'below/back.gin'\n",
+        "below/back.gin": "include '../circle.gin'\n",
+        "missing.gin": "SGD.learning_rate = 1.0\ninclude 'below/none.gin'\n",
+        "bad.gin": "include 'below/leaf.gin'\n\nNothing.x = 1\n",
+        "elsewhere/here.gin": "SGD.learning_rate = 7.0\n",
+        "uses_here.gin": "include 'here.gin'\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("skip_unknown", [False, True])
+def test_includes_lie_beside_the_file_that_includes_them(
+    tree: Path, skip_unknown: bool
+) -> None:
+    configuration.load([str(tree / "main.gin")], skip_unknown=skip_unknown)
+    bound = {p: gin.query_parameter(p) for p in configuration.bound_parameters()}
+    # What stands behind an include overrides it.
+    assert bound == {
+        "SGD.learning_rate": 3.0,
+        "SGDM.learning_rate": 2.0,
+        "SGDM.momentum": 0.5,
+    }
+
+
+def test_includes_are_looked_for_in_the_working_directory_too(tree: Path) -> None:
+    configuration.load([str(tree / "uses_here.gin")])
+    assert gin.query_parameter("SGD.learning_rate") == 7.0
+    absolute = tree / "absolute.gin"
+    absolute.write_text(f"include '{tree / 'below' / 'leaf.gin'}'\n")
+    configuration.load([str(absolute)])
+    assert gin.query_parameter("SGDM.momentum") == 0.5
+
+
+@pytest.mark.parametrize("skip_unknown", [False, True])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("circle.gin", r"circle.gin includes .*back.gin includes .*circle.gin\."),
+        ("missing.gin", r"missing.gin includes below/none.gin, and there is no such"),
+    ],
+)
+def test_includes_that_lead_nowhere(
+    tree: Path, skip_unknown: bool, name: str, message: str
+) -> None:
+    with pytest.raises(LoptError, match=message):
+        configuration.load([str(tree / name)], skip_unknown=skip_unknown)
+
+
+def test_a_mistake_behind_an_include_is_named(tree: Path) -> None:
+    with pytest.raises(LoptError, match="unknown gin configurable 'Nothing'"):
+        configuration.load([str(tree / "bad.gin")])

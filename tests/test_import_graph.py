@@ -29,6 +29,7 @@ ROOMS = [
     "environment",
     "registry",
     "configurable",
+    "gin_files",
     "configuration",
     "cache",
     "npz",

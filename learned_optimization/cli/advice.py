@@ -13,6 +13,7 @@ from learned_optimization.errors import (
     MissingTrialsError,
     NotRegisteredError,
 )
+from learned_optimization.text import said
 
 _LISTED_BY = {
     "task": "`lopt tasks` lists them all",
@@ -29,7 +30,7 @@ def with_advice(error: LoptError) -> str:
     An error that was raised from another, as at a line of a file, gets the advice on
     that other.
     """
-    message = str(error)
+    message = said(error)
     for argument, option in _OPTIONS.items():
         message = message.replace(argument, option)
     cause: BaseException | None = error

@@ -18,6 +18,7 @@ from learned_optimization import eval_training
 from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.trials import Trial, num_updates
 from learned_optimization.cli.tables import Console
+from learned_optimization.text import named
 
 if TYPE_CHECKING:
     from learned_optimization.cluster.sweep import ClusterProgress
@@ -110,7 +111,7 @@ class ProgressBar(_Bar):
         self._finished_updates += grid.num_updates
         self._console.print(
             f"{type(grid.rows[0][0].opt).__name__}: {len(grid.trials)} trials failed: "
-            f"{type(error).__name__}: {error}"
+            f"{named(error)}"
         )
 
     def waiting(self, owner: str) -> None:

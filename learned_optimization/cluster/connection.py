@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from learned_optimization.errors import LoptError
+from learned_optimization.text import said
 
 _SECONDS_TO_CONNECT = 10.0
 
@@ -106,7 +107,7 @@ def _check_reachable(address: str) -> None:
 
 
 def _unreachable(address: str, error: Exception) -> LoptError:
-    reason = str(error).strip().partition("\n")[0].rstrip(".")
+    reason = said(error).partition("\n")[0].rstrip(".")
     return LoptError(
         f"cannot reach a Ray cluster at {address!r}: {reason}. An address is "
         "HOST:PORT, ray://HOST:PORT, auto (on a node of the cluster), or local (this "

@@ -31,6 +31,7 @@ from learned_optimization.cluster.resources import GroupResources
 from learned_optimization.cluster.worker import GroupResult, Job, train_group
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import RunStoppedError, Strategy
+from learned_optimization.text import said
 
 # Groups kept waiting, per place and at least: an autoscaler looks at what waits.
 _WAITING_PER_PLACE, _LEAST_WAITING = 1, 4
@@ -221,7 +222,7 @@ class _Groups:
                 raise LoptError(f"{which}, {error.cause}") from None
             raise
         except RayError as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            reason = said(error).partition("\n")[0].rstrip(".")
             raise LoptError(
                 f"{which} was lost {_MAX_RETRIES + 1} times, or cannot be started: "
                 f"{reason}. The results so far are kept."

@@ -22,6 +22,7 @@ from learned_optimization.eval_training import (
     Strategy,
     keep_compiled,
 )
+from learned_optimization.text import said
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def train_group(job: Job, group: int, board: Any) -> GroupResult | None:
         return None
     except LoptError as error:
         # A subclass may need more arguments than a message: it cannot be pickled.
-        raise LoptError(f"on {node}: {error}") from None
+        raise LoptError(f"on {node}: {said(error)}") from None
     messages = dict.fromkeys(f"on {node}: {warning.message}" for warning in caught)
     return GroupResult(summary, num_updates(trials), tuple(messages))
 

@@ -7,12 +7,14 @@ import os
 import platform
 import uuid
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from learned_optimization import filesystem
 from learned_optimization.cache import cache_dir, cannot_keep
-from learned_optimization.errors import ResultError
+from learned_optimization.errors import BackendError, ResultError
+from learned_optimization.text import said
 
 # Programs that compile faster than this are not worth a file.
 _LEAST_COMPILE_SECONDS = 0.3
@@ -66,6 +68,19 @@ def keep_compiled() -> None:
 
 def _is_set() -> bool:
     return bool(jax.config.jax_compilation_cache_dir)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def local_devices() -> list[Any]:
+    """Return the devices of this process, starting jax's backend if need be.
+
+    Raises:
+      BackendError: if it cannot start.
+    """
+    try:
+        return jax.local_devices()
+    # A RuntimeError, or for a plugin that is not installed an AssertionError.
+    except Exception as error:
+        raise BackendError(said(error)) from error
 
 
 def num_cores() -> int:

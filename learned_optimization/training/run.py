@@ -12,6 +12,7 @@ from learned_optimization.numerics import pinned
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.prng import key_words
 from learned_optimization.tasks.base import Task
+from learned_optimization.training.backend import local_devices
 from learned_optimization.training.checkpoint import Checkpoint
 from learned_optimization.training.feed import max_blocks
 from learned_optimization.training.grid import Device, Layout, stack_hparams
@@ -169,7 +170,7 @@ def _prepare(
     if eval_task.datasets != task.datasets:
         eval_pool = pool_of(eval_task.datasets)
     hparams, make_optimizer = stack_hparams(opts)
-    layout = Layout.choose(len(keys), len(opts), list(devices or jax.local_devices()))
+    layout = Layout.choose(len(keys), len(opts), list(devices or local_devices()))
     program = TrialProgram(
         task=task,
         eval_task=eval_task,

@@ -30,6 +30,7 @@ from learned_optimization.errors import (
     RunStoppedError,
 )
 from learned_optimization.json_reading import parse_json
+from learned_optimization.text import named
 
 # Earlier versions of this package write to it too.
 _FOLDER = ".endings"
@@ -89,7 +90,7 @@ def noted(
         raise
     except Exception as error:
         where = "".join(traceback.format_exception(error))
-        text = f"{type(error).__name__}: {error}\n{where}"
+        text = f"{named(error)}\n{where}"
         with suppress(ResultError):
             _note(name, trials, "failed", text)
         raise

@@ -26,7 +26,7 @@ from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.filesystem import MAX_NAME_BYTES
 from learned_optimization.optimizers.base import Optimizer, check_hparams
 from learned_optimization.prng import key_of_seed
-from learned_optimization.text import brief
+from learned_optimization.text import brief, said
 
 Setting = Mapping[str, Any]
 
@@ -153,7 +153,7 @@ def check_start(optimizer: Optimizer, num_steps: int, shown: str) -> None:
     try:
         jax.eval_shape(start, key_of_seed(0))
     except Exception as error:  # whatever a user's own optimizer raises
-        raise LoptError(f"{shown} cannot start: {error}") from error
+        raise LoptError(f"{shown} cannot start: {said(error)}") from error
 
 
 def show_setting(optimizer: str, setting: Setting) -> str:

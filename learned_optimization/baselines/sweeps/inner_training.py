@@ -32,6 +32,7 @@ from learned_optimization.filesystem import MAX_NAME_BYTES
 from learned_optimization.optimizers.base import Optimizer, check_hparams, get_optimizer
 from learned_optimization.optimizers.one_update import check_one_update_once
 from learned_optimization.tasks.base import Task, get_task_from_name
+from learned_optimization.training.backend import local_devices
 
 # jax keeps the lowest 32 bits of a seed: a larger one would repeat another's.
 _NUM_SEEDS = 1 << 32
@@ -151,6 +152,7 @@ def inner_train_task(
     filesystem.check_writable(get_root_baseline_dir())
     entries = scan([trial.save_dir])[trial.save_dir]
     check_jax_config(trial.save_dir, entries, numerics.record())
+    local_devices()
     with _claimed(trial, any_seed=seed is None) as trial:
         grid = TrialGrid([[trial]])
         with noted(grid_name(grid), grid.places):
@@ -318,5 +320,5 @@ def find_device(device: Device | str | None) -> Device | None:
         for candidate in candidates:
             if index in ("", str(candidate.id)):
                 return candidate
-    have = ", ".join(f"{d.platform}:{d.id}" for d in jax.local_devices())
+    have = ", ".join(f"{d.platform}:{d.id}" for d in local_devices())
     raise LoptError(f"no device {device!r}: this machine has {have}.")

@@ -35,6 +35,8 @@ from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.errors import ResultError, RunStoppedError
 from learned_optimization.eval_training import Progress, Strategy
 from learned_optimization.tasks.base import Task
+from learned_optimization.text import named
+from learned_optimization.training.backend import local_devices
 
 # Between two looks at whether those who are waited for are done,
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -86,6 +88,9 @@ class SweepRun:
         check_data(trial.task for trial in left)
         for trial in left:
             trial.opt.prepare()
+        if left:
+            # A backend that cannot start is no failure of a trial.
+            local_devices()
         grids = grids_of(left, self._trials)
         self._observer.started(
             len(self._trials),
@@ -164,7 +169,7 @@ class SweepRun:
             raise
         except Exception as error:
             # That one grid's program fails does not mean that another's will.
-            text = f"{type(grid.first.opt).__name__}: {type(error).__name__}: {error}"
+            text = f"{type(grid.first.opt).__name__}: {named(error)}"
             summary = self._summary
             summary.failures += [text] if text not in summary.failures else []
             summary.num_failed += num_missing

@@ -77,7 +77,8 @@ def from_numbers(numbers: np.ndarray, like: Any) -> Any:
     """Return what `as_numbers` was given: keys where `like` is keys, of their kind."""
     if not is_key(like):
         return numbers
-    return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(like))
+    words = jnp.asarray(numbers)
+    return jax.random.wrap_key_data(words, impl=jax.random.key_impl(like))
 
 
 def is_key(leaf: Any) -> bool:

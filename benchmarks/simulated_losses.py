@@ -40,12 +40,14 @@ class Law:
       curve: name of the curve of all sets; `"shapes"` gives each set another.
       noise: `"normal"`, `"t3"`, `"spread"` (times 1 to 4 over sets), `"one skewed"`
         (the last set's is exponential, times 3), or `"others skewed"`.
-      divergence: share of trials that diverge, per trial, of near-tied sets alike.
+      divergence: share of trials that diverge, of each configuration alike.
+      of_seed: standard deviation of what a seed adds to all trials.
     """
 
     curve: str
     noise: str = "normal"
     divergence: float = 0.0
+    of_seed: float = 3.0
 
     def draw(
         self, better: np.ndarray, num_seeds: int, rng: np.random.Generator
@@ -58,7 +60,7 @@ class Law:
           rng: of the noise.
         """
         valid, test, num_sets = [], [], len(better)
-        of_seed = 3.0 * rng.normal(size=num_seeds)
+        of_seed = self.of_seed * rng.normal(size=num_seeds)
         for a in range(num_sets):
             curve = self._curve(a) - better[a]
             noise = self._noise(a, num_sets, (2, len(curve), num_seeds), rng)

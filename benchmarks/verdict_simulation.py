@@ -16,9 +16,10 @@ Tables:
 
 - size: all best configurations are equal; how often any set is out, at 4 to 40 seeds.
 - power: the first of the sets is 1 sd better; how often it alone is left.
-- luck: the first set's loss, of equal sets: how far below the truth, how often the
-  interval holds it, its own and the one for whichever is first; and how often all
-  lower ends of the differences to the best hold, and all upper ends.
+- luck: the first set's loss: how far from the truth in standard errors, and that of
+  the set that earlier seeds put first; how often the interval holds it, its own and the
+  one for whichever is first; and how often all lower ends of the differences to the
+  best hold, and all upper ends.
 - replication: six sets spaced as six real ones; the share of exclusions that another
   group of seeds makes too, and how often the best is excluded.
 - few: exponential differences; how often the tight set is out, by Student's t, by the
@@ -141,15 +142,15 @@ def luck(checkpoint: Checkpoint, num: int) -> None:
     def results(
         truths: np.ndarray, num_seeds: int, rng: np.random.Generator
     ) -> list[float]:
-        # One configuration each, so that the true loss of a set is known.
-        look = one_look(Law("one").draw(-truths, num_seeds, rng))
+        # One configuration each, so that the true loss of a set is known; no effect
+        # of the seed, which would hide the luck.
+        look = one_look(Law("one", of_seed=0.0).draw(-truths, num_seeds, rng))
         first, own = look.order[0], look.standings[look.order[0]].loss
         found = look.luck
         assert found is not None
         best_other = [np.delete(truths, a).min() for a in range(len(truths))]
         gaps = truths - best_other
-        # A seed's own effect is part of every loss: sd 3, and 0.7 of the trial.
-        spread = np.sqrt(9.5 / (num_seeds - 1))
+        spread = np.sqrt(0.5 / (num_seeds - 1))
         return [
             (own.estimate - truths[first]) / spread,
             (found.honest - truths[first]) / spread,
@@ -170,7 +171,9 @@ def luck(checkpoint: Checkpoint, num: int) -> None:
     ):
         truths = -REAL[:num_sets] * real
         simulate = functools.partial(results, truths, num_seeds)
-        row = checkpoint.mean(f"luck {num_sets} {real} {num_seeds}", simulate, num)
+        row = checkpoint.mean(
+            f"luck {num_sets} {real} {num_seeds} seeds", simulate, num
+        )
         print_row(num_sets, "spaced" if real else "equal", num_seeds, *row.tolist())
 
 

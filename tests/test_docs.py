@@ -63,7 +63,7 @@ def test_pages_of_the_documentation(tmp_path):
 def test_pages_on_comparing(tmp_path):
     sets = "AdamLR_1000_R5 SGDLR_1000_R5"
     run("sh", f"lopt sweep ImageMLP_FashionMnist8_Relu32 {sets}", tmp_path)
-    pages = ("report", "statistics", "normalizers", "exports")
+    pages = ("report", "statistics", "race", "normalizers", "exports")
     for page in pages:
         snippets = blocks(f"docs/{page}.md")
         assert snippets, page

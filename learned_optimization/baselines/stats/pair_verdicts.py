@@ -101,7 +101,7 @@ def pair_verdict(
         better=better,
         difference=chain_difference(of_a),
         low=set_lower_bound(of_a, alpha / 2),
-        high=-set_lower_bound(of_b, alpha / 2),
+        high=0.0 - set_lower_bound(of_b, alpha / 2),
         p_a_better=p_a_better,
         p_b_better=p_b_better,
         num_seeds=num_seeds,

@@ -176,7 +176,7 @@ def _standing(
     # Each of so many bounds may fail.
     level = alpha / num_sets
     highs = [
-        -set_lower_bound([p.against_set(a, b) for p in pairings], level)
+        0.0 - set_lower_bound([p.against_set(a, b) for p in pairings], level)
         for b in range(num_sets)
         if b != a
     ]

@@ -97,12 +97,17 @@ def test_a_mixed_tree_keeps_its_types(name: str) -> None:
     check_types(name, "mixed", x64=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_every_tree_keeps_its_types(name: str) -> None:
-    for x64 in (False, True):
-        for kind in kinds(x64):
-            check_types(name, kind, x64)
+@pytest.mark.parametrize(
+    "x64",
+    [
+        pytest.param(True, marks=pytest.mark.slow),
+        pytest.param(False, marks=pytest.mark.exhaustive),
+    ],
+)
+def test_every_tree_keeps_its_types(x64: bool, name: str) -> None:
+    for kind in kinds(x64):
+        check_types(name, kind, x64)
 
 
 def check_steps(name: str, kind: str, x64: bool) -> None:

@@ -42,6 +42,7 @@ _FACTS = (
     "versions",
     "jax_config",
     "synthetic_data",
+    "divergence_note",
     "timing/run_seconds_per_trial",
     "timing/trials_run_together",
 )

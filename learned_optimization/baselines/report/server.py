@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(
         self, code: int, message: str | None = None, explain: str | None = None
     ) -> None:
-        """Answer with an error, in plain text."""
+        """Write an error as the answer, in plain text."""
         status = HTTPStatus(code)
         text = f"{status.value} {message or status.phrase}\n"
         self._answer(status, text, "text/plain")
@@ -201,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def send_response(self, code: int, message: str | None = None) -> None:
-        """Begin an answer, without the versions of Python and of this package."""
+        """Write the first lines of an answer, without any version of a program."""
         self.send_response_only(code, message)
         self.send_header("Date", self.date_time_string())
 
@@ -216,4 +216,4 @@ class _Handler(BaseHTTPRequestHandler):
                 left -= len(got)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: a page asks every two seconds, which is not worth a line."""
+        """Print nothing: a page asks every two seconds, which is not worth a line."""

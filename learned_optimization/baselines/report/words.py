@@ -142,6 +142,10 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
         )
     if failed := places(lambda r: r.best.all_diverged):
         said.append(f"Every configuration has a diverged seed: {failed}.")
+    notes = {note for r in everything for note in _notes(r)}
+    for note in sorted(notes):
+        of_note = places(lambda r, note=note: note in _notes(r))
+        said.append(f"Of some diverged trials is known: {note} ({of_note}).")
     if unknown := places(lambda r: not math.isfinite(r.initial_loss)):
         said.append(
             "No loss before the first update is finite, so nothing says how much they "
@@ -193,6 +197,11 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
             f"{verdict.friedman_p:.3g})."
         )
     return said
+
+
+def _notes(result: SetResult) -> list[str]:
+    """Return what is known of why trials of a set diverged."""
+    return [n for n in result.facts.get("divergence_note", "").split(" | ") if n]
 
 
 def _other_references(

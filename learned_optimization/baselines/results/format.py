@@ -76,6 +76,7 @@ _RULES = (
     _Rule("status", _TEXT),
     _Rule("versions", _TEXT),
     _Rule("jax_config", _TEXT),
+    _Rule("divergence_note", _TEXT),
     _Rule("strategy", _TEXT),
 )
 # Characters of a text, four bytes each: gin text of a trial has a few thousand.

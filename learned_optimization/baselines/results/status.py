@@ -203,7 +203,7 @@ def _row(
         for seed in range(repetitions):
             entry, note = filled.get(seed), notes.get((folder, seed))
             if entry is not None:
-                state, reason = entry.status, f"from step {entry.diverged_from}"
+                state, reason = entry.status, _how_it_diverged(entry)
             elif note is not None:
                 state, reason = note.status, note.reason
                 if note.claim is not None:
@@ -221,6 +221,11 @@ def _row(
         is_old = filesystem.info(path).modified < row.modified
         row.archive = "old" if is_old else "yes"
     return row
+
+
+def _how_it_diverged(entry: TrialEntry) -> str:
+    note = f"; {entry.divergence_note}" if entry.divergence_note else ""
+    return f"from step {entry.diverged_from}{note}"
 
 
 def _count_files(row: SetStatus, entries: Sequence[TrialEntry]) -> None:

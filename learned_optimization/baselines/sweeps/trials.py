@@ -25,6 +25,10 @@ from learned_optimization.eval_training import (
     trial_curves,
 )
 from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.optimizers.zero_gradients import (
+    NOTE,
+    makes_nan_of_zero_gradients,
+)
 from learned_optimization.tasks.base import Task
 
 _RECORDED_PACKAGES = ("optimizer-baselines", "jax", "jaxlib", "optax", "flax", "numpy")
@@ -113,6 +117,7 @@ def result_record(
         "schema_version": np.int64(SCHEMA_VERSION),
         "status": "done" if step < 0 else "diverged",
         "diverged_from": np.int64(step),
+        "divergence_note": "" if step < 0 else _divergence_note(trial),
         "synthetic_data": np.bool_(trial.is_synthetic),
         "versions": "\n".join(versions()),
         "jax_config": numerics.record(),
@@ -123,6 +128,11 @@ def result_record(
         "timing/trials_run_together": np.int64(num_trials),
     }
     return {key: np.asarray(value) for key, value in record.items()}
+
+
+def _divergence_note(trial: Trial) -> str:
+    is_so = makes_nan_of_zero_gradients(trial.opt, trial.plan.num_steps)
+    return NOTE if is_so else ""
 
 
 def versions() -> list[str]:

@@ -203,7 +203,7 @@ def _row(
         for seed in range(repetitions):
             entry, note = filled.get(seed), notes.get((folder, seed))
             if entry is not None:
-                state, reason = entry.status, _how_it_diverged(entry)
+                state, reason = entry.status, how_it_diverged(entry)
             elif note is not None:
                 state, reason = note.status, note.reason
                 if note.claim is not None:
@@ -223,7 +223,8 @@ def _row(
     return row
 
 
-def _how_it_diverged(entry: TrialEntry) -> str:
+def how_it_diverged(entry: TrialEntry) -> str:
+    """Return from which update on a trial diverged, and what is known of why."""
     note = f"; {entry.divergence_note}" if entry.divergence_note else ""
     return f"from step {entry.diverged_from}{note}"
 

@@ -10,7 +10,7 @@ import pytest
 
 from learned_optimization.baselines.report import build_report
 from learned_optimization.baselines.report.serve import LiveReport, make_server
-from tests.baselines import files
+from tests.baselines import faults, files
 from tests.baselines.archives import FACTS, curves_to, write_archive, write_three
 
 pytestmark = pytest.mark.slow
@@ -218,6 +218,29 @@ def test_without_javascript_the_verdict_is_there(chromium, report):
         assert "The charts need JavaScript" in text
 
 
+@pytest.mark.parametrize("width", [360, 1100])
+def test_what_is_left_out_is_shown(chromium, sets, tmp_path, width):
+    faults.inject("cut off", TASKS[0], sets[1])
+    faults.inject("newer", TASKS[0], sets[2])
+    for name in sets:
+        faults.inject("everything inf", TASKS[1], name)
+    url = Path(build_report(TASKS, sets, str(tmp_path / "faulty"))).as_uri()
+    size = {"width": width, "height": 740}
+    with Page(chromium, url, viewport=size) as opened:
+        page = opened.ready()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        listed = page.inner_text("#left-out")
+        for name in sets[1:3]:
+            assert f"{name} on {TASKS[0]}: cannot read" in listed
+            assert f"{name} on {TASKS[0]}" in page.inner_text("#absent")
+            assert f"{name} on {TASKS[0]}" in page.inner_text("#tables")
+        assert f"scores and times to the target on {TASKS[1]}" in listed
+        assert len(lines(page, "curves")) == 2
+        page.select_option("#task", TASKS[1])
+        assert "scores and times" in page.inner_text("#absent")
+        assert len(lines(page, "curves")) == 4
+
+
 def test_served_page_comes_anew(chromium, small_set):
     live = LiveReport([files.TASK], [small_set])
     live.look()
@@ -231,6 +254,10 @@ def test_served_page_comes_anew(chromium, small_set):
             live.look()
             page = opened.ready()
             assert "comes first" in page.inner_text("#verdict")
+            # All of it works within what the server lets a page do.
+            assert page.locator("#curves svg.main-svg").count() > 0
+            with page.expect_download():
+                page.click("button[data-name='tasks.csv']")
     finally:
         server.shutdown()
         server.server_close()

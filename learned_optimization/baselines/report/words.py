@@ -152,7 +152,7 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
             f"improve, and they are no reference: {unknown}."
         )
     said += _other_references(results, verdict)
-    if diverged := places(lambda r: r.num_diverged > 0):
+    if diverged := places(lambda r: r.num_diverged > 0 and r.has_loss):
         said.append(
             "Of what the other seeds choose a seed diverged, and counts as not "
             f"trained: {diverged}."
@@ -212,7 +212,8 @@ def _other_references(
     if not verdict.reference or verdict.reference in would_be:
         return []
     reasons = [why_no_reference(row, name) for name in would_be for row in results]
-    return [f"{verdict.reference} is the reference: {why}" for why in reasons if why]
+    instead = f"{verdict.reference} is what the others are measured by"
+    return [f"{instead}, as {why}" for why in reasons if why]
 
 
 def _edges(result: SetResult) -> str:

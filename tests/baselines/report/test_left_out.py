@@ -171,7 +171,7 @@ def test_a_loss_that_is_infinite_before_the_first_update(three):
     assert verdict.reference != three[0]
     said = "\n".join(words.caveats(*found))
     assert f"they are no reference: {three[0]}." in said
-    assert f"is the reference: the reference {three[0]} does not improve" in said
+    assert f"are measured by, as the reference {three[0]} does not improve" in said
     # As the reference it measures nothing, and losses are still compared.
     asked = check(analyse(["T"], three, reference=three[0]), three)
     [left] = asked.left_out

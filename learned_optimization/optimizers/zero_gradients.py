@@ -21,15 +21,15 @@ _SHAPES = {"bias": (3,), "weight": (2, 3)}
 
 
 def makes_nan_of_zero_gradients(opt: Optimizer, num_steps: int) -> bool:
-    """Update small parameters with gradients of zero, from the first update on.
+    """Return whether gradients of zero make small parameters NaN within two updates.
 
     Args:
       opt: the optimizer, with concrete hyper-parameters.
       num_steps: length of the run.
 
     Returns:
-      Whether a parameter is NaN after two updates; false for an optimizer that cannot
-      be tried on parameters other than its task's.
+      Whether they do; false for an optimizer that cannot be tried on parameters other
+      than its task's.
     """
     params = {name: jnp.ones(shape) for name, shape in _SHAPES.items()}
     zeros = jax.tree.map(jnp.zeros_like, params)

@@ -17,11 +17,11 @@ from learned_optimization.baselines.analysis.best_of_set import (
     curves_of,
 )
 from learned_optimization.baselines.analysis.hyperparameters import (
-    Hyperparameters,
     hyperparameters,
     of_arrays,
     of_file,
 )
+from learned_optimization.baselines.analysis.rates import rate_line, sensitivity_on
 from learned_optimization.baselines.analysis.smoothing import smooth
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
@@ -223,7 +223,7 @@ def load_set_result(
         for split in (select, report)
     )
     best = best_of_set(curves, select)
-    line, rates = _rates(curves.hparams, best.index)
+    line, rates = rate_line(curves.hparams, best.index)
     seeds = arrays["seed"][0] if "seed" in arrays else None
     return SetResult(
         task_name=task_name,
@@ -235,39 +235,12 @@ def load_set_result(
         report=report,
         rate_line=line,
         learning_rates=rates,
-        sensitivity=_sensitivity(line, rates, reported),
+        sensitivity=sensitivity_on(line, rates, reported),
         tuning=stats.best_after(chosen_by.mean(axis=1), reported.mean(axis=1)),
         seeds=seeds,
         seconds_per_step=_seconds_per_step(arrays),
         facts=_facts(arrays),
     )
-
-
-def _rates(
-    hparams: Hyperparameters, best: int
-) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    """Return the line and the rates of a `SetResult`."""
-    name = hparams.learning_rate()
-    if name is None:
-        return None, None
-    line = hparams.line(best, name)
-    given = [row.get(name) for row in hparams.rows]
-    # One that is a schedule, or None, is no number.
-    rates = np.asarray([_as_float(value) for value in given])
-    on_line = rates[line]
-    if not len(np.unique(on_line)) == len(line) > 1:
-        return None, None
-    # On a logarithmic axis there is no other.
-    if not (np.isfinite(on_line) & (on_line > 0)).all():
-        return None, None
-    return line, rates
-
-
-def _as_float(value: object) -> float:
-    try:
-        return float(value) if isinstance(value, (int, float)) else float("nan")
-    except OverflowError:
-        return float("nan")
 
 
 def _nested(chosen_by: np.ndarray, reported: np.ndarray) -> stats.NestedSelection:
@@ -284,17 +257,6 @@ def _nested(chosen_by: np.ndarray, reported: np.ndarray) -> stats.NestedSelectio
         nested=loss,
         bias=float("nan"),
     )
-
-
-def _sensitivity(
-    line: np.ndarray | None, rates: np.ndarray | None, reported: np.ndarray
-) -> stats.Sensitivity | None:
-    if line is None or rates is None:
-        return None
-    means = reported.mean(axis=1)[line]
-    if not 0 < means.min() < np.inf:
-        return None
-    return stats.sensitivity_width(rates[line], means)
 
 
 def _seconds_per_step(arrays: Result) -> float:

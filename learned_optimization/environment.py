@@ -21,14 +21,16 @@ def folder(variable: str, default: str, is_remote_allowed: bool = False) -> str:
       is_remote_allowed: whether it may be the URL of a folder in a store.
 
     Raises:
-      LoptError: naming the variable and the reason, if there cannot be such a folder.
+      ResultError: naming the variable and the reason, if there cannot be such a folder.
     """
     value = os.environ.get(variable) or default
     problem = _problem_of(value, is_remote_allowed)
     if problem:
         kinds = "a folder, or the URL of one (gs://..., s3://...)"
         allowed = kinds if is_remote_allowed else "a folder of this machine"
-        raise LoptError(f"{variable} must be {allowed}, got {brief(value)}: {problem}.")
+        raise ResultError(
+            f"{variable} must be {allowed}, got {brief(value)}: {problem}."
+        )
     return os.path.expanduser(value)
 
 
@@ -71,7 +73,7 @@ def _problem_of_path(value: str) -> str:
     except FileNotFoundError:
         return "it is a link that leads nowhere" if os.path.islink(path) else ""
     except NotADirectoryError:
-        return "there is a file where a folder above it would be"
+        return "one cannot write below a file, and there is one above it"
     except OSError as error:
         return os.strerror(error.errno or errno.EIO)
     if not stat.S_ISDIR(status.st_mode):

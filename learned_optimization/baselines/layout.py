@@ -12,7 +12,7 @@ def get_root_baseline_dir() -> str:
     It is `LOPT_BASELINE_DIR`, or `~/lopt_baselines`.
 
     Raises:
-      LoptError: if that is not, and cannot be, a folder that may be read.
+      ResultError: if that is not, and cannot be, a folder that may be read.
     """
     return environment.folder("LOPT_BASELINE_DIR", "~/lopt_baselines", True)
 
@@ -23,7 +23,7 @@ def get_baseline_archive_rootdir() -> str:
     It is `LOPT_BASELINE_ARCHIVES_DIR`, or `~/lopt_baselines_archives`.
 
     Raises:
-      LoptError: if that is not, and cannot be, a folder that may be read.
+      ResultError: if that is not, and cannot be, a folder that may be read.
     """
     return environment.folder(
         "LOPT_BASELINE_ARCHIVES_DIR", "~/lopt_baselines_archives", True

@@ -81,10 +81,10 @@ class OptimizerCost:
       state_floats: floating-point numbers of the same.
       temporary_bytes: what the compiled loop of updates allocates besides its inputs
         and outputs, as XLA plans it; None where XLA does not say.
-      update_flops: operations of one update as XLA counts them: every branch of work
-        that is done at some steps only, a single pass of a loop of unknown length,
-        and nothing of what a library does (decompositions of matrices). None where
-        XLA does not say.
+      update_flops: operations of one update as XLA counts them, before it optimizes:
+        all of the work that is done at some steps only, a single pass of each loop,
+        and next to nothing of decompositions of matrices. None where XLA does not
+        say.
       update_seconds: seconds of one update, without the gradient. Of an optimizer
         that needs the loss function: of a whole step, less the gradient's.
       update_ratio: that against the update of SGD, repetition by repetition.

@@ -21,6 +21,7 @@ from learned_optimization.benchmarking.optimizer_cost import (
 )
 from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.benchmarking.step_programs import (
+    NUM_BATCHES,
     StepProgram,
     Workload,
     check_finite,
@@ -127,7 +128,10 @@ class _Bench:
         self._machine = Machine.here()
         self._gradient = gradient_program(self._work)
         self._sgd = update_program(SGD(), self._work)
-        self._lengths = [self._length(p) for p in (self._sgd, self._gradient)]
+        self._lengths = [
+            self._length(self._sgd),
+            self._length(self._gradient, NUM_BATCHES),
+        ]
 
     def measure(self, name: str, opt: Optimizer) -> OptimizerCost:
         opt.prepare()
@@ -177,9 +181,9 @@ class _Bench:
             yield tuple(seconds)
             order.reverse()
 
-    def _length(self, program: StepProgram) -> int:
+    def _length(self, program: StepProgram, period: int = _PERIOD) -> int:
         """Return how many steps fill a measurement, a multiple of the period."""
-        num_steps = _PERIOD
+        num_steps = period
         while True:
             # The least of some: one that was interrupted would make all too short.
             taken = min(self._timer(program, num_steps) for _ in range(_TRIES))
@@ -187,8 +191,8 @@ class _Bench:
             if taken >= _LEAST_SHARE * self._seconds or num_steps >= _MOST_STEPS:
                 break
             num_steps *= 4
-        whole = round(num_steps * self._seconds / taken / _PERIOD) * _PERIOD
-        return min(max(whole, _PERIOD), _MOST_STEPS)
+        whole = round(num_steps * self._seconds / taken / period) * period
+        return min(max(whole, period), _MOST_STEPS)
 
 
 def _quartiles(values: np.ndarray) -> Quartiles:

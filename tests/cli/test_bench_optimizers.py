@@ -37,8 +37,13 @@ def BenchLion(learning_rate=1e-3):
 
 @optax_optimizer
 def BenchBroken(learning_rate=1e-3):
-    """Fails."""
-    raise RuntimeError("out of order\\nfor good")
+    """Fails on this task."""
+
+    def init(params):
+        if "w" in params:
+            raise RuntimeError("out of order\\nfor good")
+
+    return optax.GradientTransformation(init, lambda grad, state, params: (grad, state))
 
 
 hparam_set(

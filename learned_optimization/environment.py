@@ -13,7 +13,7 @@ from learned_optimization.text import brief
 
 
 def folder(variable: str, default: str, is_remote_allowed: bool = False) -> str:
-    """Return the folder that a variable names, `~` expanded.
+    """Return the folder that a variable names, `~` expanded; the disk is not asked.
 
     Args:
       variable: the variable.
@@ -21,17 +21,33 @@ def folder(variable: str, default: str, is_remote_allowed: bool = False) -> str:
       is_remote_allowed: whether it may be the URL of a folder in a store.
 
     Raises:
-      ResultError: naming the variable and the reason, if there cannot be such a folder.
+      ResultError: naming the variable and the reason, if it names no folder.
     """
     value = os.environ.get(variable) or default
-    problem = _problem_of(value, is_remote_allowed)
-    if problem:
-        kinds = "a folder, or the URL of one (gs://..., s3://...)"
-        allowed = kinds if is_remote_allowed else "a folder of this machine"
-        raise ResultError(
-            f"{variable} must be {allowed}, got {brief(value)}: {problem}."
-        )
+    _refuse(variable, value, problem_of_name(value, is_remote_allowed))
     return os.path.expanduser(value)
+
+
+def check_folder(variable: str, path: str) -> None:
+    """Make sure that a folder a variable names can be read, or is not there yet.
+
+    Args:
+      variable: the variable.
+      path: what `folder` returns for it.
+
+    Raises:
+      ResultError: naming the variable and the reason, if it cannot.
+    """
+    if "://" not in path:
+        _refuse(variable, path, _problem_of_path(path))
+
+
+def _refuse(variable: str, value: str, problem: str) -> None:
+    if problem:
+        raise ResultError(
+            f"{variable} must be a folder that can be read, got {brief(value)}: "
+            f"{problem}."
+        )
 
 
 def flag(variable: str) -> bool:
@@ -55,29 +71,27 @@ def problem_of_name(value: str, is_remote_allowed: bool = False) -> str:
     if not value.strip():
         return "it is blank"
     if "://" in value:
-        return _problem_of_url(value) if is_remote_allowed else "it is a URL"
+        return (
+            _problem_of_url(value)
+            if is_remote_allowed
+            else "it is a URL, and no folder of this machine"
+        )
     if os.path.expanduser(value).startswith("~"):
         return "there is no such user's home"
     return ""
 
 
-def _problem_of(value: str, is_remote_allowed: bool) -> str:
-    problem = problem_of_name(value, is_remote_allowed)
-    return problem if problem or "://" in value else _problem_of_path(value)
-
-
-def _problem_of_path(value: str) -> str:
-    path = os.path.expanduser(value)
+def _problem_of_path(path: str) -> str:
     try:
         status = os.stat(path)
     except FileNotFoundError:
         return "it is a link that leads nowhere" if os.path.islink(path) else ""
     except NotADirectoryError:
-        return "one cannot write below a file, and there is one above it"
+        return "there is a file above it, which one cannot write below"
     except OSError as error:
         return os.strerror(error.errno or errno.EIO)
     if not stat.S_ISDIR(status.st_mode):
-        return "it is a file"
+        return "it is a file, and one cannot write below it"
     if not os.access(path, os.R_OK | os.X_OK):
         return os.strerror(errno.EACCES)
     return ""

@@ -33,6 +33,7 @@ from learned_optimization.training.backend import keep_compiled
 from learned_optimization.training.strategy import Strategy
 from learned_optimization.training.strategy_choice import Remembered
 from tests.baselines.files import write
+from tests.cli.running import lopt_here
 
 VALUES = {
     "blank": "  ",
@@ -59,9 +60,14 @@ def read_checkpoint_seconds():
     return _seconds(os.environ["LOPT_CHECKPOINT_SECONDS"])
 
 
+def checked(get):
+    layout.check_roots()
+    return get()
+
+
 READ = {
-    "LOPT_BASELINE_DIR": layout.get_root_baseline_dir,
-    "LOPT_BASELINE_ARCHIVES_DIR": layout.get_baseline_archive_rootdir,
+    "LOPT_BASELINE_DIR": lambda: checked(layout.get_root_baseline_dir),
+    "LOPT_BASELINE_ARCHIVES_DIR": lambda: checked(layout.get_baseline_archive_rootdir),
     "LOPT_DATA_DIR": data_dir,
     "LOPT_NORMALIZERS_DIR": own_folder,
     "LOPT_OPT_LIST": load_opt_list,
@@ -72,6 +78,7 @@ READ = {
     "LOPT_MAX_READ_BYTES": max_read_bytes,
     "LOPT_CACHE_DIR": cache_dir,
 }
+ROOTS = ("LOPT_BASELINE_DIR", "LOPT_BASELINE_ARCHIVES_DIR")
 FOLDERS = [name for name in READ if name.endswith("_DIR") and "CACHE" not in name]
 
 
@@ -128,30 +135,36 @@ def test_unusable_values_are_said(variable, set_to):
             outcomes["warning" if said else "used"] += 1
             assert len(said) <= 1
     print(variable, dict(outcomes))
-    assert outcomes["error" if variable != "LOPT_CACHE_DIR" else "warning"] > 4
+    assert outcomes["error" if variable != "LOPT_CACHE_DIR" else "warning"] > 3
 
 
 @pytest.mark.parametrize("variable", FOLDERS)
 def test_what_names_no_folder_is_an_error(variable, set_to):
-    for kind in ("a file", "below a file", "a pipe", "a link to itself", "not UTF-8"):
+    on_disk = ("a file", "below a file", "a pipe", "a link to itself")
+    for kind in ("not UTF-8", "blank", *(on_disk if variable in ROOTS else ())):
         set_to(variable, VALUES[kind])
         with pytest.raises(LoptError, match=f"{variable} must be a folder.* got "):
             READ[variable]()
 
 
-@pytest.mark.parametrize("variable", FOLDERS)
+@pytest.mark.parametrize("variable", ROOTS)
 def test_a_folder_that_must_not_be_read_is_an_error(variable, tmp_path, monkeypatch):
     monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(LoptError, match=f"{variable} must be .*Permission denied"):
         READ[variable]()
 
-    def denied(path):
-        raise PermissionError(13, "Permission denied")
+    stat = os.stat
 
-    monkeypatch.setattr(os, "stat", denied)
-    with pytest.raises(LoptError, match=f"{variable} must be .*Permission denied"):
-        READ[variable]()
+    def denied(path, *args, **kwargs):
+        if str(path) == str(tmp_path):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", denied)
+        message = message_of(READ[variable])
+    assert re.match(f"{variable} must be .*Permission denied", message)
 
 
 @pytest.mark.parametrize("variable", FOLDERS)
@@ -164,7 +177,9 @@ def test_usable_folders_are_used(variable, tmp_path, monkeypatch):
     assert not str(READ[variable]()).startswith(str(tmp_path / "relative"))
     monkeypatch.setenv(variable, "memory://bucket/x")
     if variable == "LOPT_DATA_DIR":
-        with pytest.raises(LoptError, match="LOPT_DATA_DIR must be a folder of this"):
+        with pytest.raises(
+            LoptError, match=r"LOPT_DATA_DIR .* no folder of this machine"
+        ):
             data_dir()
     else:
         assert READ[variable]() == "memory://bucket/x"
@@ -277,3 +292,13 @@ def test_warnings_are_of_a_class_that_can_be_silenced(set_to):
     set_to("LOPT_CACHE_DIR", "gs://bucket/x")
     with pytest.warns(CacheWarning, match=r"'gs://bucket/x' is no LOPT_CACHE_DIR"):
         assert cache_dir() == cache_dir() == Path("~/.cache/lopt").expanduser()
+
+
+@pytest.mark.parametrize("variable", ROOTS)
+def test_commands_say_which_variable_is_a_file(variable, set_to):
+    set_to(variable, "FILE")
+    task = "ImageMLP_FashionMnist8_Relu32"
+    for command in (["status"], ["rm", task], ["rm", task, "--only", "leftovers"]):
+        said = lopt_here(*command)
+        assert said.returncode == 2, command
+        assert f"error: {variable} must be a folder" in said.stderr

@@ -12,7 +12,7 @@ def get_root_baseline_dir() -> str:
     It is `LOPT_BASELINE_DIR`, or `~/lopt_baselines`.
 
     Raises:
-      ResultError: if that is not, and cannot be, a folder that may be read.
+      ResultError: if that is no name of a folder.
     """
     return environment.folder("LOPT_BASELINE_DIR", "~/lopt_baselines", True)
 
@@ -23,10 +23,22 @@ def get_baseline_archive_rootdir() -> str:
     It is `LOPT_BASELINE_ARCHIVES_DIR`, or `~/lopt_baselines_archives`.
 
     Raises:
-      ResultError: if that is not, and cannot be, a folder that may be read.
+      ResultError: if that is no name of a folder.
     """
     return environment.folder(
         "LOPT_BASELINE_ARCHIVES_DIR", "~/lopt_baselines_archives", True
+    )
+
+
+def check_roots() -> None:
+    """Make sure that the roots can be read, or are not there yet.
+
+    Raises:
+      ResultError: naming the variable, the folder and the reason, if one cannot.
+    """
+    environment.check_folder("LOPT_BASELINE_DIR", get_root_baseline_dir())
+    environment.check_folder(
+        "LOPT_BASELINE_ARCHIVES_DIR", get_baseline_archive_rootdir()
     )
 
 

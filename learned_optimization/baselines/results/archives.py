@@ -7,6 +7,7 @@ from typing import Any
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.layout import (
+    check_roots,
     get_baseline_archive_path,
     get_baseline_archive_rootdir,
 )
@@ -66,6 +67,7 @@ def find_archive(task_name: str, hparam_set_name: str) -> str:
 
 def list_hparam_sets_for_task(task_name: str) -> list[str]:
     """Return names of the sets archived for a task, sorted."""
+    check_roots()
     folder = filesystem.join(get_baseline_archive_rootdir(), task_name)
     paths = filesystem.list_files(folder, ".npz")
     return [path.rsplit("/", 1)[-1].removesuffix(".npz") for path in paths]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from learned_optimization import filesystem
 from learned_optimization.baselines.folder_names import present_folder
 from learned_optimization.baselines.layout import (
+    check_roots,
     get_baseline_archive_path,
     get_baseline_archive_rootdir,
     get_root_baseline_dir,
@@ -83,6 +84,7 @@ def _is_behind_link(path: str) -> bool:
 def _paths(
     task: str, hparam_sets: Sequence[HParamSet], kinds: Sequence[str]
 ) -> set[str]:
+    check_roots()
     paths: set[str] = set()
     if not set(kinds).isdisjoint(_OF_RESULTS):
         paths |= _results(task, hparam_sets, kinds)

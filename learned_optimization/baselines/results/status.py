@@ -12,6 +12,7 @@ from typing import Any
 from learned_optimization import filesystem
 from learned_optimization.baselines.folder_names import present_folder
 from learned_optimization.baselines.layout import (
+    check_roots,
     get_baseline_archive_path,
     get_root_baseline_dir,
 )
@@ -129,6 +130,7 @@ def status(
     Raises:
       ResultError: if the results cannot be reached.
     """
+    check_roots()
     root = get_root_baseline_dir().rstrip("/")
     if task_names:
         entries = [

@@ -44,7 +44,7 @@ def data_dir() -> Path:
     """Return the root of the data sets: `LOPT_DATA_DIR` or `~/.cache/lopt/data`.
 
     Raises:
-      ResultError: if that is not, and cannot be, a folder that may be read.
+      ResultError: if that is no name of a folder of this machine.
     """
     root = Path(environment.folder("LOPT_DATA_DIR", "~/.cache/lopt/data"))
     # Absolute, because paths found here are the key that loaded data is kept by.

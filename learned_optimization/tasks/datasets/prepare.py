@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from learned_optimization.errors import LoptError, ResultError
+from learned_optimization.errors import LoptError
 from learned_optimization.tasks.datasets import locations, prepared
 from learned_optimization.tasks.datasets.catalog import (
     Dataset,
@@ -58,13 +57,6 @@ def prepare(
     row = get_dataset(name)
     _check_options(row, image_size, vocabulary)
     variant = str(image_size) if image_size else vocabulary or ""
-    try:
-        locations.data_dir()
-    except ResultError as error:
-        raise LoptError(
-            f"cannot prepare {name} in {os.environ.get('LOPT_DATA_DIR')}: {error} Set "
-            "LOPT_DATA_DIR to a folder that can be written and has room."
-        ) from error
     source = _source(row, folder, variant)
     try:
         if isinstance(row, ImageDataset):

@@ -14,10 +14,16 @@ from learned_optimization.baselines.analysis.best_of_set import load_final_losse
 from learned_optimization.baselines.results.archiving import archive
 from learned_optimization.baselines.results.selecting import files_of
 from learned_optimization.baselines.results.status import status
-from learned_optimization.baselines.sweeps.sweep import run_sweep
+from learned_optimization.baselines.sweeps.grids import TrialGrid
+from learned_optimization.baselines.sweeps.sweep import (
+    run_sweep,
+    run_trials,
+    sweep_trials,
+)
 from learned_optimization.cache import cache_dir, local_copy
 from learned_optimization.errors import DamagedFileError, ResultError
 from tests.baselines.files import TASK, result, write, write_set
+from tests.baselines.sweeps.faulty import Trainer
 from tests.tiny import tiny_set
 
 # aiohttp's advice to gcsfs.
@@ -112,6 +118,61 @@ def test_a_sweep_from_training_to_figure(store, small_set):
         filesystem.remove_file(file.path)
     assert filesystem.walk_files(store, "", hidden=True) == []
     assert status([TASK], [small_set])[0].counts["missing"] == 9
+
+
+@pytest.fixture
+def quick_training(monkeypatch):
+    trainer = Trainer()
+    monkeypatch.setattr(TrialGrid, "run", lambda *args, **kw: trainer.run(*args, **kw))
+    return trainer
+
+
+def test_a_store_that_is_too_busy_for_some_results(
+    s3, small_set, quick_training, monkeypatch
+):
+    import s3fs
+    from botocore.exceptions import ClientError
+    from s3fs.errors import translate_boto_error
+
+    root = f"{s3}/busy/results"
+    monkeypatch.setenv("LOPT_BASELINE_DIR", root)
+    real, taken = s3fs.S3FileSystem._call_s3, []
+
+    async def call(fs, method, *args, **kwargs):
+        if method == "put_object" and kwargs["Key"].endswith(".curves"):
+            if len(taken) == takes:
+                answer = {
+                    "Error": {"Code": "SlowDown", "Message": "Reduce your rate."},
+                    "ResponseMetadata": {"HTTPStatusCode": 503},
+                }
+                raise translate_boto_error(ClientError(answer, "PutObject"))
+            taken.append(kwargs["Key"])
+        return await real(fs, method, *args, **kwargs)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", call)
+    takes = 5
+    with pytest.raises(ResultError, match=r"cannot write s3://.*curves: ") as error:
+        run_sweep([TASK], [small_set])
+    [kept] = filesystem.list_files(f"{root}/.finished")
+    assert f"9 trained trials are kept in {kept}" in str(error.value)
+    assert len(filesystem.walk_files(root, ".curves")) == 5
+    takes = 9
+    summary = run_sweep([TASK], [small_set])
+    assert (summary.num_skipped, summary.trial_steps) == (9, 0)
+    assert len(taken) == 9
+    assert len(quick_training.trained) == 1
+    # No claim, note or checkpoint is left.
+    assert len(filesystem.walk_files(root, "", hidden=True)) == 9
+
+
+def test_two_sweeps_of_one_bucket(store, small_set, quick_training):
+    trials = sweep_trials([TASK], [small_set])
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(run_trials, trials) for _ in range(2)]
+    summaries = [one.result() for one in done]
+    assert sorted(s.num_skipped for s in summaries) == [0, 9]
+    assert len(quick_training.trained) == 1
+    assert len(filesystem.walk_files(store, "", hidden=True)) == 9
 
 
 def test_damaged_results_are_quarantined(store):

@@ -51,6 +51,11 @@ COMMANDS: dict[str, Command | Group] = {
         "Train every trial of the sets that has no result yet, on every task named.",
         _TASKS_AND_SETS,
     ),
+    "race": Command(
+        "race:race",
+        "Find which of several sets is best on the tasks named, with few trials.",
+        _TASKS_AND_SETS,
+    ),
     "plan": Command(
         "plan:plan",
         "Estimate what the trials that have no result yet will cost.",

@@ -69,9 +69,13 @@ class ProgressBar(_Bar):
         self._grid: TrialGrid | None = None
 
     def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
-        """Set the length of the bar."""
+        """Set the length of the bar, which begins again."""
+        self._finished_updates = self._finished_diverged = 0
         self._bar.update(
-            self._row, total=max(total_updates, 1), description="compiling"
+            self._row,
+            total=max(total_updates, 1),
+            completed=0,
+            description="compiling",
         )
         if num_done:
             self._console.print(f"{num_done} of {num_trials} trials have results")

@@ -25,9 +25,9 @@ def json_option(keys: str) -> Any:
     return typer.Option("--json", help=text)
 
 
-def print_json(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as a JSON list of objects."""
-    say(json.dumps(_finite(list(rows)), indent=1, allow_nan=False))
+def print_json(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:
+    """Print rows as a JSON list of objects, or a single object."""
+    say(json.dumps(_finite(rows), indent=1, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:

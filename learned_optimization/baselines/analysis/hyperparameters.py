@@ -20,6 +20,7 @@ from learned_optimization.baselines.analysis.recorded_settings import (
 )
 from learned_optimization.baselines.folder_names import present_name
 from learned_optimization.baselines.results.format import Result, read_archive
+from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 
 Values = Mapping[str, Any]
@@ -172,16 +173,25 @@ def defined(set_name: str, opt_names: Sequence[str]) -> Hyperparameters | None:
     if hparam_set is None:
         return None
     hparam_set = hparam_set.with_published_rate()
-    of_name = {
-        present_name(name): {
-            key.removeprefix(f"{hparam_set.optimizer}."): value
-            for key, value in setting.items()
-            if not (isinstance(value, str) and value.startswith(("@", "%")))
-        }
-        for name, setting in zip(hparam_set.opt_names, hparam_set.hparams, strict=True)
-    }
+    names, rows = hparam_set.opt_names, of_set(hparam_set).rows
+    of_name = dict(zip(map(present_name, names), rows, strict=True))
     return Hyperparameters(
         tuple(of_name.get(present_name(name), {}) for name in opt_names)
+    )
+
+
+def of_set(hparam_set: HParamSet) -> Hyperparameters:
+    """Return the hyper-parameters of a set's configurations, as it gives them."""
+    own = f"{hparam_set.optimizer}."
+    return Hyperparameters(
+        tuple(
+            {
+                key.removeprefix(own): value
+                for key, value in setting.items()
+                if not (isinstance(value, str) and value.startswith(("@", "%")))
+            }
+            for setting in hparam_set.hparams
+        )
     )
 
 

@@ -84,3 +84,11 @@ def next_look(max_seeds: int, earlier: Iterable[int] = ()) -> Look:
     while grid <= max_seeds:
         grid *= 2
     return look_levels(grid, [*earlier, max_seeds])[-1]
+
+
+def is_scheduled(num_seeds: int) -> bool:
+    """Return whether every race of enough seeds looks at so many: 4, 8, 16 ..."""
+    at = FIRST_LOOK
+    while at < num_seeds:
+        at *= 2
+    return at == num_seeds

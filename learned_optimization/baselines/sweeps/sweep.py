@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from learned_optimization import configuration
-from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.baselines.sets.hparam_set import Configuration, HParamSet
 from learned_optimization.baselines.sweeps.grids import make_grids
 from learned_optimization.baselines.sweeps.inner_training import configured_trial
 from learned_optimization.baselines.sweeps.missing import (
@@ -46,6 +46,35 @@ def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
       LoptError: if the set's configurations are not valid, or the global
         configuration would change them.
     """
+    configurations, _ = hparam_set(task_name)
+    return _configured(hparam_set, configurations)
+
+
+def set_trials_of(
+    task_name: str, hparam_set: HParamSet, places: Iterable[tuple[int, int]]
+) -> list[Trial]:
+    """Return trials of a set on a task that may have other seeds than its own.
+
+    Args:
+      task_name: name of a fixed task.
+      hparam_set: the set.
+      places: place of the configuration in the set, and seed, of each trial.
+
+    Raises:
+      LoptError: as `set_trials`.
+    """
+    configurations, _ = hparam_set(task_name)
+    # Those of the first repetition come first, in the order of the set.
+    wanted = [
+        {**configurations[place], "inner_train_task.seed": seed}
+        for place, seed in places
+    ]
+    return _configured(hparam_set, wanted)
+
+
+def _configured(
+    hparam_set: HParamSet, configurations: Iterable[Configuration]
+) -> list[Trial]:
     changes = [p for p in configuration.bound_parameters() if p not in _FREE_PARAMETERS]
     if changes:
         raise LoptError(
@@ -53,7 +82,6 @@ def set_trials(task_name: str, hparam_set: HParamSet) -> list[Trial]:
             "and its results are stored under the set's own names. Train single "
             "trials with inner_train_task, or define a set of your own."
         )
-    configurations, _ = hparam_set(task_name)
     trials = []
     for bindings in configurations:
         with configuration.bound(bindings):

@@ -1,0 +1,340 @@
+"""Races on the ordinary store: real ones, resumed ones, and the cases of race.md."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from learned_optimization.baselines import stats
+from learned_optimization.baselines.results.trial_losses import read_trial_losses
+from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.baselines.stats.looks import is_scheduled
+from learned_optimization.baselines.stats.racing import Outcome
+from learned_optimization.baselines.sweeps.grids import TrialGrid
+from learned_optimization.baselines.sweeps.race import (
+    SilentRaceObserver,
+    run_race,
+)
+from learned_optimization.baselines.sweeps.sweep import run_sweep, set_trials_of
+from learned_optimization.configurable import configurable
+from learned_optimization.errors import LoptError, ResultError, RunStoppedError
+from learned_optimization.tasks.base import Task
+from tests.baselines.files import TASK, write
+from tests.baselines.stats.race_cases import golden
+from tests.baselines.stats.test_racing import OUTCOMES
+from tests.baselines.sweeps.faulty import results
+from tests.tiny import TinyRegression
+
+assert TinyRegression.__name__ == TASK
+
+
+@configurable("tests")
+def OtherRegression() -> Task:
+    return TinyRegression()
+
+
+RATES = (0.003, 0.03, 0.1)
+
+
+def sgd(prefix: str = "SGD", rates: tuple[float, ...] = RATES, **more) -> HParamSet:
+    """A set over learning rates, whose folders are named after it."""
+    made = HParamSet(
+        name=f"{prefix}_20_R3",
+        optimizer="SGD",
+        opt_names=tuple(f"{prefix}_lr{rate}" for rate in rates),
+        hparams=tuple({"learning_rate": rate} for rate in rates),
+        num_steps=20,
+        repetitions=3,
+    )
+    return replace(made, **more)
+
+
+ADAM = replace(sgd("Adam", (1e-4, 1e-3, 1e-2)), optimizer="Adam", name="AdamTiny_20_R3")
+BETTER = sgd("Quick", (0.03, 0.1, 0.2))
+RULES = stats.RaceRules(tolerance=0.01, max_seeds=16)
+
+
+class Looks(SilentRaceObserver):
+    """Keeps what each look said, and may stop the race after one."""
+
+    def __init__(self, stop_after: int | None = None):
+        self.seeds: list[int] = []
+        self._stop_after = stop_after
+
+    def looked(self, standing):
+        self.seeds.append(standing.result.num_seeds)
+
+    def is_to_stop(self) -> bool:
+        return len(self.seeds) == self._stop_after
+
+
+def found(standing) -> list[tuple]:
+    looks = standing.result.looks
+    return [(k.dropped, k.out, k.left, k.leader, k.chosen, k.within) for k in looks]
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The trials trained, in their grids."""
+    trained, real = [], TrialGrid.run
+
+    def run(grid, *args, **kwargs):
+        trained.append(grid.places)
+        return real(grid, *args, **kwargs)
+
+    monkeypatch.setattr(TrialGrid, "run", run)
+    return trained
+
+
+def test_a_race_finds_the_better_set_and_goes_on_after_a_stop(
+    counted, tmp_path, monkeypatch
+):
+    whole = Looks()
+    one_go = run_race([TASK], [ADAM, BETTER], RULES, whole)
+    assert one_go.result.outcome is Outcome.BETTER
+    assert one_go.left == ("Quick_20_R3",)
+    assert whole.seeds[:2] == [4, 8]
+    assert one_go.sentence().startswith("Quick_20_R3 is better than AdamTiny_20_R3")
+    assert one_go.num_run == one_go.result.num_trials == len(results())
+    assert one_go.num_uniform == 6 * one_go.result.num_seeds
+    # Every grid is of one set, with the configurations left and the new seeds.
+    assert [len(places) for places in counted[:2]] == [12, 12]
+
+    monkeypatch.setenv("LOPT_BASELINE_DIR", str(tmp_path / "other"))
+    counted.clear()
+    stopped = Looks(stop_after=1)
+    with pytest.raises(RunStoppedError):
+        run_race([TASK], [BETTER, ADAM], RULES, stopped, stopped.is_to_stop)
+    assert stopped.seeds == [4]
+    again = Looks()
+    resumed = run_race([TASK], [BETTER, ADAM], RULES, again)
+    # The other order of the sets changes nothing, and no trial was trained twice.
+    assert found(resumed) == found(one_go)
+    assert resumed.sentence() == one_go.sentence()
+    assert again.seeds == whole.seeds
+    assert len(results()) == one_go.result.num_trials
+    assert resumed.num_run == one_go.result.num_trials - 24
+
+    # Once it is decided, nothing is trained, and the answer is the same.
+    counted.clear()
+    replayed = run_race([TASK], [BETTER, ADAM], RULES)
+    assert (found(replayed), counted) == (found(one_go), [])
+
+
+def test_races_and_sweeps_share_their_trials(counted):
+    run_sweep([TASK], [ADAM, BETTER])
+    counted.clear()
+    rules = replace(RULES, max_seeds=4)
+    standing = run_race([TASK], [ADAM, BETTER], rules)
+    assert standing.num_run == 6
+    assert {seed for places in counted for _, seed in places} == {3}
+    assert standing.result.num_trials == 24
+    # The first three seeds are those of the sweep, whose own trials are all there.
+    assert run_sweep([TASK], [ADAM, BETTER]).num_skipped == 18
+    longer = replace(BETTER, name="Quick_20_R4", repetitions=4)
+    assert run_sweep([TASK], [longer]).num_skipped == 12
+
+
+def test_seeds_begin_where_they_are_told_to(counted):
+    rules = replace(RULES, max_seeds=4)
+    first = run_race([TASK], [ADAM, BETTER], rules)
+    second = run_race([TASK], [ADAM, BETTER], rules, seed_offset=4)
+    seeds = [seed for places in counted for _, seed in places]
+    assert sorted(set(seeds)) == list(range(8))
+    assert len(seeds) == len(results()) == 48
+    rows = [stats.race_rows(s.result) for s in (first, second)]
+    assert rows[0][0].loss != rows[1][0].loss
+    with pytest.raises(LoptError, match="seed_offset must be"):
+        run_race([TASK], [ADAM, BETTER], rules, seed_offset=-1)
+
+
+def test_a_trial_that_failed_is_waited_for(monkeypatch):
+    real = TrialGrid.run
+
+    def run(grid, *args, **kwargs):
+        if "Adam" in grid.first.save_dir:
+            raise MemoryError("too large")
+        return real(grid, *args, **kwargs)
+
+    monkeypatch.setattr(TrialGrid, "run", run)
+    standing = run_race([TASK], [ADAM, BETTER], RULES)
+    assert standing.result.outcome is Outcome.WAITING
+    assert "Waiting for 12 trials at 4 seeds" in standing.sentence()
+    assert standing.summary.num_failed == 12
+    assert standing.missing()[0] == f"{TASK} Adam_lr0.0001: seeds 0, 1, 2, 3"
+    assert len(results()) == 12
+    monkeypatch.setattr(TrialGrid, "run", real)
+    rules = replace(RULES, max_seeds=4)
+    assert run_race([TASK], [ADAM, BETTER], rules).missing() == []
+
+
+@pytest.mark.parametrize("max_seeds", [1, 3])
+def test_nothing_is_said_or_trained_below_four_seeds(max_seeds, counted):
+    rules = replace(RULES, max_seeds=max_seeds)
+    standing = run_race([TASK], [ADAM, BETTER], rules)
+    assert standing.result.outcome is Outcome.UNDECIDED
+    assert standing.remarks() == ["Nothing is said below 4 seeds."]
+    assert counted == []
+
+
+@pytest.mark.parametrize("sets", [[BETTER], [BETTER, BETTER], []])
+def test_a_race_needs_two_sets(sets):
+    with pytest.raises(LoptError, match="at least two sets"):
+        run_race([TASK], sets, RULES)
+
+
+def write_losses(
+    task: str, hparam_set: HParamSet, outer_valid, test, initial=100.0
+) -> None:
+    """Write result files of losses `[configs][seeds]`; None is a loss not finite."""
+    trials = set_trials_of(
+        task,
+        hparam_set,
+        [(c, s) for c in range(len(test)) for s in range(len(test[c]))],
+    )
+    rows = [
+        (v, t)
+        for vs, ts in zip(outer_valid, test, strict=True)
+        for v, t in zip(vs, ts, strict=True)
+    ]
+    for trial, pair in zip(trials, rows, strict=True):
+        valid, reported = (np.array([initial, 1.0, x], np.float64) for x in pair)
+        write(
+            trial.opt_name,
+            trial.seed,
+            task_name=task,
+            opt_config=trial.opt.name,
+            **{"eval/outer_valid/loss": valid, "eval/test/loss": reported},
+        )
+
+
+@pytest.mark.parametrize("number", range(len(golden()["cases"])))
+def test_cases_read_from_the_store(number):
+    case = golden()["cases"][number]
+    args, expected = case["args"], case["expected"]
+    ceiling = args.get("ceiling", 100.0)
+    sets = []
+    for a, (valid, test) in enumerate(
+        zip(case["outer_valid"], case["test"], strict=True)
+    ):
+        rates = tuple(0.001 * (b + 1) for b in range(len(test)))
+        sets.append(sgd(f"S{a}", rates))
+        write_losses(TASK, sets[-1], valid, test, initial=ceiling)
+    rules = stats.RaceRules(
+        args["eps"], max_seeds=args["max_seeds"], until=args.get("until", "all")
+    )
+    # What the race does not ask for is in the store, and nothing needs training.
+    standing = run_race([TASK], sets[::-1], rules)
+    result = standing.result
+    assert standing.num_run == 0
+    assert result.outcome is OUTCOMES[expected["verdict"]]
+    assert list(result.left) == expected["left"]
+    assert result.num_trials == expected["trials"]
+    for look, want in zip(result.looks, expected["looks"], strict=True):
+        assert [list(x[1:]) for x in look.dropped] == want["rates_dropped"]
+        assert list(look.out) == want["sets_out"]
+        assert [look.leader, *look.chosen] == want["leader"]
+        evidence = [float(t) for t in want["t_set"].values()]
+        assert list(look.evidence.values()) == pytest.approx(evidence, abs=1e-4)
+
+
+def test_what_diverged_counts_as_the_loss_before_training():
+    seeds = np.arange(16)
+    good = [(0.5 + 0.001 * np.cos(seeds)).tolist()]
+    bad = [[5.0 if s % 2 else float("nan") for s in seeds]]
+    sets = [sgd("S0", (0.1,)), sgd("S1", (0.1,))]
+    write_losses(TASK, sets[0], good, good, initial=2.0)
+    write_losses(TASK, sets[1], bad, bad, initial=2.5)
+    standing = run_race([TASK], sets, RULES)
+    [losses] = standing.tasks
+    # The mean over trials of the first four seeds of both sets.
+    assert losses.ceiling == 2.25
+    assert standing.left == ("S0_20_R3",)
+    rows = stats.race_rows(standing.result)
+    assert (rows[1].loss, rows[1].num_diverged) == (2.25, 8)
+    assert "at most 31% of its trials" in standing.sentence()
+
+
+def test_whole_splits_are_preferred(tmp_path):
+    finals = {f"final/{split}/loss": np.float32(7) for split in ("outer_valid", "test")}
+    path = write("SGD_lr0.1", 0, **finals)
+    losses = read_trial_losses(path)
+    assert (losses.outer_valid, losses.test, losses.initial) == (7.0, 7.0, 3.0)
+    losses = read_trial_losses(write("SGD_lr0.1", 1))
+    assert (losses.outer_valid, losses.test, losses.initial) == (2.0, 2.0, 4.0)
+
+
+def test_a_look_out_of_turn_is_remembered():
+    assert [n for n in range(40) if is_scheduled(n)] == [4, 8, 16, 32]
+    rng = np.random.default_rng(0)
+    sets = [sgd("S0", (0.1,)), sgd("S1", (0.1,))]
+    for hparam_set in sets:
+        losses = [(0.5 + 0.1 * rng.random(16)).tolist()]
+        write_losses(TASK, hparam_set, losses, losses)
+
+    def shares(max_seeds, chosen=sets, **rules):
+        made = stats.RaceRules(1e-6, max_seeds=max_seeds, **rules)
+        looks = run_race([TASK], chosen, made).result.looks
+        return {k.look.num_seeds: round(7 * k.look.share, 6) for k in looks}
+
+    assert shares(8) == {4: 1, 8: 1}
+    assert shares(10) == {4: 1, 8: 1, 10: 0.5}
+    assert shares(16, sets[::-1]) == {4: 1, 8: 1, 10: 0.5, 16: 0.5}
+    # A race of another level is another race.
+    assert shares(16, alpha=0.1) == {4: 1, 8: 1, 16: 1}
+    assert shares(10) == {4: 1, 8: 1, 10: 0.5}
+    assert shares(8) == {4: 1, 8: 1}
+    with pytest.raises(LoptError, match="max_seeds must be at least 10"):
+        shares(9)
+    [file] = (Path(results()[0]).parents[3] / ".races").iterdir()
+    assert file.name.endswith("_10.json")
+
+
+def test_several_tasks_are_scaled_by_what_the_first_seeds_say():
+    seeds = np.arange(16)
+    noise = 0.001 * np.cos(3 * seeds)
+    sets = [sgd("S0", (0.1, 0.2)), sgd("S1", (0.1,))]
+    for task, unit in ((TASK, 1.0), ("OtherRegression", 100.0)):
+        best, other = 0.5 * unit + noise * unit, 0.9 * unit + noise[::-1] * unit
+        worse = [best.tolist(), other.tolist()]
+        write_losses(task, sets[0], worse, worse, initial=2.5 * unit)
+        write_losses(task, sets[1], [other], [other], initial=2.5 * unit)
+    standing = run_race([TASK, "OtherRegression"], sets, RULES)
+    least = float(np.mean(0.5 + noise[:4]))
+    scales = [task.scale for task in standing.tasks]
+    assert scales == pytest.approx([100 * (2.5 - least), 2.5 - least])
+    assert standing.left == ("S0_20_R3",)
+    assert "The tolerance is in these units." in standing.remarks()[-1]
+    # Later losses change no constant.
+    assert standing.result.num_seeds > 4
+
+
+def test_remarks_name_edges_and_inequalities():
+    seeds = np.arange(4)
+    first, second = ([(0.5 + x + 0.01 * seeds).tolist()] for x in (0.0, 0.3))
+    edge, alone = sgd("S0", (0.1, 0.2)), sgd("S1", (0.1,))
+    write_losses(TASK, edge, [*first, *second], [*first, *second])
+    write_losses(TASK, alone, second, second)
+    standing = run_race([TASK], [edge, alone], replace(RULES, max_seeds=4))
+    assert standing.remarks() == [
+        "What is chosen is at the edge of the set, so a better configuration may lie "
+        "outside: S0_20_R3 (S0_lr0.1).",
+        "The sets have different numbers of configurations: S0_20_R3 2, S1_20_R3 1.",
+    ]
+
+
+def test_made_up_and_real_data_are_not_compared(monkeypatch):
+    monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "1")
+    sets = [sgd("S0", (0.1,)), sgd("S1", (0.1,))]
+    for number, hparam_set in enumerate(sets):
+        [opt_name] = hparam_set.opt_names
+        for seed in range(4):
+            write(
+                opt_name,
+                seed,
+                opt_config="SGD_lr0.1",
+                synthetic_data=np.bool_(number == 0),
+            )
+    with pytest.raises(ResultError, match="made-up"):
+        run_race([TASK], sets, RULES)

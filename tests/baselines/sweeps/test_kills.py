@@ -38,9 +38,9 @@ def _sweep(root, pipe, kill_at):
     grid_runner._SECONDS_PER_CHUNK = 0.0
     real, updates = grid_runner.GridRunner._do_chunk, []
 
-    def do_chunk(runner):
-        updates.append(runner.blocks_left)
-        real(runner)
+    def do_chunk(self):
+        updates.append(self.blocks_left)
+        real(self)
 
     def fails(is_after, number, name, path):
         if kill_at == (number, is_after):

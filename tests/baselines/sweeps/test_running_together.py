@@ -170,11 +170,11 @@ def _sweep(barrier, counts, kill_first):
     """Run the sweep of one of several processes that start at once."""
     real = TrialGrid.run
 
-    def run(grid, *args, **kwargs):
-        counts.append(len(grid.trials))
+    def run(self, *args, **kwargs):
+        counts.append(len(self.trials))
         if kill_first and len(counts) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        return real(grid, *args, **kwargs)
+        return real(self, *args, **kwargs)
 
     TrialGrid.run = run
     small = add_hparam_set(tiny_set())

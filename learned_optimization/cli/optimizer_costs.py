@@ -147,10 +147,13 @@ def measure_and_print(
 
 
 def _print_table(costs: Sequence[OptimizerCost]) -> None:
-    """Print the costs on one task, the cheapest update first."""
+    """Print the costs on one task, the cheapest first.
+
+    By the ratio of whole steps, which a machine that slows down changes least.
+    """
     if not costs:
         return
-    costs = sorted(costs, key=lambda cost: cost.update_seconds.median)
+    costs = sorted(costs, key=lambda cost: cost.step_ratio.median)
     first = costs[0]
     gradients = sorted(cost.gradient_seconds.median for cost in costs)
     table = Table(

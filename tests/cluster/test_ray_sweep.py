@@ -119,7 +119,8 @@ def test_stopped_then_robbed_of_a_node(cluster, sweep, tmp_path):
     assert process.returncode == 130
     assert stderr.splitlines()[-1] == "stopped; the same command goes on from there."
     # The third group may just begin where one of the others has stopped.
-    assert 2 <= len(checkpoints(root)) <= NUM_GROUPS
+    # Each group has two files, written in turn.
+    assert 2 <= len(checkpoints(root)) <= 2 * NUM_GROUPS
 
     started = time.time()
     process = sweep("cluster", *on_ray)

@@ -43,7 +43,7 @@ def held(*seeds):
 
 
 def files():
-    return list(Path(utils.get_root_baseline_dir(), ".claims").glob("*"))
+    return list(Path(utils.get_root_baseline_dir(), ".claims").glob("*.json"))
 
 
 def test_claims_that_share_a_trial_exclude_each_other():

@@ -55,7 +55,7 @@ def run_race(
     seed_offset: int = 0,
     deadline: float = math.inf,
 ) -> RaceStanding:
-    """Race some sets on tasks until it is decided which is best, or seeds run out.
+    """Compare sets on tasks until it is decided which is best, or seeds run out.
 
     Trials that have results are not trained again; whatever stops it, the same call
     goes on. A set may be raced on more seeds than its repetitions.

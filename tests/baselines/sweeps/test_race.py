@@ -23,7 +23,7 @@ from learned_optimization.tasks.base import Task
 from tests.baselines.files import TASK, write
 from tests.baselines.stats.race_cases import golden
 from tests.baselines.stats.test_racing import OUTCOMES
-from tests.baselines.sweeps.faulty import results
+from tests.baselines.sweeps.faulty import Trainer, results
 from tests.tiny import TinyRegression
 
 assert TinyRegression.__name__ == TASK
@@ -34,6 +34,7 @@ def OtherRegression() -> Task:
     return TinyRegression()
 
 
+REAL_TASK = "ImageMLP_FashionMnist8_Relu32"
 RATES = (0.003, 0.03, 0.1)
 
 
@@ -50,8 +51,10 @@ def sgd(prefix: str = "SGD", rates: tuple[float, ...] = RATES, **more) -> HParam
     return replace(made, **more)
 
 
-ADAM = replace(sgd("Adam", (1e-4, 1e-3, 1e-2)), optimizer="Adam", name="AdamTiny_20_R3")
-BETTER = sgd("Quick", (0.03, 0.1, 0.2))
+# Of one optimizer, so that each look trains one grid; 8 seeds tell them apart.
+SLOW = sgd("Slow", (0.01, 0.03), num_steps=100)
+QUICK = sgd("Quick", (0.1, 0.2), num_steps=100)
+ADAM_NAMES = ("Adam_lr0.01", "Adam_lr0.03")
 RULES = stats.RaceRules(tolerance=0.01, max_seeds=16)
 
 
@@ -67,6 +70,14 @@ class Looks(SilentRaceObserver):
 
     def is_to_stop(self) -> bool:
         return len(self.seeds) == self._stop_after
+
+
+@pytest.fixture
+def trainer(monkeypatch):
+    """Trains in an instant, for what does not depend on the curves."""
+    trainer = Trainer()
+    monkeypatch.setattr(TrialGrid, "run", lambda *args, **kw: trainer.run(*args, **kw))
+    return trainer
 
 
 def found(standing) -> list[tuple]:
@@ -91,94 +102,96 @@ def test_a_race_finds_the_better_set_and_goes_on_after_a_stop(
     counted, tmp_path, monkeypatch
 ):
     whole = Looks()
-    one_go = run_race([TASK], [ADAM, BETTER], RULES, whole)
+    one_go = run_race([TASK], [SLOW, QUICK], RULES, whole)
     assert one_go.result.outcome is Outcome.BETTER
     assert one_go.left == ("Quick_20_R3",)
-    assert whole.seeds[:2] == [4, 8]
-    assert one_go.sentence().startswith("Quick_20_R3 is better than AdamTiny_20_R3")
+    assert whole.seeds == [4, 8]
+    assert one_go.sentence().startswith("Quick_20_R3 is better than Slow_20_R3")
     assert one_go.num_run == one_go.result.num_trials == len(results())
-    assert one_go.num_uniform == 6 * one_go.result.num_seeds
-    # Every grid is of one set, with the configurations left and the new seeds.
-    assert [len(places) for places in counted[:2]] == [12, 12]
+    assert one_go.num_uniform == 4 * one_go.result.num_seeds
+    # One program for both sets: the configurations left with the new seeds.
+    assert len(counted[0]) == 16
+    assert {seed for _, seed in counted[1]} == {4, 5, 6, 7}
 
     monkeypatch.setenv("LOPT_BASELINE_DIR", str(tmp_path / "other"))
     counted.clear()
     stopped = Looks(stop_after=1)
     with pytest.raises(RunStoppedError):
-        run_race([TASK], [BETTER, ADAM], RULES, stopped, stopped.is_to_stop)
+        run_race([TASK], [QUICK, SLOW], RULES, stopped, stopped.is_to_stop)
     assert stopped.seeds == [4]
     again = Looks()
-    resumed = run_race([TASK], [BETTER, ADAM], RULES, again)
+    resumed = run_race([TASK], [QUICK, SLOW], RULES, again)
     # The other order of the sets changes nothing, and no trial was trained twice.
     assert found(resumed) == found(one_go)
     assert resumed.sentence() == one_go.sentence()
     assert again.seeds == whole.seeds
     assert len(results()) == one_go.result.num_trials
-    assert resumed.num_run == one_go.result.num_trials - 24
+    assert resumed.num_run == one_go.result.num_trials - 16
 
     # Once it is decided, nothing is trained, and the answer is the same.
     counted.clear()
-    replayed = run_race([TASK], [BETTER, ADAM], RULES)
+    replayed = run_race([TASK], [QUICK, SLOW], RULES)
     assert (found(replayed), counted) == (found(one_go), [])
 
 
-def test_races_and_sweeps_share_their_trials(counted):
-    run_sweep([TASK], [ADAM, BETTER])
-    counted.clear()
+def test_races_and_sweeps_share_their_trials(trainer):
+    run_sweep([TASK], [SLOW, QUICK])
+    trainer.trained.clear()
     rules = replace(RULES, max_seeds=4)
-    standing = run_race([TASK], [ADAM, BETTER], rules)
-    assert standing.num_run == 6
-    assert {seed for places in counted for _, seed in places} == {3}
-    assert standing.result.num_trials == 24
+    standing = run_race([TASK], [SLOW, QUICK], rules)
+    assert standing.num_run == 4
+    assert {seed for trials in trainer.trained for _, seed in trials} == {3}
+    assert standing.result.num_trials == 16
     # The first three seeds are those of the sweep, whose own trials are all there.
-    assert run_sweep([TASK], [ADAM, BETTER]).num_skipped == 18
-    longer = replace(BETTER, name="Quick_20_R4", repetitions=4)
-    assert run_sweep([TASK], [longer]).num_skipped == 12
+    assert run_sweep([TASK], [SLOW, QUICK]).num_skipped == 12
+    longer = replace(QUICK, name="Quick_20_R4", repetitions=4)
+    assert run_sweep([TASK], [longer]).num_skipped == 8
 
 
-def test_seeds_begin_where_they_are_told_to(counted):
+def test_seeds_begin_where_they_are_told_to(trainer):
     rules = replace(RULES, max_seeds=4)
-    first = run_race([TASK], [ADAM, BETTER], rules)
-    second = run_race([TASK], [ADAM, BETTER], rules, seed_offset=4)
-    seeds = [seed for places in counted for _, seed in places]
+    first = run_race([TASK], [SLOW, QUICK], rules)
+    second = run_race([TASK], [SLOW, QUICK], rules, seed_offset=4)
+    seeds = [seed for trials in trainer.trained for _, seed in trials]
     assert sorted(set(seeds)) == list(range(8))
-    assert len(seeds) == len(results()) == 48
+    assert len(seeds) == len(results()) == 32
     rows = [stats.race_rows(s.result) for s in (first, second)]
     assert rows[0][0].loss != rows[1][0].loss
     with pytest.raises(LoptError, match="seed_offset must be"):
-        run_race([TASK], [ADAM, BETTER], rules, seed_offset=-1)
+        run_race([TASK], [SLOW, QUICK], rules, seed_offset=-1)
 
 
-def test_a_trial_that_failed_is_waited_for(monkeypatch):
-    real = TrialGrid.run
+def test_a_trial_that_failed_is_waited_for(trainer, monkeypatch):
+    adam = replace(SLOW, optimizer="Adam", name="Adam_20_R3", opt_names=ADAM_NAMES)
 
     def run(grid, *args, **kwargs):
         if "Adam" in grid.first.save_dir:
             raise MemoryError("too large")
-        return real(grid, *args, **kwargs)
+        return trainer.run(grid)
 
     monkeypatch.setattr(TrialGrid, "run", run)
-    standing = run_race([TASK], [ADAM, BETTER], RULES)
+    standing = run_race([TASK], [adam, QUICK], RULES)
     assert standing.result.outcome is Outcome.WAITING
-    assert "Waiting for 12 trials at 4 seeds" in standing.sentence()
-    assert standing.summary.num_failed == 12
-    assert standing.missing()[0] == f"{TASK} Adam_lr0.0001: seeds 0, 1, 2, 3"
-    assert len(results()) == 12
-    monkeypatch.setattr(TrialGrid, "run", real)
+    assert "Waiting for 8 trials at 4 seeds" in standing.sentence()
+    assert standing.summary.num_failed == 8
+    assert standing.missing()[0] == f"{TASK} {ADAM_NAMES[0]}: seeds 0, 1, 2, 3"
+    assert len(results()) == 8
+    monkeypatch.setattr(TrialGrid, "run", lambda *args, **kw: trainer.run(*args, **kw))
     rules = replace(RULES, max_seeds=4)
-    assert run_race([TASK], [ADAM, BETTER], rules).missing() == []
+    assert run_race([TASK], [adam, QUICK], rules).missing() == []
+    assert len(results()) == 16
 
 
 @pytest.mark.parametrize("max_seeds", [1, 3])
 def test_nothing_is_said_or_trained_below_four_seeds(max_seeds, counted):
     rules = replace(RULES, max_seeds=max_seeds)
-    standing = run_race([TASK], [ADAM, BETTER], rules)
+    standing = run_race([TASK], [SLOW, QUICK], rules)
     assert standing.result.outcome is Outcome.UNDECIDED
     assert standing.remarks() == ["Nothing is said below 4 seeds."]
     assert counted == []
 
 
-@pytest.mark.parametrize("sets", [[BETTER], [BETTER, BETTER], []])
+@pytest.mark.parametrize("sets", [[QUICK], [QUICK, QUICK], []])
 def test_a_race_needs_two_sets(sets):
     with pytest.raises(LoptError, match="at least two sets"):
         run_race([TASK], sets, RULES)
@@ -188,25 +201,14 @@ def write_losses(
     task: str, hparam_set: HParamSet, outer_valid, test, initial=100.0
 ) -> None:
     """Write result files of losses `[configs][seeds]`; None is a loss not finite."""
-    trials = set_trials_of(
-        task,
-        hparam_set,
-        [(c, s) for c in range(len(test)) for s in range(len(test[c]))],
-    )
-    rows = [
-        (v, t)
-        for vs, ts in zip(outer_valid, test, strict=True)
-        for v, t in zip(vs, ts, strict=True)
-    ]
-    for trial, pair in zip(trials, rows, strict=True):
-        valid, reported = (np.array([initial, 1.0, x], np.float64) for x in pair)
-        write(
-            trial.opt_name,
-            trial.seed,
-            task_name=task,
-            opt_config=trial.opt.name,
-            **{"eval/outer_valid/loss": valid, "eval/test/loss": reported},
-        )
+    configs = [(config, 0) for config in range(hparam_set.num_configs)]
+    trials = set_trials_of(task, hparam_set, configs)
+    for trial, valids, tests in zip(trials, outer_valid, test, strict=True):
+        for seed, pair in enumerate(zip(valids, tests, strict=True)):
+            valid, reported = (np.array([initial, 1, x], np.float64) for x in pair)
+            losses = {"eval/outer_valid/loss": valid, "eval/test/loss": reported}
+            changes = {"task_name": task, "opt_config": trial.opt.name, **losses}
+            write(trial.opt_name, seed, **changes)
 
 
 @pytest.mark.parametrize("number", range(len(golden()["cases"])))
@@ -327,14 +329,14 @@ def test_remarks_name_edges_and_inequalities():
 def test_made_up_and_real_data_are_not_compared(monkeypatch):
     monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "1")
     sets = [sgd("S0", (0.1,)), sgd("S1", (0.1,))]
-    for number, hparam_set in enumerate(sets):
-        [opt_name] = hparam_set.opt_names
+    for is_synthetic, hparam_set in enumerate(sets):
         for seed in range(4):
             write(
-                opt_name,
+                hparam_set.opt_names[0],
                 seed,
+                task_name=REAL_TASK,
                 opt_config="SGD_lr0.1",
-                synthetic_data=np.bool_(number == 0),
+                synthetic_data=np.bool_(is_synthetic),
             )
     with pytest.raises(ResultError, match="made-up"):
-        run_race([TASK], sets, RULES)
+        run_race([REAL_TASK], sets, replace(RULES, max_seeds=4))

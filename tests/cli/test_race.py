@@ -1,0 +1,136 @@
+"""`lopt race` as a person runs it, on results written by hand and on trained ones."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from learned_optimization.baselines import utils
+from tests.baselines.files import write
+from tests.cli.running import TASK, lopt_here, refused
+
+QUICK, SLOW = "Quick_20_R2", "Slow_20_R2"
+SETS = f"""\
+name: {QUICK}
+optimizer: SGD
+num_steps: 20
+seeds: 2
+space:
+  learning_rate: [0.1, 0.3]
+---
+name: {SLOW}
+optimizer: SGD
+num_steps: 20
+seeds: 2
+space:
+  learning_rate: [0.0001, 0.001, 0.01]
+"""
+MEANS = {"0.1": 0.5, "0.3": 0.55, "0.0001": 1.9, "0.001": 1.5, "0.01": 0.9}
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch) -> list[str]:
+    """The files that define two sets, as options."""
+    monkeypatch.chdir(tmp_path)
+    options = []
+    for name, text in zip(("quick", "slow"), SETS.split("---\n"), strict=True):
+        Path(f"{name}.yaml").write_text(text)
+        options += ["--set", f"{name}.yaml"]
+    return options
+
+
+def write_results(num_seeds: int = 8) -> None:
+    for rate, mean in MEANS.items():
+        for seed in range(num_seeds):
+            last = mean + 0.01 * np.cos(seed * mean * 10)
+            losses = np.array([2.3, 2.0, last])
+            write(
+                f"SGD_lr{rate}",
+                seed,
+                task_name=TASK,
+                opt_config=f"SGD_lr{float(rate)}",
+                **{f"eval/{s}/loss": losses for s in ("outer_valid", "test")},
+            )
+
+
+def race(*args: str):
+    return lopt_here("race", TASK, "--tolerance", "0.01", *args)
+
+
+def test_the_verdict_is_the_last_line(files):
+    write_results()
+    result = race(*files)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[-1].startswith(f"{QUICK} is better than {SLOW} (8 seeds, family-wise")
+    assert lines[-1].endswith("at most 31% of its trials do (95% sure).")
+    assert "about the best configuration of each set" in lines[-1]
+    assert "The sets have different numbers of configurations" in result.stdout
+    assert "at the edge of the set" in result.stdout
+    [headline] = [line for line in lines if line.startswith("8 seeds: ")]
+    # Where there is no terminal, a look is a few lines.
+    assert result.stderr.count(" seeds: ") == 2
+    assert "1 of 2 sets" in headline
+    assert f"{SLOW}: out at 8 seeds, worse than {QUICK} (7 of 7 seeds)" in (
+        " ".join(result.stderr.split())
+    )
+
+
+def test_json_is_all_of_standard_output(files):
+    write_results()
+    result = race(*files, "--json")
+    found = json.loads(result.stdout)
+    assert found["outcome"] == "better"
+    assert (found["leader"], found["left"]) == (QUICK, [QUICK])
+    assert [look["seeds"] for look in found["looks"]] == [4, 8]
+    assert found["trials"] < found["uniform_trials"] == 40
+    assert (found["trials_run"], found["missing"]) == (0, [])
+    out = next(s for s in found["sets"] if s["set"] == SLOW)
+    assert (out["out_at"], out["lost_to"]) == (8, {QUICK: 7})
+    assert out["chosen"] == "SGD_lr0.01"
+
+
+@pytest.mark.parametrize(
+    ("options", "outcome"),
+    [
+        (["--max-seeds", "4"], "undecided"),
+        (["--max-trials", "10"], "undecided"),
+        (["--max-seeds", "4", "--anytime"], "undecided"),
+        (["--anytime"], "better"),
+        (["--until", "best"], "better"),
+    ],
+)
+def test_options_reach_the_rules(files, options, outcome):
+    write_results()
+    result = race(*files, "--json", *options)
+    assert json.loads(result.stdout)["outcome"] == outcome
+
+
+@pytest.mark.slow
+def test_what_is_trained_is_found_by_a_sweep(files):
+    result = race(*files, "--max-seeds", "4", "--seed-offset", "1", "--json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["trials_run"], found["first_seed"], found["seeds"]) == (20, 1, 4)
+    swept = lopt_here("sweep", TASK, QUICK, *files, "--no-archive")
+    assert "2 trials run, 2 had results" in swept.stdout
+
+
+def test_a_race_that_is_stopped_says_so(files):
+    result = race(*files, "--time-limit", "0")
+    assert result.returncode == 130
+    assert "stopped; the same command goes on" in result.stderr
+    assert not list(Path(utils.get_root_baseline_dir()).rglob("*.curves"))
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--alpha", "1"], "alpha must be"),
+        (["--anytime"], "needs at least two sets"),
+    ],
+)
+def test_what_cannot_be_raced_is_refused(args, said, files):
+    sets = files if args == ["--alpha", "1"] else files[:2]
+    assert said in refused(race(*sets, *args))

@@ -124,21 +124,25 @@ def load(
         if skip_unknown:
             _load_what_is_known(files, "\n".join(bindings))
         else:
-            for part in (part for file in files for part in gin_files.parts_of(file)):
+            for part in _parts(files, "\n".join(bindings)):
                 gin.parse_config(part)
-            gin.parse_config("\n".join(bindings))
 
 
 # Shells and job files of the published system carry them so.
 _QUOTED_REFERENCE = re.compile(r"""=\s*(["'])(@[^"']*)\1\s*$""", re.MULTILINE)
 
 
+def _parts(files: Sequence[str], bindings: str) -> Iterator[str]:
+    for file in files:
+        yield from gin_files.parts_of(file)
+    yield from gin_files.parts_of_bindings(bindings)
+
+
 def _load_what_is_known(files: Sequence[str], bindings: str) -> None:
     """Bind what is known; gin itself would refuse parameters that are not."""
     skipped: list[str] = []
-    for part in (part for file in files for part in gin_files.parts_of(file)):
+    for part in _parts(files, bindings):
         _bind_known(part, skipped)
-    _bind_known(bindings, skipped)
     if skipped:
         warnings.warn(
             f"{len(skipped)} unknown in the gin configuration, skipped: "
@@ -155,9 +159,6 @@ def _bind_known(text: str, skipped: list[str]) -> None:
                 gin.parse_config(statement.format())
             except ImportError:
                 skipped.append(statement.format())
-        elif isinstance(statement, config_parser.IncludeStatement):
-            for part in gin_files.parts_of(statement.filename):
-                _bind_known(part, skipped)
         elif isinstance(statement, config_parser.BindingStatement):
             scope, selector, parameter, value, _ = statement
             key = (scope, selector, parameter)
@@ -271,6 +272,8 @@ def bound_parameters() -> list[str]:
 def _helpful_errors() -> Iterator[None]:
     try:
         yield
+    except LoptError:
+        raise
     except (RecursionError, MemoryError, OverflowError) as error:
         raise LoptError(
             "gin configuration: brackets are nested too deeply, or a number is too "

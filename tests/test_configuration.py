@@ -1,5 +1,7 @@
 """gin: nothing unknown is ever ignored, and what was bound comes back."""
 
+import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 from learned_optimization import configuration
 from learned_optimization.baselines.run_trainer import inner_train_task
+from learned_optimization.cli.jax_variables import refused_by_jax
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.optax_opts import SGD, Adam
@@ -259,3 +262,146 @@ def test_includes_that_lead_nowhere(
 def test_a_mistake_behind_an_include_is_named(tree: Path) -> None:
     with pytest.raises(LoptError, match="unknown gin configurable 'Nothing'"):
         configuration.load([str(tree / "bad.gin")])
+
+
+SPELLINGS = {
+    "quotes": 'include "below/leaf.gin"  # note',
+    "no space": "include'below/leaf.gin'",
+    "indented": "  include 'below/leaf.gin'",
+    "raw": "include r'below/leaf.gin'",
+    "in pieces": "include 'below/' 'leaf.gin'",
+    "thrice quoted": "include '''below/leaf.gin'''",
+    "continued": "include \\\n 'below/leaf.gin'",
+    "escaped": r"include 'below/\x6ceaf.gin'",
+    "behind a block": "SGD:\n  learning_rate = 9.0\n\ninclude 'below/leaf.gin'",
+}
+
+
+@pytest.mark.parametrize("skip_unknown", [False, True])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_includes_are_found_however_they_are_written(
+    tree: Path, skip_unknown: bool, spelling: str
+) -> None:
+    file = tree / "spelt.gin"
+    after = "\nSGDM.learning_rate = 4.0\n"
+    file.write_text(f"SGDM.momentum = 0.1\n{SPELLINGS[spelling]}{after}")
+    configuration.load([str(file)], skip_unknown=skip_unknown)
+    assert gin.query_parameter("SGDM.momentum") == 0.5
+    assert gin.query_parameter("SGDM.learning_rate") == 4.0
+
+
+@pytest.mark.parametrize("skip_unknown", [False, True])
+def test_what_a_string_holds_includes_nothing(tree: Path, skip_unknown: bool) -> None:
+    file = tree / "text.gin"
+    text = "\ninclude 'below/none.gin'\n"
+    file.write_text(f"note = '''{text}'''\nSGD.learning_rate = 2.0\n")
+    configuration.load([str(file)], skip_unknown=skip_unknown)
+    assert gin.query_parameter("%note") == text
+    assert gin.query_parameter("SGD.learning_rate") == 2.0
+
+
+def test_lines_behind_an_include_keep_their_numbers(tree: Path) -> None:
+    file = tree / "numbers.gin"
+    file.write_text("include \\\n  'below/leaf.gin'\n\nSGD.learning_rate =\n")
+    with pytest.raises(LoptError, match=r"line 4\)"):
+        configuration.load([str(file)])
+
+
+@pytest.mark.parametrize("skip_unknown", [False, True])
+def test_files_of_packages_are_included(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, skip_unknown: bool
+) -> None:
+    package = tree / "path" / "gin_of_tests" / "configs"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "a.gin").write_text("include 'b.gin'\n")
+    (package / "b.gin").write_text("SGD.learning_rate = 6.0\n")
+    monkeypatch.syspath_prepend(package.parents[1])
+    file = tree / "of_package.gin"
+    for name in ("gin_of_tests/configs", "gin_of_tests.configs"):
+        file.write_text(f"include '{name}/a.gin'\n")
+        configuration.load([str(file)], skip_unknown=skip_unknown)
+        assert gin.query_parameter("SGD.learning_rate") == 6.0
+
+
+@pytest.mark.parametrize("skip_unknown", [False, True])
+def test_bindings_include_as_files_do(tree: Path, skip_unknown: bool) -> None:
+    configuration.load([], ["include '../main.gin'"], skip_unknown=skip_unknown)
+    assert gin.query_parameter("SGDM.momentum") == 0.5
+    with pytest.raises(LoptError, match=r"includes .*circle\.gin"):
+        configuration.load([], ["include '../circle.gin'"], skip_unknown=skip_unknown)
+
+
+@pytest.mark.parametrize("skip_unknown", [False, True])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("below", "below is no regular file"),
+        ("", "is no regular file"),
+        ("pipe", "pipe is no regular file"),
+        ("dangling", "dangling is no regular file"),
+        (r"below/\x1b[31m\nnone.gin", r"below/\\x1b\[31m\\nnone.gin, and there is no"),
+        (r"a\x00b/c.gin", r"includes a\\x00b/c.gin, and there is no such file"),
+        ("..below/none.gin", "there is no such file"),
+        ("learned_optimization/none.gin", "there is no such file"),
+        ("no_such_package.at_all/none.gin", "there is no such file"),
+    ],
+)
+def test_what_is_no_file_is_not_included(
+    tree: Path,
+    caplog: pytest.LogCaptureFixture,
+    skip_unknown: bool,
+    name: str,
+    message: str,
+) -> None:
+    os.mkfifo(tree / "pipe")
+    (tree / "dangling").symlink_to("nowhere")
+    file = tree / "odd.gin"
+    file.write_text(f"include '{name}'\n")
+    with caplog.at_level(logging.DEBUG), pytest.raises(LoptError) as error:
+        configuration.load([str(file)], skip_unknown=skip_unknown)
+    error.match(message)
+    assert str(error.value).isprintable()
+    # gin's readers log names as they are.
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("skip_unknown", [False, True])
+def test_an_error_about_a_file_is_not_explained_as_of_a_binding(
+    tree: Path, skip_unknown: bool
+) -> None:
+    with pytest.raises(LoptError) as error:
+        configuration.load([str(tree / "missing.gin")], skip_unknown=skip_unknown)
+    assert "a binding looks like" not in str(error.value)
+
+
+# Each in a process of its own: jax reads its variables as it is imported.
+@pytest.mark.parametrize(
+    ("variable", "allowed"),
+    [
+        ("JAX_ENABLE_X64", "must be 1 or 0"),
+        ("JAX_DEFAULT_MATMUL_PRECISION", "must be what jax's documentation"),
+    ],
+)
+def test_a_variable_that_jax_refuses_is_one_line(variable: str, allowed: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "learned_optimization.cli.main", "sweep", "--help"],
+        env={**os.environ, variable: "Banana"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {variable} {allowed}")
+    assert "got 'Banana'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_other_errors_are_not_laid_to_variables_of_jax(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("JAX_ENABLE_X64", "1")
+    with pytest.raises(ValueError, match="JAX_ENABLE_X64") as error:
+        raise ValueError("invalid truth value for JAX_ENABLE_X64")
+    assert refused_by_jax(error.value) is None

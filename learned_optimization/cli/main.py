@@ -11,6 +11,7 @@ import typer
 
 from learned_optimization.cli.advice import with_advice
 from learned_optimization.cli.commands import COMMANDS
+from learned_optimization.cli.jax_variables import refused_by_jax
 from learned_optimization.cli.lazy import LazyGroup
 from learned_optimization.cli.options import is_verbose
 from learned_optimization.cli.output import allow_every_character, say
@@ -28,10 +29,14 @@ class Lopt(LazyGroup):
         """Run a command."""
         try:
             return super().invoke(ctx)
-        except LoptError as error:
+        except ValueError as error:
+            # jax is imported by the commands, and reads its variables then.
+            mistake = error if isinstance(error, LoptError) else refused_by_jax(error)
+            if mistake is None:
+                raise
             if is_verbose(ctx):
                 say(traceback.format_exc(), err=True)
-            say(f"error: {with_advice(error)}", err=True)
+            say(f"error: {with_advice(mistake)}", err=True)
             raise typer.Exit(2) from error
 
 

@@ -8,11 +8,13 @@ name.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from typing import Any
 
 from learned_optimization import filesystem
+from learned_optimization.errors import LoptError
 
 _WHOLE_NUMBER = re.compile(r"(?<=\d)\.0(?=[_)]|$)")
 
@@ -20,6 +22,38 @@ _WHOLE_NUMBER = re.compile(r"(?<=\d)\.0(?=[_)]|$)")
 # in the gin configuration that they record.
 _SHARED, _MOVED = "RMSProp_", "RMSPropMom_"
 _MOMENTUM = re.compile(r"^(?:\S*[./])?RMSProp\.momentum\s*=\s*0\.9\s*$", re.MULTILINE)
+
+
+def check_folder_name(what: str, name: Any) -> str:
+    """Return a name that a folder of results can have.
+
+    Args:
+      what: what it is the name of, as messages say it.
+      name: the name.
+
+    Raises:
+      LoptError: if it is no text, leads to another folder, or is too long.
+    """
+    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name:
+        raise LoptError(
+            f"{what} names a folder: it must be text without a slash and not "
+            f"empty, got {name!r}."
+        )
+    try:
+        num_bytes = 0 if "\0" in name else len(os.fsencode(name))
+    except UnicodeEncodeError:
+        num_bytes = 0
+    if not num_bytes:
+        raise LoptError(
+            f"{what} names a folder: it must be text that names of files may have, "
+            f"got {name!r}."
+        )
+    if num_bytes > filesystem.MAX_NAME_BYTES:
+        raise LoptError(
+            f"{what} names a folder: it must be at most {filesystem.MAX_NAME_BYTES} "
+            f"bytes long, got {num_bytes} ({name[:40]}...)."
+        )
+    return name
 
 
 def value_text(value: Any) -> str:

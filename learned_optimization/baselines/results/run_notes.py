@@ -23,6 +23,7 @@ from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results import claims
 from learned_optimization.baselines.results.claims import Claim, Places, below_root
+from learned_optimization.baselines.results.tidying import tidying
 from learned_optimization.errors import (
     DamagedFileError,
     FileContentError,
@@ -76,9 +77,6 @@ def noted(
       name: name of the grid.
       trials: folder and seed of each of its trials.
       is_late: whether the time it was given is up.
-
-    Raises:
-      ResultError: if the note of an earlier end cannot be removed.
     """
     trials = list(trials)
     try:
@@ -113,8 +111,9 @@ def _note(
 
 
 def forget(name: str) -> None:
-    """Remove the note on a grid."""
-    filesystem.remove_file(_path(name))
+    """Remove the note on a grid, if it can be removed."""
+    with tidying():
+        filesystem.remove_file(_path(name))
 
 
 def forget_finished(trials: Iterable[tuple[str, int]]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from learned_optimization import filesystem, numerics
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.format import SCHEMA_VERSION
+from learned_optimization.baselines.results.tidying import tidying
 from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
 from learned_optimization.baselines.sweeps.trials import Trial, versions
 from learned_optimization.errors import LoptError
@@ -80,7 +81,8 @@ def remove_finished(trials: Iterable[Trial]) -> None:
     for path, identity in saved.items():
         names = set(_trials_of(identity))
         if names and names <= finished:
-            filesystem.remove_file(path)
+            with tidying():
+                filesystem.remove_file(path)
 
 
 def _identities() -> dict[str, str]:

@@ -10,11 +10,12 @@ import hashlib
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.folder_names import check_folder_name
 from learned_optimization.baselines.layout import get_root_baseline_dir, results_dir
 from learned_optimization.baselines.results.claims import Claims
 from learned_optimization.baselines.results.files import (
@@ -27,12 +28,15 @@ from learned_optimization.baselines.results.format import (
     check_arrays,
 )
 from learned_optimization.baselines.results.matching import fill, scan
+from learned_optimization.baselines.results.tidying import tidying
 from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.cache import cache_dir
 from learned_optimization.errors import (
     DamagedFileError,
     FileContentError,
+    LoptError,
     NewerSchemaError,
+    NotAFileError,
     ResultError,
 )
 from learned_optimization.eval_training import RunPlan
@@ -51,56 +55,54 @@ class UnusableFinishedWarning(UserWarning):
     """A file of finished curves cannot be used: its trials are trained again."""
 
 
-def keep(name: str, results: Sequence[Result], trials: Iterable[Trial]) -> list[Place]:
-    """Write the results of a grid so that they are trained once, whatever happens.
-
-    Args:
-      name: name of the grid.
-      results: what the result file of each trial holds.
-      trials: those that are wanted beside the grid's own, see `_without_result`.
-
-    Returns:
-      The trials whose results were written; the others had results.
-
-    Raises:
-      ResultError: naming what cannot be written, and where the curves are kept.
-    """
-    return _settle(_save(name, results), results, trials)
-
-
-def write_found(trials: Sequence[Trial], claims: Claims) -> None:
+def write_found(trials: Mapping[str, Sequence[Trial]], claims: Claims) -> None:
     """Write the results of trials that were trained by a sweep that ended too early.
 
-    A file that cannot be used is as good as none, which is said; one whose grid is
-    claimed, say by the sweep that writes its results just now, is left to the owner.
+    A damaged file is as good as none, which is said; one whose grid is claimed, say by
+    the sweep that writes its results just now, is left to the owner.
 
     Args:
-      trials: trials that are wanted; a file that has one of their settings is written
-        whole, and removed.
+      trials: trials that are wanted, by folder; a file that has one of their settings
+        is written whole, and removed.
       claims: claims the trials of each file.
 
     Raises:
+      FileContentError: if a whole file must not be read. Nothing is trained again
+        for it before its reader has decided.
       ResultError: if results cannot be read or written.
     """
-    wanted = {(t.save_dir, t.opt.name, t.is_synthetic) for t in trials}
     for folder in _folders():
         for path in filesystem.list_files(folder, ".npz"):
             results = _read(path)
-            if wanted.isdisjoint(
-                (_place(r)[0], str(r["opt_config"]), bool(r["synthetic_data"]))
-                for r in results
-            ):
+            if not any(_is_wanted(result, trials) for result in results):
                 continue
             claim = claims.take(map(_place, results))
             if claim is not None:
                 with claim:
                     # Its owner may have removed it meanwhile.
                     if filesystem.exists(path):
-                        _settle(path, results, trials)
+                        settle(path, results, trials)
 
 
-def _save(name: str, results: Sequence[Result]) -> str:
-    """Write the curves of a grid as one file; return its path."""
+def _is_wanted(result: Result, trials: Mapping[str, Sequence[Trial]]) -> bool:
+    setting = str(result["opt_config"]), bool(result["synthetic_data"])
+    group = trials.get(_place(result)[0], ())
+    return any((t.opt.name, t.is_synthetic) == setting for t in group)
+
+
+def save(name: str, results: Sequence[Result]) -> str:
+    """Write the curves of a grid as one file, before anything can end the sweep.
+
+    Args:
+      name: name of the grid.
+      results: what the result file of each trial holds.
+
+    Returns:
+      The path of the file.
+
+    Raises:
+      ResultError: if it can be written nowhere.
+    """
     arrays = {key: np.stack([r[key] for r in results]) for key in results[0]}
     problem: ResultError | None = None
     for folder in _folders():
@@ -118,10 +120,22 @@ def _save(name: str, results: Sequence[Result]) -> str:
     ) from problem
 
 
-def _settle(
-    path: str, results: Sequence[Result], trials: Iterable[Trial]
+def settle(
+    path: str, results: Sequence[Result], trials: Mapping[str, Sequence[Trial]]
 ) -> list[Place]:
-    """Write those results that are not there yet, and then remove the file."""
+    """Write those results that are not there yet, and then remove the file.
+
+    Args:
+      path: the file, as of `save`.
+      results: what it holds.
+      trials: those that are wanted beside its own, by folder; see `_without_result`.
+
+    Returns:
+      The trials whose results were written; the others had results.
+
+    Raises:
+      ResultError: naming what cannot be written, and where the curves are kept.
+    """
     missing = _without_result(results, trials)
     for result in missing:
         try:
@@ -131,25 +145,27 @@ def _settle(
                 f"{error} The curves of {len(results)} trained trials are kept in "
                 f"{path}: the same sweep writes what is missing, and trains none again."
             ) from error
-    filesystem.remove_file(path)
+    with tidying():
+        filesystem.remove_file(path)
     return [_place(result) for result in missing]
 
 
-def _without_result(results: Sequence[Result], trials: Iterable[Trial]) -> list[Result]:
+def _without_result(
+    results: Sequence[Result], trials: Mapping[str, Sequence[Trial]]
+) -> list[Result]:
     """Return the results of trials that have none.
 
     Files of the published system record no seed and stand in for any: which trials
     they leave without a result depends on what else is wanted of their folder.
     """
     by_folder: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        by_folder[_place(result)[0]].append(result)
     seeds: dict[str, set[int]] = defaultdict(set)
-    for folder, seed in [
-        *map(_place, results),
-        *((t.save_dir, t.seed) for t in trials),
-    ]:
+    for result in results:
+        folder, seed = _place(result)
+        by_folder[folder].append(result)
         seeds[folder].add(seed)
+    for folder, own in seeds.items():
+        own.update(trial.seed for trial in trials.get(folder, ()))
     missing = []
     for folder, entries in scan(by_folder).items():
         group = by_folder[folder]
@@ -160,17 +176,23 @@ def _without_result(results: Sequence[Result], trials: Iterable[Trial]) -> list[
 
 
 def _read(path: str) -> list[Result]:
-    """Return the results that a file holds; none if it cannot be used."""
+    """Return the results that a file holds; none if it is damaged."""
     try:
         arrays = read_npz(path)
         _check(path, arrays)
-    except DamagedFileError as error:
-        moved = quarantine(error)
-        _warn(f"{path}: {error.problem} (it is moved to {moved})")
+    except (DamagedFileError, NotAFileError) as error:
+        # Where it stayed, each look would find it again.
+        moved = quarantine(DamagedFileError(path, error.problem, key=error.key))
+        warnings.warn(
+            "finished curves cannot be used, and are trained again: "
+            f"{path}: {error.problem} (it is moved to {moved})",
+            UnusableFinishedWarning,
+            stacklevel=2,
+        )
         return []
-    except FileContentError as error:
-        _warn(str(error))
-        return []
+    except FileContentError:
+        # They are whole: whoever runs this can have them read.
+        raise
     except ResultError:
         if filesystem.exists(path):
             raise
@@ -183,13 +205,23 @@ def _read(path: str) -> list[Result]:
 
 
 def _check(path: str, arrays: Result) -> None:
+    versions = arrays.get("schema_version", np.zeros(1, int))
+    newest = int(versions.max(initial=0)) if versions.dtype.kind in "iu" else 0
+    if newest > SCHEMA_VERSION:
+        # It may hold other keys, and is whole all the same.
+        raise NewerSchemaError(path, f"it has schema version {newest}")
     for key in _NEEDED:
         if key not in arrays or arrays[key].ndim != 1:
             raise DamagedFileError(path, "it holds no finished trials", key=key)
-    newest = int(arrays["schema_version"].max(initial=0))
-    if newest > SCHEMA_VERSION:
-        raise NewerSchemaError(path, f"it has schema version {newest}")
     check_arrays(path, arrays, num_axes=1)
+    for i in range(len(arrays["seed"])):
+        try:
+            _plan({key: values[i] for key, values in arrays.items()})
+            for key in ("task_name", "opt_name"):
+                check_folder_name(key, str(arrays[key][i]))
+        except LoptError as error:
+            # What it names would be written elsewhere, or nowhere.
+            raise DamagedFileError(path, str(error).rstrip(".")) from error
 
 
 def _one(value: np.ndarray) -> np.ndarray:
@@ -198,9 +230,12 @@ def _one(value: np.ndarray) -> np.ndarray:
 
 
 def _place(result: Result) -> Place:
-    plan = RunPlan(**{key: int(result[key]) for key in RunPlan(1).as_keys()})
-    folder = results_dir(str(result["task_name"]), str(result["opt_name"]), plan)
-    return folder, int(result["seed"])
+    names = str(result["task_name"]), str(result["opt_name"])
+    return results_dir(*names, _plan(result)), int(result["seed"])
+
+
+def _plan(result: Result) -> RunPlan:
+    return RunPlan(**{key: int(result[key]) for key in RunPlan(1).as_keys()})
 
 
 def _folders() -> list[str]:
@@ -209,11 +244,3 @@ def _folders() -> list[str]:
     name = os.path.abspath(root) if filesystem.is_local(root) else root
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:24]
     return [filesystem.join(root, _FOLDER), str(cache_dir() / "finished" / digest)]
-
-
-def _warn(problem: str) -> None:
-    warnings.warn(
-        f"finished curves cannot be used, and are trained again: {problem}",
-        UnusableFinishedWarning,
-        stacklevel=2,
-    )

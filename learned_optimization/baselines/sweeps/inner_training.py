@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +13,7 @@ import gin
 import jax
 
 from learned_optimization import configuration, filesystem, numerics
-from learned_optimization.baselines.folder_names import present_name
+from learned_optimization.baselines.folder_names import check_folder_name, present_name
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.claims import Claims, NoClaim
 from learned_optimization.baselines.results.files import write_baseline_result
@@ -28,7 +27,6 @@ from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.eval_training import Device, RunPlan
-from learned_optimization.filesystem import MAX_NAME_BYTES
 from learned_optimization.optimizers.base import Optimizer, check_hparams, get_optimizer
 from learned_optimization.optimizers.one_update import check_one_update_once
 from learned_optimization.tasks.base import Task, get_task_from_name
@@ -194,6 +192,7 @@ def _make(
         folder = f"{task_name}___{eval_task_name}"
         task_name = _as_folder("task_name", folder, folder)
     opt = _as_optimizer(opt)
+    check_one_update_once(opt, task, plan.num_steps)
     check_at_least("seed", 0 if seed is None else seed, 0)
     if seed is not None and seed >= _NUM_SEEDS:
         raise LoptError(f"seed must be below {_NUM_SEEDS}, got {seed}.")
@@ -224,7 +223,7 @@ def _claimed(trial: Trial, any_seed: bool) -> Iterator[Trial]:
       The trial claimed. With a seed that was asked for it is trained in any case.
     """
     claims, taken = Claims(), set[int]()
-    write_found([trial], claims)
+    write_found({trial.save_dir: [trial]}, claims)
     while True:
         wanted = _with_next_seed(trial, taken) if any_seed else trial
         claim = claims.take([(wanted.save_dir, wanted.seed)])
@@ -279,24 +278,11 @@ def _as_optimizer(value: Any) -> Optimizer:
             f"got {value!r}."
         )
     check_hparams(value)
-    check_one_update_once(value)
     return value
 
 
 def _as_folder(argument: str, value: Any, default: str) -> str:
-    if value is None:
-        value = default
-    if not isinstance(value, str) or value in ("", ".", "..") or "/" in value:
-        raise LoptError(
-            f"{argument} names a folder: it must be text without a slash and not "
-            f"empty, got {value!r}."
-        )
-    if len(os.fsencode(value)) > MAX_NAME_BYTES:
-        raise LoptError(
-            f"{argument} names a folder: it must be at most {MAX_NAME_BYTES} bytes "
-            f"long, got {len(os.fsencode(value))} ({value[:40]}...)."
-        )
-    return value
+    return check_folder_name(argument, default if value is None else value)
 
 
 def find_device(device: Device | str | None) -> Device | None:

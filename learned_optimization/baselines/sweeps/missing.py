@@ -16,6 +16,14 @@ from learned_optimization.baselines.results.matching import (
 from learned_optimization.baselines.sweeps.trials import Trial
 
 
+def by_folder(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
+    """Return the trials of each folder of results."""
+    groups: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        groups[trial.save_dir].append(trial)
+    return dict(groups)
+
+
 def missing_trials(trials: Iterable[Trial]) -> tuple[list[Trial], list[str]]:
     """Return those trials that have no readable result yet.
 
@@ -46,12 +54,10 @@ def found_results(
     Raises:
       ResultError: as `missing_trials`.
     """
-    by_folder: dict[str, list[Trial]] = defaultdict(list)
-    for trial in trials:
-        by_folder[trial.save_dir].append(trial)
-    entries_of, jax_config = scan(by_folder), numerics.record()
+    groups = by_folder(trials)
+    entries_of, jax_config = scan(groups), numerics.record()
     found, unreadable = dict[Trial, TrialEntry](), list[str]()
-    for folder, group in by_folder.items():
+    for folder, group in groups.items():
         entries = entries_of[folder]
         check_setting(folder, entries, group[0].opt.name)
         check_jax_config(folder, entries, jax_config)

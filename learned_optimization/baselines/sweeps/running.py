@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 from collections import defaultdict
@@ -21,6 +22,7 @@ from learned_optimization.baselines.results.claims import (
 )
 from learned_optimization.baselines.results.format import Result
 from learned_optimization.baselines.results.run_notes import forget_finished, noted
+from learned_optimization.baselines.results.tidying import tidying
 from learned_optimization.baselines.sweeps import finished
 from learned_optimization.baselines.sweeps.checkpoints import (
     checkpoint_of,
@@ -29,7 +31,7 @@ from learned_optimization.baselines.sweeps.checkpoints import (
     remove_finished,
 )
 from learned_optimization.baselines.sweeps.grids import TrialGrid
-from learned_optimization.baselines.sweeps.missing import missing_trials
+from learned_optimization.baselines.sweeps.missing import by_folder, missing_trials
 from learned_optimization.baselines.sweeps.observing import Observer, SweepSummary
 from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.errors import ResultError, RunStoppedError
@@ -64,6 +66,7 @@ class SweepRun:
         deadline: float,
     ):
         self._trials, self._observer, self._strategy = trials, observer, strategy
+        self._of_folder = by_folder(trials)
         self._should_stop, self._deadline = should_stop, deadline
         self._claims = Claims(self._is_to_stop)
         # Those written are taken off again.
@@ -100,21 +103,25 @@ class SweepRun:
         while grids:
             tried = self._train_unclaimed(grids, left)
             waiting = [trial for trial in left if trial not in tried]
-            self._wait_for_others(waiting)
+            has_waited = self._wait_for_others(waiting)
             left = self._still_missing(waiting)
-            if found := [trial for trial in waiting if trial not in left]:
+            still = set(left)
+            if found := [trial for trial in waiting if trial not in still]:
                 self._observer.found(found)
+            elif not tried and not has_waited:
+                # Others came and went, or the store says now this and now that.
+                self._pause("to begin")
             grids = grids_of(left, self._trials)
         self._forget()
         return self._summary
 
     def _still_missing(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return those trials without results, once all that is trained is written."""
-        finished.write_found(self._trials, self._claims)
+        finished.write_found(self._of_folder, self._claims)
         if not trials:
             return []
-        missing, _ = missing_trials(self._trials)
-        return [trial for trial in trials if trial in set(missing)]
+        missing = set(missing_trials(self._trials)[0])
+        return [trial for trial in trials if trial in missing]
 
     def _train_unclaimed(
         self, grids: Sequence[TrialGrid], left: Sequence[Trial]
@@ -123,7 +130,7 @@ class SweepRun:
         updates_of_task: dict[str, int] = defaultdict(int)
         for grid in grids:
             updates_of_task[grid.task_name] += grid.num_updates
-        tried: set[Trial] = set()
+        tried, wanted = set[Trial](), set(left)
         for grid in grids:
             similar_runs = updates_of_task[grid.task_name] / grid.num_updates
             updates_of_task[grid.task_name] -= grid.num_updates
@@ -131,24 +138,30 @@ class SweepRun:
             if claim is None:
                 continue
             with claim:
-                expected = set(grid.trials) & set(left)
-                # Another sweep may have written some since they were looked for.
-                if self._missing_of(grid) == expected:
-                    self._train(grid, claim, similar_runs, len(expected))
+                expected = wanted.intersection(grid.trials)
+                # Another sweep may have written some since they were looked for. A
+                # checkpoint's grid may have others that lost theirs, or failed.
+                if expected and expected <= self._missing_of(grid):
+                    self._train(grid, claim, similar_runs, expected)
                     tried |= expected
         return tried
 
     def _missing_of(self, grid: TrialGrid) -> set[Trial]:
-        folders = {trial.save_dir for trial in grid.trials}
-        missing, _ = missing_trials(t for t in self._trials if t.save_dir in folders)
+        beside = self._beside(grid).values()
+        missing, _ = missing_trials(itertools.chain.from_iterable(beside))
         return set(missing) & set(grid.trials)
+
+    def _beside(self, grid: TrialGrid) -> dict[str, list[Trial]]:
+        """Return all trials in the folders of a grid, by folder."""
+        folders = {folder for folder, _ in grid.places}
+        return {folder: self._of_folder[folder] for folder in folders}
 
     def _train(
         self,
         grid: TrialGrid,
         claim: OwnClaim | NoClaim,
         similar_runs: float,
-        num_missing: int,
+        expected: set[Trial],
     ) -> None:
         """Train a grid and write its results; note how it ends without."""
         checkpoint = checkpoint_of(grid, self._is_to_stop)
@@ -162,8 +175,11 @@ class SweepRun:
                 results = grid.run(
                     on_progress, checkpoint, self._strategy, similar_runs
                 )
+                records = [record for _, record in results]
+                # First of all: this may be stopped while it waits for a claim.
+                path = finished.save(grid_name(grid), records)
                 with self._again(claim, grid):
-                    self._keep(grid, results)
+                    self._settle(grid, path, records)
         except (ResultError, RunStoppedError):
             # Where results cannot be written, no other grid's can.
             raise
@@ -172,20 +188,23 @@ class SweepRun:
             text = f"{type(grid.first.opt).__name__}: {named(error)}"
             summary = self._summary
             summary.failures += [text] if text not in summary.failures else []
-            summary.num_failed += num_missing
-            summary.num_skipped -= num_missing
-            self._failed.update(grid.trials)
+            summary.num_failed += len(expected)
+            summary.num_skipped -= len(expected)
+            self._failed |= expected
             self._observer.failed(grid, error)
         else:
             checkpoint.remove()
 
-    def _keep(self, grid: TrialGrid, results: Sequence[tuple[Trial, Result]]) -> None:
-        records = [record for _, record in results]
-        written = finished.keep(grid_name(grid), records, self._trials)
+    def _settle(self, grid: TrialGrid, path: str, records: Sequence[Result]) -> None:
+        written = finished.settle(path, records, self._beside(grid))
         num_diverged = sum(str(r["status"]) == "diverged" for r in records)
+        # In another grid, the same trial need not fail.
+        recovered = self._failed.intersection(grid.trials)
+        self._failed -= recovered
         summary = self._summary
         summary.num_diverged += num_diverged
-        summary.num_skipped -= len(written)
+        summary.num_failed -= len(recovered)
+        summary.num_skipped += len(recovered) - len(written)
         summary.trial_steps += grid.num_updates
         summary.run_seconds += float(records[0]["timing/run_seconds"])
         summary.compile_seconds += float(records[0]["timing/compile_seconds"])
@@ -198,33 +217,44 @@ class SweepRun:
             yield
             return
         while (mine := self._claims.take(grid.places)) is None:
-            self._wait_for_others(grid.trials)
+            if not self._wait_for_others(grid.trials):
+                self._pause("to write what was trained")
         with mine:
             yield
 
-    def _wait_for_others(self, trials: Iterable[Trial]) -> None:
-        """Wait until one of those who train some of these trials is done, or gone."""
+    def _wait_for_others(self, trials: Iterable[Trial]) -> bool:
+        """Wait until one of those who train some of these trials is done, or gone.
+
+        Returns:
+          Whether there was anyone to wait for.
+        """
         places = [(trial.save_dir, trial.seed) for trial in trials]
         others = self._claims.others(places)
         names = {claim.name for claim in others}
         if others:
             self._observer.waiting(_description(others))
         while names and names <= {c.name for c in self._claims.others(places)}:
-            until = time.monotonic() + _SECONDS_BETWEEN_LOOKS
-            while time.monotonic() < until:
-                if self._is_to_stop():
-                    raise RunStoppedError(
-                        f"stopped while waiting for {others[0].owner}"
-                    )
-                time.sleep(_SECONDS_BETWEEN_STOPS)
+            self._pause(f"for {others[0].owner}")
+        return bool(names)
+
+    def _pause(self, what_for: str) -> None:
+        """Wait until it is time for another look."""
+        until = time.monotonic() + _SECONDS_BETWEEN_LOOKS
+        while time.monotonic() < until:
+            if self._is_to_stop():
+                raise RunStoppedError(f"stopped while waiting {what_for}")
+            time.sleep(_SECONDS_BETWEEN_STOPS)
 
     def _forget(self) -> None:
         """Remove what was kept of trials that all have results."""
         with_results = [t for t in self._trials if t not in self._failed]
         places = [(trial.save_dir, trial.seed) for trial in with_results]
-        remove_finished(with_results)
-        forget_finished(places)
-        remove_dead(places)
+        with tidying():
+            remove_finished(with_results)
+        with tidying():
+            forget_finished(places)
+        with tidying():
+            remove_dead(places)
 
     def _is_late(self) -> bool:
         return time.monotonic() >= self._deadline

@@ -14,13 +14,20 @@ from learned_optimization.baselines import utils
 from learned_optimization.baselines.hparam_sets import add_hparam_set
 from learned_optimization.baselines.results.archiving import archive
 from learned_optimization.baselines.results.run_notes import read_all
+from learned_optimization.baselines.results.tidying import LeftBehindWarning
+from learned_optimization.baselines.sweeps import running
 from learned_optimization.baselines.sweeps.finished import UnusableFinishedWarning
 from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.inner_training import inner_train_task
 from learned_optimization.baselines.sweeps.shards import Shard
 from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.cache import cache_dir
-from learned_optimization.errors import ResultError
+from learned_optimization.errors import (
+    ForbiddenFileError,
+    NewerSchemaError,
+    ResultError,
+    TooLargeError,
+)
 from learned_optimization.npz import read_npz, write_npz
 from tests.baselines.files import TASK
 from tests.baselines.sweeps.faulty import (
@@ -296,17 +303,103 @@ def test_a_damaged_file_is_as_good_as_none(damage, trainer, small_set, monkeypat
     run_sweep([TASK], [small_set])
 
 
-def test_a_newer_schema_is_left_alone(trainer, small_set, monkeypatch):
+@pytest.mark.parametrize("has_other_keys", [False, True])
+def test_nothing_is_trained_again_for_a_newer_schema(
+    has_other_keys, trainer, small_set, monkeypatch
+):
     killed_while_writing(small_set, monkeypatch)
     [kept] = finished_files()
     arrays = read_npz(str(kept))
     arrays["schema_version"] = arrays["schema_version"] + 1
-    other = kept.with_name("other.npz")
-    write_npz(str(other), arrays)
-    kept.unlink()
-    with pytest.warns(UnusableFinishedWarning, match="schema version 3"):
+    if has_other_keys:
+        arrays["task"] = arrays.pop("task_name")
+    write_npz(str(kept), arrays)
+    with pytest.raises(NewerSchemaError, match=r"version 3\. Install a newer version"):
+        run_sweep([TASK], [small_set])
+    assert finished_files() == [kept]
+    assert len(trainer.trained) == 1
+
+
+def test_nor_for_a_file_beyond_the_limit(trainer, small_set, monkeypatch):
+    killed_while_writing(small_set, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setenv("LOPT_MAX_READ_BYTES", "1000")
+        with pytest.raises(TooLargeError, match="set LOPT_MAX_READ_BYTES"):
+            run_sweep([TASK], [small_set])
+    assert len(finished_files()) == 1
+    assert run_sweep([TASK], [small_set]).num_skipped == 4
+    assert len(trainer.trained) == 1
+
+
+def test_nor_for_a_file_of_somebody_else(trainer, small_set, monkeypatch):
+    killed_while_writing(small_set, monkeypatch)
+    real = os.open
+
+    # Permissions do not stop the superuser.
+    def forbidden(path, *args, **kwargs):
+        if str(path).endswith(".npz"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", forbidden)
+        with pytest.raises(ForbiddenFileError, match="Change its permissions"):
+            run_sweep([TASK], [small_set])
+    assert len(trainer.trained) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("eval_batches", 0),
+        ("num_steps", 1 << 52),
+        ("schema_version", "two"),
+        ("task_name", "../../evil"),
+        ("task_name", "a\0b"),
+        ("opt_name", ".."),
+        ("opt_name", "\ud800"),
+        ("opt_name", "x" * 300),
+    ],
+)
+def test_what_no_trial_can_have_is_damage(key, value, trainer, small_set, monkeypatch):
+    killed_while_writing(small_set, monkeypatch)
+    [kept] = finished_files()
+    arrays = read_npz(str(kept))
+    arrays[key] = np.asarray([*arrays[key][:-1].tolist(), value])
+    write_npz(str(kept), arrays)
+    with pytest.warns(UnusableFinishedWarning, match="trained again"):
         assert run_sweep([TASK], [small_set]).num_skipped == 2
-    assert finished_files() == [other]
+    assert finished_files() == []
+    root = Path(utils.get_root_baseline_dir())
+    assert len(results()) == len(list(root.parent.rglob("*.curves"))) == 4
+
+
+@pytest.mark.parametrize("folder", [".finished", ".endings", ".checkpoints", ".claims"])
+def test_results_are_there_though_nothing_can_be_deleted(
+    folder, trainer, small_set, monkeypatch
+):
+    if folder == ".claims":
+        monkeypatch.setattr(running, "remove_dead", cannot_delete)
+    elif folder == ".checkpoints":
+        monkeypatch.setattr(running, "remove_finished", cannot_delete)
+    else:
+
+        def fails(is_after, number, name, path):
+            if name == "remove_file" and folder in path:
+                cannot_delete(path)
+
+        Disk(monkeypatch, fails)
+    with pytest.warns(LeftBehindWarning, match="stay, in .* said once") as said:
+        summaries = [run_sweep([TASK], [small_set]) for _ in range(2)]
+    assert len(said) == 1
+    assert [summary.num_failed for summary in summaries] == [0, 0]
+    assert [summary.num_skipped for summary in summaries] == [0, 4]
+    assert len(results()) == 4
+    assert len(trainer.trained) == 1
+
+
+def cannot_delete(what):
+    raise ResultError(f"cannot delete {what}: Read-only file system.")
 
 
 def by_trial():

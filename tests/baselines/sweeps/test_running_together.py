@@ -1,5 +1,6 @@
 """Sweeps that share a folder train each trial once between them."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -7,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from learned_optimization.baselines import utils
@@ -14,8 +16,12 @@ from learned_optimization.baselines.hparam_sets import add_hparam_set
 from learned_optimization.baselines.results import claims
 from learned_optimization.baselines.results.claims import Claims, OwnClaim
 from learned_optimization.baselines.sweeps import running
-from learned_optimization.baselines.sweeps.grids import TrialGrid
-from learned_optimization.baselines.sweeps.inner_training import inner_train_task
+from learned_optimization.baselines.sweeps.checkpoints import checkpoint_of, grids_of
+from learned_optimization.baselines.sweeps.grids import TrialGrid, make_grids
+from learned_optimization.baselines.sweeps.inner_training import (
+    inner_train_task,
+    make_trial,
+)
 from learned_optimization.baselines.sweeps.observing import SilentObserver
 from learned_optimization.baselines.sweeps.sweep import (
     run_sweep,
@@ -23,7 +29,9 @@ from learned_optimization.baselines.sweeps.sweep import (
     set_trials,
     sweep_trials,
 )
+from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.errors import RunStoppedError
+from learned_optimization.npz import write_npz
 from tests.baselines.files import TASK, write_set
 from tests.baselines.sweeps.faulty import Trainer, leftovers, results
 from tests.tiny import TinyTask, tiny_set
@@ -114,6 +122,123 @@ def test_who_stood_still_does_not_write_again(trainer, small_set, monkeypatch):
     assert run_sweep([TASK], [small_set]).num_skipped == 9
     assert len(results()) == 9
     assert leftovers() == []
+
+
+def test_who_is_stopped_while_it_waits_to_write_has_kept_its_curves(
+    trainer, small_set, monkeypatch
+):
+    stops, real = [], TrialGrid.run
+
+    def run(grid, *args, **kwargs):
+        trained = real(grid, *args, **kwargs)
+        # Another machine took the grid over, and trains it still.
+        [path] = Path(utils.get_root_baseline_dir(), ".claims").iterdir()
+        content = json.loads(path.read_text()) | {"host": "other", "machine": "m"}
+        path.unlink()
+        path.with_name("other.json").write_text(json.dumps(content))
+        stops.append(path.with_name("other.json"))
+        return trained
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrialGrid, "run", run)
+        with pytest.raises(RunStoppedError, match="waiting for"):
+            run_sweep([TASK], [small_set], should_stop=lambda: bool(stops))
+    stops[0].unlink()
+    assert run_sweep([TASK], [small_set]).num_skipped == 9
+    assert len(trainer.trained) == 1
+    assert len(results()) == 9
+    assert leftovers() == []
+
+
+@pytest.mark.parametrize("goes", ["while it starts", "for good"])
+def test_a_result_that_goes_from_the_grid_of_a_checkpoint(
+    goes, trainer, small_set, monkeypatch
+):
+    [grid] = make_grids(set_trials(TASK, small_set))
+    checkpoint = checkpoint_of(grid, lambda: False)
+    content = {"identity": checkpoint.identity, "version": 2, "generation": 1}
+    write_npz(checkpoint.path, {k: np.asarray(v) for k, v in content.items()})
+    first, second, *_ = write_set(small_set)
+    os.remove(first)
+    if goes == "for good":
+        Path(second).write_bytes(b"damaged")
+    real, calls = Claims.take, []
+
+    def take(self, places):
+        calls.append(places)
+        assert len(calls) < 20, "it goes round and round"
+        if goes == "while it starts" and len(calls) == 1:
+            os.remove(second)
+        return real(self, places)
+
+    monkeypatch.setattr(Claims, "take", take)
+    summary = run_sweep([TASK], [small_set])
+    assert (summary.num_skipped, summary.num_failed) == (7, 0)
+    assert [len(trials) for trials in trainer.trained] == [9]
+
+
+def test_what_failed_may_succeed_in_the_grid_of_a_checkpoint(
+    trainer, small_set, monkeypatch
+):
+    # Another sweep has the last three trials, and the others fail without them.
+    trials = set_trials(TASK, small_set)
+    [grid] = make_grids(trials)
+    claim, real = claim_of(trials[-3:]), TrialGrid.run
+
+    def run(part, *args, **kwargs):
+        if not trainer.trained and len(part.trials) == 6:
+            raise ValueError("no such luck")
+        return real(part, *args, **kwargs)
+
+    def taken_over():
+        checkpoint = checkpoint_of(grid, lambda: False)
+        content = {"identity": checkpoint.identity, "version": 2, "generation": 1}
+        write_npz(checkpoint.path, {k: np.asarray(v) for k, v in content.items()})
+        claim.release()
+
+    monkeypatch.setattr(TrialGrid, "run", run)
+    monkeypatch.setattr(
+        running,
+        "grids_of",
+        lambda left, among: (
+            make_grids(trials[:6]) + make_grids(trials[6:])
+            if len(left) == 9
+            else grids_of(left, among)
+        ),
+    )
+    summary = run_trials(trials, Witness(taken_over))
+    assert len(summary.failures) == 1
+    assert (summary.num_skipped, summary.num_failed) == (0, 0)
+    assert [len(trials) for trials in trainer.trained] == [9]
+    assert len(results()) == 9
+
+
+def test_every_round_that_does_nothing_waits(trainer, small_set, monkeypatch):
+    # Another claims the trials whenever they are asked for, and is gone when looked at.
+    pauses, real = [], Claims.take
+
+    def take(self, places):
+        return real(self, places) if len(pauses) == 3 else None
+
+    monkeypatch.setattr(Claims, "take", take)
+    monkeypatch.setattr(running.SweepRun, "_pause", lambda _, what: pauses.append(what))
+    assert run_sweep([TASK], [small_set]).num_skipped == 0
+    assert len(pauses) == 3
+
+
+def test_a_grid_looks_at_the_folders_it_needs(trainer, monkeypatch):
+    trials = [
+        make_trial(TinyTask(), "SGD", 20 + i, seed=0, task_name=TASK) for i in range(20)
+    ]
+    calls, real = [], Trial.save_dir.fget
+    assert real is not None
+    monkeypatch.setattr(
+        Trial, "save_dir", property(lambda self: calls.append(self) or real(self))
+    )
+    run_trials(trials)
+    assert len(trainer.trained) == 20
+    # A few for each trial, however many others there are.
+    assert len(calls) < 20 * 20
 
 
 @pytest.mark.parametrize("how", ["stop", "deadline"])

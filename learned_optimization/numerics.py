@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 PINNED: dict[str, Any] = {
@@ -213,11 +213,24 @@ def changed() -> dict[str, str]:
         if name in values and _text(values[name]) != _text(default)
     }
     for name in _VARIABLES:
-        options = sorted(os.environ.get(name, "").split())
-        kept = [o for o in options if not o.lstrip("-").startswith(_HARMLESS_OPTIONS)]
-        if kept:
-            found[name] = " ".join(kept)
+        if options := _options(os.environ.get(name, "")):
+            found[name] = " ".join(options)
     return dict(sorted(found.items()))
+
+
+def _options(text: str) -> list[str]:
+    """Return XLA's options that change numbers, sorted, each as it counts."""
+    if text.strip() and not text.lstrip().startswith("-"):
+        # The name of a file that holds them.
+        with suppress(OSError), open(text.strip(), errors="replace") as file:
+            text = file.read()
+    # Of one that is given twice the last counts.
+    last = {option.partition("=")[0]: option for option in text.split()}
+    return sorted(
+        option
+        for name, option in last.items()
+        if not name.lstrip("-").startswith(_HARMLESS_OPTIONS)
+    )
 
 
 def record() -> str:

@@ -7,6 +7,7 @@ for the same seed. Every key of this package is made here.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import jax
@@ -29,9 +30,9 @@ def seed_words(seed: int) -> np.ndarray:
     """Return the words of a seed's key, uint32 `[2]`: those of `jax.random.key(seed)`.
 
     Args:
-      seed: a whole number of at least 0 and below `NUM_SEEDS`.
+      seed: a whole number, of which the lowest 32 bits count, as in jax.
     """
-    return np.asarray([0, seed], np.uint32)
+    return np.asarray([0, operator.index(seed) % NUM_SEEDS], np.uint32)
 
 
 def key_of_words(words: Any) -> jax.Array:

@@ -156,3 +156,33 @@ def test_ambient_settings_of_random_numbers_change_no_curve(flag: str) -> None:
         np.testing.assert_array_equal(a, b)
     # There, the keys that a task makes itself would be others.
     assert bool(record) == is_recorded
+
+
+def test_of_xla_flags_given_twice_the_last_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def recorded(flags: str) -> str:
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        return numerics.record()
+
+    assert recorded("--xla_a=1 --xla_a=2 --xla_b=3") == recorded("--xla_b=3 --xla_a=2")
+    assert recorded("--xla_a=1 --xla_a=2") != recorded("--xla_a=2 --xla_a=1")
+    assert (
+        recorded("--xla_dump_to=/tmp/x --xla_force_host_platform_device_count=2") == ""
+    )
+    # A name that does not begin with a dash is that of a file of them.
+    file = tmp_path / "flags"
+    file.write_text("--xla_b=3\n--xla_a=2\n")
+    assert recorded(str(file)) == recorded("--xla_a=2 --xla_b=3")
+
+
+@pytest.mark.parametrize("seed", [0, 5, NUM_SEEDS - 1, NUM_SEEDS, NUM_SEEDS + 7, -1])
+def test_seeds_are_what_jax_makes_of_them(seed: int) -> None:
+    np.testing.assert_array_equal(
+        key_words(key_of_seed(seed)), key_words(jax.random.key(seed))
+    )
+
+
+def test_a_seed_is_a_whole_number() -> None:
+    with pytest.raises(TypeError):
+        key_of_seed(1.5)  # pyright: ignore[reportArgumentType]

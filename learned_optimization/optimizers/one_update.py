@@ -8,6 +8,7 @@ value.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import traceback
 from collections.abc import Callable
@@ -21,10 +22,14 @@ import learned_optimization
 from learned_optimization.errors import LoptError
 from learned_optimization.prng import key_of_seed
 from learned_optimization.registry import is_packaged
+from learned_optimization.text import named
 
-_NUM_STEPS = 10
-# A scalar, a vector and a matrix: what every model has.
+# Of a run long enough for any warm-up.
+_NUM_STEPS = 10_000
+# A scalar, a vector and a matrix, as models have.
 _SHAPES = {"scale": (), "bias": (3,), "weight": (2, 3)}
+# Whatever the parameters are, they do not mend what is not there.
+_OF_ANY_PARAMS = (AttributeError, ImportError, NameError, NotImplementedError)
 _NOT_TRACEABLE = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
@@ -42,6 +47,9 @@ def check_definition(cls: Any) -> None:
     Args:
       cls: a dataclass, the class of an optimizer.
 
+    What may only be wrong for the parameters it is tried on is not refused: that is
+    seen where the optimizer is given to a task.
+
     Raises:
       LoptError: as `check_one_update`.
     """
@@ -56,14 +64,21 @@ def check_definition(cls: Any) -> None:
         opt = cls()
     except LoptError:
         return
-    check_one_update(opt)
+    params = {k: jax.ShapeDtypeStruct(s, jnp.float32) for k, s in _SHAPES.items()}
+    with suppress(_MayBeOfParamsError):
+        check_one_update(opt, params)
 
 
-def check_one_update_once(opt: Any) -> None:
-    """Check an optimizer of one's own, once for each program it may make.
+def check_one_update_once(opt: Any, task: Any, num_steps: int) -> None:
+    """Check an optimizer of one's own on a task, once for each program it may make.
 
     Those of the package are known to step, but for an `OptaxOptimizer`, which holds a
     transformation of anyone's.
+
+    Args:
+      opt: the optimizer.
+      task: the task it is to train.
+      num_steps: length of the run.
 
     Raises:
       LoptError: as `check_one_update`.
@@ -72,31 +87,44 @@ def check_one_update_once(opt: Any) -> None:
     holds_anything = any(leaf is opt for leaf in leaves)
     if is_packaged(type(opt).__module__) and not holds_anything:
         return
+    program = (type(opt), structure, task.name, num_steps)
     try:
-        is_known = not holds_anything and (type(opt), structure) in _CHECKED
+        is_known = not holds_anything and program in _CHECKED
     except TypeError:
         # A static field that has no hash.
         is_known = False
-    if not is_known:
-        check_one_update(opt)
-        with suppress(TypeError):
-            _CHECKED.add((type(opt), structure))
+    if is_known:
+        return
+    try:
+        params, _ = jax.eval_shape(task.init_with_state, key_of_seed(0))
+    except Exception:
+        # What is wrong with a task is said where it is trained.
+        return
+    check_one_update(opt, params, num_steps)
+    with suppress(TypeError):
+        _CHECKED.add(program)
 
 
-def check_one_update(opt: Any) -> None:
-    """Start an optimizer on three small arrays and update it once, traced only.
+class _MayBeOfParamsError(LoptError):
+    """An optimizer fails, and might not on other parameters."""
+
+
+def check_one_update(opt: Any, params: Any, num_steps: int = _NUM_STEPS) -> None:
+    """Start an optimizer on some parameters and update it once, traced only.
 
     Its hyper-parameters are traced as they are where one program serves many settings.
 
     Args:
       opt: the optimizer.
+      params: shapes and types of the parameters.
+      num_steps: length of the run.
 
     Raises:
       LoptError: naming the optimizer, what is wrong, and the line where it is.
     """
     name = type(opt).__name__
-    params = {k: jax.ShapeDtypeStruct(s, jnp.float32) for k, s in _SHAPES.items()}
-    state = _traced(name, "init", _start, opt, params)
+    start = functools.partial(_start, num_steps=num_steps)
+    state = _traced(name, "init", start, opt, params)
     _check_arrays(name, state)
     held = _traced(name, "get_params", _held, opt, state)
     _check_alike(f"{name}.get_params after init", held, params)
@@ -104,8 +132,8 @@ def check_one_update(opt: Any) -> None:
     _check_alike(f"the state of {name} after one update", after, state)
 
 
-def _start(opt: Any, params: Any) -> Any:
-    return opt.init(params, num_steps=_NUM_STEPS, key=key_of_seed(0))
+def _start(opt: Any, params: Any, num_steps: int) -> Any:
+    return opt.init(params, num_steps=num_steps, key=key_of_seed(0))
 
 
 def _held(opt: Any, state: Any) -> Any:
@@ -143,13 +171,13 @@ def _traced(
     except LoptError:
         raise
     except Exception as error:  # whatever a user's own optimizer raises
-        raise LoptError(_why(name, method, error)) from error
+        raise _why(name, method, error) from error
 
 
-def _why(name: str, method: str, error: Exception) -> str:
+def _why(name: str, method: str, error: Exception) -> LoptError:
     where = _own_line(error)
     if isinstance(error, _NOT_TRACEABLE):
-        return (
+        return LoptError(
             f"{name}.{method} asks a traced number for its value{where}: an `if`, a "
             "`while`, float() or numpy on a hyper-parameter, a gradient or the state. "
             "One compiled program serves all values, so it must be written with "
@@ -157,22 +185,22 @@ def _why(name: str, method: str, error: Exception) -> str:
             "static_field, which has a program for each value."
         )
     if isinstance(error, TypeError) and "is not a valid JAX type" in str(error):
-        return (
+        return LoptError(
             f"{name}.{method} returns something that is no array{where}: "
             f"{_first_line(error)} A state is a pytree of arrays."
         )
     if isinstance(error, TypeError) and "missing" in str(error):
-        return (
+        return LoptError(
             f"{name}.{method} is not given all it asks for{where}: "
             f"{_first_line(error)}. What an optimizer needs besides gradients is "
             "declared by its `needs`, e.g. @optax_optimizer(needs=('loss',))."
         )
-    return f"{name}.{method} fails{where}: {_first_line(error)}"
+    kind = LoptError if isinstance(error, _OF_ANY_PARAMS) else _MayBeOfParamsError
+    return kind(f"{name}.{method} fails{where}: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return named(error).partition("\n")[0]
 
 
 def _own_line(error: Exception) -> str:

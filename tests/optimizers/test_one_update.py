@@ -12,6 +12,7 @@ import optax
 import pytest
 
 from learned_optimization.baselines.run_trainer import inner_train_task
+from learned_optimization.baselines.sweeps.inner_training import make_trial
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Checkpoint, RunPlan, RunStoppedError
 from learned_optimization.optimizers.base import (
@@ -26,6 +27,7 @@ from learned_optimization.optimizers.optax_optimizer import (
     optax_optimizer,
 )
 from learned_optimization.prng import key_of_seed
+from learned_optimization.tasks.base import get_task_from_name
 from learned_optimization.training.run import run_grid
 from tests.tiny import TinyTask
 
@@ -79,6 +81,10 @@ def no_array(learning_rate=1e-3):
     return transformation(lambda params: "text", lambda u, s, p=None: (u, s))
 
 
+def misspelt(learning_rate=1e-3):
+    return optax.adamm(learning_rate)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def silent(learning_rate=1e-3):
     raise AssertionError
 
@@ -92,7 +98,7 @@ MISTAKES = {
     undeclared_need: r"undeclared_need.update is not given all .*'value'.*needs=",
     no_transformation: r"no_transformation must return an optax.Grad.* got None",
     no_array: r"no_array.init returns something that is no array.*'str'",
-    silent: r"silent.init fails, .*py:\d+ `raise AssertionError`: AssertionError$",
+    misspelt: r"misspelt.init fails, .*py:\d+ .*: AttributeError: .*'adamm'",
 }
 
 
@@ -136,7 +142,8 @@ def test_a_class_is_tried_too() -> None:
                 return StatelessState(params, model_state)
 
     with pytest.raises(
-        LoptError, match=r"Unwritten.init fails.*: NotImplementedError$"
+        LoptError,
+        match=r"Unwritten.init fails.*: NotImplementedError at .*base.py:\d+$",
     ):
 
         @optimizer
@@ -148,6 +155,62 @@ def test_what_no_decorator_made_is_tried_before_it_trains() -> None:
     opt = OptaxOptimizer(changed_type())
     with pytest.raises(LoptError, match=r"OptaxOptimizer .* float32\[\] at"):
         inner_train_task(TinyTask(), opt, 3, task_name="T", opt_name="mine")
+
+
+def test_what_may_depend_on_the_parameters_is_refused_on_those_of_the_task() -> None:
+    # Whether an error is of the parameters cannot be told before there are any.
+    opt = optax_optimizer(silent)
+    with pytest.raises(
+        LoptError, match=r"silent.init fails, .*py:\d+ `raise AssertionError`"
+    ):
+        inner_train_task(TinyTask(), opt(), 3, task_name="T", opt_name="mine")
+
+
+def tied_to_its_task(learning_rate=1e-3):
+    """Decay what `TinyTask` calls w: no other parameters will do."""
+    decay = optax.masked(optax.add_decayed_weights(0.1), {"w": True, "b": False})
+    return optax.chain(decay, optax.sgd(learning_rate))
+
+
+def of_no_scalar(learning_rate=1e-3):
+    def scaled(gradient: jax.Array) -> jax.Array:
+        norm = jnp.linalg.norm(gradient, axis=-1, keepdims=True)
+        return -learning_rate * gradient / (norm + 1.0)
+
+    return optax.stateless(lambda updates, params: jax.tree.map(scaled, updates))
+
+
+@pytest.mark.parametrize(
+    ("factory", "task"),
+    [
+        (tied_to_its_task, TinyTask()),
+        (of_no_scalar, get_task_from_name("ImageMLP_FashionMnist8_Relu32")),
+    ],
+    ids=["tied_to_its_task", "of_no_scalar"],
+)
+def test_what_its_task_can_train_is_defined_and_trained(
+    factory: Any, task: Any
+) -> None:
+    opt = optax_optimizer(factory)()
+    result = inner_train_task(task, opt, 3, task_name="T", opt_name="mine")
+    assert str(result["status"]) == "done"
+
+
+def test_a_warm_up_is_not_too_long_for_the_trial() -> None:
+    @optimizer
+    class WarmedUp(Optimizer):
+        rate: Any = hparam(default=0.1)
+
+        def init(self, params, model_state=None, num_steps=None, key=None):
+            optax.cosine_decay_schedule(1.0, (num_steps or 0) - 100)
+            return StatelessState(params, model_state)
+
+        def update(self, opt_state, grad, loss=None, model_state=None, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+            return opt_state
+
+    with pytest.raises(LoptError, match=r"positive decay_steps"):
+        make_trial(TinyTask(), WarmedUp(), 50, seed=0, task_name="T")
+    make_trial(TinyTask(), WarmedUp(), 150, seed=0, task_name="T")
 
 
 def test_defining_starts_no_backend(tmp_path: Path) -> None:

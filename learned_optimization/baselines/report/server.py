@@ -20,6 +20,7 @@ from typing import Any, Protocol, cast
 from learned_optimization.baselines.report.build import PAGE
 from learned_optimization.baselines.report.page import content_security_policy
 from learned_optimization.errors import LoptError
+from learned_optimization.text import said
 
 PROGRESS = "progress"
 """The file that says what is still to come."""
@@ -63,9 +64,11 @@ def make_server(live: Files, port: int, host: str = "127.0.0.1") -> ThreadingHTT
     host = host.removeprefix("[").removesuffix("]")
     try:
         return _Server(live, host, port)
-    except OSError as error:
+    # Names and numbers that are none are other errors than addresses of others.
+    except (OSError, OverflowError, TypeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or said(error)
         raise LoptError(
-            f"cannot listen at {host}:{port}: {error.strerror}. Choose another port, "
+            f"cannot listen at {host}:{port}: {reason}. Choose another port, "
             "or a host that is an address of this machine."
         ) from None
 
@@ -93,18 +96,20 @@ class _Server(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
 
     def is_own_name(self, asked: str, reached_at: str) -> bool:
-        """Return whether a `Host` header names this server.
+        """Return whether a `Host` header names this server, at whatever port.
+
+        A tunnel may lead here from another one.
 
         Args:
           asked: the header.
           reached_at: this machine's address of the connection. As a number, it cannot
             be a name that somebody else points here.
         """
-        name, separator, port = asked.rpartition(":")
+        name, separator, _ = asked.rpartition(":")
         if not separator or name.endswith(":") or asked.endswith("]"):
-            name, port = asked, "80"
+            name = asked
         names = self._names | {_in_address(reached_at), socket.gethostname().lower()}
-        return name.lower() in names and port == str(self.server_address[1])
+        return name.lower().removesuffix(".") in names
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # Whoever leaves before the answer is there is no error of this program.

@@ -109,12 +109,15 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
             "MADE-UP DATA: some results were trained on LOPT_SYNTHETIC_DATA=1. They "
             "say nothing about optimizers."
         )
-    changes = sorted({r.jax_config for r in everything})
-    if len(changes) > 1:
+    configs = sorted({r.jax_config for r in everything})
+    if len(configs) > 1:
         said.append(
             "Sets were trained under different configurations of jax, which gives "
-            f"seeds other numbers: {_listed([shown(text) for text in changes])}."
+            "seeds other numbers."
         )
+    for config in filter(None, configs):
+        of_config = places(lambda r, config=config: r.jax_config == config)
+        said.append(f"Trained with {shown(config)}: {of_config}.")
     lengths = sorted({r.num_steps for r in everything})
     if len(lengths) > 1:
         steps = _listed([f"{n:,}" for n in lengths])

@@ -29,7 +29,7 @@ from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import reading_sets
 from learned_optimization.baselines.sets.yaml import YamlMapping, read_yaml
 from learned_optimization.errors import LoptError, UnknownNameError
-from learned_optimization.text import brief, said
+from learned_optimization.text import brief, named
 
 _PARAMETERS = inspect.signature(hparam_set).parameters
 _REQUIRED = [p.name for p in _PARAMETERS.values() if p.default is p.empty]
@@ -159,8 +159,9 @@ def _explain(error: BaseException, real: str, shown: str | os.PathLike) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    text = error.msg if isinstance(error, SyntaxError) else said(error)
-    return f"{type(error).__name__}: {text.strip().partition(chr(10))[0]}"
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return named(error).partition("\n")[0]
 
 
 @contextmanager

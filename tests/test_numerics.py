@@ -153,7 +153,8 @@ def test_ambient_settings_of_random_numbers_change_no_curve(flag: str) -> None:
         jax.config.update(flag, before)
     assert len(got) > 5
     for a, b in zip(got, want, strict=True):
-        np.testing.assert_array_equal(a, b)
+        # Other random numbers are far away; a program compiled twice may round apart.
+        np.testing.assert_allclose(a, b, rtol=1e-5)
     # There, the keys that a task makes itself would be others.
     assert bool(record) == is_recorded
 

@@ -225,9 +225,7 @@ class GridRunner:
 
     def _unpadded_state(self) -> Any:
         seeds, configs = self._layout.num_seeds, self._layout.num_configs
-        return jax.tree.map(
-            lambda x: as_numbers(x)[:seeds, :configs], self._opt_state
-        )
+        return jax.tree.map(lambda x: as_numbers(x)[:seeds, :configs], self._opt_state)
 
     @property
     def steps_per_block(self) -> int:

@@ -101,6 +101,7 @@ def test_names_where_the_package_is_not_installed(monkeypatch):
     assert stored["stamp"].startswith("unknown ")
 
 
+@pytest.mark.slow
 def test_names_of_results(names_are_stored, monkeypatch, capsys):
     Path(utils.get_root_baseline_dir(), "Theirs_task").mkdir(parents=True)
     folder = Path(utils.get_baseline_archive_rootdir(), "Theirs_other")

@@ -231,6 +231,7 @@ def test_defining_starts_no_backend(tmp_path: Path) -> None:
     assert done.stdout == "False\n"
 
 
+@pytest.mark.slow
 def test_keys_in_a_state_are_trained_saved_and_restored(tmp_path: Path) -> None:
     opt = OptaxOptimizer(optax.noisy_sgd(0.01, key=jax.random.key(0)))
     other = OptaxOptimizer(optax.noisy_sgd(0.01, key=jax.random.key(1)))

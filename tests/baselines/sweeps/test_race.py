@@ -98,6 +98,7 @@ def counted(monkeypatch):
     return trained
 
 
+@pytest.mark.slow
 def test_a_race_finds_the_better_set_and_goes_on_after_a_stop(
     counted, tmp_path, monkeypatch
 ):

@@ -40,7 +40,7 @@ class RaceBar(ProgressBar):
 
     def looked(self, standing: RaceStanding) -> None:
         """Print how the race stands."""
-        self._console.print(race_table.headline(standing))
+        self._console.print(race_table.headline(standing), soft_wrap=True)
         if self._console.is_terminal:
             for table in race_table.tables(standing):
                 self._console.print(table)

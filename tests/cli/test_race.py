@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines import utils
+from learned_optimization.baselines.sweeps.grids import TrialGrid
 from tests.baselines.files import write
 from tests.cli.running import TASK, lopt_here, refused
 
@@ -134,3 +135,16 @@ def test_a_race_that_is_stopped_says_so(files):
 def test_what_cannot_be_raced_is_refused(args, said, files):
     sets = files if args == ["--alpha", "1"] else files[:2]
     assert said in refused(race(*sets, *args))
+
+
+def test_failed_trials_are_named_and_waited_for(files, monkeypatch):
+    def run(*args, **kwargs):
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(TrialGrid, "run", run)
+    result = race(*files)
+    assert result.returncode == 1
+    assert f"missing: {TASK} SGD_lr0.1: seeds 0, 1, 2, 3\n" in result.stderr
+    assert "failed: SGD: MemoryError: too large" in result.stderr
+    last = result.stdout.splitlines()[-1]
+    assert last.startswith("Waiting for 20 trials at 4 seeds")

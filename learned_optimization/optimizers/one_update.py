@@ -35,7 +35,7 @@ _NOT_TRACEABLE = (
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
 )
-_CHECKED: set[tuple[type, Any]] = set()
+_CHECKED: set[tuple[Any, ...]] = set()
 _PACKAGE = os.path.dirname(learned_optimization.__file__)
 
 

@@ -14,7 +14,7 @@ import functools
 import hashlib
 import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -55,7 +55,7 @@ def _pieces(value: Any, inside: tuple[int, ...]) -> Iterator[bytes]:
         return
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         if is_key(value):
-            yield f"keys {jax.random.key_impl(value)}".encode()
+            yield f"keys {jax.random.key_impl(cast('jax.Array', value))}".encode()
         array = as_numbers(value)
         yield f"array {array.dtype} {array.shape}".encode()
         yield array.tobytes()

@@ -100,7 +100,9 @@ def check_one_update_once(opt: Any, task: Any, num_steps: int) -> None:
     except Exception:
         # What is wrong with a task is said where it is trained.
         return
-    check_one_update(opt, params, num_steps)
+    # Whatever else fails is that optimizer's failure, and takes no other from a sweep.
+    with suppress(_MayBeOfParamsError):
+        check_one_update(opt, params, num_steps)
     with suppress(TypeError):
         _CHECKED.add(program)
 

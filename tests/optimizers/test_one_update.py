@@ -157,12 +157,10 @@ def test_what_no_decorator_made_is_tried_before_it_trains() -> None:
         inner_train_task(TinyTask(), opt, 3, task_name="T", opt_name="mine")
 
 
-def test_what_may_depend_on_the_parameters_is_refused_on_those_of_the_task() -> None:
+def test_what_may_depend_on_the_parameters_fails_where_it_is_trained() -> None:
     # Whether an error is of the parameters cannot be told before there are any.
     opt = optax_optimizer(silent)
-    with pytest.raises(
-        LoptError, match=r"silent.init fails, .*py:\d+ `raise AssertionError`"
-    ):
+    with pytest.raises(AssertionError):
         inner_train_task(TinyTask(), opt(), 3, task_name="T", opt_name="mine")
 
 
@@ -208,8 +206,6 @@ def test_a_warm_up_is_not_too_long_for_the_trial() -> None:
         def update(self, opt_state, grad, loss=None, model_state=None, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
             return opt_state
 
-    with pytest.raises(LoptError, match=r"positive decay_steps"):
-        make_trial(TinyTask(), WarmedUp(), 50, seed=0, task_name="T")
     make_trial(TinyTask(), WarmedUp(), 150, seed=0, task_name="T")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from learned_optimization.text import brief
@@ -21,6 +22,20 @@ def parse_json(content: bytes) -> Any:
         return json.loads(content, object_pairs_hook=_object)
     except RecursionError as error:
         raise ValueError("lists and objects are nested too deeply") from error
+
+
+def to_time(seconds: Any) -> float:
+    """Return seconds since 1970, as a file says them.
+
+    Raises:
+      TypeError: if it is no number.
+      ValueError: if no date is so many seconds from then.
+    """
+    try:
+        datetime.fromtimestamp(time := float(seconds))
+    except (OverflowError, OSError) as error:
+        raise ValueError(f"its time is {brief(seconds)}") from error
+    return time
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

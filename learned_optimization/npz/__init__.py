@@ -7,12 +7,13 @@ written. Files without a seal, of numpy or of others, are read too.
 
 from learned_optimization.npz.npy_header import NpyHeader
 from learned_optimization.npz.reading import NpzReader, open_npz, read_npz
-from learned_optimization.npz.writing import NpzWriter, write_npz
+from learned_optimization.npz.writing import NpzWriter, check_readable, write_npz
 
 __all__ = [
     "NpyHeader",
     "NpzReader",
     "NpzWriter",
+    "check_readable",
     "open_npz",
     "read_npz",
     "write_npz",

@@ -13,8 +13,11 @@ import numpy as np
 from learned_optimization import filesystem
 from learned_optimization.errors import ResultError
 from learned_optimization.npz import seal
+from learned_optimization.npz.limits import MAX_MEMBERS, max_read_bytes
 
 _ZIP64_FROM = 1 << 31
+# Bytes that an array takes beside its own, with a name as long as ours.
+_MOST_BESIDE = 1024
 
 
 class NpzWriter:
@@ -111,6 +114,27 @@ def check_needs_no_pickle(key: str, dtype: np.dtype) -> None:
         raise ResultError(
             f"cannot write {key!r}: an array of Python objects would need a pickle. "
             "Store numbers or text."
+        )
+
+
+def check_readable(path: str, arrays: Mapping[str, Any]) -> None:
+    """Raise `ResultError` if a file of these arrays could never be read again.
+
+    Args:
+      path: where it is to be written.
+      arrays: as of `write_npz`.
+    """
+    if len(arrays) > MAX_MEMBERS:
+        raise ResultError(
+            f"cannot write {path}: of a file with {len(arrays):,} arrays none could be "
+            f"read, as more than {MAX_MEMBERS:,} are refused."
+        )
+    sizes = (np.asarray(array).nbytes for array in arrays.values())
+    size, limit = sum(sizes) + _MOST_BESIDE * len(arrays), max_read_bytes()
+    if size > limit:
+        raise ResultError(
+            f"cannot write {path}: it may have {size:,} bytes, and {limit:,} may be "
+            "read of a file. Set LOPT_MAX_READ_BYTES to the bytes it may take."
         )
 
 

@@ -22,11 +22,12 @@ import numpy as np
 
 from learned_optimization import filesystem
 from learned_optimization.errors import (
-    FileContentError,
+    DamagedFileError,
+    LoptError,
     MissingFileError,
     ResultError,
 )
-from learned_optimization.npz import open_npz, read_npz, write_npz
+from learned_optimization.npz import check_readable, open_npz, read_npz, write_npz
 from learned_optimization.training.program import ChunkOutputs
 from learned_optimization.training.strategy import Strategy
 
@@ -118,6 +119,8 @@ class Checkpoint:
             **{f"{_STATE}{i}": _as_bytes(leaf) for i, leaf in enumerate(leaves)},
         }
         try:
+            # What could not be read would keep the ones before from being used.
+            check_readable(path, arrays)
             write_npz(path, arrays, compress=False)
         # Each store has errors of its own, and none is worth a run.
         except Exception as error:
@@ -182,7 +185,7 @@ class Checkpoint:
         try:
             with open_npz(path) as npz:
                 arrays = npz.read(keys) if npz.is_sealed else {}
-        except (MissingFileError, FileContentError):
+        except (MissingFileError, DamagedFileError):
             return None
         except ResultError as error:
             self._warn(
@@ -208,7 +211,7 @@ class Checkpoint:
 
 def _reason(error: Exception) -> str:
     # What is no error of this package does not say which.
-    return str(error) if isinstance(error, ResultError) else f"{error!r}."
+    return str(error) if isinstance(error, LoptError) else f"{error!r}."
 
 
 def _restored(arrays: dict[str, np.ndarray], template: Any) -> Saved | None:

@@ -4,6 +4,7 @@ import errno
 import os
 import warnings
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -255,6 +256,42 @@ def test_what_cannot_be_written_is_said_once(path, monkeypatch, error):
     assert blocks_of(new(path)) == 1
     assert checkpoint.save(saved(4))
     assert blocks_of(new(path)) == 4
+
+
+@pytest.mark.parametrize("why", ["bytes", "arrays"])
+def test_what_could_never_be_read_is_not_written(path, monkeypatch, why):
+    checkpoint = new(path)
+    checkpoint.save(saved(1))
+    if why == "bytes":
+        monkeypatch.setenv("LOPT_MAX_READ_BYTES", "2000")
+        large = replace(saved(2), opt_state=[np.zeros(2000, np.uint8)])
+    else:
+        large = replace(saved(2), opt_state=[np.zeros(1, np.uint8)] * 10_001)
+    with pytest.warns(CheckpointWarning, match="no checkpoint can be written"):
+        assert not checkpoint.save(large)
+    # It is said once.
+    assert not checkpoint.save(large)
+    monkeypatch.delenv("LOPT_MAX_READ_BYTES", raising=False)
+    assert blocks_of(new(path)) == 1
+
+
+def test_what_is_written_can_be_read_and_else_that_is_said(path, monkeypatch):
+    large = replace(saved(1), opt_state=[np.zeros(100_000, np.uint8)])
+    seen = Counter()
+    for limit in range(95_000, 120_000, 500):
+        monkeypatch.setenv("LOPT_MAX_READ_BYTES", f"{limit}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CheckpointWarning)
+            is_written = new(path).save(large)
+        seen[is_written] += 1
+        if is_written:
+            assert new(path).load(large.opt_state) is not None
+            new(path).remove()
+    assert min(seen[False], seen[True]) > 10
+    new(path).save(large)
+    monkeypatch.setenv("LOPT_MAX_READ_BYTES", "100000")
+    with pytest.warns(CheckpointWarning, match="LOPT_MAX_READ_BYTES"):
+        assert new(path).load(large.opt_state) is None
 
 
 def test_what_cannot_be_reached_is_said(tmp_path, monkeypatch):

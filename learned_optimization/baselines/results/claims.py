@@ -14,108 +14,33 @@ gives way or was held before it could see this one.
 from __future__ import annotations
 
 import json
-import os
-import posixpath
 import threading
 import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from learned_optimization import filesystem
-from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.results.claim_files import (
+    EXPIRES_AFTER,
+    Claim,
+    Places,
+    below_root,
+    path_of,
+    read_all,
+)
 from learned_optimization.baselines.results.owner import Owner
-from learned_optimization.errors import ResultError
-from learned_optimization.json_reading import parse_json
+from learned_optimization.errors import MissingFileError, ResultError
+from learned_optimization.text import named
 
-_FOLDER = ".claims"
-# A claim names up to some thousand trials.
-_MAX_BYTES = 16 << 20
 _SECONDS_BETWEEN_RENEWALS = 15.0
 _SECONDS_BETWEEN_LOOKS = 0.05
-
-EXPIRES_AFTER = 90.0
-"""Seconds after which a claim that was not renewed has no owner any more."""
-
-# Clocks of two machines may differ by so much.
-_CLOCK_TOLERANCE = 60.0
-
-Places = frozenset[tuple[str, int]]
-"""Trials: the folder of the results of each, below the root, and its seed."""
 
 
 class ClaimWarning(UserWarning):
     """A claim cannot be made or renewed: others may train the same trials."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim as it is read.
-
-    Attributes:
-      name: name of its file.
-      owner: the process.
-      trials: the trials.
-      is_held: whether the owner trains them; it only asks for them if not.
-      since: when it was made, seconds since 1970 by the owner's clock.
-      renewed: when it was renewed last.
-      content: the text of the file, another after each renewal.
-    """
-
-    name: str
-    owner: Owner
-    trials: Places
-    is_held: bool
-    since: float
-    renewed: float
-    content: str
-
-    def looks_live(self) -> bool:
-        """Return whether it has an owner, as far as one look can tell.
-
-        The owner's clock is compared with this machine's, within a minute.
-        """
-        age = time.time() - self.renewed
-        return not self.owner.has_ended() and age < EXPIRES_AFTER + _CLOCK_TOLERANCE
-
-
-def read_all() -> list[Claim]:
-    """Return all claims below `LOPT_BASELINE_DIR`, the oldest first."""
-    claims = []
-    folder = filesystem.join(get_root_baseline_dir(), _FOLDER)
-    for path in filesystem.list_files(folder, ".json"):
-        try:
-            content = filesystem.read_all(path, _MAX_BYTES)
-            claims.append(_parse(path, content.decode()))
-        except (ResultError, ValueError, KeyError, TypeError, OverflowError):
-            # It is gone by now, or no claim.
-            continue
-    return sorted(claims, key=lambda claim: claim.since)
-
-
-def remove_dead(trials: Iterable[tuple[str, int]]) -> None:
-    """Remove claims without an owner whose trials all have results.
-
-    Args:
-      trials: folder and seed of each trial that has a result.
-    """
-    claims = read_all()
-    if claims:
-        finished = below_root(trials)
-        for claim in claims:
-            if claim.trials <= finished and not claim.looks_live():
-                filesystem.remove_file(_path(claim.name))
-
-
-def below_root(trials: Iterable[tuple[str, int]]) -> Places:
-    """Return trials with their folders as they are named below the root."""
-    root = get_root_baseline_dir().rstrip("/")
-    return frozenset(
-        (os.fspath(folder).removeprefix(f"{root}/"), seed) for folder, seed in trials
-    )
 
 
 class OwnClaim:
@@ -138,14 +63,20 @@ class OwnClaim:
         self._write()
         threading.Thread(target=self._renew, name="claim", daemon=True).start()
 
-    def hold(self) -> None:
+    def hold(self) -> bool:
         """Say that the trials are being trained.
 
+        Returns:
+          Whether that was said: not where others took the claim for a dead one.
+
         Raises:
-          ResultError: if it cannot be written.
+          ResultError: if it cannot be written, or the store does not answer.
         """
+        if self._is_gone():
+            return False
         self._is_held = True
         self._write()
+        return True
 
     def is_lost(self) -> bool:
         """Return whether another process took it for one without an owner.
@@ -153,8 +84,9 @@ class OwnClaim:
         That happens to a process that is stopped for long, or a machine that sleeps.
         """
         try:
-            return not filesystem.exists(_path(self.name))
+            return self._is_gone()
         except ResultError:
+            # A disk or a store that fails says nothing of it.
             return False
 
     def release(self) -> None:
@@ -162,7 +94,7 @@ class OwnClaim:
         self._ends.set()
         with self._lock, suppress(ResultError):
             self._is_released = True
-            filesystem.remove_file(_path(self.name))
+            filesystem.remove_file(path_of(self.name))
 
     def __enter__(self) -> Self:
         return self
@@ -172,14 +104,23 @@ class OwnClaim:
 
     def _renew(self) -> None:
         while not self._ends.wait(_SECONDS_BETWEEN_RENEWALS):
-            if self.is_lost():
-                return
             try:
+                if self._is_gone():
+                    return
                 self._write()
                 self.problem = ""
-            except ResultError as error:
-                # Training does not end for it.
-                self.problem = str(error)
+            # Each store has errors of its own. Neither training nor renewing ends for
+            # them.
+            except Exception as error:
+                is_ours = isinstance(error, ResultError)
+                self.problem = str(error) if is_ours else f"{named(error)}."
+
+    def _is_gone(self) -> bool:
+        try:
+            filesystem.info(path_of(self.name))
+        except MissingFileError:
+            return True
+        return False
 
     def _write(self) -> None:
         content = {
@@ -194,7 +135,9 @@ class OwnClaim:
         text = json.dumps(content, indent=1).encode()
         with self._lock:
             if not self._is_released:
-                filesystem.write_whole(_path(self.name), lambda file: file.write(text))
+                filesystem.write_whole(
+                    path_of(self.name), lambda file: file.write(text)
+                )
 
 
 class NoClaim:
@@ -217,7 +160,8 @@ class Claims:
     """Makes claims, and watches those of others.
 
     Whether a claim is renewed is judged by whether its text changes in front of this
-    process, so that no clock of another machine matters.
+    process, so that the clock of another machine hardly matters: a claim that is old
+    when it is first seen, by more than clocks differ, is not watched.
 
     Args:
       should_stop: asked while it waits.
@@ -268,7 +212,13 @@ class Claims:
                     claim.release()
                     return None
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
-            claim.hold()
+            # A machine may have slept since that look, and its claim been taken for a
+            # dead one: whoever holds the trials by now keeps them.
+            if not claim.hold() or any(
+                other.is_held for other in self._others(places, claim.name)
+            ):
+                claim.release()
+                return None
         except BaseException:
             claim.release()
             raise
@@ -281,30 +231,16 @@ class Claims:
             if claim not in live:
                 # Nobody can wait for it any more.
                 with suppress(ResultError):
-                    filesystem.remove_file(_path(claim.name))
+                    filesystem.remove_file(path_of(claim.name))
         return live
 
     def _is_live(self, claim: Claim) -> bool:
         now = time.monotonic()
         content, since = self._seen.get(claim.name, ("", now))
-        if content != claim.content:
+        if not content and not claim.looks_live():
+            # It is not worth watching: nobody has renewed it for long.
+            since = now - EXPIRES_AFTER
+        elif content != claim.content:
             since = now
         self._seen[claim.name] = claim.content, since
         return not claim.owner.has_ended() and now - since < EXPIRES_AFTER
-
-
-def _parse(path: str, text: str) -> Claim:
-    content: dict[str, Any] = parse_json(text.encode())
-    return Claim(
-        name=posixpath.basename(path).removesuffix(".json"),
-        owner=Owner.parse(content),
-        trials=frozenset((str(f), int(seed)) for f, seed in content["trials"]),
-        is_held=content["state"] == "held",
-        since=float(content["since"]),
-        renewed=float(content["renewed"]),
-        content=text,
-    )
-
-
-def _path(name: str) -> str:
-    return filesystem.join(get_root_baseline_dir(), _FOLDER, f"{name}.json")

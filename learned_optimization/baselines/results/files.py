@@ -24,6 +24,7 @@ from learned_optimization.baselines.layout import (
     get_root_baseline_dir,
     results_dir,
 )
+from learned_optimization.baselines.results import finished_files
 from learned_optimization.baselines.results.format import Result, read_result
 from learned_optimization.errors import (
     DamagedFileError,
@@ -223,6 +224,8 @@ def delete_saved_task_data(
 ) -> list[str]:
     """Delete the results of a task, or those of one configuration.
 
+    Finished curves go too whose results are not written yet, where they are of these
+    trials alone.
     Nothing behind a link to a folder is deleted.
 
     Args:
@@ -249,10 +252,12 @@ def delete_saved_task_data(
         archives = filesystem.join(get_baseline_archive_rootdir(), task_name)
         paths = _below(results, get_root_baseline_dir(), f".{CURVES}")
         paths += _below(archives, get_baseline_archive_rootdir(), ".npz")
+        paths += finished_files.only_of(lambda of, seed: of.startswith(f"{results}/"))
     else:
         plan = RunPlan(num_steps, eval_every, eval_batches, last_eval_batches)
         folder = results_dir(task_name, opt_name, plan)
         paths = _below(folder, get_root_baseline_dir(), f".{CURVES}")
+        paths += finished_files.only_of(lambda of, seed: of == folder)
     for path in sorted(paths):
         filesystem.remove_file(path)
     return sorted(paths)

@@ -12,21 +12,20 @@ import posixpath
 import re
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from learned_optimization import filesystem, listing
 from learned_optimization.baselines.layout import (
     get_baseline_archive_rootdir,
     get_root_baseline_dir,
-    results_dir,
 )
-from learned_optimization.baselines.results import claims
+from learned_optimization.baselines.results import claim_files
+from learned_optimization.baselines.results.files import QUARANTINE
+from learned_optimization.baselines.results.finished_files import folders, trials_of
 from learned_optimization.baselines.results.index import trial_entries
 from learned_optimization.cache import cache_dir
 from learned_optimization.errors import DamagedFileError, ResultError
 from learned_optimization.filesystem import FileInfo
-from learned_optimization.npz import read_npz
-from learned_optimization.training.plan import RunPlan
 
 _SECONDS_OF_A_WRITER = 3600.0
 # As `durable` names what it has not finished, and `filesystem` what it tries.
@@ -35,12 +34,7 @@ _UNFINISHED_FOLDER = re.compile(r"\..*\.[0-9a-f]{32}\.tmp")
 _SIGN = ".lopt-sweep-"
 # Of SQLite, beside the index.
 _JOURNALS = ("-journal", "-wal", "-shm")
-_CHECKPOINTS, _NOTES, _CLAIMS, _FINISHED = (
-    ".checkpoints",
-    ".endings",
-    ".claims",
-    ".finished",
-)
+_CHECKPOINTS, _NOTES, _CLAIMS = ".checkpoints", ".endings", ".claims"
 
 
 def is_unfinished(file: FileInfo) -> bool:
@@ -58,12 +52,14 @@ def leftovers(also_below: Iterable[str] = (), beside: Iterable[str] = ()) -> lis
       beside: folders of which only what is directly in them is looked at.
 
     Raises:
-      ResultError: if a folder cannot be reached.
+      ResultError: if a folder cannot be reached, or a claim not be read: then nobody
+        knows who trains now.
     """
     root, cache = get_root_baseline_dir(), str(cache_dir())
     roots = [root, get_baseline_archive_rootdir(), cache, *also_below]
-    live = {claim.name for claim in claims.read_all() if claim.looks_live()}
+    live = {claim.name for claim in claim_files.read_all() if claim.looks_live()}
     found = {path for folder in beside for path in _unfinished_in(folder)}
+    found |= {path for folder in folders() for path in _finished_in(folder)}
     for folder in dict.fromkeys(roots):
         for file in filesystem.walk_files(folder, "", hidden=True, links=False):
             if is_unfinished(file) or (
@@ -113,27 +109,31 @@ def _is_of_the_past(file: FileInfo, root: str, live: set[str]) -> bool:
     room = posixpath.basename(folder)
     if room == _CLAIMS:
         return name.removesuffix(".json") not in live
-    if room == _FINISHED:
-        return _is_written(file.path)
     # Whose checkpoint it is, no claim says.
     return room == _NOTES or (room == _CHECKPOINTS and not live)
 
 
-def _is_written(path: str) -> bool:
-    """Return whether all finished curves of a file have result files, or none can."""
-    keys = ("task_name", "opt_name", "seed", *RunPlan(1).as_keys())
+def _is_needless(path: str) -> bool:
+    """Return whether all curves of a file have result files, or none can have."""
     try:
-        arrays = read_npz(path, keys)
-        rows = zip(*(arrays[key].tolist() for key in keys), strict=True)
-        for task, opt, seed, *plan in rows:
-            entries = trial_entries(results_dir(task, opt, RunPlan(*plan)))
+        for folder, seed in trials_of(path):
+            entries = trial_entries(folder)
             if not any(e.seed == seed and e.status != "bad" for e in entries):
                 return False
     except DamagedFileError:
         return True
-    except (ResultError, TypeError, ValueError):
+    except ResultError:
         return False
     return True
+
+
+def _finished_in(folder: str) -> Iterator[str]:
+    """Yield files of finished curves that nobody needs, and those in quarantine."""
+    for file in filesystem.walk_files(folder, "", hidden=True, links=False):
+        if _is_old(file.modified) and (
+            _room(file.path) == QUARANTINE or _is_needless(file.path)
+        ):
+            yield file.path
 
 
 def _unfinished_in(folder: str) -> Sequence[str]:

@@ -8,7 +8,6 @@ is never a result: the trials it names are trained when they are next asked for.
 from __future__ import annotations
 
 import json
-import math
 import os
 import posixpath
 import socket
@@ -21,16 +20,21 @@ from typing import Any
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
-from learned_optimization.baselines.results import claims
-from learned_optimization.baselines.results.claims import Claim, Places, below_root
+from learned_optimization.baselines.results import claim_files
+from learned_optimization.baselines.results.claim_files import (
+    Claim,
+    Places,
+    below_root,
+)
 from learned_optimization.baselines.results.tidying import tidying
 from learned_optimization.errors import (
     DamagedFileError,
     FileContentError,
+    MissingFileError,
     ResultError,
     RunStoppedError,
 )
-from learned_optimization.json_reading import parse_json
+from learned_optimization.json_reading import parse_json, to_time
 from learned_optimization.text import named
 
 # Earlier versions of this package write to it too.
@@ -138,8 +142,10 @@ def read_all() -> list[RunNote]:
     """Return what is known of all trials without results, the newest last.
 
     A claim without an owner is of a process that was killed: it was interrupted.
+    What cannot be read is left out; see `damaged` and `unreachable`.
     """
-    claimed = [_of_claim(claim) for claim in claims.read_all() if claim.is_held]
+    claims, _ = claim_files.read_each()
+    claimed = [_of_claim(claim) for claim in claims if claim.is_held]
     claimed.sort(key=lambda note: note.status == "running")
     return [*_notes(), *claimed]
 
@@ -166,22 +172,32 @@ def damaged() -> list[FileContentError]:
     return [note for note in _read() if isinstance(note, FileContentError)]
 
 
+def unreachable() -> list[ResultError]:
+    """Return why notes cannot be reached at the moment, and claims not be read.
+
+    What they say of their trials is not known: they are missing until it is.
+    """
+    _, claims = claim_files.read_each()
+    notes = [note for note in _read() if isinstance(note, ResultError)]
+    return [n for n in notes if not isinstance(n, FileContentError)] + claims
+
+
 def _notes() -> list[RunNote]:
     notes = [note for note in _read() if isinstance(note, RunNote)]
     return sorted(notes, key=lambda note: note.at)
 
 
-def _read() -> Iterator[RunNote | FileContentError]:
+def _read() -> Iterator[RunNote | ResultError]:
     folder = filesystem.join(get_root_baseline_dir(), _FOLDER)
     for path in filesystem.list_files(folder, ".json"):
         try:
             content = parse_json(filesystem.read_all(path, _MAX_BYTES))
             yield _parse(_name(path), content)
-        except FileContentError as error:
-            yield error
-        except ResultError:
+        except MissingFileError:
             # It is gone by now.
             continue
+        except ResultError as error:
+            yield error
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             problem = f"it is no note ({error or type(error).__name__})"
             yield DamagedFileError(path, problem, "Delete it.")
@@ -198,17 +214,11 @@ def _parse(name: str, content: dict[str, Any]) -> RunNote:
         name=name,
         status=status,
         reason=str(content["reason"]),
-        at=_time(content["at"]),
+        at=to_time(content["at"]),
         trials=frozenset(
             (str(folder), int(seed)) for folder, seed in content["trials"]
         ),
     )
-
-
-def _time(seconds: Any) -> float:
-    if not math.isfinite(time := float(seconds)):
-        raise ValueError(f"its time is {time}")
-    return time
 
 
 def _name(path: str) -> str:

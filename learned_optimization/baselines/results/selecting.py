@@ -15,16 +15,19 @@ from learned_optimization.baselines.layout import (
     get_baseline_archive_rootdir,
     get_root_baseline_dir,
 )
+from learned_optimization.baselines.results import finished_files
 from learned_optimization.baselines.results.files import QUARANTINE
 from learned_optimization.baselines.results.index import trial_entries
 from learned_optimization.baselines.results.leftovers import is_unfinished
 from learned_optimization.baselines.results.matching import by_setting, copies, scan
 from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.cache import cache_dir
 from learned_optimization.errors import MissingFileError
 from learned_optimization.filesystem import FileInfo
 
 KINDS = ("results", "archives", "bad", "copies", "quarantine", "leftovers")
-"""The kinds of files: result files, archives, result files that cannot be read (they
+"""The kinds of files: result files (and files of finished curves of nothing but
+trials whose results are deleted), archives, result files that cannot be read (they
 are `results` too), result files of trials that have another one, which is used (so are
 they), files in quarantine, and hidden files at least an hour old that killed writers
 have left behind."""
@@ -77,7 +80,11 @@ def delete(path: str) -> None:
 
 
 def _is_behind_link(path: str) -> bool:
-    roots = (get_root_baseline_dir(), get_baseline_archive_rootdir())
+    roots = (
+        get_root_baseline_dir(),
+        get_baseline_archive_rootdir(),
+        str(cache_dir()),
+    )
     return all(filesystem.is_behind_link(path, root) for root in roots)
 
 
@@ -112,8 +119,12 @@ def shared_with(
 def _results(
     task: str, hparam_sets: Sequence[HParamSet], kinds: Sequence[str]
 ) -> set[str]:
+    root = filesystem.join(get_root_baseline_dir(), task)
     if not hparam_sets:
-        entries = trial_entries(filesystem.join(get_root_baseline_dir(), task))
+        entries = trial_entries(root)
+
+        def is_of(folder: str, seed: int) -> bool:
+            return folder.startswith(f"{root}/")
     else:
         repetitions: dict[str, int] = {}
         for folder, count in (d for s in hparam_sets for d in s.save_dirs(task)):
@@ -124,8 +135,13 @@ def _results(
             for entry in of_folder
             if entry.seed is None or entry.seed < repetitions[folder]
         ]
+
+        def is_of(folder: str, seed: int) -> bool:
+            return seed < repetitions.get(folder, 0)
+
     if "results" in kinds:
-        return {entry.path for entry in entries}
+        # The next sweep would write the same results again from finished curves.
+        return {*(entry.path for entry in entries), *finished_files.only_of(is_of)}
     paths = set()
     if "bad" in kinds:
         paths |= {entry.path for entry in entries if entry.status == "bad"}

@@ -17,7 +17,7 @@ from learned_optimization.baselines.layout import (
     get_root_baseline_dir,
 )
 from learned_optimization.baselines.results import run_notes
-from learned_optimization.baselines.results.claims import Claim
+from learned_optimization.baselines.results.claim_files import Claim
 from learned_optimization.baselines.results.index import (
     TrialEntry,
     open_entry,
@@ -155,6 +155,14 @@ def status(
         reasons = "\n".join(f"  {error}" for error in damaged)
         warnings.warn(
             f"{len(damaged)} notes on trials without results are bad:\n{reasons}",
+            stacklevel=2,
+        )
+    if unknown := run_notes.unreachable():
+        reasons = "\n".join(f"  {error}" for error in unknown)
+        warnings.warn(
+            f"{len(unknown)} files that say who trains which trials, or how trials "
+            "ended, cannot be read, so that these may be counted as missing:\n"
+            f"{reasons}",
             stacklevel=2,
         )
     tasks = sorted(task_names or {*by_task, *(_task_of(p, root) for p, _ in notes)})

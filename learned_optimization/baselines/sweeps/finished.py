@@ -6,8 +6,6 @@ sweep in a way that trains them again: a restart only writes.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,12 +14,13 @@ import numpy as np
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.folder_names import check_folder_name
-from learned_optimization.baselines.layout import get_root_baseline_dir, results_dir
+from learned_optimization.baselines.layout import results_dir
 from learned_optimization.baselines.results.claims import Claims
 from learned_optimization.baselines.results.files import (
     quarantine,
     write_baseline_result,
 )
+from learned_optimization.baselines.results.finished_files import folders
 from learned_optimization.baselines.results.format import (
     SCHEMA_VERSION,
     Result,
@@ -30,7 +29,6 @@ from learned_optimization.baselines.results.format import (
 from learned_optimization.baselines.results.matching import fill, scan
 from learned_optimization.baselines.results.tidying import tidying
 from learned_optimization.baselines.sweeps.trials import Trial
-from learned_optimization.cache import cache_dir
 from learned_optimization.errors import (
     DamagedFileError,
     FileContentError,
@@ -42,7 +40,6 @@ from learned_optimization.errors import (
 from learned_optimization.eval_training import RunPlan
 from learned_optimization.npz import read_npz, write_npz
 
-_FOLDER = ".finished"
 # What says which trial a record is of, and whether it counts.
 _NEEDED = ("task_name", "opt_name", "opt_config", "seed", "synthetic_data")
 _NEEDED += ("schema_version", *RunPlan(1).as_keys())
@@ -71,7 +68,7 @@ def write_found(trials: Mapping[str, Sequence[Trial]], claims: Claims) -> None:
         for it before its reader has decided.
       ResultError: if results cannot be read or written.
     """
-    for folder in _folders():
+    for folder in folders():
         for path in filesystem.list_files(folder, ".npz"):
             results = _read(path)
             if not any(_is_wanted(result, trials) for result in results):
@@ -105,7 +102,7 @@ def save(name: str, results: Sequence[Result]) -> str:
     """
     arrays = {key: np.stack([r[key] for r in results]) for key in results[0]}
     problem: ResultError | None = None
-    for folder in _folders():
+    for folder in folders():
         path = filesystem.join(folder, f"{name}.npz")
         try:
             write_npz(path, arrays, compress=False)
@@ -236,11 +233,3 @@ def _place(result: Result) -> Place:
 
 def _plan(result: Result) -> RunPlan:
     return RunPlan(**{key: int(result[key]) for key in RunPlan(1).as_keys()})
-
-
-def _folders() -> list[str]:
-    """Return where finished curves are: with the results, or else on this machine."""
-    root = get_root_baseline_dir()
-    name = os.path.abspath(root) if filesystem.is_local(root) else root
-    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:24]
-    return [filesystem.join(root, _FOLDER), str(cache_dir() / "finished" / digest)]

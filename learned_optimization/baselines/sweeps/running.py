@@ -12,13 +12,12 @@ from datetime import datetime
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.results.claim_files import Claim, remove_dead
 from learned_optimization.baselines.results.claims import (
-    Claim,
     Claims,
     ClaimWarning,
     NoClaim,
     OwnClaim,
-    remove_dead,
 )
 from learned_optimization.baselines.results.format import Result
 from learned_optimization.baselines.results.run_notes import forget_finished, noted
@@ -37,7 +36,7 @@ from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.errors import ResultError, RunStoppedError
 from learned_optimization.eval_training import Progress, Strategy
 from learned_optimization.tasks.base import Task
-from learned_optimization.text import named
+from learned_optimization.text import named, one_line
 from learned_optimization.training.backend import local_devices
 
 # Between two looks at whether those who are waited for are done,
@@ -284,7 +283,7 @@ def _description(claims: Sequence[Claim]) -> str:
     folder, _ = min(first.trials)
     since = datetime.fromtimestamp(first.since).strftime("%H:%M:%S")
     more = f", and {len(claims) - 1} more" if len(claims) > 1 else ""
-    return (
+    return one_line(
         f"{first.owner}, who trains {len(first.trials)} trials of "
         f"{folder.partition('/')[0]} since {since}{more}"
     )

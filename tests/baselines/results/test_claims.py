@@ -1,5 +1,6 @@
 """No two processes hold claims that share a trial, and no claim outlives its owner."""
 
+import errno
 import json
 import os
 import random
@@ -15,16 +16,17 @@ import pytest
 
 from learned_optimization import filesystem
 from learned_optimization.baselines import utils
-from learned_optimization.baselines.results import claims, run_notes
+from learned_optimization.baselines.results import claim_files, claims, run_notes
+from learned_optimization.baselines.results.claim_files import EXPIRES_AFTER
 from learned_optimization.baselines.results.claims import (
-    EXPIRES_AFTER,
     Claims,
     ClaimWarning,
     NoClaim,
     OwnClaim,
 )
 from learned_optimization.baselines.results.owner import Owner
-from learned_optimization.errors import ResultError
+from learned_optimization.baselines.results.status import status
+from learned_optimization.errors import ForbiddenFileError, ResultError
 
 
 def places(*seeds):
@@ -188,9 +190,11 @@ class Clock:
             monotonic=lambda: self.now, time=lambda: self.wall, sleep=time.sleep
         )
         monkeypatch.setattr(claims, "time", clocks)
+        monkeypatch.setattr(claim_files, "time", clocks)
 
 
-@pytest.mark.parametrize("skew", [-1e6, 0, 1e6])
+# One that is old when it is first seen is not watched.
+@pytest.mark.parametrize("skew", [-EXPIRES_AFTER - 50, 0, 1e6])
 def test_a_waiter_judges_by_its_own_clock(skew, monkeypatch):
     claim, waiter = held(0), Claims()
     edited(machine="elsewhere", renewed=time.time() + skew)
@@ -282,6 +286,111 @@ def test_where_none_can_be_made_that_is_said_once(monkeypatch):
         assert isinstance(take(0, by=mine), NoClaim)
 
 
+def test_a_disk_that_fails_for_a_while_ends_no_renewal(monkeypatch):
+    monkeypatch.setattr(claims, "_SECONDS_BETWEEN_RENEWALS", 0.005)
+    real = os.stat
+
+    def fail(path, *args, **kwargs):
+        if str(path).endswith(".json"):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, *args, **kwargs)
+
+    def bug(path):
+        raise RuntimeError("a client's own")
+
+    with held(0) as claim:
+        for name, broken, said in (
+            ("os.stat", fail, "Input/output error"),
+            ("learned_optimization.filesystem.info", bug, "RuntimeError: a client's"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(name, broken)
+                until(lambda said=said: said in claim.problem)
+                if broken is fail:
+                    assert not claim.is_lost()
+            until(lambda: claim.problem == "")
+        before = claims.read_all()[0].content
+        until(lambda: claims.read_all()[0].content != before)
+    assert files() == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ForbiddenFileError("x.json", "Permission denied"), ResultError("503 Slow Down")],
+    ids=["forbidden", "503"],
+)
+def test_one_that_cannot_be_read_is_not_taken_for_none(error, monkeypatch):
+    real = filesystem.read_all
+
+    def read_all(path, limit):
+        if ".claims" in str(path):
+            raise error
+        return real(path, limit)
+
+    with held(0) as claim, monkeypatch.context() as patch:
+        patch.setattr(filesystem, "read_all", read_all)
+        with pytest.warns(ClaimWarning, match=str(error.args[0])[:10]):
+            assert isinstance(take(0), NoClaim)
+        with pytest.warns(UserWarning, match="who trains which trials") as said:
+            status(["T"], [])
+        assert len(said) == 1
+        patch.undo()
+        assert [c.name for c in claims.read_all()] == [claim.name]
+
+
+@pytest.mark.parametrize("key", ["since", "renewed"])
+@pytest.mark.parametrize("time", [float("inf"), float("nan"), 1e300, -1e300, 10**400])
+def test_one_of_no_time_there_is_is_no_claim(key, time):
+    with held(0):
+        edited(**{key: time})
+        assert claims.read_all() == []
+        held(0).release()
+
+
+def test_one_that_is_old_when_it_is_first_seen_is_of_the_dead():
+    dead = held(0)
+    edited(machine="elsewhere", renewed=time.time() - 30 * 86400)
+    mine = held(0)
+    assert dead.is_lost()
+    assert not mine.is_lost()
+    mine.release()
+    dead.release()
+
+
+def test_who_slept_between_asking_and_holding_gives_way(monkeypatch):
+    real_hold, others = OwnClaim.hold, []
+
+    def taken_over():
+        for path in files():
+            path.unlink()
+        others.append(OwnClaim(claim_files.below_root(places(0))))
+        assert real_hold(others[0])
+
+    def asleep_before(claim):
+        if not others:
+            taken_over()
+        return real_hold(claim)
+
+    monkeypatch.setattr(OwnClaim, "hold", asleep_before)
+    assert take(0) is None
+    others.pop().release()
+
+    # The other way round: after the look, and before the file is written.
+    def asleep_within(claim):
+        if not others:
+            taken_over()
+            claim._is_held = True
+            claim._write()
+            return True
+        return real_hold(claim)
+
+    monkeypatch.setattr(OwnClaim, "hold", asleep_within)
+    assert take(0) is None
+    assert [claim.name for claim in claims.read_all()] == [others[0].name]
+    others.pop().release()
+    assert files() == []
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", "nonsense", "[" * 10_000, '{"trials": [[1]]}']
 )
@@ -295,11 +404,11 @@ def test_what_is_no_claim_is_ignored(text):
 
 def test_dead_ones_go_once_their_trials_have_results():
     claim = held(0, 1)
-    claims.remove_dead(places(0, 1))
+    claim_files.remove_dead(places(0, 1))
     assert len(files()) == 1
     edited(machine="elsewhere", renewed=0)
-    claims.remove_dead(places(0))
+    claim_files.remove_dead(places(0))
     assert len(files()) == 1
-    claims.remove_dead(places(0, 1, 2))
+    claim_files.remove_dead(places(0, 1, 2))
     assert files() == []
     claim.release()

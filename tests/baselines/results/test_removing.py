@@ -13,7 +13,13 @@ import pytest
 
 from learned_optimization import filesystem
 from learned_optimization.baselines import utils
-from learned_optimization.baselines.results import claims, leftovers, run_notes
+from learned_optimization.baselines.results import (
+    claim_files,
+    claims,
+    finished_files,
+    leftovers,
+    run_notes,
+)
 from learned_optimization.baselines.results.archiving import archive
 from learned_optimization.baselines.results.files import (
     delete_saved_task_data,
@@ -160,7 +166,7 @@ def test_nothing_of_a_writer_killed_at_any_call_is_left(kind, tmp_path, monkeypa
         if kind == "claim":
             assert not set(kept) & set(leftovers.leftovers())
         with monkeypatch.context() as patch:
-            patch.setattr(claims.Claim, "looks_live", lambda self: False)
+            patch.setattr(claim_files.Claim, "looks_live", lambda self: False)
             for path in leftovers.leftovers(beside=[str(here)]):
                 leftovers.remove(path)
         assert [p for p in hidden(*folders) if not is_quarantined(p)] == []
@@ -187,6 +193,58 @@ def test_finished_curves_without_result_files_are_kept():
     path.write_bytes(b"damaged")
     age(root)
     assert leftovers.leftovers() == [str(path)]
+
+
+def test_leftovers_of_finished_curves_on_this_machine():
+    small = {k: np.stack([v]) for k, v in result("SGD_lr0.1", 7).items()}
+    other = {k: np.stack([v]) for k, v in result("SGD_lr0.1", 8).items()}
+    want = []
+    for folder in finished_files.folders():
+        write_npz(f"{folder}/a.npz", small)
+        write_npz(f"{folder}/b.npz", other)
+        bad = Path(folder, "c.npz")
+        bad.write_bytes(b"damaged")
+        moved = quarantine(DamagedFileError(str(bad), "made so"))
+        want += [f"{folder}/a.npz", moved, f"{moved}.json"]
+    # Another root's results are not known here.
+    write_npz(str(cache_dir() / "finished" / "0" / "a.npz"), small)
+    write("SGD_lr0.1", 7)
+    assert leftovers.leftovers() == []
+    age(utils.get_root_baseline_dir(), cache_dir())
+    assert leftovers.leftovers() == sorted(want)
+
+
+def test_results_deleted_do_not_come_back_from_finished_curves(small_set):
+    names = small_set.opt_names[:2]
+
+    def keep():
+        for i, folder in enumerate(finished_files.folders()):
+            for name, opts in {"one": names[:1], "both": names}.items():
+                rows = [result(opt, i) for opt in opts]
+                stacked = {k: np.stack([r[k] for r in rows]) for k in rows[0]}
+                write_npz(f"{folder}/{name}.npz", stacked)
+
+    def kept() -> set[str]:
+        folders = finished_files.folders()
+        return {p for f in folders for p in filesystem.list_files(f)}
+
+    keep()
+    everything = kept()
+    assert len(everything) == 4
+    assert {f.path for f in files_of(TASK, [], ["results"])} == everything
+    assert files_of(TASK, [], ["bad", "copies", "archives"]) == []
+    assert files_of("Another", [], ["results"]) == []
+    # So that the command knows the task.
+    write(names[0], 0)
+    assert "deleted 5 files" in lopt_here("rm", TASK, small_set.name, "--yes").stdout
+    assert kept() == set()
+    keep()
+    delete_saved_task_data(TASK, names[0], 20)
+    assert kept() == {p for p in everything if p.endswith("both.npz")}
+    delete_saved_task_data("Another")
+    assert len(kept()) == 2
+    delete_saved_task_data(TASK)
+    assert kept() == set()
 
 
 def test_the_command_says_which_runs_begin_again(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """How a grid is computed: every way alike, the fastest found and remembered."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -128,6 +129,13 @@ def remembered() -> list[dict]:
     return [json.loads(p.read_text()) for p in folder.glob("*.json")]
 
 
+def with_digest(record: dict) -> str:
+    """Return the text of a record, which holds the digest of the rest of it."""
+    rest = {key: value for key, value in record.items() if key != "digest"}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    return json.dumps(rest | {"digest": digest})
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_measuring")
 def test_measured_once_then_remembered():
@@ -147,7 +155,7 @@ def test_measured_once_then_remembered():
     # What is remembered is used, whatever it is;
     [path] = (Path(os.environ["LOPT_CACHE_DIR"]) / "strategies").iterdir()
     other = next(Strategy.parse(text) for text in rates if text != record["strategy"])
-    path.write_text(json.dumps({**record, "strategy": str(other)}))
+    path.write_text(with_digest({**record, "strategy": str(other)}))
     again = train()
     assert again.strategy == other
     for name, values in chosen.curves.items():
@@ -155,8 +163,10 @@ def test_measured_once_then_remembered():
     # one asked for comes first; another task has its own; a damaged file is none.
     assert train(strategy=chosen.strategy).strategy == chosen.strategy
     assert train(TinyTask(noise=0.5), similar_runs=0.0).strategy == Strategy(8)
-    path.write_text('{"strategy": "trials')
-    assert train(similar_runs=0.0).strategy == Strategy(8)
+    changed = {**record, "strategy": str(Strategy(3)), "digest": record["digest"]}
+    for damaged in ('{"strategy": "trials', json.dumps(changed)):
+        path.write_text(damaged)
+        assert train(similar_runs=0.0).strategy == Strategy(8)
 
 
 @pytest.mark.slow

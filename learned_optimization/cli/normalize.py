@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 from learned_optimization.baselines import normalizers
 from learned_optimization.baselines.analysis.left_out import LeftOut, load_some
 from learned_optimization.baselines.normalizers import NORMALIZERS
+from learned_optimization.baselines.plots.saving import look, save
 from learned_optimization.baselines.plots.speedup import plot_speedup
 from learned_optimization.baselines.speedups import fetch as fetching
 from learned_optimization.baselines.speedups.files import info_path, read_entries
@@ -23,8 +24,9 @@ from learned_optimization.baselines.speedups.normalizer import Normalizer
 from learned_optimization.baselines.speedups.speedup import Speedup, speedup_of_set
 from learned_optimization.cli.choosing import matching
 from learned_optimization.cli.completion import completer
+from learned_optimization.cli.drawing import check_output
 from learned_optimization.cli.output import say, say_left_out
-from learned_optimization.cli.plot import Select, check_output, save
+from learned_optimization.cli.plot import Select
 from learned_optimization.cli.tables import Table, console, json_option, print_json
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 
@@ -277,9 +279,11 @@ def _value(
 
 def _draw(speedups: list[Speedup], output: Path) -> None:
     mpl.use("Agg")
-    figure, ax = plt.subplots(figsize=(7.0, 6.0), layout="constrained")
-    plot_speedup(speedups, ax)
-    save(figure, output)
+    size = (8.0, 6.0)
+    with mpl.rc_context(look(size)):
+        figure, ax = plt.subplots(figsize=size, layout="constrained")
+        plot_speedup(speedups, ax)
+        save(figure, output)
     say(f"figure: {output}")
 
 

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import matplotlib as mpl
 import typer
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
-from learned_optimization import filesystem
-from learned_optimization.baselines import vis
-from learned_optimization.baselines.plots import figures
-from learned_optimization.baselines.plots.panels import draw_panels
-from learned_optimization.cli.best_table import print_best_of_sets
+from learned_optimization.baselines.plots.saving import read_size
 from learned_optimization.cli.choosing import split_tasks_and_archives
+from learned_optimization.cli.drawing import Form, Kind, draw, draw_kind
 from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
-from learned_optimization.cli.output import say, say_left_out
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, UnknownNameError
 
 Output = Annotated[
     Path,
     typer.Option(
         "-o", "--output", metavar="FILE", help="The figure: .png, .svg or .pdf."
     ),
+]
+SetLabels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        metavar="SET=NAME",
+        help="What a set is called in the figure; repeatable. By default names "
+        "without the parts that all of them share.",
+    ),
+]
+FigureSize = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        metavar="WxH",
+        help="Width and height in inches, as 6.5x4, or column, page or slide.",
+    ),
+]
+Title = Annotated[
+    str | None, typer.Option(help="Title of the figure, instead of its own.")
 ]
 Select = Annotated[
     str,
@@ -38,15 +49,6 @@ Select = Annotated[
 ]
 
 
-class Kind(StrEnum):
-    """What a figure shows."""
-
-    CURVES = "curves"
-    SENSITIVITY = "sensitivity"
-    TUNING = "tuning"
-    PROFILE = "profile"
-
-
 def plot(
     names: ArchiveNames = None,
     set_files: SetFiles = None,
@@ -55,8 +57,9 @@ def plot(
     kind: Annotated[
         Kind,
         typer.Option(
-            help="Loss over training, final loss over learning rates, loss after so "
-            "much tuning, or performance profiles over tasks."
+            help="Loss over training, final loss over learning rates (and over two "
+            "hyper-parameters, where a set varies more), loss after so much tuning, "
+            "or performance profiles over tasks."
         ),
     ] = Kind.CURVES,
     split: Annotated[
@@ -76,8 +79,12 @@ def plot(
             metavar="SET", help="Set that profiles are timed by; Adam's by default."
         ),
     ] = None,
+    labels: SetLabels = None,
+    size: FigureSize = None,
+    title: Title = None,
 ) -> None:
     """Plot archived sets: by default the best configuration of each over training."""
+    form = Form(None if size is None else read_size(size), title)
     tasks, sets = split_tasks_and_archives(names, set_files, imports)
     if not tasks or not sets:
         what = "set" if tasks else "task"
@@ -85,96 +92,41 @@ def plot(
             f"no {what} is given: a figure needs at least one task and one set "
             "(`lopt tasks` and `lopt sets` list them)."
         )
+    options: dict[str, Any] = {"split": split, "select": select}
+    options["labels"] = read_labels(labels or [], sets)
     if kind is Kind.CURVES:
-        draw(tasks, sets, output, split=split, select=select, ema=ema)
+        draw(tasks, sets, output, form, ema=ema, **options)
         return
-    options = {"split": split, "select": select}
-    _save(lambda: _figure(kind, tasks, sets, reference, options), output)
-    say(f"figure: {output}")
+    if kind is Kind.PROFILE:
+        options["reference"] = reference
+    draw_kind(kind, tasks, sets, output, form, **options)
 
 
-def check_output(output: Path) -> None:
-    """Raise `LoptError` unless a figure can be written there."""
-    # As a path, `gs://bucket` has lost one of its slashes.
-    if re.match(r"[a-z0-9+]{2,}:/", str(output)):
-        raise LoptError(f"figures are drawn to local files, got {output}.")
-    allowed = (".png", ".svg", ".pdf")
-    if output.suffix not in allowed:
-        raise LoptError(
-            f"cannot draw {output}: its name must end in {', '.join(allowed)}."
-        )
-    filesystem.check_writable(output.absolute().parent)
-
-
-def draw(
-    tasks: Sequence[str], sets: Sequence[str], output: Path, **options: Any
-) -> None:
-    """Draw the best of each set, print the tables, say where the figure is.
-
-    What cannot be drawn is left out of the figure and of the tables, and said.
+def read_labels(texts: Sequence[str], sets: Sequence[str]) -> dict[str, str]:
+    """Return the labels of `--label SET=NAME`, by set.
 
     Args:
-      tasks: names of tasks, one panel per task.
-      sets: names of archived sets.
-      output: the figure's path.
-      **options: further arguments of `vis.plot_tasks_and_sets`.
+      texts: what is given.
+      sets: the sets that are drawn.
+
+    Raises:
+      LoptError: if one is not of that form, two sets get the same name, or one set
+        gets two.
+      UnknownNameError: if a set is not drawn.
     """
-    options = {"on_left_out": say_left_out, **options}
-
-    def figure() -> Figure:
-        if len(tasks) > 1:
-            return figures.plot_many_tasks(tasks, sets, **options)
-        # Tall enough for the legend, which has one line per set.
-        height = max(5.0, 0.5 + 0.18 * len(sets))
-        fig, ax = plt.subplots(figsize=(10.0, height), layout="constrained")
-        vis.plot_tasks_and_sets(tasks[0], sets, ax=ax, **options)
-        return fig
-
-    _save(figure, output)
-    for task in tasks:
-        print_best_of_sets(task, sets, select=options.get("select", "outer_valid"))
-    say(f"figure: {output}")
-
-
-def _figure(
-    kind: Kind,
-    tasks: Sequence[str],
-    sets: Sequence[str],
-    reference: str | None,
-    options: dict[str, Any],
-) -> Figure:
-    options = {"on_left_out": say_left_out, **options}
-    if kind is Kind.PROFILE:
-        fig, ax = plt.subplots(figsize=(10.0, 5.0), layout="constrained")
-        figures.plot_profile(tasks, sets, reference, ax=ax, **options)
-        return fig
-    one = {
-        Kind.SENSITIVITY: figures.plot_sensitivity,
-        Kind.TUNING: figures.plot_tuning,
-    }[kind]
-    size = (10.0, max(5.0, 0.5 + 0.18 * len(sets)) * len(tasks))
-    fig, axes = plt.subplots(
-        len(tasks), 1, figsize=size, squeeze=False, layout="constrained"
-    )
-    draw_panels(
-        tasks,
-        axes[:, 0],
-        lambda task, ax: one(task, sets, ax=ax, **options),
-        say_left_out,
-    )
-    return fig
-
-
-def _save(figure: Callable[[], Figure], output: Path) -> None:
-    mpl.use("Agg")
-    check_output(output)
-    save(figure(), output)
-
-
-def save(figure: Figure, output: Path) -> None:
-    """Write a figure whole, and close it."""
-    filesystem.write_whole(
-        output.absolute(),
-        lambda file: figure.savefig(file, dpi=150, format=output.suffix[1:]),
-    )
-    plt.close(figure)
+    labels: dict[str, str] = {}
+    for text in texts:
+        # A name may hold any character; that of a set has no equals sign.
+        name, equals, label = text.partition("=")
+        if not equals or not label.strip():
+            raise LoptError(f"a label is SET=NAME, as AdamLR_1000_R5=Adam; got {text}.")
+        if name not in sets:
+            raise UnknownNameError("set of the figure", name, sets)
+        if labels.get(name, label) != label:
+            raise LoptError(f"{name} is labelled twice: {labels[name]} and {label}.")
+        if label in (other for key, other in labels.items() if key != name):
+            raise LoptError(
+                f"two sets are labelled {label}: they need different names."
+            )
+        labels[name] = label
+    return labels

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from learned_optimization.baselines.sets.registry import get_hparam_set
+from learned_optimization.cli.drawing import check_output, draw
 from learned_optimization.cli.output import say
-from learned_optimization.cli.plot import Output, check_output, draw
+from learned_optimization.cli.plot import Output
 from learned_optimization.cli.sweep import run_and_archive
 from learned_optimization.eval_training import keep_compiled, use_all_cores
 

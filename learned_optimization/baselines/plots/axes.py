@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
 
 from learned_optimization.baselines.plots.styles import Style
 
-SMALL, MEDIUM, LARGE = 8, 9, 11
-"""Sizes of text, in points: of legends and notes, of panels' titles, of titles."""
+SMALL, MEDIUM, LARGE = "small", "medium", "large"
+"""Sizes of text: of legends and notes, of panels' titles, of titles."""
 
 FIGURE_SIZE = (8.0, 5.0)
 """Width and height of a figure with one set of axes, in inches."""
 
 LINE_WIDTH = 1.6
-"""Of the lines that a figure is about, in points."""
+"""Of the lines that a figure is about, in points, beside letters of the usual size."""
+
+_USUAL_SIZE = 10.0
+
+# In inches: a narrower figure has no room for large letters.
+_NARROW = 4.5
 
 
 def new_axes(size: tuple[float, float] = FIGURE_SIZE) -> Axes:
@@ -43,26 +49,42 @@ def finish(ax: Axes, grid: Literal["major", "both"] = "major") -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def legend_beside(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
-    """Add a legend to the right of the axes.
+def set_title(ax: Axes, text: str, fontsize: str = LARGE) -> None:
+    """Write a title above the axes, in lines that are no wider than the figure.
 
     Args:
       ax: the axes.
-      handles: what it lists, in this order; everything that has a label if None.
+      text: the title; one of several lines keeps them.
+      fontsize: one of the sizes of text; `MEDIUM` at most in a narrow figure.
     """
-    listed = {} if handles is None else {"handles": handles}
-    ax.legend(
-        frameon=False,
-        fontsize=SMALL,
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.0),
-        **listed,
-    )
+    if fontsize == LARGE and ax.figure.bbox.width / ax.figure.dpi < _NARROW:
+        fontsize = MEDIUM
+    lines = text.splitlines()
+    # Letters of a title are rarely wider than this share of their height.
+    points = FontProperties(size=fontsize).get_size_in_points()
+    width = ax.bbox.width * 72 / ax.figure.dpi
+    most = max(12, int(width / (0.58 * points)))
+    wrapped = [part for line in lines for part in _broken(line, most)]
+    ax.set_title("\n".join(wrapped), fontsize=fontsize)
+
+
+def _broken(line: str, most: int) -> list[str]:
+    """Split a line at spaces, and at the underscores of names that are too long."""
+    rows = [""]
+    for word in re.findall(r"\s*\S+", line):
+        fits = len(word.strip()) <= most
+        for part in [word] if fits else re.findall(r"\s*(?:[^_]+_*|_+)", word):
+            if rows[-1] and len(rows[-1] + part) > most:
+                rows.append(part.lstrip())
+            else:
+                rows[-1] += part
+    return rows
 
 
 def line_options(style: Style) -> dict[str, Any]:
     """Return how matplotlib draws the line of a set."""
-    return {"color": style.color, "linestyle": style.dash, "linewidth": LINE_WIDTH}
+    width = LINE_WIDTH * plt.rcParams["font.size"] / _USUAL_SIZE
+    return {"color": style.color, "linestyle": style.dash, "linewidth": width}
 
 
 def draw_band(

@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
+from matplotlib.lines import Line2D
 
 from learned_optimization.baselines.analysis import best_of_set as _best_of_set
 from learned_optimization.baselines.analysis.best_of_set import (
@@ -20,13 +21,14 @@ from learned_optimization.baselines.analysis.best_of_set import (
 from learned_optimization.baselines.analysis.left_out import OnLeftOut, load_some
 from learned_optimization.baselines.analysis.smoothing import mean_and_error, smooth
 from learned_optimization.baselines.plots.axes import (
-    LARGE,
     finish,
-    legend_beside,
     line_options,
     new_axes,
     set_loss_range,
+    set_title,
 )
+from learned_optimization.baselines.plots.labels import config_label, short_labels
+from learned_optimization.baselines.plots.legends import Entry, add_legend
 from learned_optimization.baselines.plots.styles import styles
 from learned_optimization.errors import LoptError
 
@@ -102,8 +104,10 @@ def plot_tasks_and_sets(
       ema: smoothing per evaluation, in [0, 1).
       initial_shift: updates at the start that do not decide the range of the
         loss axis (a tenth of the run, if that is less).
-      legend: whether to draw a legend, best set first.
-      labels: names in the legend, by set or in the order of `opt_sets`.
+      legend: whether to draw a legend, best set first. A set is called by what tells
+        its name from those of the others (`plots.labels`), and by its configuration
+        where there is room.
+      labels: other names in the legend, by set or in the order of `opt_sets`.
       colors: colours, by set or in the order of `opt_sets`; if None every set has
         its own, the same in every figure.
       always_include_first_opt: keep the whole curve of the first set in range.
@@ -120,6 +124,46 @@ def plot_tasks_and_sets(
         set can.
       LoptError: if a split is unknown or no set is given.
     """
+    ax, entries = draw_best_of_sets(
+        task,
+        opt_sets,
+        ax,
+        alpha_on_confidence,
+        confidence_alpha,
+        ema,
+        initial_shift,
+        labels,
+        colors,
+        always_include_first_opt,
+        split,
+        select,
+        on_left_out,
+    )
+    if legend:
+        add_legend(ax, entries)
+    return ax
+
+
+def draw_best_of_sets(
+    task: str,
+    opt_sets: Sequence[str],
+    ax: Axes | None = None,
+    alpha_on_confidence: float = 0.1,
+    confidence_alpha: float = 1.0,
+    ema: float = 0.9,
+    initial_shift: int = 500,
+    labels: Mapping[str, str] | Sequence[str] | None = None,
+    colors: Mapping[str, Any] | Sequence[Any] | None = None,
+    always_include_first_opt: bool = False,
+    split: str = "test",
+    select: str = "outer_valid",
+    on_left_out: OnLeftOut | None = None,
+) -> tuple[Axes, list[Entry]]:
+    """Draw what `plot_tasks_and_sets` does, and leave it to the caller to name lines.
+
+    Returns:
+      The axes, and the lines with their names, best set first.
+    """
     check_eval_split(split)
     check_eval_split(select)
     if not opt_sets:
@@ -129,15 +173,16 @@ def plot_tasks_and_sets(
     ax = new_axes() if ax is None else ax
 
     drawn: list[tuple[np.ndarray, np.ndarray]] = []
-    handles: list[tuple[float, Any]] = []
+    entries: list[tuple[float, Entry]] = []
     look = styles(list(opt_sets))
+    given = _by_name(labels, opt_sets)
+    short = short_labels(opt_sets, given)
     for name, curves in loaded.items():
         best = best_of_set(curves, select)
         losses = smooth(curves.losses[split][best.index], ema)
         mean, error = mean_and_error(losses)
-        place = list(opt_sets).index(name)
-        color = _pick(colors, name, place, look[name].color)
-        label = _pick(labels, name, place, _label(name, best))
+        color = _by_name(colors, opt_sets).get(name, look[name].color)
+        label = given.get(name, _label(name, best))
         options = line_options(look[name]) | {"color": color, "label": label}
         [line] = ax.plot(curves.xs, mean, **options)
         if alpha_on_confidence > 0:
@@ -150,25 +195,36 @@ def plot_tasks_and_sets(
                 linewidth=0.3,
             )
         drawn.append((curves.xs, mean))
-        handles.append((mean[-1] if np.isfinite(mean[-1]) else np.inf, line))
+        entry = _entry(line, short.of[name], curves, best, name in given)
+        entries.append((mean[-1] if np.isfinite(mean[-1]) else np.inf, entry))
 
     _choose_loss_range(ax, drawn, initial_shift, always_include_first_opt)
     ax.set_xlim(0, max(xs[-1] for xs, _ in drawn))
     ax.set_xlabel("updates")
     ax.set_ylabel(f"{split} loss")
-    ax.set_title(f"{task}\nbest of each set by {select} loss", fontsize=LARGE)
+    of = f" ({short.pattern})" if short.pattern else ""
+    set_title(ax, f"{task}\nbest of each set{of} by {select} loss")
     finish(ax)
-    if legend:
-        legend_beside(ax, [line for _, line in sorted(handles, key=lambda h: h[0])])
-    return ax
+    return ax, [entry for _, entry in sorted(entries, key=lambda e: e[0])]
 
 
-def _pick(given: Any, name: str, index: int, default: Any) -> Any:
-    if given is None:
-        return default
-    if isinstance(given, Mapping):
-        return given.get(name, default)
-    return given[index]
+def _by_name(
+    given: Mapping[str, Any] | Sequence[Any] | None, names: Sequence[str]
+) -> Mapping[str, Any]:
+    if isinstance(given, Mapping) or given is None:
+        return given or {}
+    return dict(zip(names, given, strict=False))
+
+
+def _entry(
+    line: Line2D, label: str, curves: Curves, best: BestOfSet, is_given: bool
+) -> Entry:
+    if is_given:
+        return Entry(line, label)
+    if best.all_diverged:
+        return Entry(line, f"{label} (diverged)")
+    about = config_label(curves.hparams, best.index) if curves.hparams.rows else ""
+    return Entry(line, label, f"{label}: {about}" if about else "")
 
 
 def _label(set_name: str, best: BestOfSet) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from learned_optimization.baselines.plots.axes import (
-    LARGE,
     SMALL,
     draw_band,
     finish,
     line_options,
     new_axes,
+    set_title,
 )
+from learned_optimization.baselines.plots.labels import short_labels
+from learned_optimization.baselines.plots.legends import Entry, add_legend
 from learned_optimization.baselines.plots.styles import Style, styles
 from learned_optimization.baselines.speedups.speedup import Speedup
 from learned_optimization.errors import LoptError
@@ -23,7 +26,11 @@ from learned_optimization.errors import LoptError
 _FACTORS = {10.0: "10 times as fast", 0.1: "10 times as slow"}
 
 
-def plot_speedup(speedups: Sequence[Speedup], ax: Axes | None = None) -> Axes:
+def plot_speedup(
+    speedups: Sequence[Speedup],
+    ax: Axes | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Axes:
     """Plot steps the baseline needs for the same loss, over own steps.
 
     Both axes are logarithmic: on the diagonal both are as fast, parallels to it are
@@ -34,6 +41,7 @@ def plot_speedup(speedups: Sequence[Speedup], ax: Axes | None = None) -> Axes:
     Args:
       speedups: sets on one task, measured with one normalizer.
       ax: axes to draw on; new ones if None.
+      labels: names of sets in the legend; short ones (`plots.labels`) by default.
 
     Returns:
       The axes.
@@ -50,7 +58,7 @@ def plot_speedup(speedups: Sequence[Speedup], ax: Axes | None = None) -> Axes:
     horizon = speedups[0].normalizer.horizon
     start = min(float(s.xs[0]) for s in speedups)
     end = max(float(s.xs[-1]) for s in speedups)
-    _draw_diagonals(ax, start, end)
+    diagonal = _draw_diagonals(ax, start, end)
     ax.axhline(horizon, color="0.4", linewidth=0.8, linestyle=":")
     ax.annotate(
         f"the baseline ends: {horizon:,.0f} steps",
@@ -60,29 +68,36 @@ def plot_speedup(speedups: Sequence[Speedup], ax: Axes | None = None) -> Axes:
         fontsize=SMALL,
         color="0.35",
     )
-    look = styles([speedup.hparam_set for speedup in speedups])
-    for speedup in speedups:
-        _draw(ax, speedup, look[speedup.hparam_set])
+    names = [speedup.hparam_set for speedup in speedups]
+    look, short = styles(names), short_labels(names, labels)
+    entries = [
+        Entry(_draw(ax, speedup, look[name]), short.of[name])
+        for name, speedup in zip(names, speedups, strict=True)
+    ]
+    entries.append(Entry(diagonal, "as the baseline"))
     if any(speedup.is_censored.any() for speedup in speedups):
         label = "at least this: the baseline never got as low"
-        ax.plot([], [], color="0.35", linestyle="none", marker="^", label=label)
+        [mark] = ax.plot(
+            [], [], color="0.35", linestyle="none", marker="^", label=label
+        )
+        entries.append(Entry(mark, "at least this"))
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(start, end)
     ax.set_ylim(start / 3.0, 3.0 * max(horizon, end))
     ax.set_xlabel("own updates")
     ax.set_ylabel(f"updates of the baseline for the same {speedups[0].split} loss")
-    ax.set_title(
-        f"{speedups[0].normalizer.task}\nspeed-up over the baseline", fontsize=LARGE
-    )
+    of = f" ({short.pattern})" if short.pattern else ""
+    set_title(ax, f"{speedups[0].normalizer.task}{of}\nspeed-up over the baseline")
     finish(ax)
-    ax.legend(frameon=False, fontsize=SMALL, loc="lower right")
+    add_legend(ax, entries)
     return ax
 
 
-def _draw_diagonals(ax: Axes, start: float, end: float) -> None:
+def _draw_diagonals(ax: Axes, start: float, end: float) -> Line2D:
     ends = np.array([start, end])
-    ax.plot(ends, ends, color="0.35", linewidth=1.0, label="as fast as the baseline")
+    options = {"color": "0.35", "linewidth": 1.0, "label": "as fast as the baseline"}
+    [diagonal] = ax.plot(ends, ends, **options)
     for factor, text in _FACTORS.items():
         ax.plot(ends, factor * ends, color="0.75", linewidth=0.8, linestyle="--")
         # Where the line is within the axes, on either side of the diagonal.
@@ -98,14 +113,15 @@ def _draw_diagonals(ax: Axes, start: float, end: float) -> None:
             transform_rotates_text=True,
             verticalalignment="bottom",
         )
+    return diagonal
 
 
-def _draw(ax: Axes, speedup: Speedup, style: Style) -> None:
+def _draw(ax: Axes, speedup: Speedup, style: Style) -> Line2D:
     # 0 steps have no logarithm: losses worse than at the start are not drawn.
     shown = np.where(speedup.steps > 0, speedup.steps, np.nan)
     line = np.where(speedup.is_censored, np.nan, shown)
     label = f"{speedup.hparam_set}: {speedup.opt_name}"
-    ax.plot(speedup.xs, line, label=label, **line_options(style))
+    [drawn] = ax.plot(speedup.xs, line, label=label, **line_options(style))
     if speedup.low is not None and speedup.high is not None:
         # Beyond the horizon the band has no end that is known: it leaves the axes.
         top = np.where(np.isfinite(speedup.high), speedup.high, 1e3 * speedup.xs[-1])
@@ -123,3 +139,4 @@ def _draw(ax: Axes, speedup: Speedup, style: Style) -> None:
             markersize=5,
             markevery=every,
         )
+    return drawn

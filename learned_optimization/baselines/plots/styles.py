@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from learned_optimization.baselines.sets.registry import SETS
 
-# Okabe & Ito's palette, safe for the colour-blind, less its yellow (too light on
-# white) and with black last.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = (
+    "#245BEB",
+    "#C87E13",
+    "#00792B",
+    "#FF50A8",
+    "#947FF6",
+    "#389AA3",
+    "#D10000",
+    "#7D5F7D",
+    "#749E64",
+    "#B94861",
+)
+"""Ten that can be told apart, also by the colour-blind, on white and on a dark page.
+
+They are as far apart as a search found with a contrast of at least 3 to 1 on both: by
+CIEDE2000 at least 17 to most eyes, and 10 to those that lack one kind of cone.
+"""
 
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 """As matplotlib names them."""
@@ -22,7 +36,7 @@ class Style:
     """How a set is drawn.
 
     Attributes:
-      color: `#rrggbb`; black stands for the colour of text.
+      color: `#rrggbb`, one of `COLORS`.
       dash: one of `DASHES`.
     """
 
@@ -34,14 +48,15 @@ def styles(set_names: Sequence[str]) -> dict[str, Style]:
     """Return a style for each set.
 
     A set of the package has a place of its own, whatever it is drawn with: its family
-    (`HParamSet.family`) shares it with few others. Where two that are drawn together
-    share a place, the set whose family comes first in the package's table keeps it,
-    and the other has the next that is free. Sets that are not the package's come last.
-    Their places follow from their names alone, so that their archives are drawn alike
-    whether they are defined in this process or not.
+    (`HParamSet.family`) shares it with few others. Of up to ten sets that are drawn
+    together no two have the same colour; of up to forty no two have the same colour
+    and dash. Where two would, the set whose family comes first in the package's table
+    keeps its own, and the other has the next colour that is free. Sets that are not
+    the package's come last. Their places follow from their names alone, so that their
+    archives are drawn alike whether they are defined in this process or not.
 
     Args:
-      set_names: sets drawn together; up to 28 have styles of their own.
+      set_names: sets drawn together.
     """
     slots = [Style(color, dash) for dash in DASHES for color in COLORS]
     places = _places()
@@ -50,17 +65,32 @@ def styles(set_names: Sequence[str]) -> dict[str, Style]:
         return places.get(name, len(places)), name
 
     taken: set[int] = set()
+    colors: set[str] = set()
     chosen = {}
     for name in sorted(dict.fromkeys(set_names), key=rank):
-        place = places.get(name, zlib.crc32(name.encode()))
-        nearby = ((place + i) % len(slots) for i in range(len(slots)))
-        slot = next((s for s in nearby if s not in taken), None)
-        if slot is None:
+        place = places.get(name, zlib.crc32(name.encode())) % len(slots)
+        if len(taken) == len(slots):
             taken.clear()
-            slot = place % len(slots)
+        if len(colors) == len(COLORS):
+            colors.clear()
+        slot = next(
+            slot
+            for slot in _nearest(place, len(slots))
+            if slot not in taken and slots[slot].color not in colors
+        )
         taken.add(slot)
+        colors.add(slots[slot].color)
         chosen[name] = slots[slot]
     return {name: chosen[name] for name in set_names}
+
+
+def _nearest(place: int, count: int) -> Iterator[int]:
+    """Yield the slots after a place: first those of its dash, then of the next ones."""
+    width = len(COLORS)
+    row, column = divmod(place, width)
+    for down in range(count // width):
+        for right in range(width):
+            yield (row + down) * width % count + (column + right) % width
 
 
 @lru_cache

@@ -50,16 +50,51 @@ def test_sensitivity_needs_learning_rates():
 
 def test_tuning():
     write_archive("T", "S", FINAL[:2])
-    [line] = figures.plot_tuning("T", ["S"]).get_lines()
+    write_archive("T", "Worse", FINAL[:2] + 0.05)
+    ax = figures.plot_tuning("T", ["S", "Worse"])
+    line, worse = ax.get_lines()
+    # The expected losses are 0.4 and 0.3: what is drawn is above the lowest of all.
     np.testing.assert_allclose(np.asarray(line.get_xdata()), [1, 2])
-    np.testing.assert_allclose(np.asarray(line.get_ydata()), [0.4, 0.3])
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), [0.1, 0.0], atol=1e-12)
+    np.testing.assert_allclose(np.asarray(worse.get_ydata()), [0.15, 0.05])
+    assert ax.get_yscale() == "log"
+    assert ax.get_ylabel() == "expected final test loss\nabove the best, 0.3"
+    low, high = ax.get_ylim()
+    assert 0 < low < 0.05 < 0.15 < high
+
+
+def test_sensitivity_shows_no_empty_decades():
+    # Over 10 configurations, whose rates are 1 ... 10, the loss is low at 3 ... 7.
+    final = np.asarray([9, 9, 0.5, 0.4, 0.3, 0.4, 0.5, 9, NAN, NAN])[:, None]
+    write_archive("T", "S", final)
+    ax = figures.plot_sensitivity("T", ["S"])
+    low, high = ax.get_xlim()
+    assert 1.7 < low <= 2
+    assert 8 <= high < 9
+    assert 0.5 < ax.get_ylim()[1] < 1
+
+
+@pytest.mark.parametrize("tasks", [["T"], ["T", "U"]])
+def test_few_tasks_have_no_profile(tasks, names):
+    ax = figures.plot_profile(tasks, names)
+    verb = "1 has" if len(tasks) == 1 else "2 have"
+    assert f"a profile needs 3 tasks and {verb} a target" in ax.get_title()
+    rows = [text.get_text() for text in ax.get_yticklabels()]
+    assert rows[0] == "SGDM"
+    assert sorted(rows) == ["Adam", "Lamb", "SGDM"]
+    drawn = [line for line in ax.get_lines() if np.size(line.get_xdata())]
+    assert len(drawn) == 3 * len(tasks)
+    # The fastest set of every task costs 1; it comes first.
+    for line in drawn[: len(tasks)]:
+        assert np.asarray(line.get_xydata()).tolist() == [[1.0, 0.0]]
 
 
 def test_profile(names):
-    ax = figures.plot_profile(["T", "U"], names)
+    write_three("V")
+    ax = figures.plot_profile(["T", "U", "V"], names)
     lines = {str(line.get_label()).split(":")[0]: line for line in ax.get_lines()}
     assert (np.asarray(lines["SGDMLR_1000_R5"].get_ydata()) == 1).all()
-    assert "99% of the improvement of AdamLR_1000_R5" in ax.get_title()
+    assert "99% of the improvement of Adam (*LR_1000_R5)" in ax.get_title()
     for name in names:
         color = matplotlib.colors.to_hex(lines[name].get_color())
         assert color == styles(names)[name].color.lower()
@@ -69,7 +104,8 @@ def test_small_multiples(names, tmp_path):
     fig = figures.plot_many_tasks(["T", "U"], names, num_columns=1)
     assert [ax.get_title() for ax in fig.axes] == ["T", "U"]
     [legend] = fig.legends
-    assert [text.get_text() for text in legend.get_texts()] == names
+    assert [text.get_text() for text in legend.get_texts()] == ["Adam", "SGDM", "Lamb"]
+    assert legend.get_title().get_text() == "*LR_1000_R5"
     for ax in fig.axes:
         assert len(ax.get_lines()) == 3
     for ending, start in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")):

@@ -43,7 +43,7 @@ def cache_dir() -> Path:
             f"{default} is used instead.",
         )
         value = default
-    return Path(os.path.expanduser(value))
+    return Path(filesystem.without_scheme(value))
 
 
 def cannot_keep(what: str, error: Exception, instead: str) -> None:

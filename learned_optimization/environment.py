@@ -25,7 +25,7 @@ def folder(variable: str, default: str, is_remote_allowed: bool = False) -> str:
     """
     value = os.environ.get(variable) or default
     _refuse(variable, value, problem_of_name(value, is_remote_allowed))
-    return os.path.expanduser(value)
+    return filesystem.without_scheme(value)
 
 
 def check_folder(variable: str, path: str) -> None:
@@ -68,6 +68,7 @@ def problem_of_name(value: str, is_remote_allowed: bool = False) -> str:
         value.encode()
     except UnicodeEncodeError:
         return "it is no text in UTF-8"
+    value = filesystem.without_scheme(value)
     if not value.strip():
         return "it is blank"
     if "://" in value:
@@ -76,7 +77,7 @@ def problem_of_name(value: str, is_remote_allowed: bool = False) -> str:
             if is_remote_allowed
             else "it is a URL, and no folder of this machine"
         )
-    if os.path.expanduser(value).startswith("~"):
+    if value.startswith("~"):
         return "there is no such user's home"
     return ""
 

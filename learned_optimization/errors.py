@@ -42,6 +42,7 @@ __all__ = [
     "RunStoppedError",
     "TooLargeError",
     "UnknownNameError",
+    "UnreadableFileError",
     "UnsafeFileError",
 ]
 
@@ -287,6 +288,15 @@ class ForbiddenFileError(FileContentError):
     """A local file that this user may not read."""
 
     remedy = "Change its permissions, or delete it."
+
+
+class UnreadableFileError(FileContentError):
+    """A local file whose disk does not give its bytes; it may do so later."""
+
+    remedy = (
+        "Its disk, or the connection to it, has a fault: try again later, or delete "
+        "the file."
+    )
 
 
 class NewerSchemaError(FileContentError):

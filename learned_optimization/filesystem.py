@@ -1,9 +1,9 @@
 """Every byte read or written goes through here.
 
-Paths are local (`~` is expanded) or URLs that fsspec understands: `gs://`,
-`s3://`, `memory://`, and `http(s)://` to read from. A file appears under its final
-name only when it is whole, and what goes wrong is a `ResultError` that names the
-path.
+Paths are local (`~` is expanded, and `file://` may precede them) or URLs that fsspec
+understands: `gs://`, `s3://`, `memory://`, and `http(s)://` to read from. A file
+appears under its final name only when it is whole, and what goes wrong is a
+`ResultError` that names the path.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import errno
 import hashlib
 import os
 import posixpath
+import re
 import stat
 import tempfile
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, cast
@@ -31,15 +33,33 @@ from learned_optimization.errors import (
     NotAFileError,
     ResultError,
     TooLargeError,
+    UnreadableFileError,
 )
+from learned_optimization.text import named
 
 MAX_NAME_BYTES = 255
 """The longest name of a file or folder that file systems allow."""
 
 _LOCAL = LocalFileSystem()
-_READ_ONLY = ("http", "https")
+_LOCAL_URL = re.compile("(?:file|local)://")
+_READ_ONLY = ("http", "https", "data")
 _BYTES_OF_ONE_PUT = 64 << 20
 _ATTEMPTS = 10
+# Of one file: its place on the disk, or the server that has it. Not every system has
+# every one of them.
+_DISK_ERRORS = {
+    getattr(errno, name, errno.EIO)
+    for name in ("EBADMSG", "EIO", "ENODATA", "ENOKEY", "EREMOTEIO", "EUCLEAN")
+}
+# The packages whose errors are of a store: fsspec's file systems, and what they use.
+_CLIENTS = ("adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs")
+_CLIENTS += ("google", "requests", "s3fs", "urllib3")
+
+_unlisted: set[str] = set()
+
+
+class UnlistedWarning(UserWarning):
+    """A folder cannot be listed: what is in it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +69,10 @@ class FileInfo:
     Attributes:
       path: local path or URL.
       size: bytes.
-      stamp: text that changes whenever the file is written again.
-      modified: seconds since 1970 of the last change; 0 where a store does not say.
+      stamp: text that changes whenever the file is written again; empty where the disk
+        does not say.
+      modified: seconds since 1970 of the last change; 0 where a store or the disk does
+        not say.
     """
 
     path: str
@@ -59,17 +81,30 @@ class FileInfo:
     modified: float
 
 
+def without_scheme(path: str) -> str:
+    """Return a path without the `file://` before it, and `~` expanded.
+
+    Other URLs are returned as they are.
+    """
+    return os.path.expanduser(_LOCAL_URL.sub("", path, count=1))
+
+
 def _resolve(path: str | os.PathLike) -> tuple[Any, str]:
-    text = os.path.expanduser(os.fspath(path))
+    text = without_scheme(os.fspath(path))
     if "://" not in text:
         return _LOCAL, os.path.abspath(text)
     try:
         # Another process may write at any time: no listing is remembered.
         return fsspec.core.url_to_fs(text, use_listings_cache=False)
-    except (ValueError, ImportError) as error:
+    # Each file system of fsspec fails in a way of its own where its package, its
+    # server or an argument that no URL can give is missing.
+    except Exception as error:
+        is_said = isinstance(error, (ValueError, ImportError))
         raise ResultError(
-            f"cannot use the path {os.fspath(path)}: {error}. For gs:// install "
-            "optimizer-baselines[gcs], for s3:// optimizer-baselines[s3]."
+            f"cannot use the path {os.fspath(path)}: "
+            f"{error if is_said else named(error)}. It may be a local path, or one of "
+            "file://, gs:// (install optimizer-baselines[gcs]), s3:// (install "
+            "optimizer-baselines[s3]), memory:// and, to read, http(s)://."
         ) from error
 
 
@@ -85,8 +120,9 @@ def _naming(action: str, path: str | os.PathLike) -> Iterator[None]:
             raise MissingFileError(f"no such file: {os.fspath(path)}") from error
         reason = error.strerror or str(error) or type(error).__name__
         raise ResultError(f"cannot {action} {os.fspath(path)}: {reason}.") from error
+    # Each store's client has errors of its own, which only their packages tell from
+    # those of whoever reads the file.
     except Exception as error:
-        # Each store's client has errors of its own; on local files there are none.
         if is_local(path) or not _is_of_a_client(error):
             raise
         reason = str(error) or type(error).__name__
@@ -94,8 +130,20 @@ def _naming(action: str, path: str | os.PathLike) -> Iterator[None]:
 
 
 def _is_of_a_client(error: Exception) -> bool:
-    clients = ("aiohttp", "botocore", "aiobotocore", "gcsfs", "google", "s3fs")
-    return type(error).__module__.partition(".")[0] in clients
+    # fsspec's own, of what a store cannot do.
+    is_unable = isinstance(error, NotImplementedError)
+    return is_unable or type(error).__module__.partition(".")[0] in _CLIENTS
+
+
+@contextmanager
+def _of_one_file(path: str | os.PathLike) -> Iterator[None]:
+    """Turn what the disk says of one local file into an error of that file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise UnreadableFileError(os.fspath(path), f"{error.strerror}") from error
 
 
 def is_local(path: str | os.PathLike) -> bool:
@@ -105,7 +153,7 @@ def is_local(path: str | os.PathLike) -> bool:
 
 def join(root: str, *parts: str) -> str:
     """Join path parts below a local folder or a URL."""
-    return posixpath.join(os.path.expanduser(root), *parts)
+    return posixpath.join(without_scheme(root), *parts)
 
 
 @contextmanager
@@ -115,6 +163,7 @@ def open_to_read(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     Raises:
       NotAFileError: if it is none, but a folder, a pipe or the like.
       ForbiddenFileError: if it is local, and this user may not read it.
+      UnreadableFileError: if it is local, and its disk does not give its bytes.
       MissingFileError: if it is not there, or goes while it is read.
       ResultError: if it cannot be reached.
     """
@@ -122,6 +171,7 @@ def open_to_read(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     is_local = isinstance(fs, LocalFileSystem)
     with (
         _naming("read", path),
+        _of_one_file(path) if is_local else nullcontext(),
         _open_regular(os.fspath(path), inner)
         if is_local
         else _open_remote(fs, inner) as file,
@@ -213,14 +263,16 @@ def info(path: str | os.PathLike) -> FileInfo:
     """Return the size, stamp and time of a file.
 
     Raises:
+      UnreadableFileError: if it is local, and its disk does not say.
       ResultError: if it is missing or cannot be reached.
     """
     fs, inner = _resolve(path)
     with _naming("look at", path):
         if isinstance(fs, LocalFileSystem):
             leads_on = os.path.exists(inner) or not os.path.islink(inner)
-            # A link that leads nowhere is listed, and is something itself.
-            status = os.stat(inner) if leads_on else os.lstat(inner)
+            with _of_one_file(path):
+                # A link that leads nowhere is listed, and is something itself.
+                status = os.stat(inner) if leads_on else os.lstat(inner)
             return _local_info(os.fspath(path), status)
         return _remote_info(os.fspath(path), fs.info(inner))
 
@@ -235,11 +287,13 @@ def info_of_entry(path: str) -> FileInfo:
     fs, inner = _resolve(path)
     if not isinstance(fs, LocalFileSystem):
         return info(path)
-    with _naming("look at", path):
+    with _naming("look at", path), _of_one_file(path):
         return _local_info(path, os.lstat(inner))
 
 
-def _local_info(path: str, stat: os.stat_result) -> FileInfo:
+def _local_info(path: str, stat: os.stat_result | None) -> FileInfo:
+    if stat is None:
+        return FileInfo(path, 0, "", 0.0)
     # A file that takes another's place is another inode. Whoever writes into a file
     # can give it back its size and time, but not the time of that change of it.
     stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
@@ -327,11 +381,13 @@ def walk_files(
     hidden: bool = False,
     links: bool = True,
     odd_folders: bool = False,
+    on_unlisted: Callable[[str, str], None] | None = None,
 ) -> list[FileInfo]:
     """Return every file below a folder, in no order; none if it is missing.
 
     A local folder may hold links to others, which are followed; one that leads back
-    to a folder above it is not.
+    to a folder above it is not. What is in a folder below that cannot be listed, as
+    `lost+found` of a disk, is left out.
 
     Args:
       folder: the folder.
@@ -340,15 +396,24 @@ def walk_files(
       links: whether to follow links to folders.
       odd_folders: with local folders whose names end in the suffix, which are then not
         looked into.
+      on_unlisted: called with each local folder below that cannot be listed, and why;
+        `warn_of_unlisted` if None.
 
     Raises:
       ResultError: if it cannot be reached.
     """
     fs, inner = _resolve(folder)
-    root = os.path.expanduser(os.fspath(folder))
+    root = without_scheme(os.fspath(folder))
+    say = on_unlisted or warn_of_unlisted
     with _naming("list", folder):
         if isinstance(fs, LocalFileSystem):
-            found = listing.walk(root, hidden, links, suffix if odd_folders else "")
+            found = listing.walk(
+                root,
+                hidden,
+                links,
+                suffix if odd_folders else "",
+                lambda path, error: say(path, error.strerror or named(error)),
+            )
             return [_local_info(p, s) for p, s in found if p.endswith(suffix)]
         entries = fs.find(inner, detail=True)
     infos = []
@@ -358,6 +423,17 @@ def walk_files(
         if name.endswith(suffix) and (hidden or not is_hidden):
             infos.append(_remote_info(join(root, below), entry))
     return infos
+
+
+def warn_of_unlisted(folder: str, reason: str) -> None:
+    """Warn, once for each folder, that what is in it is left out."""
+    if folder not in _unlisted:
+        _unlisted.add(folder)
+        warnings.warn(
+            f"cannot list {folder}: {reason}. What is in it is left out.",
+            UnlistedWarning,
+            stacklevel=2,
+        )
 
 
 def is_behind_link(path: str, root: str) -> bool:
@@ -469,10 +545,11 @@ def write_folder(path: str | os.PathLike, fill: Callable[[str], object]) -> None
 
 
 def _check_is_written(path: str | os.PathLike) -> None:
-    if os.fspath(path).partition("://")[0] in _READ_ONLY:
+    scheme = os.fspath(path).partition("://")[0]
+    if scheme in _READ_ONLY:
         raise ResultError(
-            f"cannot write {os.fspath(path)}: over http files are read only. Choose a "
-            "folder or a bucket (gs://..., s3://...)."
+            f"cannot write {os.fspath(path)}: {scheme}:// is read only. Choose "
+            "a folder or a bucket (gs://..., s3://...)."
         )
 
 

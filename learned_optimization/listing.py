@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 # Results lie three folders deep: task, setting, plan. Each of them may be a link.
 _MAX_LINKS = 3
+# What this process lacks, whichever file or folder it asks for.
+_OF_THIS_PROCESS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)
 
 
 def is_gone(error: OSError) -> bool:
@@ -48,10 +50,20 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _refuse(folder: str, error: OSError) -> None:
+    raise error
+
+
 def walk(
-    folder: str, hidden: bool = False, links: bool = True, odd: str = ""
-) -> Iterator[tuple[str, os.stat_result]]:
+    folder: str,
+    hidden: bool = False,
+    links: bool = True,
+    odd: str = "",
+    on_unlisted: Callable[[str, OSError], None] = _refuse,
+) -> Iterator[tuple[str, os.stat_result | None]]:
     """Return every file below a folder, of any type, with its status.
+
+    The status is None where the disk, or a folder's permissions, do not give it.
 
     A link that leads to a folder above it is not followed. One that leads nowhere is
     a file itself.
@@ -62,30 +74,52 @@ def walk(
       links: whether to follow links to folders.
       odd: how names of folders end that are not looked into, but returned like files,
         since only files should have such names; empty for none.
+      on_unlisted: called with each folder below that cannot be listed, and why; what
+        is in it is left out.
 
     Raises:
-      OSError: if a folder cannot be listed.
+      OSError: if the folder itself cannot be listed, or as raised by `on_unlisted`.
     """
-    return _walk(folder, hidden, _MAX_LINKS if links else 0, odd, frozenset())
+    links_left = _MAX_LINKS if links else 0
+    return _walk(folder, hidden, links_left, odd, on_unlisted, frozenset())
 
 
 def _walk(
-    folder: str, hidden: bool, links: int, odd: str, above: frozenset[tuple[int, int]]
-) -> Iterator[tuple[str, os.stat_result]]:
-    status = _status(folder)
-    if status is None or (status.st_dev, status.st_ino) in above:
+    folder: str,
+    hidden: bool,
+    links: int,
+    odd: str,
+    on_unlisted: Callable[[str, OSError], None],
+    above: frozenset[tuple[int, int]],
+) -> Iterator[tuple[str, os.stat_result | None]]:
+    try:
+        status = _status(folder)
+        if status is None or (status.st_dev, status.st_ino) in above:
+            return
+        found = entries(folder)
+    except OSError as error:
+        if not above or error.errno in _OF_THIS_PROCESS:
+            raise
+        on_unlisted(folder, error)
         return
     above |= {(status.st_dev, status.st_ino)}
-    for entry in entries(folder):
+    for entry in found:
         if entry.name.startswith(".") and not hidden:
             continue
         if not is_folder(entry) or (odd and entry.name.endswith(odd)):
-            if (status := _status(entry.path)) is not None:
-                yield entry.path, status
+            try:
+                status = _status(entry.path)
+            except OSError as error:
+                if error.errno in _OF_THIS_PROCESS:
+                    raise
+                yield entry.path, None
+            else:
+                if status is not None:
+                    yield entry.path, status
         elif not entry.is_symlink():
-            yield from _walk(entry.path, hidden, links, odd, above)
+            yield from _walk(entry.path, hidden, links, odd, on_unlisted, above)
         elif links:
-            yield from _walk(entry.path, hidden, links - 1, odd, above)
+            yield from _walk(entry.path, hidden, links - 1, odd, on_unlisted, above)
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -226,3 +226,37 @@ def test_what_goes_while_it_is_listed_is_gone(tmp_path, monkeypatch, code, call)
     found = [f.path for f in filesystem.walk_files(tmp_path, "")]
     assert sorted(found) == [str(tmp_path / name / "x") for name in "ac"]
     assert filesystem.list_folders(tmp_path) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "path", ["github://a/b", "reference://a/b", "dir://a/b", "zip://a/b", "odd://a/b"]
+)
+def test_a_store_that_cannot_be_used_is_a_typed_error(path, tmp_path):
+    for use in (
+        filesystem.exists,
+        filesystem.info,
+        filesystem.list_files,
+        filesystem.check_writable,
+        lambda path: filesystem.walk_files(path, ""),
+        lambda path: filesystem.write_whole(path, lambda file: None),
+    ):
+        with pytest.raises(ResultError, match=rf"cannot use .*{path}.*gs://.*s3://"):
+            use(path)
+
+
+def test_what_a_store_cannot_do_is_a_typed_error():
+    # fsspec's store of what is in the URL itself, which nobody can list or write to.
+    for use in (filesystem.list_files, filesystem.check_writable):
+        with pytest.raises(ResultError, match="data://a/b"):
+            use("data://a/b")
+
+
+def test_a_url_of_a_local_file_is_its_path(tmp_path):
+    url = f"file://{tmp_path}"
+    path = filesystem.join(url, "deep", "x.bin")
+    assert path == f"{tmp_path}/deep/x.bin"
+    filesystem.write_whole(f"{url}/deep/x.bin", lambda file: file.write(b"abc"))
+    assert filesystem.is_local(url)
+    assert filesystem.list_files(f"{url}/deep") == [path]
+    assert [f.path for f in filesystem.walk_files(url, ".bin")] == [path]
+    assert not filesystem.is_behind_link(f"{url}/deep/x.bin", url)

@@ -259,7 +259,7 @@ def test_nothing_is_written_over_http(web, monkeypatch):
         lambda: filesystem.check_writable(address),
         lambda: write("SGD_lr0.1", 0),
     ):
-        with pytest.raises(ResultError, match="over http files are read only"):
+        with pytest.raises(ResultError, match="http:// is read only"):
             attempt()
     assert list(Path(folder).iterdir()) == []
 

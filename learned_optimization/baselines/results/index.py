@@ -32,6 +32,7 @@ from learned_optimization.errors import (
     ForbiddenFileError,
     MissingFileError,
     TooLargeError,
+    UnreadableFileError,
 )
 from learned_optimization.filesystem import FileInfo
 
@@ -88,8 +89,8 @@ class TrialEntry:
     @property
     def is_lasting(self) -> bool:
         """Whether it says this as long as the file is the same, whatever is set."""
-        passing = (TooLargeError.remedy, ForbiddenFileError.remedy)
-        return not any(remedy in self.problem for remedy in passing)
+        passing = (TooLargeError, ForbiddenFileError, UnreadableFileError)
+        return not any(error.remedy in self.problem for error in passing)
 
 
 # What is of a newer schema today may be read by the next version.
@@ -98,7 +99,9 @@ _STORED = tuple(f.name for f in fields(TrialEntry) if f.name != "path")
 
 
 def trial_entries(
-    folder: str, on_read: Callable[[int, int], None] | None = None
+    folder: str,
+    on_read: Callable[[int, int], None] | None = None,
+    on_unlisted: Callable[[str, str], None] | None = None,
 ) -> list[TrialEntry]:
     """Return every result file below a folder, in the order of their paths.
 
@@ -106,12 +109,15 @@ def trial_entries(
       folder: local folder or URL.
       on_read: called now and then with how many files were opened, and how many must
         be.
+      on_unlisted: as `filesystem.walk_files`.
 
     Raises:
-      ResultError: if the folder or a file cannot be reached.
+      ResultError: if the folder, or a file in a store, cannot be reached.
     """
-    folder = os.path.expanduser(folder)
-    found = filesystem.walk_files(folder, ".curves", odd_folders=True)
+    folder = filesystem.without_scheme(folder)
+    found = filesystem.walk_files(
+        folder, ".curves", odd_folders=True, on_unlisted=on_unlisted
+    )
     files = sorted(found, key=lambda f: f.path)
     start, below = len(folder.rstrip("/")), _key(folder).rstrip("/")
     key_of = {info.path: below + info.path[start:] for info in files}
@@ -128,7 +134,11 @@ def trial_entries(
         for first in range(0, len(changed), _ROWS_AT_ONCE):
             batch = changed[first : first + _ROWS_AT_ONCE]
             read = dict(_open_those_there(batch))
-            lasting = [i for i in batch if i.path in read and read[i.path].is_lasting]
+            lasting = [
+                i
+                for i in batch
+                if i.stamp and i.path in read and read[i.path].is_lasting
+            ]
             texts.store(
                 (key_of[i.path], i.stamp, _text_of(read[i.path])) for i in lasting
             )
@@ -234,7 +244,8 @@ def summary_of(path: str, make: Callable[[], str]) -> str:
 
 
 def _key(path: str) -> str:
-    return os.path.abspath(path) if filesystem.is_local(path) else path
+    is_local = filesystem.is_local(path)
+    return os.path.abspath(filesystem.without_scheme(path)) if is_local else path
 
 
 def _text_of(entry: TrialEntry) -> str:

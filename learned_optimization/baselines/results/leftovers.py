@@ -40,7 +40,7 @@ _CHECKPOINTS, _NOTES, _CLAIMS = ".checkpoints", ".endings", ".claims"
 def is_unfinished(file: FileInfo) -> bool:
     """Return whether a file is one that a writer began, and did not end in an hour."""
     name = posixpath.basename(file.path)
-    return bool(_UNFINISHED.fullmatch(name)) and _is_old(file.modified)
+    return bool(_UNFINISHED.fullmatch(name)) and _is_old_file(file)
 
 
 def leftovers(also_below: Iterable[str] = (), beside: Iterable[str] = ()) -> list[str]:
@@ -63,7 +63,7 @@ def leftovers(also_below: Iterable[str] = (), beside: Iterable[str] = ()) -> lis
     for folder in dict.fromkeys(roots):
         for file in filesystem.walk_files(folder, "", hidden=True, links=False):
             if is_unfinished(file) or (
-                _is_old(file.modified)
+                _is_old_file(file)
                 and (
                     (folder == root and _is_of_the_past(file, root, live))
                     or (folder == cache and file.path.endswith(_JOURNALS))
@@ -85,9 +85,20 @@ def remove(path: str) -> None:
       ResultError: if it cannot be deleted.
     """
     if filesystem.is_local(path) and os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            # Its writer, or another process, removes it as well.
+            pass
+        except OSError as error:
+            raise ResultError(f"cannot delete {path}: {error.strerror}.") from error
     else:
         filesystem.remove_file(path)
+
+
+def _is_old_file(file: FileInfo) -> bool:
+    # Of a file without a stamp, the disk does not say how old it is.
+    return bool(file.stamp) and _is_old(file.modified)
 
 
 def _is_old(modified: float) -> bool:
@@ -130,25 +141,32 @@ def _is_needless(path: str) -> bool:
 def _finished_in(folder: str) -> Iterator[str]:
     """Yield files of finished curves that nobody needs, and those in quarantine."""
     for file in filesystem.walk_files(folder, "", hidden=True, links=False):
-        if _is_old(file.modified) and (
+        if _is_old_file(file) and (
             _room(file.path) == QUARANTINE or _is_needless(file.path)
         ):
             yield file.path
 
 
 def _unfinished_in(folder: str) -> Sequence[str]:
-    entries = listing.entries(folder)
-    return [
-        entry.path
-        for entry in entries
-        if _UNFINISHED_FOLDER.fullmatch(entry.name)
-        and _is_old(max(_times_below(entry.path), default=0.0))
-    ]
-
-
-def _times_below(path: str) -> list[float]:
-    times = [status.st_mtime for _, status in listing.walk(path, True, links=False)]
     try:
-        return [*times, os.lstat(path).st_mtime]
-    except FileNotFoundError:
-        return times
+        return [
+            entry.path
+            for entry in listing.entries(folder)
+            if _UNFINISHED_FOLDER.fullmatch(entry.name) and _is_old_below(entry.path)
+        ]
+    except OSError as error:
+        raise ResultError(f"cannot list {folder}: {error.strerror}.") from error
+
+
+def _is_old_below(path: str) -> bool:
+    """Return whether all of a folder is known to be old."""
+    try:
+        times = [os.lstat(path).st_mtime]
+        for _, status in listing.walk(path, True, links=False):
+            if status is None:
+                return False
+            times.append(status.st_mtime)
+    except OSError:
+        # It is gone by now, or cannot be looked into.
+        return False
+    return _is_old(max(times))

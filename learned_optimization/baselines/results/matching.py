@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from learned_optimization import filesystem
 from learned_optimization.baselines.folder_names import (
     folders_to_search,
     present_folder,
@@ -36,10 +37,15 @@ def scan(save_dirs: Iterable[str]) -> dict[str, list[TrialEntry]]:
       Folder to its result files, bad ones too: first those in it, in the order of
       their names, then those in a folder of another name (`folder_names`). Folders
       that are empty or missing have an empty list.
+
+    Raises:
+      ResultError: if one of them cannot be listed: what it holds is not known, and is
+        not missing.
     """
     entries_of: dict[str, list[TrialEntry]] = {folder: [] for folder in save_dirs}
     wanted = {present_folder(folder): folder for folder in entries_of}
     by_task: dict[str, list[str]] = defaultdict(list)
+    unlisted: dict[str, str] = {}
     for folder in entries_of:
         by_task[posixpath.dirname(posixpath.dirname(folder))].append(folder)
     for task_folder, folders in by_task.items():
@@ -48,12 +54,27 @@ def scan(save_dirs: Iterable[str]) -> dict[str, list[TrialEntry]]:
             searched = (root for f in folders for root in folders_to_search(f))
             roots = list(dict.fromkeys(searched))
         for root in roots:
-            for entry in trial_entries(root):
+            for entry in trial_entries(root, on_unlisted=unlisted.__setitem__):
                 if entry.folder in wanted:
                     entries_of[wanted[entry.folder]].append(entry)
+    _check_listed(unlisted, entries_of)
     for folder, entries in entries_of.items():
         entries.sort(key=lambda entry: posixpath.dirname(entry.path) != folder)
     return entries_of
+
+
+def _check_listed(unlisted: Mapping[str, str], save_dirs: Iterable[str]) -> None:
+    """Refuse folders that cannot be listed and may hold results of these settings."""
+    if not unlisted:
+        return
+    wanted = {place for folder in save_dirs for place in folders_to_search(folder)}
+    for folder, reason in unlisted.items():
+        if any(f"{place}/".startswith(f"{folder}/") for place in wanted):
+            raise ResultError(
+                f"cannot list {folder}: {reason}. Which trials have results there is "
+                "not known. Change its permissions, or move it away."
+            )
+        filesystem.warn_of_unlisted(folder, reason)
 
 
 def fill(

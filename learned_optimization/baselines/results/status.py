@@ -6,7 +6,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from learned_optimization import filesystem
@@ -27,7 +27,7 @@ from learned_optimization.baselines.results.index import (
 from learned_optimization.baselines.results.matching import by_setting, copies, fill
 from learned_optimization.baselines.results.run_notes import RunNote
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.errors import MissingFileError
+from learned_optimization.errors import FileContentError, MissingFileError
 
 STATES = ("done", "diverged", *run_notes.UNFINISHED, "missing")
 """The states; every trial of a set is in one of them."""
@@ -188,9 +188,13 @@ def _checked(
     for i, entry in enumerate(entries):
         # It may have gone since it was listed.
         with suppress(MissingFileError):
-            info = filesystem.info(entry.path)
+            try:
+                info = filesystem.info(entry.path)
+            except FileContentError as error:
+                checked.append(replace(entry, status="bad", problem=str(error)))
+                continue
             now = open_entry(info, whole=True)
-            if now != entry:
+            if now != entry and now.is_lasting:
                 remember(info, now)
             checked.append(now)
         if on_read is not None and i % 100 == 99:

@@ -150,7 +150,7 @@ def test_readme_snippets(tmp_path):
     assert [language for language, _ in later] == ["sh", "python"]
     for language, text in later:
         run(language, text, tmp_path)
-    assert (tmp_path / "adam_sgdm.png").stat().st_size > 10_000
+    assert (tmp_path / "adam_sgd.png").stat().st_size > 10_000
 
 
 _README_COMMANDS = (INSTALL_AND_QUICKSTART, TEST_COMMAND)

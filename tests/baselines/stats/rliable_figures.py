@@ -1,8 +1,9 @@
 """What rliable says of some scores; run by test_rliable.py where rliable is installed.
 
-python rliable_figures.py SCORES.npz FIGURES.npz
+python rliable_figures.py SCORES.npz FIGURES.json
 """
 
+import json
 import sys
 
 import numpy as np
@@ -47,7 +48,9 @@ def main(scores_path, figures_path):
     figures["improvement"] = metrics.probability_of_improvement(x, y)
     improvement = metrics.probability_of_improvement
     figures["interval/improvement"] = interval(improvement, (x, y), fewer_reps)
-    np.savez(figures_path, **figures)
+    lists = {name: np.asarray(values).tolist() for name, values in figures.items()}
+    with open(figures_path, "w") as file:
+        json.dump(lists, file, indent=0)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ def single_task_training_curves(
     The run does `num_steps + 1` updates. Before every update `i` with
     `i % eval_every == 0` it evaluates the train, outer_valid and test splits on
     fresh batches, `eval_batches` of each (`last_eval_batches` at `num_steps`).
+    Behind the last update it evaluates each split as a whole.
 
     Args:
       task: the task trained on.
@@ -81,7 +82,10 @@ def single_task_training_curves(
     Returns:
       `train/xs` int64 and `train/loss` float32 `[num_steps + 1]`; `eval/xs`
       int64 `[num_evals]`; `eval/SPLIT/{loss,loss_normalized}` and
-      `eval/SPLIT/AUX` float32 `[num_evals]`.
+      `eval/SPLIT/AUX` float32 `[num_evals]`. Where the data evaluated is in arrays,
+      `final/SPLIT/{loss,loss_normalized}` and `final/SPLIT/AUX` float32 `[]`: of whole
+      splits, behind the last update; of a split of more than 20,000 examples, of a
+      fixed sample of that size. `final/num_examples/SPLIT` int64 `[]`: how many.
 
     Raises:
       LoptError: if a number is below 1 or the task's data is not available.

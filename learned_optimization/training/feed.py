@@ -109,6 +109,11 @@ class Feed:
             self._layout.put(inputs, PartitionSpec()),
         )
 
+    @property
+    def eval_arrays(self) -> Any:
+        """Stored arrays of the evaluation data, on the devices, where they fit."""
+        return self._data[1]
+
     def skip(self, num_blocks: int) -> None:
         """Pass over the first blocks of a run, which were done before."""
         self._train_reader.skip(num_blocks)

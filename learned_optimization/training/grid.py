@@ -190,6 +190,29 @@ def map_in_groups(
     return over_groups
 
 
+def map_trials(
+    function: Callable, layout: Layout, width: int, num_of_seeds: int
+) -> Callable:
+    """Map a function of one trial over a device's share of a grid.
+
+    Args:
+      function: its arguments are of the trial, of the trial, of the configuration,
+        and then of the seed.
+      layout: the devices.
+      width: trials side by side, at most.
+      num_of_seeds: how many arguments are of the seed.
+    """
+    over_configs = map_in_groups(
+        function, (0, 0, 0, *[None] * num_of_seeds), layout.configs_per_device, width
+    )
+    return map_in_groups(
+        over_configs,
+        (0, 0, None, *[0] * num_of_seeds),
+        layout.seeds_per_device,
+        width // layout.configs_per_device,
+    )
+
+
 def stack_hparams(
     opts: Sequence[Optimizer],
 ) -> tuple[list[np.ndarray], Callable[[Sequence[jax.Array]], Optimizer]]:

@@ -16,7 +16,8 @@ from learned_optimization.errors import RunStoppedError
 from learned_optimization.prng import as_numbers, from_numbers, key_of_words
 from learned_optimization.training.checkpoint import Checkpoint, Saved, join
 from learned_optimization.training.feed import FedChunk, Feed
-from learned_optimization.training.grid import Layout, map_in_groups
+from learned_optimization.training.final_evaluation import FinalEvaluation
+from learned_optimization.training.grid import Layout, map_trials
 from learned_optimization.training.initial import initializer_of
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.program import ChunkOutputs, TrialProgram
@@ -61,6 +62,7 @@ class GridRunner:
         self._done, self._chunks = 0, cast("list[ChunkOutputs]", [])
         self.seconds_per_block = float("inf")
         self._fed: tuple[FedChunk, int] | None = None
+        self._final: dict[str, np.ndarray] = {}
 
         self._options = strategy.compiler_options(layout.platform)
         padded = [np.asarray(layout.pad_configs(list(values))) for values in hparams]
@@ -143,16 +145,8 @@ class GridRunner:
                     return run(opt_state)
                 return lax.cond(asked_for, run, skip, opt_state)
 
-            over_configs = map_in_groups(
-                one, (0, 0, 0, None, None, None), layout.configs_per_device, width
-            )
-            over_seeds = map_in_groups(
-                over_configs,
-                (0, 0, None, 0, 0, 0),
-                layout.seeds_per_device,
-                width // layout.configs_per_device,
-            )
-            return over_seeds(opt_state, asked_for, hparams, keys, train_ix, eval_ix)
+            trials = map_trials(one, layout, width, num_of_seeds=3)
+            return trials(opt_state, asked_for, hparams, keys, train_ix, eval_ix)
 
         grid, seeds, configs = layout.over_grid, layout.over_seeds, layout.over_configs
         everywhere = PartitionSpec()
@@ -211,7 +205,7 @@ class GridRunner:
     def _fits(self, saved: Saved) -> bool:
         """Return whether the curves of a checkpoint are of this plan and grid."""
         plan, layout, done = self._plan, self._layout, saved.blocks_done
-        if not 0 < done < plan.num_evals:
+        if not 0 < done <= plan.num_evals:
             return False
         grid = (layout.num_seeds, layout.num_configs)
         updates = int(plan.updates_of_block[:done].sum())
@@ -283,10 +277,49 @@ class GridRunner:
         size = max(1, min(size, self._program.max_blocks, self._plan.num_evals - first))
         return self._feed.inputs(first, size), size
 
+    def evaluate_whole_splits(self, checkpoint: Checkpoint | None = None) -> None:
+        """Measure every trial on whole splits, once no block is left.
+
+        Args:
+          checkpoint: as in `advance`.
+
+        Raises:
+          RunStoppedError: as in `advance`.
+        """
+        evaluation = self._final_evaluation()
+        while evaluation.batches_left:
+            evaluation.advance()
+            if checkpoint and evaluation.batches_left:
+                self._maybe_save(checkpoint)
+        self._final = evaluation.means()
+        self.run_seconds += evaluation.run_seconds
+
+    def measure_whole_splits(self, seconds: float) -> float:
+        """Return about how long evaluating whole splits takes, compilation apart.
+
+        Args:
+          seconds: how long to measure.
+        """
+        evaluation = self._final_evaluation()
+        while evaluation.batches_left and evaluation.run_seconds < seconds:
+            evaluation.advance()
+        done = evaluation.num_batches - evaluation.batches_left
+        return evaluation.run_seconds / max(done, 1) * evaluation.num_batches
+
+    def _final_evaluation(self) -> FinalEvaluation:
+        return FinalEvaluation(
+            self._program,
+            self._layout,
+            self.strategy.trials_at_once,
+            (self._opt_state, self._is_asked_for, self._hparams, self._keys),
+            self._feed.eval_arrays,
+            self._compile,
+        )
+
     def result(self) -> GridResult:
         """Return the whole curves, once no block is left."""
         return GridResult(
-            curves=curves_of(self._plan, join(self._chunks)),
+            curves=curves_of(self._plan, join(self._chunks)) | self._final,
             run_seconds=self.run_seconds,
             compile_seconds=self.compile_seconds,
             devices=tuple(self._layout.mesh.devices.flat),

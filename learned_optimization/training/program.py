@@ -30,7 +30,7 @@ from learned_optimization.training.trial_data import EVAL_SPLITS
 _CURVE = jnp.float32
 
 # Sub-keys of a seed's key, so that no two uses share random numbers.
-INIT_KEY, OPT_INIT_KEY, LOSS_KEY, UPDATE_KEY, EVAL_KEY = range(5)
+INIT_KEY, OPT_INIT_KEY, LOSS_KEY, UPDATE_KEY, EVAL_KEY, FINAL_KEY = range(6)
 
 
 class ChunkInputs(NamedTuple):
@@ -188,20 +188,61 @@ class TrialProgram:
             )
             return opt_state, ChunkOutputs(losses, metrics)
 
-        metric_names = self.metric_names(opt, opt_state, key)
+        metric_names = self.metric_names(opt, opt_state, key, self.eval_pool.batch_size)
         out = ChunkOutputs(
             _zeros(self.max_blocks * self.block_updates),
             {m: _zeros(self.max_blocks, len(EVAL_SPLITS)) for m in metric_names},
         )
         return lax.fori_loop(0, inputs.num_blocks, block, (opt_state, out))
 
-    def metric_names(self, opt: Optimizer, opt_state: Any, key: jax.Array) -> list[str]:
+    def evaluate_batches(
+        self,
+        hparams: Any,
+        opt_state: Any,
+        key: jax.Array,
+        indices: jax.Array,
+        arrays: Any,
+        first: jax.Array,
+        num_batches: jax.Array,
+    ) -> dict[str, jax.Array]:
+        """Return the metrics of a trial on some batches, as it is at the end.
+
+        Args:
+          hparams: traced hyper-parameters of the configuration.
+          opt_state: state behind the last update.
+          key: PRNG key of the seed.
+          indices: int32 `[max_batches, batch]`.
+          arrays: tree of stored arrays of the evaluation data.
+          first: int32 scalar, number of the first batch among all that are evaluated.
+          num_batches: int32 scalar, batches to do.
+
+        Returns:
+          Metric name to float32 `[max_batches]`, zero behind the batches done.
+        """
+        opt = self.make_optimizer(hparams)
+        params, state = opt.get_eval_params(opt_state), opt.get_state(opt_state)
+        final_key = jax.random.fold_in(key, FINAL_KEY)
+
+        def add_batch(b, out):
+            batch = self.eval_pool.batch(arrays, indices[b])
+            batch_key = jax.random.fold_in(final_key, first + b)
+            metrics = self._metrics(params, state, batch_key, batch)
+            return {name: out[name].at[b].set(metrics[name]) for name in out}
+
+        max_batches, batch_size = indices.shape
+        names = self.metric_names(opt, opt_state, key, batch_size)
+        zeros = {name: _zeros(max_batches) for name in names}
+        return lax.fori_loop(0, num_batches, add_batch, zeros)
+
+    def metric_names(
+        self, opt: Optimizer, opt_state: Any, key: jax.Array, batch_size: int
+    ) -> list[str]:
         """Return `loss`, `loss_normalized` and the auxiliary names of the task."""
 
         def metrics(opt_state, key):
             params, state = opt.get_params_state(opt_state)
             arrays = jax.tree.map(jnp.asarray, self.eval_pool.one_row())
-            indices = jnp.zeros(self.eval_pool.batch_size, jnp.int32)
+            indices = jnp.zeros(batch_size, jnp.int32)
             batch = self.eval_pool.batch(arrays, indices)
             return self._metrics(params, state, key, batch)
 

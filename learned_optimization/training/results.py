@@ -45,8 +45,10 @@ class GridResult:
 
     Attributes:
       curves: result-file key to array; `train/xs` and `eval/xs` are int64
-        `[num_steps + 1]` and `[num_evals]`; every other is float32
-        `[num_configs, num_seeds, ...]`.
+        `[num_steps + 1]` and `[num_evals]`; `final/num_examples/SPLIT` int64
+        `[num_configs, num_seeds]`; every other is float32
+        `[num_configs, num_seeds, ...]`. Those of `final/` are there where the data
+        evaluated is in arrays.
       run_seconds: seconds spent running all trials, compilation apart.
       compile_seconds: seconds spent compiling.
       devices: the devices used.
@@ -68,12 +70,14 @@ class Measurement:
       strategy: how the devices compute their shares.
       seconds_per_block: seconds of one evaluation and the updates behind it.
       trial_steps_per_block: updates of all trials in a block.
+      seconds_at_end: seconds of the evaluation of whole splits at the end.
       compile_seconds: seconds of compiling.
     """
 
     strategy: Strategy
     seconds_per_block: float
     trial_steps_per_block: int
+    seconds_at_end: float
     compile_seconds: float
 
     @property

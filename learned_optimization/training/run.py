@@ -103,6 +103,7 @@ def run_grid(
             ]
             runner = fastest(runner, starts, remembered, similar_runs, should_stop)
         runner.advance(on_progress=on_progress, checkpoint=checkpoint)
+        runner.evaluate_whole_splits(checkpoint)
         return runner.result()
 
     default = _default_strategy(task, layout)
@@ -149,10 +150,12 @@ def measure_grid(
     blocks, spent = runner.blocks_left, runner.run_seconds
     runner.advance(seconds)
     done, spent = blocks - runner.blocks_left, runner.run_seconds - spent
+    seconds_at_end = runner.measure_whole_splits(seconds)
     return Measurement(
         strategy=strategy,
         seconds_per_block=spent / done if done else runner.seconds_per_block,
         trial_steps_per_block=runner.steps_per_block,
+        seconds_at_end=seconds_at_end,
         compile_seconds=runner.compile_seconds,
     )
 

@@ -76,6 +76,27 @@ class ArrayPool:
             return None
         return self.data.decode({f: a[indices] for f, a in arrays.items()})
 
+    def gather(
+        self, indices: Sequence[np.ndarray], room: int
+    ) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+        """Return the rows that some indices point to, each once.
+
+        Args:
+          indices: int32 arrays of any shape.
+          room: length of the result, so that it is always the same.
+
+        Returns:
+          Field name to array `[room, ...]`, zero behind what is read, and the
+          indices of the same rows there.
+        """
+        wanted = np.unique(np.concatenate([i.ravel() for i in indices]))
+        arrays = {}
+        for field, stored in self.stored.items():
+            rows = np.asarray(stored[wanted])
+            arrays[field] = np.zeros((room, *rows.shape[1:]), rows.dtype)
+            arrays[field][: len(rows)] = rows
+        return arrays, [np.searchsorted(wanted, i).astype(np.int32) for i in indices]
+
     def reader(
         self,
         keys: Sequence[np.ndarray],
@@ -171,23 +192,8 @@ class ArrayReader:
     def gather(
         self, indices: Sequence[np.ndarray], room: int
     ) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-        """Return the rows that some indices point to, each once.
-
-        Args:
-          indices: int32 arrays of any shape.
-          room: length of the result, so that it is always the same.
-
-        Returns:
-          Field name to array `[room, ...]`, zero behind what is read, and the
-          indices of the same rows there.
-        """
-        wanted = np.unique(np.concatenate([i.ravel() for i in indices]))
-        arrays = {}
-        for field, stored in self._pool.stored.items():
-            rows = np.asarray(stored[wanted])
-            arrays[field] = np.zeros((room, *rows.shape[1:]), rows.dtype)
-            arrays[field][: len(rows)] = rows
-        return arrays, [np.searchsorted(wanted, i).astype(np.int32) for i in indices]
+        """Return the rows that some indices point to, as `ArrayPool.gather`."""
+        return self._pool.gather(indices, room)
 
     def skip(self, num_blocks: int) -> None:
         """Pass over the first blocks of a run, which were done before."""

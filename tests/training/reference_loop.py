@@ -6,7 +6,7 @@ import numpy as np
 from learned_optimization.tasks.datasets.streams import EpochStream
 
 SPLITS = ("train", "outer_valid", "test")
-INIT, OPT_INIT, LOSS, UPDATE, EVAL = range(5)
+INIT, OPT_INIT, LOSS, UPDATE, EVAL, FINAL = range(6)
 
 
 def training_curves(task, opt, num_steps, key, eval_every, eval_batches, last):
@@ -76,4 +76,36 @@ def training_curves(task, opt, num_steps, key, eval_every, eval_batches, last):
         )
         curves["train/xs"].append(step)
         curves["train/loss"].append(float(loss))
+    curves.update(_final(task, opt, opt_state, fold(key, FINAL)))
     return {name: np.asarray(values) for name, values in curves.items()}
+
+
+def _final(task, opt, opt_state, key):
+    """Each whole split, at the last parameters; none is larger than a sample."""
+    if task.datasets is None:
+        return {}
+    params, state = opt.get_eval_params(opt_state), opt.get_state(opt_state)
+    data, final, number = task.datasets.load(), {}, 0
+    lengths = [stop - start for start, stop in (data.splits[s] for s in SPLITS)]
+    # The largest batches that leave no rest of any split.
+    size = max(
+        n
+        for n in range(1, task.datasets.batch_size + 1)
+        if np.gcd.reduce(lengths) % n == 0
+    )
+    for i, split in enumerate(SPLITS):
+        rows = EpochStream([20_000, i], data.splits[split]).take(lengths[i])
+        sums: dict[str, list] = {}
+        for batch in rows.reshape(-1, size):
+            batch_key = jax.random.fold_in(key, number)
+            loss, _, aux = task.loss_with_state_and_aux(
+                params, state, batch_key, data.take(batch)
+            )
+            for name, value in {"loss": loss, **aux}.items():
+                sums.setdefault(f"final/{split}/{name}", []).append(float(value))
+            number += 1
+        final |= {name: np.mean(values) for name, values in sums.items()}
+        loss = final[f"final/{split}/loss"]
+        final[f"final/{split}/loss_normalized"] = task.normalizer(loss)
+        final[f"final/num_examples/{split}"] = lengths[i]
+    return final

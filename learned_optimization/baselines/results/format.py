@@ -61,6 +61,8 @@ _RULES = (
     _Rule("train/*", _NUMBER, "train/xs"),
     _Rule("eval/xs", _NUMBER, "eval/xs", finite=True, rising=True, least=0),
     _Rule("eval/*", _NUMBER, "eval/xs"),
+    _Rule("final/num_examples/*", "iu", least=1),
+    _Rule("final/*", _NUMBER),
     _Rule("timing/*", _NUMBER, finite=True),
     _Rule("num_steps", _NUMBER, finite=True, least=0),
     _Rule("eval_every", _NUMBER, finite=True, least=1),

@@ -21,6 +21,8 @@ from learned_optimization.tasks.cost import cost, loss_flops
 _KEPT_OF_STEPS, _KEPT_OF_LOSSES = 0.19, 0.74
 # ... and the bytes of everything else in a file.
 _OTHER_BYTES = 7_200
+# A number alone: mostly what says how it is stored.
+_BYTES_OF_A_NUMBER = 440
 # The loss, the normalized loss, and what a task adds, such as the accuracy.
 _METRICS_PER_SPLIT = 3
 
@@ -35,7 +37,8 @@ class Estimate:
       num_trials: trials of the set.
       num_missing: those that have no result yet; all that follows is theirs.
       trial_steps: updates.
-      flops: operations of the matrix products, evaluations included.
+      flops: operations of the matrix products, evaluations included, but for that of
+        whole splits at the end: how large they are takes the data to say.
       seconds: estimated seconds of compiling and training here; None if not
         measured.
       result_bytes: size of the result files.
@@ -101,7 +104,7 @@ def total(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def trial_flops(task: Task, plan: RunPlan) -> float:
-    """Return the operations of one trial's matrix products, evaluations included."""
+    """Return the operations of one trial's matrix products, as of `Estimate.flops`."""
     batches = len(EVAL_SPLITS) * int(plan.eval_batches_of_block.sum())
     return (plan.num_steps + 1) * cost(task).flops + batches * loss_flops(task)
 
@@ -110,7 +113,10 @@ def result_bytes(plan: RunPlan) -> float:
     """Return the approximate size of one result file, in bytes."""
     steps = plan.num_steps + 1 + plan.num_evals
     losses = plan.num_steps + 1 + len(EVAL_SPLITS) * _METRICS_PER_SPLIT * plan.num_evals
-    return 8 * steps * _KEPT_OF_STEPS + 4 * losses * _KEPT_OF_LOSSES + _OTHER_BYTES
+    # Of each whole split every metric, and how many examples it has.
+    numbers = len(EVAL_SPLITS) * (_METRICS_PER_SPLIT + 1)
+    curves = 8 * steps * _KEPT_OF_STEPS + 4 * losses * _KEPT_OF_LOSSES
+    return curves + numbers * _BYTES_OF_A_NUMBER + _OTHER_BYTES
 
 
 def _grid_flops(grid: TrialGrid) -> float:
@@ -122,4 +128,5 @@ def _grid_seconds(grid: TrialGrid, measured_seconds: float) -> float:
         trial.opt.prepare()
     measured, plan = grid.measure(measured_seconds), grid.first.plan
     blocks = (plan.num_steps + 1) / plan.block_updates
-    return measured.compile_seconds + blocks * measured.seconds_per_block
+    training = blocks * measured.seconds_per_block
+    return measured.compile_seconds + training + measured.seconds_at_end

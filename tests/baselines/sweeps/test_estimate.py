@@ -43,16 +43,17 @@ def test_what_has_results_costs_nothing(small_set):
     assert found.flops == found.seconds == found.result_bytes == 0
 
 
-def test_seconds_are_those_of_compiling_and_of_every_block(small_set, monkeypatch):
+def test_seconds_are_those_of_compiling_every_block_and_the_end(small_set, monkeypatch):
     measured = Measurement(
         Strategy(1),
         seconds_per_block=0.5,
         trial_steps_per_block=90,
+        seconds_at_end=3.0,
         compile_seconds=2.0,
     )
     monkeypatch.setattr(TrialGrid, "measure", lambda *_: measured)
     # 21 updates in blocks of 10: the last block has one.
-    assert estimate(TASK, small_set).seconds == pytest.approx(2.0 + 2.1 * 0.5)
+    assert estimate(TASK, small_set).seconds == pytest.approx(2.0 + 2.1 * 0.5 + 3.0)
 
 
 def test_command():

@@ -220,14 +220,27 @@ def bound(bindings: Bindings) -> Iterator[None]:
         gin.clear_config()
         with _helpful_errors():
             gin.parse_config(before)
-            for parameter, value in bindings.items():
-                is_reference = isinstance(value, str) and value[:1] in ("@", "%")
-                value = gin_config.parse_value(value) if is_reference else value
-                gin.bind_parameter(parameter, value)
+        bind(bindings)
         yield
     finally:
         gin.clear_config()
         gin.parse_config(before)
+
+
+def bind(bindings: Bindings) -> None:
+    """Add bindings within a block of `bound`, which takes them back.
+
+    Args:
+      bindings: as of `bound`.
+
+    Raises:
+      LoptError: if a configurable or parameter is unknown.
+    """
+    with _helpful_errors():
+        for parameter, value in bindings.items():
+            is_reference = isinstance(value, str) and value[:1] in ("@", "%")
+            value = gin_config.parse_value(value) if is_reference else value
+            gin.bind_parameter(parameter, value)
 
 
 @contextmanager

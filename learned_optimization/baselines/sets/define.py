@@ -26,8 +26,8 @@ from learned_optimization.baselines.sets.registry import add_hparam_set
 from learned_optimization.baselines.sets.search_space import Config
 from learned_optimization.baselines.sets.settings import (
     as_parameter_value,
-    check_start,
-    make_optimizer,
+    check_starts,
+    make_optimizers,
     setting_name,
     short_key,
     show_setting,
@@ -201,10 +201,9 @@ def _checked_names(
     """Return the settings' names, after making the optimizer of each."""
     names: dict[str, Config] = {}
     made: dict[str, Config] = {}
-    for setting in settings:
-        shown = show_setting(optimizer, setting)
-        opt = make_optimizer(optimizer, setting)
-        check_start(opt, num_steps, shown)
+    opts = make_optimizers(optimizer, settings)
+    check_starts(optimizer, settings, opts, num_steps)
+    for setting, opt in zip(settings, opts, strict=True):
         name = setting_name(optimizer, setting)
         for known, key, what in (
             (made, opt.name, "are the same setting"),
@@ -212,8 +211,6 @@ def _checked_names(
         ):
             other = known.setdefault(key, setting)
             if other is not setting:
-                raise LoptError(
-                    f"{show_setting(optimizer, other)} and {shown} {what}, {key}: "
-                    "leave one out."
-                )
+                one, two = (show_setting(optimizer, s) for s in (other, setting))
+                raise LoptError(f"{one} and {two} {what}, {key}: leave one out.")
     return tuple(names)

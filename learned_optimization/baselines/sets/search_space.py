@@ -254,6 +254,8 @@ def _distinct(space: Space, num_configs: int, rows: Iterator[np.ndarray]) -> lis
         )
     drawn: dict[tuple[Value, ...], Config] = {}
     repeats = 0
+    # The last of so many values comes once in as many draws.
+    patience = max(_PATIENCE, 20 * num_configs)
     while len(drawn) < num_configs:
         shares = next(rows)
         config = {
@@ -262,7 +264,7 @@ def _distinct(space: Space, num_configs: int, rows: Iterator[np.ndarray]) -> lis
         is_new = tuple(config.values()) not in drawn
         drawn.setdefault(tuple(config.values()), config)
         repeats = 0 if is_new else repeats + 1
-        if repeats == _PATIENCE:
+        if repeats == patience:
             raise LoptError(
                 f"only {len(drawn)} of {num_configs} configurations could be drawn: "
                 f"the space seems to have no more at {SIGNIFICANT_DIGITS} significant "

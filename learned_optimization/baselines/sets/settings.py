@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gin
@@ -113,46 +114,97 @@ def make_optimizer(optimizer: str, setting: Setting) -> Optimizer:
       LoptError: if a name or value is wrong, or nothing uses a given parameter of
         another configurable.
     """
-    keys = {gin_key(optimizer, k): v for k, v in setting.items()}
-    shown = show_setting(optimizer, setting)
-    with configuration.bound(keys):
-        try:
-            made = gin.get_configurable(optimizer)()
-        except Exception as error:  # whatever a user's own optimizer raises
-            reason = configuration.reason(error)
-            raise LoptError(f"{shown} cannot be made: {reason}") from error
-        used = gin.operative_config_str()
+    return make_optimizers(optimizer, [setting])[0]
+
+
+def make_optimizers(optimizer: str, settings: Iterable[Setting]) -> list[Optimizer]:
+    """Return the optimizers of many settings, as `make_optimizer` makes each.
+
+    Raises:
+      LoptError: as `make_optimizer`.
+    """
+    made = []
+    for _, alike in itertools.groupby(settings, key=tuple):
+        used: set[tuple[Any, ...]] = set()
+        # One after another takes the place of the same bindings.
+        with configuration.bound({}):
+            for setting in alike:
+                configuration.bind(_bindings(optimizer, setting))
+                # Only references decide what else is made.
+                texts = tuple(v for v in setting.values() if isinstance(v, str))
+                make = _make if texts in used else _make_of_all
+                made.append(make(optimizer, setting))
+                used.add(texts)
+    return made
+
+
+def _bindings(optimizer: str, setting: Setting) -> dict[str, Any]:
+    return {gin_key(optimizer, k): v for k, v in setting.items()}
+
+
+def _make(optimizer: str, setting: Setting) -> Optimizer:
+    try:
+        made = gin.get_configurable(optimizer)()
+    except Exception as error:  # whatever a user's own optimizer raises
+        shown, reason = show_setting(optimizer, setting), configuration.reason(error)
+        raise LoptError(f"{shown} cannot be made: {reason}") from error
     check_hparams(made)
-    for key in keys:
+    return made
+
+
+def _make_of_all(optimizer: str, setting: Setting) -> Optimizer:
+    """Return the optimizer; refuse a setting of which it does not use everything."""
+    with configuration.own_operative_config():
+        made = _make(optimizer, setting)
+        used = gin.operative_config_str()
+    for key in _bindings(optimizer, setting):
         if not re.search(rf"^{re.escape(key)} =", used, re.MULTILINE):
             owner = key.rpartition(".")[0]
             raise LoptError(
-                f"nothing in {shown} uses {key}: give the hyper-parameter that it "
-                f'belongs to, e.g. learning_rate="@{owner}()".'
+                f"nothing in {show_setting(optimizer, setting)} uses {key}: give the "
+                "hyper-parameter that it belongs to, e.g. "
+                f'learning_rate="@{owner}()".'
             )
     return made
 
 
-def check_start(optimizer: Optimizer, num_steps: int, shown: str) -> None:
-    """Start the optimizer on two small arrays, without computing anything.
+def check_starts(
+    optimizer: str, settings: Sequence[Setting], opts: Sequence[Optimizer], steps: int
+) -> None:
+    """Start optimizers on two small arrays, without computing anything.
+
+    Of those that differ in numbers with a fraction alone one is started: in training
+    such numbers are traced, and `init` cannot tell them apart.
 
     Args:
-      optimizer: the optimizer.
-      num_steps: number of the last update.
-      shown: how a message names the optimizer.
+      optimizer: gin name of the optimizer.
+      settings: the settings.
+      opts: the optimizer of each.
+      steps: number of the last update.
 
     Raises:
-      LoptError: if its `prepare` or `init` refuses its hyper-parameters.
+      LoptError: if the `prepare` or `init` of one refuses its hyper-parameters.
     """
-    optimizer.prepare()
+    started: set[Any] = set()
+    for setting, opt in zip(settings, opts, strict=True):
+        opt.prepare()
+        leaves, structure = jax.tree.flatten(opt)
+        kind = structure, *(float if type(v) is float else repr(v) for v in leaves)
+        if kind not in started:
+            _start(opt, steps, setting, optimizer)
+            started.add(kind)
+
+
+def _start(opt: Optimizer, num_steps: int, setting: Setting, optimizer: str) -> None:
     params = {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)}
 
     def start(key: jax.Array) -> Any:
-        return optimizer.init(params, model_state=None, num_steps=num_steps, key=key)
+        return opt.init(params, model_state=None, num_steps=num_steps, key=key)
 
     try:
         jax.eval_shape(start, key_of_seed(0))
     except Exception as error:  # whatever a user's own optimizer raises
+        shown = show_setting(optimizer, setting)
         raise LoptError(f"{shown} cannot start: {said(error)}") from error
 
 

@@ -1,5 +1,6 @@
 """Search spaces: what is drawn, and what is refused."""
 
+import itertools
 import math
 
 import numpy as np
@@ -207,3 +208,11 @@ def test_other_refusals():
         grid(parse_space({"x": {"log": [1, 2]}}))
     with pytest.raises(UnknownNameError):
         parse_space({"x": {"linaer": [1, 2]}})
+
+
+def test_every_configuration_of_a_large_space_is_drawn():
+    space = parse_space({"x": list(range(200)), "y": list(range(100))})
+    drawn = random(space, 20_000, 0)
+    assert {(c["x"], c["y"]) for c in drawn} == set(
+        itertools.product(range(200), range(100))
+    )

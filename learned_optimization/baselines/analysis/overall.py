@@ -8,13 +8,25 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from learned_optimization.baselines import stats
-from learned_optimization.baselines.analysis.scores import score_of_runs, scores
+from learned_optimization.baselines.analysis.comparison import (
+    LEVEL,
+    Comparison,
+    compare_losses,
+    mean_interval,
+)
+from learned_optimization.baselines.analysis.losses import (
+    ceiling_of,
+    reported,
+    task_losses,
+)
+from learned_optimization.baselines.analysis.scores import improvement, scores
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.standings import (
-    LEVEL,
     TaskVerdict,
-    p_values,
+    difference_of,
 )
+from learned_optimization.baselines.analysis.times import speedup
+from learned_optimization.baselines.stats.chains import LOW_SCORE
 
 MAX_RATIO = 4.0
 """Profiles reach to four times the cost of the fastest, as AlgoPerf's."""
@@ -26,42 +38,62 @@ _RESAMPLES = 2000
 
 
 @dataclass(frozen=True, eq=False)
+class Failure:
+    """A set that has less than half of the reference's improvement on a task.
+
+    Attributes:
+      task_name: the task.
+      set_name: the set.
+      score: its score there, below 0.5.
+    """
+
+    task_name: str
+    set_name: str
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
 class Overall:
     """How a set stands over all tasks.
 
     Attributes:
       set_name: the set.
       score: the share of the reference's improvement over the initial loss: 1 is as
-        good as the reference, 0 as not trained; interquartile mean over tasks, mean
-        over runs.
-      score_over_tasks: the same with an interval for other tasks like these; None
-        for fewer than `FEWEST_TASKS`.
+        good as the reference, 0 as not trained; mean over tasks and runs. Sets are
+        ranked and compared by it.
+      iqm: interquartile mean of the same, of all runs of all tasks together.
+      iqm_over_tasks: the same with an interval for other tasks like these; None for
+        fewer than `FEWEST_TASKS`.
       median: median over tasks of the mean score.
       optimality_gap: by how much scores fall short of 1, on average.
       improvement: probability that a run of it is better than one of the reference.
       mean_rank: over tasks, 1 for the best.
       profile_score: area under its performance profile in updates, at most 1; NaN
         where no task has a target.
-      speedup: geometric mean over tasks of how many times fewer updates than the
-        reference it needs to the target; NaN where no task has a target.
+      speedup: geometric mean over seeds and tasks of how many times fewer updates than
+        the reference it needs to the target; NaN where no task has a target.
       is_bound: it misses a target, so that its speed-up is no more than that.
       p_value: as `Standing.p_value`, of the score.
+      difference: how much lower its score is than that of the best other set, as
+        `Standing.difference`.
     """
 
     set_name: str
     score: stats.Interval
-    score_over_tasks: stats.Interval | None
+    iqm: stats.Interval
+    iqm_over_tasks: stats.Interval | None
     median: float
     optimality_gap: float
     improvement: float
     mean_rank: float
     profile_score: float
-    speedup: float
+    speedup: stats.Interval
     is_bound: bool
     p_value: float
+    difference: stats.Interval
 
     @property
-    def is_told_apart(self) -> bool:
+    def is_out(self) -> bool:
         """Whether some other set is better beyond chance."""
         return self.p_value < 1 - LEVEL
 
@@ -72,6 +104,8 @@ class OverTasks:
 
     Attributes:
       sets: one per set, best first; none if there is no such task or set.
+      comparison: of them, by the mean over tasks of scores; None of fewer than two.
+      failures: sets that fail on a task, of several tasks.
       task_names: the tasks of the scores.
       timed: those of them that have a target.
       ratios: float `[num_sets, num_timed]`, cost of the target in updates over that
@@ -81,6 +115,8 @@ class OverTasks:
     """
 
     sets: tuple[Overall, ...] = ()
+    comparison: Comparison | None = None
+    failures: tuple[Failure, ...] = ()
     task_names: tuple[str, ...] = ()
     timed: tuple[str, ...] = ()
     ratios: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
@@ -91,59 +127,77 @@ class OverTasks:
 def over_tasks(
     results: Sequence[Sequence[SetResult]],
     tasks: Sequence[TaskVerdict],
+    set_names: Sequence[str],
     reference: str,
+    tolerance: float,
     seed: int,
 ) -> OverTasks:
     """Compare sets over tasks.
 
     Args:
-      results: for each task one result per set, the same sets in the same order, the
-        reference among them; it improves on every task.
-      tasks: the verdict on each of these tasks, perhaps with further sets.
+      results: for each task one result per set that is there; the reference improves
+        on every task.
+      tasks: the verdict on each of these tasks.
+      set_names: the sets that are on all of them.
       reference: the set that scores and speed-ups refer to.
+      tolerance: share of what the reference improves that does not matter.
       seed: of the bootstrap.
     """
-    names = [result.set_name for result in results[0]]
-    base = names.index(reference)
-    all_scores = [scores(results, i, base) for i in range(len(names))]
-    of_runs = [score_of_runs(s) for s in all_scores]
-    p_of_each = p_values(
-        [[row[i] for row in results] for i in range(len(names))], [-s for s in of_runs]
+    names = list(set_names)
+    all_scores = {name: scores(results, name, reference) for name in names}
+    comparison = compare_losses(
+        [_scaled(row, names, reference) for row in results],
+        names,
+        tolerance,
     )
-    order = sorted(range(len(names)), key=lambda i: (-of_runs[i].mean(), names[i]))
-    if len(tasks) == 1:
-        # Sets that end no lower than they began all score 0; their losses still differ.
-        ranked = [standing.set_name for standing in tasks[0].standings]
-        order = sorted(range(len(names)), key=lambda i: ranked.index(names[i]))
-
     losses = np.asarray(
         [[task.standing(name).loss.estimate for task in tasks] for name in names]
     )
-    ranks = stats.mean_ranks(losses)
-    costs = _Costs(results, tasks, names, base)
+    ranks = dict(zip(names, stats.mean_ranks(losses), strict=True))
+    costs = _Costs(tasks, names)
     several = len(tasks) > 1 and len(names) > 1
+
+    def overall(name: str) -> Overall:
+        of_set = all_scores[name]
+        found = comparison.of(name) if comparison else None
+        nan = float("nan")
+        return Overall(
+            set_name=name,
+            score=_score(of_set, found),
+            iqm=_iqm(of_set, ("runs",), seed),
+            iqm_over_tasks=_iqm(of_set, ("runs", "tasks"), seed)
+            if len(tasks) >= FEWEST_TASKS
+            else None,
+            median=float(stats.median(of_set)),
+            optimality_gap=float(stats.optimality_gap(of_set)),
+            improvement=float(
+                stats.probability_of_improvement(of_set, all_scores[reference])
+            ),
+            mean_rank=float(ranks[name]),
+            profile_score=float(costs.areas[name]),
+            speedup=speedup(
+                [t.log_speedups[name] for t in tasks if t.has_target], LEVEL
+            ),
+            is_bound=any(t.standing(name).censored > 0 for t in tasks if t.has_target),
+            p_value=found.p_adjusted if found else nan,
+            difference=difference_of(found)
+            if found
+            else stats.Interval(nan, nan, nan, LEVEL),
+        )
+
+    by_name = {name: overall(name) for name in names}
+    if len(tasks) == 1:
+        # Sets that end no lower than they began all score 0: as the task ranks them.
+        order = [s.set_name for s in tasks[0].standings if s.set_name in by_name]
+    else:
+        order = sorted(names, key=lambda name: (-by_name[name].score.estimate, name))
     return OverTasks(
-        sets=tuple(
-            Overall(
-                set_name=names[i],
-                score=stats.mean_interval(of_runs[i], LEVEL, nested=True),
-                score_over_tasks=_interval_over_tasks(all_scores[i], seed),
-                median=float(stats.median(all_scores[i])),
-                optimality_gap=float(stats.optimality_gap(all_scores[i])),
-                improvement=float(
-                    stats.probability_of_improvement(all_scores[i], all_scores[base])
-                ),
-                mean_rank=float(ranks[i]),
-                profile_score=float(costs.areas[i]),
-                speedup=float(costs.speedups[i]),
-                is_bound=bool(np.isinf(costs.steps[i]).any()),
-                p_value=float(p_of_each[i]),
-            )
-            for i in order
-        ),
+        sets=tuple(by_name[name] for name in order),
+        comparison=comparison,
+        failures=_failures(all_scores, order, tasks) if len(tasks) > 1 else (),
         task_names=tuple(task.task_name for task in tasks),
         timed=costs.task_names,
-        ratios=costs.ratios[order],
+        ratios=costs.ratios[[names.index(name) for name in order]],
         critical_difference=stats.critical_difference(len(names), len(tasks))
         if several
         else float("nan"),
@@ -151,47 +205,73 @@ def over_tasks(
     )
 
 
-class _Costs:
-    """Updates to the target on the tasks that have one, `[num_sets, num_timed]`."""
-
-    def __init__(
-        self,
-        results: Sequence[Sequence[SetResult]],
-        tasks: Sequence[TaskVerdict],
-        names: Sequence[str],
-        base: int,
-    ):
-        timed = [i for i, task in enumerate(tasks) if task.has_target]
-        self.task_names = tuple(tasks[i].task_name for i in timed)
-        self.steps = np.asarray(
-            [[tasks[i].standing(name).steps for i in timed] for name in names]
-        )
-        if not timed:
-            self.ratios = self.steps
-            self.areas = self.speedups = np.full(len(names), np.nan)
-            return
-        self.ratios = stats.performance_ratios(self.steps)
-        self.areas = stats.integrated_profile(self.ratios, MAX_RATIO)
-        # The reference reaches every target. A set that does not takes longer than it
-        # ran.
-        budgets = [
-            [max(row[s].num_steps, 1) for row in results] for s in range(len(names))
-        ]
-        ran = np.asarray(budgets)[:, timed]
-        self.speedups = stats.geometric_mean_speedup(
-            np.where(np.isinf(self.steps), ran, self.steps),
-            np.broadcast_to(self.steps[base], self.steps.shape),
-        )
+def _scaled(
+    row: Sequence[SetResult], names: Sequence[str], reference: str
+) -> stats.TaskLosses:
+    """Return losses of sets where 0 is the reference's, and 1 the initial one."""
+    by_name, ceiling = {r.set_name: r for r in row}, ceiling_of(row)
+    return task_losses(
+        [by_name[name] for name in names],
+        ceiling,
+        reference=float(reported(by_name[reference], ceiling).mean()),
+        scale=improvement(row, reference),
+    )
 
 
-def _interval_over_tasks(scores: np.ndarray, seed: int) -> stats.Interval | None:
-    runs, tasks = scores.shape
-    if tasks < FEWEST_TASKS or runs < 2:
-        return None
+def _score(scores: np.ndarray, found: stats.SetStanding | None) -> stats.Interval:
+    """Return the mean score, with the interval that its loss has."""
+    own = mean_interval(scores.mean(axis=1))
+    if found is None or not np.isfinite(found.loss.estimate):
+        return own
+    loss, has_ends = found.loss, np.isfinite(own.low)
+    nan = float("nan")
+    return stats.Interval(
+        1 - loss.estimate,
+        1 - loss.high if has_ends else nan,
+        1 - loss.low if has_ends else nan,
+        LEVEL,
+    )
+
+
+def _iqm(scores: np.ndarray, over: Sequence[stats.Over], seed: int) -> stats.Interval:
+    if len(scores) < 2:
+        nan = float("nan")
+        return stats.Interval(float(stats.iqm(scores)), nan, nan, LEVEL)
     return stats.bootstrap(
-        lambda scores: score_of_runs(scores).mean(axis=-1),
+        stats.iqm,
         scores,
         num_resamples=_RESAMPLES,
         level=LEVEL,
+        over=over,
         seed=seed,
     )
+
+
+def _failures(
+    all_scores: dict[str, np.ndarray],
+    names: Sequence[str],
+    tasks: Sequence[TaskVerdict],
+) -> tuple[Failure, ...]:
+    means = {name: all_scores[name].mean(axis=0) for name in names}
+    return tuple(
+        Failure(task.task_name, name, float(means[name][i]))
+        for name in names
+        for i, task in enumerate(tasks)
+        if means[name][i] < LOW_SCORE
+    )
+
+
+class _Costs:
+    """Updates to the target on the tasks that have one, over those of the fastest."""
+
+    def __init__(self, tasks: Sequence[TaskVerdict], names: Sequence[str]):
+        timed = [task for task in tasks if task.has_target]
+        self.task_names = tuple(task.task_name for task in timed)
+        steps = np.asarray(
+            [[task.standing(name).steps for task in timed] for name in names]
+        )
+        self.ratios, areas = steps, np.full(len(names), np.nan)
+        if timed:
+            self.ratios = stats.performance_ratios(steps)
+            areas = stats.integrated_profile(self.ratios, MAX_RATIO)
+        self.areas = dict(zip(names, areas, strict=True))

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.losses import ceiling_of, reported
 from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.times import lowest
 from learned_optimization.errors import LoptError
 
 TARGET_SHARE = 0.99
@@ -16,13 +17,23 @@ TARGET_SHARE = 0.99
 All of it would take the reference its whole run, whatever the others do.
 """
 
-# Of a reference that improves by next to nothing; squares of it are still finite.
-_HIGHEST_SCORE = 1e60
+_LEAST_IMPROVEMENT = 1e-6
+"""A reference has to improve by such a share of what any set improves.
+
+By less, scores would be noise over noise.
+"""
 
 
-def improvement(reference: SetResult) -> float:
-    """Return how much lower than the initial loss a set ends on a task, at least 0."""
-    gained = reference.initial_loss - float(reference.reported.mean())
+def improvement(row: Sequence[SetResult], set_name: str) -> float:
+    """Return how much lower than the initial loss a set ends on a task, at least 0.
+
+    Args:
+      row: all sets on the task.
+      set_name: the set.
+    """
+    ceiling = ceiling_of(row)
+    result = next(r for r in row if r.set_name == set_name)
+    gained = ceiling - float(reported(result, ceiling).mean())
     return max(gained, 0.0) if np.isfinite(gained) else 0.0
 
 
@@ -114,7 +125,10 @@ def why_no_reference(row: Sequence[SetResult], reference: str | None) -> str:
     result = next((r for r in row if r.set_name == reference), None)
     if result is None:
         return f"the reference {reference} is not there on {task_name}."
-    if improvement(result) > 0 and np.isfinite(result.lowest()):
+    gained = improvement(row, reference)
+    most = max(improvement(row, r.set_name) for r in row)
+    has_start = np.isfinite(result.initial_loss)
+    if has_start and gained > _LEAST_IMPROVEMENT * most and np.isfinite(lowest(result)):
         return ""
     return (
         f"the reference {reference} does not improve on the initial loss of "
@@ -148,37 +162,29 @@ def target_of(reference: SetResult) -> float:
     The median seed of the reference reaches it: it is `TARGET_SHARE` of the way from
     the initial loss to that seed's lowest smoothed one.
     """
-    start, lowest = reference.initial_loss, reference.lowest()
+    start, end = reference.initial_loss, lowest(reference)
     # Rounding must not make it harder than what was reached.
-    return max(start - TARGET_SHARE * (start - lowest), lowest)
+    return max(start - TARGET_SHARE * (start - end), end)
 
 
 def scores(
-    results: Sequence[Sequence[SetResult]], index: int, reference: int
+    results: Sequence[Sequence[SetResult]], set_name: str, reference: str
 ) -> np.ndarray:
     """Return the scores of a set: 1 is as good as the reference, 0 as not trained.
 
     Args:
-      results: as in `choose_reference`.
-      index: place of the set.
-      reference: place of the reference.
+      results: for each task all sets on it, both of these among them.
+      set_name: the set.
+      reference: the reference, which improves on each task.
 
     Returns:
-      Float64 `[runs, tasks]`, as many runs as every task has.
+      Float64 `[runs, tasks]`, at least 0, as many runs as every task has.
     """
-    with np.errstate(over="ignore"):
-        columns = [
-            (row[reference].initial_loss - row[index].reported)
-            / improvement(row[reference])
-            for row in results
-        ]
+    columns = []
+    for row in results:
+        ceiling = ceiling_of(row)
+        result = next(r for r in row if r.set_name == set_name)
+        losses = reported(result, ceiling)
+        columns.append((ceiling - losses) / improvement(row, reference))
     runs = min(map(len, columns))
-    return np.stack([np.clip(c[:runs], 0.0, _HIGHEST_SCORE) for c in columns], axis=1)
-
-
-def score_of_runs(scores: np.ndarray) -> np.ndarray:
-    """Return the interquartile mean over tasks: `[..., runs, tasks]` to `[..., runs]`.
-
-    Of up to three tasks it is their mean.
-    """
-    return stats.iqm(scores, axis=-1)
+    return np.stack([column[:runs] for column in columns], axis=1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from learned_optimization.baselines.analysis.best_of_set import (
     CURVE_KEYS,
     BestOfSet,
     Curves,
+    FinalLosses,
     best_of_set,
     check_eval_split,
     curves_of,
@@ -22,14 +24,15 @@ from learned_optimization.baselines.analysis.hyperparameters import (
     of_file,
 )
 from learned_optimization.baselines.analysis.rates import rate_line, sensitivity_on
-from learned_optimization.baselines.analysis.smoothing import smooth
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
+from learned_optimization.baselines.results.last_losses import (
+    WHOLE_KEYS,
+    has_whole,
+    last_losses,
+)
 from learned_optimization.errors import ResultError
-
-# Smoothing, per evaluation, of the curves that times to a target are read from, so
-# that one lucky batch does not count as reaching the target.
-_EMA_OF_TIMES = 0.9
+from learned_optimization.eval_training import EVAL_SPLITS
 
 # Files of the published system lack them.
 _FACTS = (
@@ -56,10 +59,11 @@ class SetResult:
       task_name: the task.
       set_name: the set.
       curves: its evaluation curves.
+      ends: split to float64 `[num_configs, num_seeds]`, final loss, inf if diverged.
+      ends_of_whole: the same over whole splits, where the files say; empty if not.
       best: the configuration with the lowest mean loss on the selecting split.
-      nested: the loss on the reporting split where every seed is reported for the
-        configuration that the other seeds select; where there is one seed, for its
-        own.
+      bias: how much lower the loss would look if the same seeds chose and were
+        reported (`stats.nested_selection`); NaN where there is one seed.
       select: split that selects.
       report: split that is reported.
       rate_line: int64 `[num_rates]`, configurations that differ from the best one in
@@ -69,7 +73,8 @@ class SetResult:
       sensitivity: how wide the range of good learning rates is on the line, if it is
         one: all other hyper-parameters have their best values.
       tuning: expected loss after so many configurations drawn at random.
-      seeds: int `[num_seeds]`, if the files say.
+      seeds: int `[num_seeds]`, if the files say, and all configurations have the
+        same ones.
       seconds_per_step: of one trial, in the grid it ran in; NaN if the files do not
         say.
       facts: what else the files say: where and with what the set was trained.
@@ -78,8 +83,10 @@ class SetResult:
     task_name: str
     set_name: str
     curves: Curves
+    ends: Mapping[str, np.ndarray]
+    ends_of_whole: Mapping[str, np.ndarray]
     best: BestOfSet
-    nested: stats.NestedSelection
+    bias: float
     select: str
     report: str
     rate_line: np.ndarray | None
@@ -106,9 +113,19 @@ class SetResult:
         return self.curves.losses[self.report].shape[1]
 
     @property
+    def num_configs(self) -> int:
+        """Configurations of the set."""
+        return len(self.curves.opt_names)
+
+    @property
+    def is_of_whole(self) -> bool:
+        """Whether `ends` are over whole splits, not a few batches."""
+        return self.ends is self.ends_of_whole
+
+    @property
     def final(self) -> np.ndarray:
         """Float64 `[num_configs, num_seeds]`, last reported loss, inf if diverged."""
-        return stats.mark_diverged(self.curves.losses[self.report][:, :, -1])
+        return self.ends[self.report]
 
     def final_over_rates(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the learning rates in order, and the final losses of each.
@@ -134,53 +151,28 @@ class SetResult:
         """Return float `[num_seeds, num_evals]`, the best configuration's loss."""
         return self.curves.losses[split or self.report][self.best.index]
 
-    @property
-    def reported(self) -> np.ndarray:
-        """Float64 `[num_seeds]`, the nested loss, at most the initial one.
+    def of_last_evaluations(self) -> SetResult:
+        """Return the same with `ends` of the last evaluations, a few batches each."""
+        if not self.is_of_whole:
+            return self
+        ends = {
+            split: stats.mark_diverged(losses[:, :, -1])
+            for split, losses in self.curves.losses.items()
+        }
+        return replace(
+            self, ends=ends, **_of_ends(self.curves, ends, self.select, self.report)
+        )
 
-        A seed that diverged, or ended worse than it began, counts as not trained. It
-        is inf if it diverged and no initial loss is finite.
-        """
-        # The smaller one, or the one that is a number.
-        return np.fmin(stats.mark_diverged(self.nested.report), self.initial_loss)
 
-    @property
-    def has_loss(self) -> bool:
-        """Whether `reported` is finite for every seed."""
-        return bool(np.isfinite(self.reported).all())
+def comparable(row: Sequence[SetResult]) -> list[SetResult]:
+    """Return sets on a task whose final losses are measured in the same way.
 
-    @property
-    def num_diverged(self) -> int:
-        """Seeds whose nested loss is not finite."""
-        return int((~np.isfinite(self.nested.report)).sum())
-
-    def steps_to(self, target: float) -> np.ndarray:
-        """Return updates until the best configuration's smoothed loss is at a target.
-
-        Args:
-          target: a loss on the reporting split.
-
-        Returns:
-          Float64 `[num_seeds]`, inf where it is never reached.
-        """
-        return stats.steps_to_target(self._timed_curves(), self.curves.xs, target)
-
-    def lowest(self) -> float:
-        """Return the lowest smoothed loss of the best configuration, median over seeds.
-
-        Of an even number it is the upper one, so that at least half get there.
-        """
-        lowest = self._timed_curves().min(axis=-1)
-        return float(np.quantile(lowest, 0.5, method="higher"))
-
-    def _timed_curves(self) -> np.ndarray:
-        curves = self.best_curves()
-        timed = np.full(curves.shape, np.inf)
-        for seed, curve in enumerate(curves):
-            # A loss that overflows before training does not end the run.
-            start = int(np.argmax(np.isfinite(curve)))
-            timed[seed, start:] = smooth(curve[start:], _EMA_OF_TIMES)
-        return stats.mark_diverged(timed)
+    They are those over whole splits where all sets have them, or else those of the
+    last evaluations.
+    """
+    if all(result.ends_of_whole for result in row):
+        return list(row)
+    return [result.of_last_evaluations() for result in row]
 
 
 def load_set_result(
@@ -208,7 +200,8 @@ def load_set_result(
     check_eval_split(report)
     if arrays is None:
         path = find_archive(task_name, set_name)
-        arrays = read_archive(path, [*CURVE_KEYS, *_FACTS], missing_ok=True)
+        keys = [*CURVE_KEYS, *WHOLE_KEYS, *_FACTS]
+        arrays = read_archive(path, keys, missing_ok=True)
         read = of_file(path)
     else:
         read = of_arrays(arrays)
@@ -218,45 +211,55 @@ def load_set_result(
         )
     curves = curves_of(f"{set_name} on {task_name}", arrays)
     curves = replace(curves, hparams=hyperparameters(set_name, read))
-    chosen_by, reported = (
-        stats.mark_diverged(curves.losses[split][:, :, -1])
-        for split in (select, report)
-    )
-    best = best_of_set(curves, select)
-    line, rates = rate_line(curves.hparams, best.index)
-    seeds = arrays["seed"][0] if "seed" in arrays else None
+    whole = has_whole(arrays)
+    ends = {
+        split: stats.mark_diverged(last_losses(arrays, split, whole))
+        for split in EVAL_SPLITS
+    }
     return SetResult(
         task_name=task_name,
         set_name=set_name,
         curves=curves,
-        best=best,
-        nested=_nested(chosen_by, reported),
+        ends=ends,
+        ends_of_whole=ends if whole else {},
         select=select,
         report=report,
-        rate_line=line,
-        learning_rates=rates,
-        sensitivity=sensitivity_on(line, rates, reported),
-        tuning=stats.best_after(chosen_by.mean(axis=1), reported.mean(axis=1)),
-        seeds=seeds,
+        seeds=_seeds(arrays),
         seconds_per_step=_seconds_per_step(arrays),
         facts=_facts(arrays),
+        **_of_ends(curves, ends, select, report),
     )
 
 
-def _nested(chosen_by: np.ndarray, reported: np.ndarray) -> stats.NestedSelection:
+def _of_ends(
+    curves: Curves, ends: Mapping[str, np.ndarray], select: str, report: str
+) -> dict[str, Any]:
+    """Return those fields of a result that follow from how its trials end."""
+    chosen_by, reported = ends[select], ends[report]
+    whole = FinalLosses(dict(ends), curves.opt_names, curves.hparams)
+    best = best_of_set(whole, select)
+    line, rates = rate_line(curves.hparams, best.index)
+    bias = float("nan")
     if reported.shape[1] > 1:
-        return stats.nested_selection(chosen_by, reported)
-    # The only seed both chooses and reports: its bias cannot be known.
-    index = int(np.argmin(chosen_by[:, 0]))
-    loss = float(reported[index, 0])
-    return stats.NestedSelection(
-        index=index,
-        report=reported[index],
-        chosen=np.asarray([index]),
-        naive=loss,
-        nested=loss,
-        bias=float("nan"),
-    )
+        bias = float(stats.nested_selection(chosen_by, reported).bias)
+    return {
+        "best": best,
+        "bias": bias,
+        "rate_line": line,
+        "learning_rates": rates,
+        "sensitivity": sensitivity_on(line, rates, reported),
+        "tuning": stats.best_after(chosen_by.mean(axis=1), reported.mean(axis=1)),
+    }
+
+
+def _seeds(arrays: Result) -> np.ndarray | None:
+    """Return the seeds, unless configurations have others, or one twice."""
+    if "seed" not in arrays:
+        return None
+    seeds = arrays["seed"]
+    if (seeds != seeds[:1]).any() or len(np.unique(seeds[0])) < seeds.shape[1]:
+        return None
+    return seeds[0].astype(np.int64)
 
 
 def _seconds_per_step(arrays: Result) -> float:

@@ -1,22 +1,43 @@
 """Sets compared on one task: which may be the best, and how fast each is.
 
-Losses compared are nested: a seed is reported for the configuration that the other
-seeds select, so that choosing and reporting do not share luck (`stats.selection`).
+A set stands for the best configuration of its grid. Its loss is that of what earlier
+seeds choose (`losses`), and sets are compared by one look at all seeds
+(`stats.one_look`), which does not test the configurations that seeds happen to choose.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from learned_optimization.baselines import stats
-from learned_optimization.baselines.analysis.scores import target_of
+from learned_optimization.baselines.analysis.comparison import (
+    LEVEL,
+    TOLERANCE,
+    Comparison,
+    compare_losses,
+    mean_interval,
+)
+from learned_optimization.baselines.analysis.losses import (
+    ceiling_of,
+    chosen,
+    num_diverged,
+    reported,
+    task_losses,
+)
+from learned_optimization.baselines.analysis.scores import improvement, target_of
 from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.times import (
+    Times,
+    log_speedups,
+    speedup,
+    times_to,
+)
 
-LEVEL = 0.95
-"""Confidence of every interval."""
+_NAN = float("nan")
+_UNKNOWN = stats.Interval(_NAN, _NAN, _NAN, LEVEL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,25 +46,34 @@ class Standing:
 
     Attributes:
       set_name: the set.
-      loss: mean nested loss over seeds with its interval; a seed that diverged counts
-        as not trained (`SetResult.reported`); inf where it cannot
-        (`SetResult.has_loss`).
-      num_diverged: seeds that did.
-      p_value: that it is the best set (`stats.p_values_of_being_best`); NaN where
-        seeds are too few.
-      steps: median number of updates over seeds until the target; inf if never, NaN
-        if there is no target.
+      config: name of the configuration that all its seeds choose.
+      loss: mean over seeds of what earlier seeds choose, with Student's interval from
+        4 seeds on; a seed that diverged counts as not trained. Inf where nothing says
+        what that is.
+      num_diverged: seeds of `config` that did.
+      p_value: that no other set is better, adjusted for all sets (Holm); NaN for too
+        few seeds. The set is out where it is below 5%.
+      difference: how much worse it is than the best other set, as
+        `stats.SetStanding` bounds it (Hsu); below 0 it is better.
+      steps: median number of updates until the target, of what earlier seeds choose
+        for being fast; inf if never, NaN if there is no target.
       seconds: the same in seconds of training; NaN if unknown.
       censored: share of seeds that never reach the target; NaN if there is none.
+      speedup: how many times fewer updates than the reference it needs to the target,
+        geometric mean over seeds with its interval; where the target is never
+        reached, the whole length counts.
     """
 
     set_name: str
+    config: str
     loss: stats.Interval
     num_diverged: int
     p_value: float
+    difference: stats.Interval
     steps: float
     seconds: float
     censored: float
+    speedup: stats.Interval
 
     @property
     def has_loss(self) -> bool:
@@ -51,7 +81,7 @@ class Standing:
         return bool(np.isfinite(self.loss.estimate))
 
     @property
-    def is_told_apart(self) -> bool:
+    def is_out(self) -> bool:
         """Whether some other set is better beyond chance."""
         return self.p_value < 1 - LEVEL
 
@@ -63,17 +93,20 @@ class TaskVerdict:
     Attributes:
       task_name: the task.
       standings: one per set.
+      comparison: of those that have a loss; None of fewer than two.
       reference: the set that decides the target; empty if there is none.
       target: the smoothed loss that times are taken to, see `target_of`; NaN if there
         is none.
-      is_paired: whether all sets share their seeds.
+      log_speedups: for each set the logarithms that `Standing.speedup` is the mean of;
+        none without a target.
     """
 
     task_name: str
     standings: tuple[Standing, ...]
+    comparison: Comparison | None
     reference: str
     target: float
-    is_paired: bool
+    log_speedups: dict[str, np.ndarray]
 
     @property
     def has_target(self) -> bool:
@@ -84,7 +117,7 @@ class TaskVerdict:
     def not_told_apart(self) -> tuple[str, ...]:
         """Other sets than the first that may be the best one, of those with a loss."""
         return tuple(
-            s.set_name for s in self.standings[1:] if s.has_loss and not s.is_told_apart
+            s.set_name for s in self.standings[1:] if s.has_loss and not s.is_out
         )
 
     def standing(self, set_name: str) -> Standing:
@@ -92,85 +125,85 @@ class TaskVerdict:
         return next(s for s in self.standings if s.set_name == set_name)
 
 
-def task_verdict(results: Sequence[SetResult], reference: str | None) -> TaskVerdict:
+def task_verdict(
+    results: Sequence[SetResult],
+    reference: str | None,
+    tolerance: float = TOLERANCE,
+    has_target: bool = True,
+) -> TaskVerdict:
     """Compare sets on one task.
 
     Args:
       results: one per set, of the same task.
       reference: name of one of the sets, which improves on the initial loss; None if
-        times compare nothing.
+        there is none.
+      tolerance: share of what the reference improves that does not matter.
+      has_target: whether times to the target of the reference compare anything.
     """
+    ceiling = ceiling_of(results)
     by_name = {result.set_name: result for result in results}
-    target = float("nan") if reference is None else target_of(by_name[reference])
-    p_of_each = p_values([[r] for r in results], [r.reported for r in results])
-    standings = [
-        _standing(result, float(p_value), target)
-        for result, p_value in zip(results, p_of_each, strict=True)
-    ]
+    with_loss = [r for r in results if np.isfinite(reported(r, ceiling)).all()]
+    allowed = tolerance * improvement(results, reference) if reference else 0.0
+    comparison = None
+    if with_loss:
+        names = [result.set_name for result in with_loss]
+        losses = task_losses(with_loss, ceiling)
+        comparison = compare_losses([losses], names, allowed)
+    standings = {r.set_name: _standing(r, ceiling, comparison) for r in results}
+    target, logs = _NAN, {}
+    if reference is not None and has_target:
+        target = target_of(by_name[reference])
+        times = {name: times_to(result, target) for name, result in by_name.items()}
+        base = by_name[reference], times[reference]
+        for name, result in by_name.items():
+            logs[name] = log_speedups(result, times[name], *base)
+            standings[name] = _timed(standings[name], result, times[name], logs[name])
     return TaskVerdict(
         task_name=results[0].task_name,
-        standings=tuple(sorted(standings, key=lambda s: (s.loss.estimate, s.set_name))),
-        reference=reference or "",
+        standings=tuple(
+            sorted(standings.values(), key=lambda s: (s.loss.estimate, s.set_name))
+        ),
+        comparison=comparison,
+        reference="" if np.isnan(target) else reference or "",
         target=target,
-        is_paired=all(share_seeds([r], [results[0]]) for r in results),
+        log_speedups=logs,
     )
 
 
-def _standing(result: SetResult, p_value: float, target: float) -> Standing:
-    nan = float("nan")
-    median = censored = nan
-    if not np.isnan(target):
-        # There is no cost below that of one update.
-        steps = np.maximum(result.steps_to(target), 1.0)
-        median, censored = float(np.median(steps)), float(np.isinf(steps).mean())
+def _standing(
+    result: SetResult, ceiling: float, comparison: Comparison | None
+) -> Standing:
+    p_value, difference = _NAN, _UNKNOWN
+    if comparison is not None and result.set_name in comparison.set_names:
+        found = comparison.of(result.set_name)
+        p_value = found.p_adjusted
+        difference = difference_of(found)
     return Standing(
         set_name=result.set_name,
-        loss=stats.mean_interval(result.reported, LEVEL, nested=True)
-        if result.has_loss
-        else stats.Interval(float("inf"), nan, nan, LEVEL),
-        num_diverged=result.num_diverged,
+        config=result.curves.opt_names[chosen(result, ceiling)],
+        loss=mean_interval(reported(result, ceiling)),
+        num_diverged=num_diverged(result, ceiling),
         p_value=p_value,
-        steps=median,
-        seconds=median * result.seconds_per_step,
-        censored=censored,
+        difference=difference,
+        steps=_NAN,
+        seconds=_NAN,
+        censored=_NAN,
+        speedup=_UNKNOWN,
     )
 
 
-def share_seeds(a: Sequence[SetResult], b: Sequence[SetResult]) -> bool:
-    """Return whether two sets were trained with the same seeds on each of some tasks.
+def difference_of(found: stats.SetStanding) -> stats.Interval:
+    """Return how much worse a set is than the best other one, with its bounds."""
+    return stats.Interval(found.difference, found.low, found.high, LEVEL)
 
-    Under different configurations of jax, the same seed stands for other numbers.
 
-    Args:
-      a: one result per task.
-      b: of the other set, in the same order.
-    """
-    return all(
-        x.seeds is not None
-        and y.seeds is not None
-        and np.array_equal(x.seeds, y.seeds)
-        and x.jax_config == y.jax_config
-        for x, y in zip(a, b, strict=True)
+def _timed(
+    standing: Standing, result: SetResult, times: Times, logs: np.ndarray
+) -> Standing:
+    return replace(
+        standing,
+        steps=times.median,
+        seconds=times.median * result.seconds_per_step,
+        censored=times.censored,
+        speedup=speedup([logs], LEVEL),
     )
-
-
-def p_values(
-    sets: Sequence[Sequence[SetResult]], losses: Sequence[np.ndarray]
-) -> np.ndarray:
-    """Return the p-value of each set being the best, as `stats.p_values_of_being_best`.
-
-    Args:
-      sets: for each set one result per task.
-      losses: for each set float `[seeds]`, nested, lower is better; a set with one
-        that is not finite is compared with none.
-
-    Returns:
-      Float64 `[num_sets]`; NaN where seeds are too few.
-    """
-    matrix = np.full((len(sets), len(sets)), np.nan)
-    for i, a in enumerate(losses):
-        for j, b in enumerate(losses):
-            if i != j and np.isfinite(a).all() and np.isfinite(b).all():
-                paired = len(a) == len(b) and share_seeds(sets[i], sets[j])
-                matrix[i, j] = stats.p_value_of_worse(a, b, paired=paired, nested=True)
-    return stats.p_values_of_being_best(matrix)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from learned_optimization.baselines.analysis.comparison import TOLERANCE
 from learned_optimization.baselines.analysis.left_out import (
     LeftOut,
     OnLeftOut,
@@ -28,9 +29,11 @@ from learned_optimization.baselines.analysis.scores import (
 )
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
+    comparable,
     load_set_result,
 )
 from learned_optimization.baselines.analysis.standings import (
+    Standing,
     TaskVerdict,
     task_verdict,
 )
@@ -47,6 +50,7 @@ class Verdict:
       tasks: one per task.
       over_tasks: the sets over tasks, as far as that can be said.
       reference: the set that scores and speed-ups refer to; empty if none can be.
+      tolerance: share of what the reference improves that does not matter.
       set_names: every set that is on some task, in the order of the results.
       left_out: what cannot be shown, and why.
     """
@@ -54,6 +58,7 @@ class Verdict:
     tasks: tuple[TaskVerdict, ...]
     over_tasks: OverTasks
     reference: str
+    tolerance: float
     set_names: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
 
@@ -80,7 +85,7 @@ class Verdict:
     @property
     def not_told_apart(self) -> tuple[str, ...]:
         """Other sets than the first that may be the best one."""
-        return tuple(s.set_name for s in self.overall[1:] if not s.is_told_apart)
+        return tuple(s.set_name for s in self.overall[1:] if not s.is_out)
 
 
 def load_results(
@@ -117,7 +122,8 @@ def load_results(
     for task in task_names:
         load = functools.partial(load_set_result, task, select=select, report=report)
         on_fault = None if on_left_out is None else leave_out
-        rows.append(list(load_usable(task, set_names, load, on_fault).values()))
+        row = list(load_usable(task, set_names, load, on_fault).values())
+        rows.append(comparable(row))
     results = [row for row in rows if row]
     if task_names and set_names:
         check_some_left(results, left)
@@ -128,6 +134,7 @@ def verdict(
     results: Sequence[Sequence[SetResult]],
     reference: str | None = None,
     seed: int = 0,
+    tolerance: float = TOLERANCE,
 ) -> Verdict:
     """Compare sets on tasks, all of them on every task.
 
@@ -136,6 +143,7 @@ def verdict(
       reference: the set that scores and speed-ups refer to; `choose_reference` if
         None.
       seed: of the bootstrap.
+      tolerance: as in `compare`.
 
     Raises:
       LoptError: if there is no result, tasks do not have the same sets, or there is
@@ -152,7 +160,7 @@ def verdict(
             )
     reference = reference or choose_reference(results)
     check_reference(results, reference)
-    return compare(results, reference, seed)
+    return compare(results, reference, seed, tolerance=tolerance)
 
 
 def compare(
@@ -160,6 +168,7 @@ def compare(
     reference: str | None = None,
     seed: int = 0,
     left_out: Sequence[LeftOut] = (),
+    tolerance: float = TOLERANCE,
 ) -> Verdict:
     """Compare sets on tasks as far as they can be, and say what cannot.
 
@@ -171,14 +180,22 @@ def compare(
       reference: the set that scores and speed-ups refer to; `find_reference` if None.
       seed: of the bootstrap.
       left_out: what is left out already.
+      tolerance: share of what the reference improves that does not matter: two sets
+        are equivalent where they differ by less. With 0 none are.
+
+    Raises:
+      LoptError: if the tolerance is not at least 0.
     """
+    check_tolerance(tolerance)
+    results = [comparable(row) for row in results]
     reference = reference or find_reference(results)
     left = list(left_out)
     tasks, measured = [], []
     for row in results:
         why = why_no_reference(row, reference)
         too_easy = "" if why or reference is None else why_no_target(row, reference)
-        task = task_verdict(row, reference if not (why or too_easy) else None)
+        measures = None if why else reference
+        task = task_verdict(row, measures, tolerance, has_target=not too_easy)
         tasks.append(task)
         if why:
             left.append(LeftOut(task.task_name, "", why, f"scores and {_TIMES}"))
@@ -186,34 +203,50 @@ def compare(
             measured.append((row, task))
         if too_easy:
             left.append(LeftOut(task.task_name, "", too_easy, _TIMES))
-        left += _without_loss(row)
+        left += _without_loss(row, task.standings)
     over = OverTasks()
     if reference is not None and measured:
         rows = [row for row, _ in measured]
         everywhere = set.intersection(*({r.set_name for r in row} for row in rows))
         left += _not_everywhere(rows, everywhere)
         over = over_tasks(
-            [[r for r in row if r.set_name in everywhere] for row in rows],
+            rows,
             [task for _, task in measured],
+            [r.set_name for r in rows[0] if r.set_name in everywhere],
             reference,
+            tolerance,
             seed,
         )
     names = dict.fromkeys(result.set_name for row in results for result in row)
-    return Verdict(tuple(tasks), over, reference or "", tuple(names), tuple(left))
+    return Verdict(
+        tuple(tasks), over, reference or "", tolerance, tuple(names), tuple(left)
+    )
 
 
-def _without_loss(row: Sequence[SetResult]) -> list[LeftOut]:
+def check_tolerance(tolerance: float) -> None:
+    """Raise `LoptError` unless a tolerance is a share of at least 0."""
+    if not 0 <= tolerance < float("inf"):
+        raise LoptError(
+            f"tolerance must be a share of at least 0, such as {TOLERANCE}, got "
+            f"{tolerance!r}."
+        )
+
+
+def _without_loss(
+    row: Sequence[SetResult], standings: Sequence[Standing]
+) -> list[LeftOut]:
+    without = {s.set_name for s in standings if not s.has_loss}
     return [
         LeftOut(
             result.task_name,
             result.set_name,
-            f"its {result.report} loss is not finite for {result.num_diverged} of "
-            f"{result.num_seeds} seeds, nor for any trial before the first update, as "
-            "which they would count.",
+            f"its {result.report} loss is not finite for every seed of any "
+            "configuration, and no trial has a finite one before the first update, as "
+            "which those that diverged would count.",
             "the mean loss",
         )
         for result in row
-        if not result.has_loss
+        if result.set_name in without
     ]
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from learned_optimization import filesystem
 from learned_optimization.baselines.analysis import verdicts
 from learned_optimization.baselines.analysis.best_of_set import check_eval_split
+from learned_optimization.baselines.analysis.comparison import TOLERANCE
 from learned_optimization.baselines.analysis.left_out import LeftOut
 from learned_optimization.baselines.analysis.scores import check_is_one_of
-from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.set_results import SetResult, comparable
 from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.report import rows
 from learned_optimization.baselines.report.page import render
@@ -25,6 +26,7 @@ def analyse(
     select: str = "outer_valid",
     report: str = "test",
     reference: str | None = None,
+    tolerance: float = TOLERANCE,
 ) -> tuple[list[list[SetResult]], Verdict]:
     """Load sets on tasks and compare them; what cannot be compared is left out.
 
@@ -34,6 +36,8 @@ def analyse(
       select: split whose loss selects configurations.
       report: split whose loss is reported.
       reference: the set that scores and speed-ups refer to; Adam's if None.
+      tolerance: share of what the reference improves that does not matter: sets that
+        differ by less are equivalent.
 
     Returns:
       For each task one result per set, of tasks and sets that can be used, and the
@@ -46,9 +50,12 @@ def analyse(
       ResultError: if none of the archives can be used, with all reasons.
     """
     check_comparison(task_names, set_names, select, report, reference)
+    verdicts.check_tolerance(tolerance)
     left: list[LeftOut] = []
     results = verdicts.load_results(task_names, set_names, select, report, left.append)
-    return results, verdicts.compare(results, reference, left_out=left)
+    return results, verdicts.compare(
+        results, reference, left_out=left, tolerance=tolerance
+    )
 
 
 def check_comparison(
@@ -89,6 +96,7 @@ def files_of_report(
       live_version: of a page that looks now and then whether there is another.
       progress: sentences on what is still being trained.
     """
+    results = [comparable(row) for row in results]
     command = _command(results, verdict, title)
     num_sets, num_tasks = len(verdict.set_names), len(results)
     title = title or (
@@ -98,6 +106,7 @@ def files_of_report(
     tables = {
         "tasks.csv": rows.as_csv(rows.task_rows(results, verdict)),
         "overall.csv": rows.as_csv(rows.overall_rows(verdict), rows.OVERALL_COLUMNS),
+        "pairs.csv": rows.as_csv(rows.pair_rows(verdict), rows.PAIR_COLUMNS),
         "table.tex": rows.as_latex(results, verdict),
         "results.json": rows.as_json(results, verdict),
     }
@@ -121,6 +130,7 @@ def build_report(
     report: str = "test",
     reference: str | None = None,
     title: str | None = None,
+    tolerance: float = TOLERANCE,
 ) -> str:
     """Write the report on sets and tasks.
 
@@ -132,6 +142,7 @@ def build_report(
       report: split whose loss is reported.
       reference: the set that scores and speed-ups refer to; Adam's if None.
       title: of the page.
+      tolerance: as of `analyse`.
 
     Returns:
       Path of the page.
@@ -139,7 +150,9 @@ def build_report(
     Raises:
       LoptError: as `analyse`; nothing is written then.
     """
-    results, verdict = analyse(task_names, set_names, select, report, reference)
+    results, verdict = analyse(
+        task_names, set_names, select, report, reference, tolerance
+    )
     write(files_of_report(results, verdict, title), output)
     return filesystem.join(output, PAGE)
 
@@ -176,6 +189,8 @@ def _command(
         words += ["--split", first.report]
     if verdict.reference:
         words += ["--reference", verdict.reference]
+    if verdict.tolerance != TOLERANCE:
+        words += ["--tolerance", f"{verdict.tolerance:g}"]
     if title:
         words += ["--title", title]
     return shlex.join(words)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.comparison import Comparison
 from learned_optimization.baselines.analysis.overall import MAX_RATIO
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.smoothing import (
@@ -17,7 +18,9 @@ from learned_optimization.baselines.analysis.smoothing import (
     smooth,
     thinned_band,
 )
+from learned_optimization.baselines.analysis.standings import TaskVerdict
 from learned_optimization.baselines.analysis.verdicts import Verdict
+from learned_optimization.baselines.plots.labels import short_labels
 from learned_optimization.baselines.plots.styles import styles
 from learned_optimization.eval_training import EVAL_SPLITS
 
@@ -38,17 +41,26 @@ def content(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> dict[st
       verdict: the verdict on them.
 
     Returns:
-      `sets`: name to colour and dash; `tasks`: for each task its target and sets;
-      `profile`: the performance profile of each set over tasks; `scores`: intervals
-      of each set over tasks. What is left out of a task is its `left_out`, in
+      `sets`: name to label, colour and dash; `tasks`: for each task its target, sets
+      and forest; `profile`: the performance profile of each set over tasks; `scores`:
+      intervals of each set over tasks; `forest`: how much worse each set is than the
+      best other one, of all tasks, in the order of the table, None where there are no
+      two sets. What is left out of a task is its `left_out`, in
       sentences; there is no profile where no task has a target. Numbers have four
       digits; what is not finite is null.
     """
     names = list(verdict.set_names)
-    look = styles(names)
+    both = list(zip(verdict.tasks, results, strict=True))
+    look, labels = styles(names), short_labels(names).of
+    of_tasks = [_forest_of_task(task, row[0].report) for task, row in both]
     return {
         "sets": {
-            name: {"color": look[name].color, "dash": look[name].dash} for name in names
+            name: {
+                "label": labels[name],
+                "color": look[name].color,
+                "dash": look[name].dash,
+            }
+            for name in names
         },
         "splits": list(EVAL_SPLITS),
         "smoothing": list(SMOOTHING),
@@ -59,14 +71,16 @@ def content(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> dict[st
                 "target": number(task.target),
                 "order": [standing.set_name for standing in task.standings],
                 "sets": {result.set_name: _of_set(result) for result in row},
+                "forest": forest,
                 "left_out": [
                     str(left)
                     for left in verdict.left_out
                     if left.task_name == task.task_name
                 ],
             }
-            for row, task in zip(results, verdict.tasks, strict=True)
+            for (task, row), forest in zip(both, of_tasks, strict=True)
         ],
+        "forest": of_tasks[0] if len(of_tasks) == 1 else _forest_over_tasks(verdict),
         "profile": _profile(verdict),
         "scores": [
             {
@@ -74,6 +88,48 @@ def content(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> dict[st
                 "score": numbers([o.score.estimate, o.score.low, o.score.high]),
             }
             for o in verdict.overall
+        ],
+    }
+
+
+def _forest_of_task(task: TaskVerdict, report: str) -> dict[str, Any] | None:
+    if task.comparison is None:
+        return None
+    return _forest(
+        f"{report} loss above that of the best other set",
+        task.comparison,
+        [(s.set_name, s.difference, s.is_out) for s in task.standings if s.has_loss],
+    )
+
+
+def _forest_over_tasks(verdict: Verdict) -> dict[str, Any] | None:
+    comparison = verdict.over_tasks.comparison
+    if comparison is None:
+        return None
+    return _forest(
+        "score below that of the best other set",
+        comparison,
+        [(o.set_name, o.difference, o.is_out) for o in verdict.overall],
+    )
+
+
+def _forest(
+    axis: str,
+    comparison: Comparison,
+    sets: Sequence[tuple[str, stats.Interval, bool]],
+) -> dict[str, Any]:
+    return {
+        "axis": axis,
+        "tolerance": number(comparison.look.tolerance) or None,
+        "rows": [
+            {
+                "set": name,
+                "difference": number(difference.estimate),
+                "low": number(difference.low),
+                "high": number(difference.high),
+                "is_out": is_out,
+            }
+            for name, difference, is_out in sets
         ],
     }
 

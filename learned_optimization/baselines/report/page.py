@@ -21,14 +21,19 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
+from learned_optimization.baselines.analysis.comparison import LEVEL
 from learned_optimization.baselines.analysis.overall import MAX_RATIO
 from learned_optimization.baselines.analysis.scores import TARGET_SHARE
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.analysis.standings import LEVEL
+from learned_optimization.baselines.analysis.times import EMA_OF_TIMES
 from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.report import words
 from learned_optimization.baselines.report.content import content
-from learned_optimization.baselines.report.rows import overall_rows, task_rows
+from learned_optimization.baselines.report.rows import (
+    overall_rows,
+    pair_rows,
+    task_rows,
+)
 
 _PARTS = files("learned_optimization.baselines.report") / "page"
 
@@ -78,6 +83,7 @@ def render(
         progress=progress,
         overall=overall_rows(verdict),
         rows=task_rows(results, verdict),
+        pairs=pair_rows(verdict),
         tasks=[task.task_name for task in verdict.tasks],
         scored=verdict.over_tasks.task_names,
         left_out=verdict.left_out,
@@ -90,6 +96,7 @@ def render(
         downloads=list(downloads),
         live_version=live_version,
         target_share=TARGET_SHARE,
+        ema_of_times=EMA_OF_TIMES,
         style=_part("report.css"),
         script=_part("report.js"),
         plotly=_packed_plotly(),

@@ -9,10 +9,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.losses import ceiling_of, reported
 from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.standings import Standing, TaskVerdict
 from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.exporting.escapes import csv_text, latex_text
 from learned_optimization.baselines.report.content import numbers
+from learned_optimization.baselines.report.verdict_words import pair_sentence
+from learned_optimization.baselines.report.words import within
 
 Row = dict[str, Any]
 
@@ -22,28 +27,33 @@ _NONE = "--"
 def task_rows(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[Row]:
     """Return one row per task and set, best set of a task first.
 
-    Losses are of the last evaluation. `loss` and its interval are nested (see
-    `stats.nested_selection`), `naive` is where the same seeds choose and report.
+    `loss` is the final one of what earlier seeds choose, with Student's interval over
+    seeds. `p_value` is that no other set is better, among all sets. `worse_by` is how
+    much worse a set is than the best other one.
     """
     rows = []
     for row, task in zip(results, verdict.tasks, strict=True):
         by_name = {result.set_name: result for result in row}
         for place, standing in enumerate(task.standings, 1):
             result = by_name[standing.set_name]
-            best, nested, width = result.best, result.nested, result.sensitivity
+            best, width = result.best, result.sensitivity
             rows.append(
                 {
                     "task": task.task_name,
                     "set": standing.set_name,
                     "rank": place,
-                    "config": best.opt_name,
+                    "config": standing.config,
+                    "configs": result.num_configs,
                     "loss": standing.loss.estimate,
                     "loss_low": standing.loss.low,
                     "loss_high": standing.loss.high,
                     "diverged_seeds": standing.num_diverged,
+                    "is_out": standing.is_out,
                     "p_value": standing.p_value,
-                    "naive": float(nested.naive),
-                    "bias": float(nested.bias),
+                    "worse_by": standing.difference.estimate,
+                    "worse_by_low": standing.difference.low,
+                    "worse_by_high": standing.difference.high,
+                    "bias": result.bias,
                     **{
                         f"final_{split}": float(values.mean())
                         for split, values in best.final.items()
@@ -54,6 +64,10 @@ def task_rows(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[
                     "steps_to_target": standing.steps,
                     "seconds_to_target": standing.seconds,
                     "censored": standing.censored,
+                    "speedup": standing.speedup.estimate,
+                    "speedup_low": standing.speedup.low,
+                    "speedup_high": standing.speedup.high,
+                    "speedup_is_bound": standing.censored > 0,
                     "good_decades": width.decades if width else math.nan,
                     "steps": result.num_steps,
                     "seeds": result.num_seeds,
@@ -68,16 +82,26 @@ OVERALL_COLUMNS = (
     "score",
     "score_low",
     "score_high",
-    "score_low_over_tasks",
-    "score_high_over_tasks",
+    "iqm",
+    "iqm_low",
+    "iqm_high",
+    "iqm_low_over_tasks",
+    "iqm_high_over_tasks",
+    "is_out",
+    "p_value",
+    "worse_by",
+    "worse_by_low",
+    "worse_by_high",
+    "failures",
     "median",
     "optimality_gap",
     "improvement",
     "mean_rank",
     "profile_score",
     "speedup",
+    "speedup_low",
+    "speedup_high",
     "speedup_is_bound",
-    "p_value",
 )
 """What `overall_rows` says of each set."""
 
@@ -86,25 +110,85 @@ def overall_rows(verdict: Verdict) -> list[Row]:
     """Return one row per set over all tasks, best first; none if nothing can be."""
     rows = []
     for place, o in enumerate(verdict.overall, 1):
-        wide = o.score_over_tasks
+        wide = o.iqm_over_tasks
+        failures = [
+            f.task_name for f in verdict.over_tasks.failures if f.set_name == o.set_name
+        ]
         values = (
             o.set_name,
             place,
             o.score.estimate,
             o.score.low,
             o.score.high,
+            o.iqm.estimate,
+            o.iqm.low,
+            o.iqm.high,
             wide.low if wide else math.nan,
             wide.high if wide else math.nan,
+            o.is_out,
+            o.p_value,
+            o.difference.estimate,
+            o.difference.low,
+            o.difference.high,
+            ", ".join(failures),
             o.median,
             o.optimality_gap,
             o.improvement,
             o.mean_rank,
             o.profile_score,
-            o.speedup,
+            o.speedup.estimate,
+            o.speedup.low,
+            o.speedup.high,
             o.is_bound,
-            o.p_value,
         )
         rows.append(dict(zip(OVERALL_COLUMNS, values, strict=True)))
+    return rows
+
+
+PAIR_COLUMNS = (
+    "task",
+    "a",
+    "b",
+    "outcome",
+    "difference",
+    "low",
+    "high",
+    "p_value",
+    "seeds",
+    "more_seeds",
+    "sentence",
+)
+"""What `pair_rows` says of every two sets."""
+
+
+def pair_rows(verdict: Verdict) -> list[Row]:
+    """Return one row per two sets, over the tasks (no `task`) and on each of them.
+
+    `difference` is the loss of `a` minus that of `b`; over tasks, of losses in units
+    of what the reference improves. `p_value` is two-sided, of this pair alone.
+    """
+    looks = [("", verdict.over_tasks.comparison)] if len(verdict.tasks) > 1 else []
+    looks += [(task.task_name, task.comparison) for task in verdict.tasks]
+    rows = []
+    for task_name, comparison in looks:
+        if comparison is None:
+            continue
+        for pair in comparison.look.pairs:
+            known = pair.seeds_to_decide is not None
+            values = (
+                task_name,
+                comparison.name(pair.a),
+                comparison.name(pair.b),
+                pair.outcome.name.lower().replace("_", " "),
+                pair.difference,
+                pair.low,
+                pair.high,
+                min(1.0, 2 * min(pair.p_a_better, pair.p_b_better)),
+                pair.num_seeds,
+                (pair.seeds_to_decide or 0) - pair.num_seeds if known else math.nan,
+                pair_sentence(comparison, pair, within(verdict)),
+            )
+            rows.append(dict(zip(PAIR_COLUMNS, values, strict=True)))
     return rows
 
 
@@ -136,6 +220,7 @@ def as_json(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
 
     whole = {
         "reference": verdict.reference,
+        "tolerance": verdict.tolerance,
         "select": results[0][0].select,
         "report": results[0][0].report,
         "critical_difference": numbers([verdict.critical_difference])[0],
@@ -143,9 +228,11 @@ def as_json(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
         "targets": clean({task.task_name: task.target for task in verdict.tasks}),
         "overall": [clean(row) for row in overall_rows(verdict)],
         "tasks": [clean(row) for row in task_rows(results, verdict)],
-        "nested_losses": {
+        "pairs": [clean(row) for row in pair_rows(verdict)],
+        "losses_of_seeds": {
             row[0].task_name: {
-                result.set_name: numbers(result.nested.report) for result in row
+                result.set_name: numbers(reported(result, ceiling_of(row)))
+                for result in row
             }
             for row in results
         },
@@ -163,21 +250,34 @@ def as_json(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
 
 
 def as_latex(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
-    """Return a booktabs table of sets by tasks: all that may be the best are bold."""
+    """Return a booktabs table of sets by tasks, in the order of the report's.
+
+    Bold is, on each task, the set that comes first and what is equivalent to it; a
+    star is at the others that are not told apart from the best. Where nothing is
+    claimed, as of fewer than 4 seeds, there is neither.
+    """
     names = dict.fromkeys([*(o.set_name for o in verdict.overall), *verdict.set_names])
     cells = {
         (task.task_name, s.set_name): _latex_cell(
-            s.loss.estimate,
-            s.loss.high - s.loss.estimate,
-            bold=place == 0 or not s.is_told_apart,
+            s.loss.estimate, s.loss.high - s.loss.estimate, _mark(task, s)
         )
         for task in verdict.tasks
-        for place, s in enumerate(task.standings)
+        for s in task.standings
     }
     report = latex_text(results[0][0].report)
     lines = [
-        rf"% Final {report} loss, configurations chosen by the other seeds; half-width",
-        "% of the 95% interval over seeds. Bold: all that may be the best set.",
+        rf"% Final {report} loss of the configurations that earlier seeds choose;",
+        "% half-width of the 95% interval over seeds.",
+        *(
+            [
+                "% Bold: the first, and what is equivalent to it within",
+                f"% {latex_text(within(verdict))}.",
+            ]
+            if verdict.reference
+            else ["% Bold: the first."]
+        ),
+        "% Star: not told apart from the best. Neither: some set is better, or there",
+        "% are fewer than 4 seeds.",
         "% Needs \\usepackage{booktabs}.",
         rf"\begin{{tabular}}{{l{'r' * len(verdict.tasks)}}}",
         r"\toprule",
@@ -199,8 +299,21 @@ def as_latex(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _latex_cell(mean: float, half: float, bold: bool) -> str:
+def _mark(task: TaskVerdict, standing: Standing) -> str:
+    """Return `bold`, `star`, or nothing."""
+    comparison, first = task.comparison, task.standings[0].set_name
+    if comparison is None or standing.is_out or math.isnan(standing.p_value):
+        return ""
+    if standing.set_name == first:
+        return "bold"
+    outcome = comparison.pair(first, standing.set_name).outcome
+    return "bold" if outcome is stats.PairOutcome.EQUIVALENT else "star"
+
+
+def _latex_cell(mean: float, half: float, mark: str) -> str:
     if not math.isfinite(mean):
         return _NONE
     text = f"{mean:.4f}" + (rf" \pm {half:.4f}" if math.isfinite(half) else "")
-    return rf"$\mathbf{{{text}}}$" if bold else f"${text}$"
+    if mark == "bold":
+        return rf"$\mathbf{{{text}}}$"
+    return rf"${text}^{{*}}$" if mark == "star" else f"${text}$"

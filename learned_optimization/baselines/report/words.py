@@ -7,50 +7,62 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from learned_optimization.baselines import stats
-from learned_optimization.baselines.analysis.overall import FEWEST_TASKS
+from learned_optimization.baselines.analysis.losses import num_shared_seeds
+from learned_optimization.baselines.analysis.overall import FEWEST_TASKS, Failure
 from learned_optimization.baselines.analysis.scores import (
     TARGET_SHARE,
     why_no_reference,
 )
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.analysis.standings import LEVEL, TaskVerdict
+from learned_optimization.baselines.analysis.standings import TaskVerdict
+from learned_optimization.baselines.analysis.times import EMA_OF_TIMES
 from learned_optimization.baselines.analysis.verdicts import Verdict
+from learned_optimization.baselines.report.verdict_words import (
+    Told,
+    count,
+    interval,
+    listed,
+)
 from learned_optimization.numerics import shown
-
-
-def interval(estimated: stats.Interval, digits: int = 4) -> str:
-    """Return an estimate with its interval, as `0.4829 [0.4780, 0.4878]`."""
-    text = f"{estimated.estimate:.{digits}f}"
-    if math.isfinite(estimated.low):
-        text += f" [{estimated.low:.{digits}f}, {estimated.high:.{digits}f}]"
-    return text
 
 
 def headline(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[str]:
     """Return what came out, in a few sentences."""
     if len(verdict.tasks) == 1:
-        return _of_task(verdict.tasks[0], results[0])
+        task, row = verdict.tasks[0], results[0]
+        return [_first_on(task, row), *_told_of_task(task, row, verdict)]
     of_each = [
-        _of_task(task, row)[0] for task, row in zip(verdict.tasks, results, strict=True)
+        _first_on(task, row) for task, row in zip(verdict.tasks, results, strict=True)
     ]
     if not verdict.overall:
         return ["Nothing can be said over these tasks; see what is left out.", *of_each]
     best, scored = verdict.overall[0], verdict.over_tasks.task_names
+    failures = [f for f in verdict.over_tasks.failures if f.set_name == best.set_name]
+    others = [f for f in verdict.over_tasks.failures if f not in failures]
+    but = f", but fails on {_failures(failures)}" if failures else ""
     sentences = [
-        f"Over {_count(len(scored), 'task')} {best.set_name} comes first: it has "
+        f"Over {count(len(scored), 'task')} {best.set_name} comes first{but}: it has "
         f"{interval(best.score, 3)} of the improvement of {verdict.reference} over the "
-        "initial loss (interquartile mean over tasks, mean over runs).",
-        _may_be_best(
-            [o.p_value for o in verdict.overall],
-            verdict.not_told_apart,
-            all(t.is_paired for t in verdict.tasks if t.task_name in scored),
-        ),
+        "initial loss (mean over tasks and runs; interquartile mean of all runs "
+        f"{interval(best.iqm, 3)}).",
+        *_worse_on(best.set_name, verdict),
     ]
-    if wide := best.score_over_tasks:
+    if others:
         sentences.append(
-            "That is about these tasks only. For other tasks of the same kind "
-            f"the interval is [{wide.low:.3f}, {wide.high:.3f}]."
+            "Less than half of that improvement, which no mean should hide: "
+            f"{_failures(others, with_sets=True)}."
+        )
+    comparison = verdict.over_tasks.comparison
+    if comparison is None:
+        sentences.append("There is no other set to compare it with.")
+    else:
+        rows = [row for row in results if row[0].task_name in scored]
+        told = Told(comparison, best.set_name, rows, within(verdict), is_score=True)
+        sentences += told.sentences()
+    if wide := best.iqm_over_tasks:
+        sentences.append(
+            "That is about these tasks only. For other tasks of the same kind the "
+            f"interval of the interquartile mean is [{wide.low:.3f}, {wide.high:.3f}]."
         )
     else:
         sentences.append(
@@ -60,37 +72,57 @@ def headline(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[s
     return sentences + of_each
 
 
-def _of_task(task: TaskVerdict, row: Sequence[SetResult]) -> list[str]:
+def within(verdict: Verdict) -> str:
+    """Return in words by how much two sets may differ that are equivalent."""
+    return f"{100 * verdict.tolerance:.3g}% of the improvement of {verdict.reference}"
+
+
+def _first_on(task: TaskVerdict, row: Sequence[SetResult]) -> str:
     best = task.standings[0]
-    comparable = [s for s in task.standings if s.has_loss]
-    if not comparable:
-        return [f"On {task.task_name} no set has a loss to compare."]
+    if not best.has_loss:
+        return f"On {task.task_name} no set has a loss to compare."
     result = next(r for r in row if r.set_name == best.set_name)
-    return [
+    return (
         f"On {task.task_name} {best.set_name} comes first: final {result.report} loss "
-        f"{interval(best.loss)} over {_count(result.num_seeds, 'seed')}. Together they "
-        f"choose {result.best.opt_name}.",
-        _may_be_best(
-            [s.p_value for s in comparable], task.not_told_apart, task.is_paired
-        ),
-    ]
+        f"{interval(best.loss)} over {count(result.num_seeds, 'seed')}. Together they "
+        f"choose {best.config}."
+    )
 
 
-def _may_be_best(
-    p_values: Sequence[float], equals: Sequence[str], is_paired: bool
-) -> str:
-    others = len(p_values) - 1
-    if not others:
-        return "There is no other set to compare it with."
-    if all(math.isnan(p) for p in p_values):
-        return "With so few seeds nobody can say which set is the best."
-    how = "compared seed by seed" if is_paired else "not all of the same seeds"
-    sure = f"({LEVEL:.0%} sure, {how})"
-    if not equals:
-        return f"No other set may be the best {sure}."
-    worse = others - len(equals)
-    rest = f"The {worse} other{'s' * (worse > 1)} cannot." if worse else ""
-    return f"But the best may also be {_listed(equals, 'or')} {sure}. {rest}".strip()
+def _told_of_task(
+    task: TaskVerdict, row: Sequence[SetResult], verdict: Verdict
+) -> list[str]:
+    if task.comparison is None:
+        alone = "There is no other set to compare it with."
+        return [alone] if task.standings[0].has_loss else []
+    first = task.standings[0].set_name
+    told = Told(task.comparison, first, [row], within(verdict), is_score=False)
+    return told.sentences()
+
+
+def _worse_on(set_name: str, verdict: Verdict) -> list[str]:
+    """Return on which tasks the set that comes first is worse than others."""
+    said = []
+    for task in verdict.tasks:
+        if task.task_name not in verdict.over_tasks.task_names:
+            continue
+        own, best = task.standing(set_name), task.standings[0]
+        if own.is_out:
+            said.append(
+                f"{task.task_name} (loss {own.loss.estimate:.4f} against "
+                f"{best.loss.estimate:.4f} of {best.set_name})"
+            )
+    return [f"Yet it is worse than another set on {listed(said)}."] if said else []
+
+
+def _failures(failures: Sequence[Failure], with_sets: bool = False) -> str:
+    return listed(
+        [
+            (f"{f.set_name} on " if with_sets else "")
+            + f"{f.task_name} (score {f.score:.2f})"
+            for f in failures
+        ]
+    )
 
 
 def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[str]:
@@ -102,7 +134,7 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
         return set_name if len(results) == 1 else f"{set_name} on {task_name}"
 
     def places(of: Callable[[SetResult], bool]) -> str:
-        return _listed([place(r.set_name, r.task_name) for r in everything if of(r)])
+        return listed([place(r.set_name, r.task_name) for r in everything if of(r)])
 
     if any("True" in r.facts.get("synthetic_data", "") for r in everything):
         said.append(
@@ -118,27 +150,25 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
     for config in filter(None, configs):
         of_config = places(lambda r, config=config: r.jax_config == config)
         said.append(f"Trained with {shown(config)}: {of_config}.")
-    lengths = sorted({r.num_steps for r in everything})
-    if len(lengths) > 1:
-        steps = _listed([f"{n:,}" for n in lengths])
-        said.append(f"Sets were trained for different numbers of steps: {steps}.")
+    said += _measured_by(results)
     seeds = sorted({r.num_seeds for r in everything})
     if seeds[0] < 4:
         said.append(
-            f"There are sets with {_count(seeds[0], 'seed')} only: intervals over so "
+            f"There are sets with {count(seeds[0], 'seed')} only: intervals over so "
             "few are wide or missing."
         )
     if len(seeds) > 1:
         said.append(
-            f"Sets and tasks have from {seeds[0]} to {_count(seeds[-1], 'seed')}: "
-            "scores over tasks use as many as all tasks of a set have."
+            f"Sets and tasks have from {seeds[0]} to {count(seeds[-1], 'seed')}: sets "
+            "are compared on the seeds both have."
         )
+    said += _unshared(results)
     if single := places(lambda r: r.num_seeds == 1):
         said.append(
             f"The only seed both chooses and reports, which flatters: {single}."
         )
     at_edge = [r for r in everything if r.best.at_edge]
-    if edges := _listed([place(r.set_name, r.task_name) + _edges(r) for r in at_edge]):
+    if edges := listed([place(r.set_name, r.task_name) + _edges(r) for r in at_edge]):
         said.append(
             "The best configuration is at the edge of its set, so a better one may lie "
             f"outside: {edges}."
@@ -155,19 +185,31 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
             f"improve, and they are no reference: {unknown}."
         )
     said += _other_references(results, verdict)
-    if diverged := places(lambda r: r.num_diverged > 0 and r.has_loss):
+    diverged = [
+        f"{place(s.set_name, task.task_name)} ({s.num_diverged})"
+        for task in verdict.tasks
+        for s in task.standings
+        if s.num_diverged and s.has_loss
+    ]
+    if diverged:
         said.append(
-            "Of what the other seeds choose a seed diverged, and counts as not "
-            f"trained: {diverged}."
+            "Of the configuration that all seeds of a set choose, seeds diverged or "
+            "ended above the loss before training, and count as not trained: "
+            f"{listed(diverged)}."
         )
-    biases = np.asarray([float(r.nested.bias) for r in everything])
+    biases = np.asarray([r.bias for r in everything])
     if (known := biases[np.isfinite(biases)]).size:
         said.append(
-            "Each seed is reported for the configuration that the other seeds choose. "
-            "Choosing and reporting on the same ones would have shown losses that are "
+            "Each seed is reported for the configuration that the seeds before it "
+            "choose. To choose by and report on all of them would have shown losses "
             f"from {-known.max():+.4f} to {-known.min():+.4f} away (selection bias, in "
-            "the tables). Curves, times and learning rates are of what all seeds "
-            "together choose."
+            "the tables). Curves and learning rates are of what all seeds together "
+            "choose."
+        )
+    if other := _drawn_otherwise(results, verdict):
+        said.append(
+            "Curves are of a configuration none of whose seeds diverged, though all "
+            f"seeds together choose another: {listed(other)}."
         )
     unreached = [
         f"{place(s.set_name, task.task_name)} ({s.censored:.0%})"
@@ -178,8 +220,9 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
     if unreached:
         said.append(
             f"Seeds that never reach the target, {TARGET_SHARE:.0%} of the improvement "
-            f"of {verdict.reference}: {_listed(unreached)}. Their times are censored, "
-            "not left out."
+            f"of {verdict.reference} (curves smoothed by an average of {EMA_OF_TIMES} "
+            f"per evaluation): {listed(unreached)}. Their times are censored, not left "
+            "out, and speed-ups are at most what is said."
         )
     easy = [
         place(r.set_name, r.task_name)
@@ -190,7 +233,7 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
     if easy:
         said.append(
             "Seeds that begin at the target or below count as reaching it with one "
-            f"update: {_listed(easy)}."
+            f"update: {listed(easy)}."
         )
     if math.isfinite(verdict.critical_difference):
         num_tasks = len(verdict.over_tasks.task_names)
@@ -200,6 +243,43 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
             f"{verdict.friedman_p:.3g})."
         )
     return said
+
+
+def _measured_by(results: Sequence[Sequence[SetResult]]) -> list[str]:
+    """Return over which part of the splits final losses are."""
+    whole = [row[0].task_name for row in results if row[0].is_of_whole]
+    if len(whole) == len(results):
+        return ["Final losses are over whole splits."]
+    some = f"; on {listed(whole)} over whole splits" if whole else ""
+    return [f"Final losses are of the last evaluation, over a few batches{some}."]
+
+
+def _unshared(results: Sequence[Sequence[SetResult]]) -> list[str]:
+    """Return whose seeds are compared as independent."""
+    found = [
+        f"{result.set_name} on {result.task_name}"
+        for row in results
+        for result in row[1:]
+        if not num_shared_seeds(row[0], result)
+    ]
+    if not found:
+        return []
+    return [
+        "Seeds are unknown, or shared with no seed of the first set, so they are "
+        f"compared as independent: {listed(found)}."
+    ]
+
+
+def _drawn_otherwise(
+    results: Sequence[Sequence[SetResult]], verdict: Verdict
+) -> list[str]:
+    """Return where the best configuration is not the one that losses choose."""
+    return [
+        f"{r.set_name} on {r.task_name} ({r.best.opt_name}, not {chosen})"
+        for task, row in zip(verdict.tasks, results, strict=True)
+        for r in row
+        if (chosen := task.standing(r.set_name).config) != r.best.opt_name
+    ]
 
 
 def _notes(result: SetResult) -> list[str]:
@@ -223,14 +303,4 @@ def _edges(result: SetResult) -> str:
     """Return at which edges the best is, where a set has several hyper-parameters."""
     if len(result.curves.hparams.varied()) < 2:
         return ""
-    return f" (of {_listed(result.best.edges)})"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def _listed(items: Sequence[str], word: str = "and") -> str:
-    if len(items) < 2:
-        return "".join(items)
-    return ", ".join(items[:-1]) + f" {word} {items[-1]}"
+    return f" (of {listed(result.best.edges)})"

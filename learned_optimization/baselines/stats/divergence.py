@@ -91,7 +91,7 @@ def spare_diverged(differences: np.ndarray, diverged: np.ndarray) -> np.ndarray:
     """
     some = ~diverged.all(axis=1, keepdims=True)
     rest = np.where(diverged & some, -np.inf, differences)
-    worst = rest.max(axis=1, keepdims=True)
+    worst = rest.max(axis=1, keepdims=True, initial=-np.inf)
     return np.where(diverged, np.minimum(differences, worst), differences)
 
 

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines import utils
-from learned_optimization.baselines.analysis.set_results import load_set_result
+from learned_optimization.baselines.analysis.losses import (
+    chosen,
+    num_diverged,
+    reported,
+)
+from learned_optimization.baselines.analysis.set_results import (
+    comparable,
+    load_set_result,
+)
+from learned_optimization.baselines.analysis.times import lowest, smoothed, times_to
 from learned_optimization.errors import ResultError, UnknownNameError
 from tests.baselines.archives import FACTS, SPLITS, curves_to, write_archive
 
@@ -21,15 +30,25 @@ def result():
     return load_set_result("T", "S")
 
 
-def test_best_and_nested(result):
+def test_best_and_reported(result):
     # Means of outer_valid are 7/3, 2 and diverged: the second is best.
     assert result.best.opt_name == "Opt_lr0.1"
     assert not result.best.at_edge
     assert (result.best.num_diverged, result.best.num_trials) == (1, 9)
+    # Clipped at 2, seed 0 shows 2, 2 and 2 (the first wins ties); with seed 1 it is 3,
+    # 4 and 4.
+    np.testing.assert_allclose(reported(result, 2.0), [0.8, 0.6])
+    # With seed 2 it is 5, 6 and 6.
+    assert chosen(result, 2.0) == 0
+    # Its outer_valid loss is above that before training at two seeds.
+    assert num_diverged(result, 2.0) == 2
+    # With no ceiling, nothing is clipped, and what diverged once is never chosen: seed
+    # 0 shows 3 and 2, with seed 1 it is 4 and 4.
+    np.testing.assert_allclose(reported(result, np.inf), [0.9, 0.6])
     # Without seed 0 the others' means are 2 and 2 (the first one wins ties), without
     # 1 they are 3 and 2, without 2 they are 2 and 2; the third has diverged at times.
-    np.testing.assert_allclose(result.nested.report, [0.7, 0.9, 0.6])
-    assert result.nested.naive == pytest.approx(0.7)
+    nested = np.mean([0.7, 0.9, 0.6])
+    assert result.bias == pytest.approx(nested - 0.7)
     np.testing.assert_allclose(result.final, TEST)
     assert result.initial_loss == pytest.approx(2.0)
     assert result.num_seeds == 3
@@ -50,22 +69,44 @@ def test_times(result):
     assert result.seconds_per_step == pytest.approx(2.002 / 1001)
     # The running mean lags behind a curve that falls: the seeds of the best end at
     # 0.5, 0.9 and 0.7, and their means a bit above.
-    assert 0.7 < result.lowest() < 0.72
-    assert np.isfinite(result.steps_to(result.lowest())).sum() == 2
-    assert np.isinf(result.steps_to(0.0)).all()
-    steps = result.steps_to(1.0)
-    raw = curves_to(TEST)[1]
-    first = np.asarray([10 * np.flatnonzero(curve <= 1.0)[0] for curve in raw])
-    assert (steps > first).all()
-    assert (steps < 1000).all()
+    assert 0.7 < lowest(result) < 0.72
+    assert np.isinf(times_to(result, 0.0).steps).all()
+    assert times_to(result, 0.0).censored == 1.0
+    # The seeds after the first, in order: of what those before choose.
+    times = times_to(result, 1.0)
+    assert times.places.tolist() == [1, 2]
+    raw = curves_to(TEST)[:, 1:]
+    first = np.asarray(
+        [[10 * np.flatnonzero(curve <= 1.0)[0] for curve in seeds] for seeds in raw]
+    )
+    assert (times.steps > first.min(axis=0)).all()
+    assert (times.steps < 1000).all()
+
+
+def test_final_losses_are_over_whole_splits_where_all_sets_have_them(result):
+    whole = TEST + 0.01
+    arrays = dict(utils.load_archive("T", "S"))
+    arrays |= {f"final/{split}/loss": whole for split in SPLITS}
+    utils.write_archive("T", "Whole", arrays)
+    full = load_set_result("T", "Whole")
+    assert full.is_of_whole
+    assert not result.is_of_whole
+    np.testing.assert_allclose(full.final, whole)
+    assert comparable([full, full])[0] is full
+    [other, same] = comparable([full, result])
+    assert same is result
+    assert not other.is_of_whole
+    np.testing.assert_allclose(other.final, TEST)
+    np.testing.assert_allclose(other.tuning.expected, result.tuning.expected)
 
 
 def test_diverged_in_smoothing_never_arrives():
     write_archive("T", "S", [[NAN, NAN]])
     result = load_set_result("T", "S")
     assert result.best.all_diverged
-    assert np.isinf(result.steps_to(1.0)).all()
-    assert np.isinf(result.nested.report).all()
+    assert np.isinf(times_to(result, 1.0).steps).all()
+    assert np.isinf(reported(result, np.inf)).all()
+    np.testing.assert_allclose(reported(result, 2.0), [2.0])
     assert result.seeds is None
     assert result.sensitivity is None
     assert np.isnan(result.seconds_per_step)
@@ -76,13 +117,29 @@ def test_overflow_before_training_does_not_end_a_run():
     losses = curves_to([[0.5, 0.6]])
     losses[0, :, 0] = np.inf
     write_archive("T", "S", [[0.5, 0.6]])
-    want = load_set_result("T", "S").steps_to(1.0)
+    want = times_to(load_set_result("T", "S"), 1.0).steps
     arrays = dict(utils.load_archive("T", "S"))
     arrays |= {f"eval/{split}/loss": losses for split in SPLITS}
-    got = load_set_result("T", "S", arrays=arrays).steps_to(1.0)
+    got = times_to(load_set_result("T", "S", arrays=arrays), 1.0).steps
     # Without the first loss, the running mean is a little lower.
     assert (got <= want).all()
     assert (got > 0.5 * want).all()
+
+
+def test_smoothing_of_curves_that_diverge_or_begin_late():
+    inf = np.inf
+    got = smoothed(np.asarray([[[1.0, 0.5, NAN, 0.1], [inf, 1.0, 0.5, 0.25]]]))
+    second = (0.09 * 1.0 + 0.1 * 0.5) / 0.19
+    third = (0.9 * 0.19 * second + 0.1 * 0.25) / (0.9 * 0.19 + 0.1)
+    want = [[1.0, second, inf, inf], [inf, 1.0, second, third]]
+    np.testing.assert_allclose(got[0], want)
+
+
+@pytest.mark.parametrize("seeds", [[[0, 1], [0, 2]], [[3, 3], [3, 3]], None])
+def test_seeds_that_are_not_one_list_are_unknown(seeds):
+    ends = [[0.5, 0.6], [0.7, 0.8]]
+    write_archive("T", "S", ends, facts={} if seeds is None else {"seed": seeds})
+    assert load_set_result("T", "S").seeds is None
 
 
 def test_refusals(result):

@@ -143,7 +143,7 @@ def test_a_target_that_the_reference_begins_at(three):
     # Losses are what they are, and so is the share of the improvement.
     assert [b[0] for b in before.values()] == [a[0] for a in rows_of(verdict).values()]
     assert len(verdict.overall) == 3
-    assert all(np.isnan(o.speedup) for o in verdict.overall)
+    assert all(np.isnan(o.speedup.estimate) for o in verdict.overall)
     assert all(np.isfinite(o.score.estimate) for o in verdict.overall)
 
 
@@ -180,13 +180,22 @@ def test_a_loss_that_is_infinite_before_the_first_update(three):
 
 
 def test_a_diverged_seed_has_no_loss_where_nothing_says_what_it_counts_as(three):
+    for name in three:
+        faults.inject("inf at step 0, a seed diverges", "T", name)
+    verdict = check(analyse(["T"], three), three)
+    assert verdict.tasks[0].comparison is None
+    for left, name in zip(verdict.left_out[1:], three, strict=True):
+        assert (left.set_name, left.figure) == (name, "the mean loss")
+        assert "not finite for every seed of any configuration" in left.reason
+
+
+def test_a_diverged_seed_counts_as_the_loss_that_other_sets_begin_at(three):
     faults.inject("inf at step 0, a seed diverges", "T", three[2])
     verdict = check(analyse(["T"], three), three)
-    [left] = verdict.left_out
-    assert (left.set_name, left.figure) == (three[2], "the mean loss")
-    assert "not finite for 1 of 5 seeds" in left.reason
-    assert verdict.tasks[0].standings[-1].set_name == three[2]
-    assert three[2] not in verdict.tasks[0].not_told_apart
+    assert verdict.left_out == ()
+    standing = verdict.tasks[0].standing(three[2])
+    assert standing.has_loss
+    assert standing.num_diverged == 1
 
 
 def test_losses_near_the_limit_of_float32_are_losses():

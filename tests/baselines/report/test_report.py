@@ -39,6 +39,7 @@ def test_page_is_whole(tmp_path, two_tasks):
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "index.html",
         "overall.csv",
+        "pairs.csv",
         "results.json",
         "table.tex",
         "tasks.csv",
@@ -99,26 +100,6 @@ def test_curves_are_those_of_the_archive(two_tasks):
     assert profile["share"][compared.overall[0].set_name][-1] == 1.0
 
 
-def test_verdict_in_words(two_tasks):
-    said = " ".join(words.headline(*two_tasks))
-    assert said.startswith("Over 2 tasks SGDMLR_1000_R5 comes first")
-    assert "No other set may be the best (95% sure, compared seed by seed)." in said
-    assert "On T SGDMLR_1000_R5 comes first: final test loss 0.3" in said
-    single = " ".join(words.headline(*analyse(["T"], ["AdamLR_1000_R5"])))
-    assert "There is no other set" in single
-
-
-def test_equals_are_named():
-    rng = np.random.default_rng(1)
-    for name in ("A", "B", "C"):
-        final = 0.5 + 0.1 * rng.random((1, 5)) + 3 * (name == "C")
-        write_archive("T", name, final, seeds=range(5), start=5.0)
-    said = " ".join(words.headline(*analyse(["T"], ["A", "B", "C"])))
-    assert re.search(
-        r"the best may also be [AB] \(95% sure, .*\). The 1 other can", said
-    )
-
-
 def test_caveats():
     write_archive(
         "T",
@@ -131,12 +112,13 @@ def test_caveats():
     write_archive("T", "B", [[np.nan], [np.nan], [np.nan]], num_evals=51)
     said = "\n".join(words.caveats(*analyse(["T"], ["A", "B"])))
     assert "MADE-UP DATA" in said
-    assert "different numbers of steps: 500 and 1,000" in said
+    assert "Final losses are of the last evaluation, over a few batches." in said
     assert "1 seed only" in said
     assert "edge of its set, so a better one may lie outside: A." in said
     assert "Every configuration has a diverged seed: B." in said
     assert "The only seed both chooses and reports, which flatters: A and B." in said
-    assert "a seed diverged, and counts as not trained: B." in said
+    assert "and count as not trained: B (1)." in said
+    assert "smoothed by an average of 0.9 per evaluation" in said
     assert "B (100%)" in said
 
 
@@ -144,16 +126,50 @@ def test_csv_and_json(two_tasks):
     results, compared = two_tasks
     table = list(csv.DictReader(io.StringIO(rows.as_csv(rows.task_rows(*two_tasks)))))
     assert len(table) == 6
+    assert list(table[0]) == list(rows.task_rows(*two_tasks)[0])
     first = table[0]
     assert (first["task"], first["set"], first["rank"]) == ("T", "SGDMLR_1000_R5", "1")
-    nested = load_set_result("T", "SGDMLR_1000_R5").nested.report
-    assert float(first["loss"]) == nested.mean()
+    losses = load_set_result("T", "SGDMLR_1000_R5").final[1, 1:]
+    assert float(first["loss"]) == pytest.approx(losses.mean())
     whole = json.loads(rows.as_json(results, compared))
     assert whole["reference"] == "AdamLR_1000_R5"
+    assert whole["tolerance"] == 0.01
     assert whole["tasks"][0]["p_value"] == 1.0
+    assert whole["tasks"][0]["is_out"] is False
     np.testing.assert_allclose(
-        whole["nested_losses"]["T"]["SGDMLR_1000_R5"], nested, rtol=1e-3
+        whole["losses_of_seeds"]["T"]["SGDMLR_1000_R5"], losses, rtol=1e-3
     )
+    pairs = list(
+        csv.DictReader(io.StringIO(files_of_report(results, compared)["pairs.csv"]))
+    )
+    # Three over the tasks, and three on each.
+    assert [p["task"] for p in pairs] == [""] * 3 + ["T"] * 3 + ["U"] * 3
+    assert pairs[0]["outcome"] == "better"
+    assert pairs[0]["sentence"] == "SGDMLR_1000_R5 is better than AdamLR_1000_R5"
+
+
+def test_forest_is_in_the_order_of_the_tables(two_tasks):
+    results, compared = two_tasks
+    data = content(results, compared)
+    forest = data["forest"]
+    order = [row["set"] for row in forest["rows"]]
+    assert order == [o.set_name for o in compared.overall]
+    assert order == [row["set"] for row in data["scores"]]
+    assert order == [row["set"] for row in rows.overall_rows(compared)]
+    assert forest["tolerance"] == 0.01
+    for row, overall in zip(forest["rows"], compared.overall, strict=True):
+        assert row["is_out"] == overall.is_out
+        assert row["low"] <= row["difference"] <= row["high"]
+        assert row["low"] == pytest.approx(overall.difference.low, rel=1e-3)
+    for of_task, task in zip(data["tasks"], compared.tasks, strict=True):
+        of_rows = [row["set"] for row in of_task["forest"]["rows"]]
+        assert of_rows == of_task["order"] == [s.set_name for s in task.standings]
+    single, alone = analyse(["T"], ["AdamLR_1000_R5"])
+    assert content(single, alone)["forest"] is None
+    single, alone = analyse(["T"], [r.set_name for r in results[0]])
+    data = content(single, alone)
+    assert data["forest"] == data["tasks"][0]["forest"]
+    assert data["sets"]["AdamLR_1000_R5"]["label"] == "Adam"
 
 
 def test_latex(two_tasks):
@@ -163,7 +179,50 @@ def test_latex(two_tasks):
     assert body[1].startswith(r"SGDMLR\_1000\_R5 & $\mathbf{0.3")
     assert [line.count("&") for line in body] == [2] * 4
     assert "mathbf" not in body[2] + body[3]
+    assert "*" not in body[2] + body[3]
     assert text.count("{") == text.count("}")
+
+
+def test_latex_bolds_the_first_and_what_is_equivalent_alone():
+    rng = np.random.default_rng(3)
+    a = rng.normal(0.5, 0.05, size=20)
+    ends = {
+        "A": a,
+        "Same": a + 0.002 * rng.standard_normal(20),
+        # Worse by a p of about 0.07: it is not told apart, and no winner either.
+        "Maybe": a + 0.03 + 0.06 * rng.standard_normal(20),
+        "Worse": a + 0.5,
+    }
+    for name, losses in ends.items():
+        write_archive("T", name, [losses], seeds=range(20))
+    results, compared = analyse(["T"], list(ends))
+    task = compared.tasks[0]
+    assert not task.standing("Maybe").is_out
+    cells = {
+        line.split(" & ")[0]: line
+        for line in rows.as_latex(results, compared).splitlines()
+    }
+    assert "mathbf" in cells["A"]
+    assert "mathbf" in cells["Same"]
+    assert "mathbf" not in cells["Maybe"] + cells["Worse"]
+    assert "^{*}" in cells["Maybe"]
+    assert "^{*}" not in cells["Worse"]
+
+
+def test_latex_marks_nothing_of_few_seeds():
+    for name, losses in (("A", [0.5, 0.5]), ("B", [1.0, 1.0])):
+        write_archive("T", name, [losses], seeds=range(2))
+    text = rows.as_latex(*analyse(["T"], ["A", "B"]))
+    assert "$0.5000$" in text
+    assert "mathbf" not in text
+    assert "^{*}" not in text
+
+
+def test_the_page_says_what_p_is(two_tasks):
+    page = files_of_report(*two_tasks)[build.PAGE]
+    assert "of being the best" not in page
+    assert "p, none better" in page
+    assert "smoothed by an average of 0.9 per" in page
 
 
 def test_refusals_write_nothing(tmp_path):

@@ -118,6 +118,8 @@ def test_nothing_is_said_below_four_seeds(num_seeds):
     assert np.isnan([look.pairs[0].low, look.pairs[0].high]).all()
     assert look.pairs[0].outcome is PairOutcome.TOO_FEW_SEEDS
     assert look.luck is None
+    over_tasks = one_look([one_config(*np.ones((2, num_seeds)))] * 2)
+    assert np.isnan([s.p_value for s in over_tasks.standings]).all()
 
 
 def test_fewer_than_eight_seeds_have_half_the_level():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines import utils
+from learned_optimization.baselines.analysis.losses import num_shared_seeds
 from learned_optimization.baselines.analysis.set_results import load_set_result
-from learned_optimization.baselines.analysis.standings import share_seeds
 from learned_optimization.baselines.results.archiving import archive
 from learned_optimization.baselines.run_trainer import inner_train_task
 from learned_optimization.baselines.sweeps.checkpoints import grid_name
@@ -95,8 +95,8 @@ def test_seeds_of_two_configurations_are_not_paired() -> None:
     for name, facts in (("Old", {}), ("Plain", {"jax_config": ""}), ("Wide", x64)):
         write_archive(TASK, name, ends, seeds=[0, 1, 2], facts=facts)
     old, plain, wide = (load_set_result(TASK, n) for n in ("Old", "Plain", "Wide"))
-    assert share_seeds([old], [plain])
-    assert not share_seeds([plain], [wide])
+    assert num_shared_seeds(old, plain) == 3
+    assert num_shared_seeds(plain, wide) == 0
 
 
 def test_workers_are_given_the_configuration() -> None:

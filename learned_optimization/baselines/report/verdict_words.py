@@ -1,0 +1,253 @@
+"""What one look at sets says, in sentences: who may be the best, what is claimed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.comparison import LEVEL, Comparison
+from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.stats.looks import FIRST_LOOK
+
+_ALPHA = 1 - LEVEL
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things, as `5 seeds`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def listed(items: Sequence[str], word: str = "and") -> str:
+    """Return things in a row, as `a, b and c`."""
+    if len(items) < 2:
+        return "".join(items)
+    return ", ".join(items[:-1]) + f" {word} {items[-1]}"
+
+
+def interval(estimated: stats.Interval, digits: int = 4) -> str:
+    """Return an estimate with its interval, as `0.4829 [0.4780, 0.4878]`."""
+    text = f"{estimated.estimate:.{digits}f}"
+    if math.isfinite(estimated.low):
+        text += f" [{estimated.low:.{digits}f}, {estimated.high:.{digits}f}]"
+    return text
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """One look, and what it takes to say it.
+
+    Attributes:
+      comparison: the look.
+      first: the set with the lowest loss.
+      results: the results it is of, for each task one per set.
+      within: what equivalent means, as `1% of the improvement of Adam`.
+      is_score: whether losses are 1 minus a score, rather than losses.
+    """
+
+    comparison: Comparison
+    first: str
+    results: Sequence[Sequence[SetResult]]
+    within: str
+    is_score: bool
+
+    def sentences(self) -> list[str]:
+        """Return what it says, the verdict first."""
+        comparison = self.comparison
+        if not comparison.says_something:
+            return [
+                f"Nothing is claimed: of fewer than {FIRST_LOOK} seeds nobody can say "
+                f"which set is the best{self._unequal()}."
+            ]
+        return [
+            self._verdict(),
+            *self._against_first(),
+            *self._divergence(),
+            *self._luck(),
+            self._claim(),
+        ]
+
+    def _verdict(self) -> str:
+        others = [n for n in self.comparison.set_names if n != self.first]
+        standing = {name: self.comparison.of(name) for name in others}
+        left = [name for name in others if not standing[name].is_out]
+        out = [name for name in others if standing[name].is_out]
+        unequal = self._unequal()
+        if not left:
+            if len(out) == 1:
+                why = f"{out[0]} is worse beyond chance"
+            else:
+                why = (
+                    f"each of the {len(out)} others is worse than another beyond chance"
+                )
+            return f"No other set may be the best: {why}{unequal}."
+        rest = f"; {listed(out)} {_are(out)} out, as another is better" if out else ""
+        return f"The best may also be {listed(left, 'or')}{rest}{unequal}."
+
+    def _against_first(self) -> list[str]:
+        """Return what is said of the first with each set that may be the best too."""
+        left = [
+            name
+            for name in self.comparison.set_names
+            if name != self.first and not self.comparison.of(name).is_out
+        ]
+        pairs = {name: self.comparison.pair(self.first, name) for name in left}
+        kinds = {
+            kind: [name for name in left if pairs[name].outcome is kind]
+            for kind in stats.PairOutcome
+        }
+        said = []
+        if same := kinds[stats.PairOutcome.EQUIVALENT]:
+            said.append(
+                f"{listed(same)} and {self.first} are equivalent within {self.within}."
+            )
+        if open_ := kinds[stats.PairOutcome.UNDECIDED]:
+            each = [f"{name} ({more_seeds(pairs[name])})" for name in open_]
+            said.append(f"Undecided against {self.first}: {listed(each)}.")
+        better = [
+            name
+            for name in kinds[stats.PairOutcome.BETTER]
+            if self.comparison.name(pairs[name].better or 0) == self.first
+        ]
+        if better and len(self.comparison.set_names) > 2:
+            said.append(
+                f"As a pair of its own, {self.first} is better than {listed(better)}; "
+                f"among all {len(self.comparison.set_names)} sets that is not sure."
+            )
+        if few := kinds[stats.PairOutcome.TOO_FEW_SEEDS]:
+            said.append(
+                f"{listed(few)} and {self.first} share fewer than {FIRST_LOOK} seeds: "
+                "nothing is claimed of them."
+            )
+        return said
+
+    def _divergence(self) -> list[str]:
+        """Return whose seeds diverge more often, and how often the first's may."""
+        said = []
+        for name in self.comparison.set_names:
+            if name == self.first:
+                continue
+            pair = self.comparison.pair(self.first, name)
+            flipped = self.comparison.name(pair.a) != self.first
+            for row, found in zip(self.results, pair.divergence, strict=True):
+                if found.p_value >= _ALPHA:
+                    continue
+                own, other = found.share_a, found.share_b
+                own, other = (other, own) if flipped else (own, other)
+                more, less = (name, self.first), (self.first, name)
+                worse, better = more if other > own else less
+                high, low = max(own, other), min(own, other)
+                where = f"On {row[0].task_name} " if len(self.results) > 1 else ""
+                said.append(
+                    f"{where}{worse} diverges more often than {better}: {high:.0%} of "
+                    f"its seeds against {low:.0%} (p {found.p_value:.3g})."
+                )
+        first = self.comparison.of(self.first)
+        is_some_out = any(s.is_out for s in self.comparison.look.standings)
+        if is_some_out and not any(first.num_diverged):
+            fewest = min(first.num_all_seeds)
+            bound = stats.divergence_bound(0, fewest, _ALPHA)
+            said.append(
+                f"{self.first} diverged in none of {count(fewest, 'seed')}, so at most "
+                f"{bound:.0%} of its trials do ({LEVEL:.0%} sure)."
+            )
+        return said
+
+    def _luck(self) -> list[str]:
+        luck = self.comparison.look.luck
+        if luck is None:
+            return []
+        low, high, honest = luck.loss.low, luck.loss.high, luck.honest
+        what = "loss"
+        if self.is_score:
+            low, high, honest, what = 1 - high, 1 - low, 1 - honest, "score"
+        return [
+            f"To come first is luck in part: a {what} from {low:.4f} to {high:.4f} "
+            f"holds for whichever set does ({LEVEL:.0%}), and seeds that had no part "
+            f"in choosing the first have {honest:.4f}."
+        ]
+
+    def _claim(self) -> str:
+        num_sets = len(self.comparison.set_names)
+        claim = (
+            "This is about the best configuration of each set's grid. A set that is "
+            f"truly the best is out with a probability of at most {_ALPHA:.0%}, "
+            f"however many sets there are (here {num_sets})"
+        )
+        pairs = self.comparison.look.pairs
+        if num_sets < 3:
+            return f"{claim}."
+        alone = [p for p in pairs if p.outcome is stats.PairOutcome.BETTER]
+        return (
+            f"{claim}. Every two sets by themselves: {len(alone)} of "
+            f"{count(len(pairs), 'pair')} are told apart at {_ALPHA:.0%} each, "
+            f"{len(self.comparison.family_wise())} at {_ALPHA:.0%} for all together "
+            "(family-wise, Holm)."
+        )
+
+    def _unequal(self) -> str:
+        """Return what was not the same for all sets, as a part of the verdict."""
+        parts = []
+        names = self.comparison.set_names
+        rows = [[r for r in row if r.set_name in names] for row in self.results]
+        configs = [{r.set_name: r.num_configs for r in row} for row in rows]
+        if any(len(set(of.values())) > 1 for of in configs):
+            parts.append(f"unequal tuning ({_groups(configs, 'configuration', True)})")
+        elif all(set(of.values()) == {1} for of in configs):
+            parts.append("no tuning at all (1 configuration each)")
+        steps = [{r.set_name: r.num_steps for r in row} for row in rows]
+        if any(len(set(of.values())) > 1 for of in steps):
+            parts.append(f"unequal lengths ({_groups(steps, 'step', False)})")
+        return f", with {listed(parts)}" if parts else ""
+
+
+def more_seeds(pair: stats.PairVerdict) -> str:
+    """Return how many more seeds would decide between two sets, about."""
+    if pair.seeds_to_decide is None:
+        return "ten times as many seeds would not decide"
+    more = max(pair.seeds_to_decide - pair.num_seeds, 1)
+    does = "tell them apart" if pair.would_tell else "show them equivalent"
+    return f"about {count(more, 'more seed')} would {does}"
+
+
+def pair_sentence(comparison: Comparison, pair: stats.PairVerdict, within: str) -> str:
+    """Return what is said of two sets.
+
+    Args:
+      comparison: the look.
+      pair: two of its sets.
+      within: what equivalent means.
+    """
+    a, b = comparison.name(pair.a), comparison.name(pair.b)
+    worse = pair.a if pair.better == pair.b else pair.b
+    sentence = pair.outcome.value.format(
+        a=a,
+        b=b,
+        better=comparison.name(pair.better or 0),
+        worse=comparison.name(worse),
+        tolerance=within,
+        seeds=count(pair.num_seeds, "seed"),
+    )
+    if pair.outcome is stats.PairOutcome.UNDECIDED:
+        sentence += f": {more_seeds(pair)}"
+    return sentence
+
+
+def _are(items: Sequence[str]) -> str:
+    return "is" if len(items) == 1 else "are"
+
+
+def _groups(
+    of_tasks: Sequence[Mapping[str, int]], noun: str, says_untuned: bool
+) -> str:
+    """Return which sets have which number, the largest first."""
+    sets_of: dict[int, dict[str, None]] = {}
+    for of_sets in of_tasks:
+        for name, number in of_sets.items():
+            sets_of.setdefault(number, {})[name] = None
+    parts = []
+    for number in sorted(sets_of, reverse=True):
+        untuned = ", so untuned" if says_untuned and number == 1 else ""
+        parts.append(f"{listed(list(sets_of[number]))} {count(number, noun)}{untuned}")
+    return "; ".join(parts)

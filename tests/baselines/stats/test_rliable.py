@@ -42,7 +42,7 @@ def rliable() -> dict[str, np.ndarray]:
 
 
 def tolerance(low_high: np.ndarray, reps: int) -> float:
-    """Return how far apart ends of two 95% intervals from so many resamplings may be."""
+    """Return how far apart two ends of 95% intervals of so many resamplings may be."""
     # The 2.5% quantile of `reps` normal numbers has a standard error of
     # sqrt(0.025 * 0.975 / reps) / 0.0584 standard deviations, that of two of them
     # together root 2 of that; half the interval is 1.96 standard deviations.

@@ -76,6 +76,11 @@ COMMANDS: dict[str, Command | Group] = {
         "Plot archived sets: by default the best configuration of each over training.",
         _ARCHIVES,
     ),
+    "compare": Command(
+        "compare:compare",
+        "Say which of several archived sets is best, and how sure that is.",
+        _ARCHIVES,
+    ),
     "report": Command(
         "report:report",
         "Compare archived sets on one page: verdict, curves, tables, origin.",
@@ -105,11 +110,11 @@ COMMANDS: dict[str, Command | Group] = {
         _TASKS_AND_SETS,
     ),
     "replay": Command(
-        "compare:replay",
+        "replay:replay",
         "Train a stored trial again, from what its file records, and compare.",
     ),
     "diff": Command(
-        "compare:diff", "Compare two result files or two archives, key by key."
+        "replay:diff", "Compare two result files or two archives, key by key."
     ),
     "tasks": Command("lists:tasks", "List the fixed tasks.", ("task",)),
     "sets": Command("sets:sets", "List the hparam sets.", ("set",)),

@@ -1,99 +1,147 @@
-"""`lopt replay` and `lopt diff`: is a result the same as before?"""
+"""`lopt compare`: the verdict on sets, on the terminal."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from learned_optimization.baselines.results.differences import (
-    Difference,
-    differences,
-    read_any,
-)
-from learned_optimization.baselines.sweeps.replay import SAME_STEPS, TOLERANCE
-from learned_optimization.baselines.sweeps.replay import replay as train_again
-from learned_optimization.cli.choosing import import_files
-from learned_optimization.cli.options import Imports
-from learned_optimization.cli.output import say
+from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.comparison import TOLERANCE, Comparison
+from learned_optimization.baselines.analysis.standings import TaskVerdict
+from learned_optimization.baselines.analysis.verdicts import Verdict
+from learned_optimization.baselines.report.build import analyse
+from learned_optimization.baselines.report.rows import as_json as results_as_json
+from learned_optimization.baselines.report.verdict_words import interval
+from learned_optimization.baselines.report.words import caveats, headline
+from learned_optimization.cli.choosing import split_tasks_and_archives
+from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
+from learned_optimization.cli.output import say, say_left_out
 from learned_optimization.cli.tables import Table, console
-from learned_optimization.eval_training import keep_compiled, use_all_cores
+
+Split = Annotated[
+    str,
+    typer.Option(help="Split whose loss is reported: train, outer_valid or test."),
+]
+Select = Annotated[
+    str,
+    typer.Option(
+        help="Split whose final loss selects the best configuration: train, "
+        "outer_valid or test."
+    ),
+]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SET",
+        help="Set that scores and speed-ups refer to; Adam's by default.",
+    ),
+]
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        metavar="SHARE",
+        help="Share of what the reference improves that does not matter: sets that "
+        "differ by less are equivalent.",
+    ),
+]
 
 
-def replay(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE.curves", help="The result file.")
-    ],
+def compare(
+    names: ArchiveNames = None,
+    set_files: SetFiles = None,
     imports: Imports = None,
+    split: Split = "test",
+    select: Select = "outer_valid",
+    reference: Reference = None,
+    tolerance: Tolerance = TOLERANCE,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the tables as one JSON object.")
+    ] = False,
 ) -> None:
-    """Train a stored trial again, from what its file records, and compare.
+    """Say which of several archived sets is best, and how sure that is.
 
-    Exits with code 1 if the curves differ by more than rounding explains.
+    A table per task, one over all of them, and the verdict in words; `lopt report`
+    makes a page of the same with charts.
     """
-    use_all_cores()
-    keep_compiled()
-    import_files(imports)
-    done = train_again(file)
-    trial = done.trial
-    say(
-        f"{trial.task_name}, {trial.opt.name}, seed {trial.seed}, "
-        f"{trial.plan.num_steps:,} steps"
-    )
-    for then, now in done.changed_versions:
-        say(f"{then} then, {now} now")
-    for line in done.elsewhere:
-        say(line)
-    if not done.differences:
-        say("the same, bit for bit")
-        return
-    print_differences(done.differences)
-    steps = min(SAME_STEPS, trial.plan.num_steps + 1)
-    say(
-        f"largest relative difference of the training loss in the first {steps:,} "
-        f"steps: {done.early:.3g} ({'within' if done.is_same else 'beyond'} the "
-        f"{TOLERANCE:g} that rounding explains)"
-    )
-    if not done.is_same:
-        raise typer.Exit(1)
+    tasks, sets = split_tasks_and_archives(names, set_files, imports)
+    results, verdict = analyse(tasks, sets, select, split, reference, tolerance)
+    if as_json:
+        say(results_as_json(results, verdict))
+    else:
+        out = console()
+        for task in verdict.tasks:
+            out.print(_task_table(task, split))
+        if len(verdict.tasks) > 1 and verdict.overall:
+            out.print(_overall_table(verdict))
+        for remark in caveats(results, verdict):
+            say(f"note: {remark}")
+        for sentence in headline(results, verdict):
+            say(sentence)
+    for left in verdict.left_out:
+        say_left_out(left)
 
 
-def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="A .curves or .npz file.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The file to compare it with.")],
-) -> None:
-    """Compare two result files or two archives, key by key.
-
-    The keys under timing/ are left out: they differ whenever a trial is run again.
-    Exits with code 1 if anything differs.
-    """
-    differing = differences(read_any(a), read_any(b))
-    if not differing:
-        say("the same, bit for bit")
-        return
-    print_differences(differing)
-    raise typer.Exit(1)
-
-
-def print_differences(differing: Sequence[Difference]) -> None:
-    """Print a table of the keys that differ."""
-    table = Table()
-    table.add_column("key", overflow="fold")
-    table.add_column("largest difference", justify="right", no_wrap=True)
-    table.add_column("relative", justify="right", no_wrap=True)
-    table.add_column("from step", justify="right")
-    table.add_column("numbers that differ", justify="right")
-    table.add_column("in words", overflow="fold")
-    for d in differing:
-        if d.what:
-            table.add_row(d.key, "", "", "", "", d.what)
-            continue
+def _task_table(task: TaskVerdict, split: str) -> Table:
+    columns = (f"{split} loss", "above the best", "p, none better", "speed-up")
+    table = _table(task.task_name, ("configuration",), columns)
+    for s in task.standings:
         table.add_row(
-            d.key,
-            f"{d.largest:.3g}",
-            f"{d.largest_relative:.3g}",
-            "" if d.first_step is None else f"{d.first_step:,}",
-            f"{d.num_different:,} of {d.num_numbers:,}",
-            f"{d.finite_in_one:,} finite in one only" if d.finite_in_one else "",
+            s.set_name,
+            _place(s.set_name, s.is_out, task.comparison),
+            s.config,
+            interval(s.loss) if s.has_loss else "n/a",
+            _estimate(s.difference),
+            _p_value(s.p_value),
+            ("<= " if s.censored > 0 else "") + _estimate(s.speedup, 2),
         )
-    console().print(table)
+    return table
+
+
+def _overall_table(verdict: Verdict) -> Table:
+    over = verdict.over_tasks
+    columns = ("score", "IQM", "below the best", "p, none better", "speed-up")
+    table = _table(f"over {len(over.task_names)} tasks", ("fails on",), columns)
+    for o in over.sets:
+        fails = [f.task_name for f in over.failures if f.set_name == o.set_name]
+        table.add_row(
+            o.set_name,
+            _place(o.set_name, o.is_out, over.comparison),
+            ", ".join(fails),
+            interval(o.score, 3),
+            interval(o.iqm, 3),
+            _estimate(o.difference, 3),
+            _p_value(o.p_value),
+            ("<= " if o.is_bound else "") + _estimate(o.speedup, 2),
+        )
+    return table
+
+
+def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    table = Table(title=title)
+    for column in ("set", "verdict", *texts):
+        table.add_column(column, overflow="fold")
+    for column in numbers:
+        table.add_column(column, justify="right", overflow="fold")
+    return table
+
+
+def _place(set_name: str, is_out: bool, comparison: Comparison | None) -> str:
+    if comparison is None or set_name not in comparison.set_names:
+        return ""
+    if math.isnan(comparison.of(set_name).p_value):
+        return "too few seeds"
+    return "out" if is_out else "may be best"
+
+
+def _estimate(estimated: stats.Interval, digits: int = 4) -> str:
+    return interval(estimated, digits) if math.isfinite(estimated.estimate) else "n/a"
+
+
+def _p_value(p_value: float) -> str:
+    if math.isnan(p_value):
+        return "n/a"
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"

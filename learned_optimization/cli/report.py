@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.analysis.comparison import TOLERANCE
 from learned_optimization.baselines.report.build import (
     PAGE,
     analyse,
@@ -22,27 +23,9 @@ from learned_optimization.cli.choosing import (
     split_tasks_and_archives,
     split_tasks_and_sets,
 )
+from learned_optimization.cli.compare import Reference, Select, Split, Tolerance
 from learned_optimization.cli.options import ArchiveNames, Imports, Names, SetFiles
 from learned_optimization.cli.output import say, say_left_out
-
-Split = Annotated[
-    str,
-    typer.Option(help="Split whose loss is reported: train, outer_valid or test."),
-]
-Select = Annotated[
-    str,
-    typer.Option(
-        help="Split whose final loss selects the best configuration: train, "
-        "outer_valid or test."
-    ),
-]
-Reference = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SET",
-        help="Set that scores and speed-ups refer to; Adam's by default.",
-    ),
-]
 
 
 def report(
@@ -56,6 +39,7 @@ def report(
     split: Split = "test",
     select: Select = "outer_valid",
     reference: Reference = None,
+    tolerance: Tolerance = TOLERANCE,
     title: Annotated[
         str | None,
         typer.Option(help="Title of the page; by default what is compared."),
@@ -65,7 +49,7 @@ def report(
     tasks, sets = split_tasks_and_archives(names, set_files, imports)
     folder = output if "://" in output else os.path.abspath(os.path.expanduser(output))
     filesystem.check_writable(folder)
-    results, verdicts = analyse(tasks, sets, select, split, reference)
+    results, verdicts = analyse(tasks, sets, select, split, reference, tolerance)
     files = files_of_report(results, verdicts, title)
     write(files, folder)
     for sentence in headline(results, verdicts):

@@ -199,12 +199,13 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
         )
     biases = np.asarray([r.bias for r in everything])
     if (known := biases[np.isfinite(biases)]).size:
+        # Not -0.0000.
+        low, high = (round(-bias, 4) + 0.0 for bias in (known.max(), known.min()))
         said.append(
             "Each seed is reported for the configuration that the seeds before it "
             "choose. To choose by and report on all of them would have shown losses "
-            f"from {-known.max():+.4f} to {-known.min():+.4f} away (selection bias, in "
-            "the tables). Curves and learning rates are of what all seeds together "
-            "choose."
+            f"from {low:+.4f} to {high:+.4f} away (selection bias, in the tables). "
+            "Curves and learning rates are of what all seeds together choose."
         )
     if other := _drawn_otherwise(results, verdict):
         said.append(

@@ -7,6 +7,7 @@ A client that sends nothing, or leaves, does not disturb others.
 
 from __future__ import annotations
 
+import errno
 import socket
 import socketserver
 import sys
@@ -33,6 +34,7 @@ _TYPES = {
     "tex": "text/plain",
 }
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_NOT_OF_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _SECONDS_OF_SILENCE = 10.0
 _SECONDS_IN_ALL = 60.0
 _MOST_BYTES_IGNORED = 1 << 20
@@ -55,15 +57,16 @@ def make_server(live: Files, port: int, host: str = "127.0.0.1") -> ThreadingHTT
     Args:
       live: the report.
       port: where it listens; 0 for any that is free.
-      host: the address it listens at, also of IPv6; by default nobody outside of this
-        machine reaches it.
+      host: the address it listens at, also of IPv6, or a name: all addresses of this
+        machine that it stands for. By default nobody outside of this machine reaches
+        it.
 
     Raises:
       LoptError: if the port is taken, or the address is not this machine's.
     """
     host = host.removeprefix("[").removesuffix("]")
     try:
-        return _Server(live, host, port)
+        return _listen(live, host, port)
     # Names and numbers that are none are other errors than addresses of others.
     except (OSError, OverflowError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or said(error)
@@ -83,13 +86,58 @@ def _in_address(host: str) -> str:
     return f"[{bare}]" if ":" in bare else bare
 
 
+def _listen(live: Files, host: str, port: int) -> _Server:
+    """Return a server that listens at each of the addresses a host stands for."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    servers, problems = list[_Server](), list[OSError]()
+    for family, address in dict.fromkeys((f[0], f[4]) for f in found):
+        if servers:
+            # If any port was good, this is the one.
+            address = (address[0], servers[0].server_address[1], *address[2:])
+        try:
+            servers.append(_Server(live, host, family, address))
+        except OSError as error:
+            # A name may stand for an address of IPv6 where there is none.
+            if error.errno not in _NOT_OF_THIS_MACHINE:
+                for server in servers:
+                    server.server_close()
+                raise
+            problems.append(error)
+    if not servers:
+        raise problems[0]
+    servers[0].others = servers[1:]
+    return servers[0]
+
+
 class _Server(ThreadingHTTPServer):
-    def __init__(self, live: Files, host: str, port: int):
+    """A server at one address, which starts and ends those at `others` with it."""
+
+    def __init__(
+        self, live: Files, host: str, family: socket.AddressFamily, address: Any
+    ):
         self.live = live
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        self.address_family = found[0][0]
+        self.others: list[_Server] = []
+        self.address_family = family
         self._names = {name.lower() for name in (*_LOOPBACK, _in_address(host))}
-        super().__init__((host, port), _Handler)
+        super().__init__(address, _Handler)
+
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Answer until `shutdown`, at the other addresses too."""
+        for other in self.others:
+            threading.Thread(
+                target=other.serve_forever, args=(poll_interval,), daemon=True
+            ).start()
+        try:
+            super().serve_forever(poll_interval)
+        finally:
+            for other in self.others:
+                other.shutdown()
+
+    def server_close(self) -> None:
+        """Close the sockets."""
+        for server in self.others:
+            server.server_close()
+        super().server_close()
 
     def server_bind(self) -> None:
         # That of HTTP servers asks the name service who this is, and may wait for it.

@@ -9,6 +9,7 @@ import pytest
 
 from learned_optimization.baselines.report import server as server_module
 from learned_optimization.baselines.report.server import address_of, make_server
+from learned_optimization.errors import LoptError
 
 PAGE = "<!doctype html><title>ä page</title>"
 
@@ -246,3 +247,83 @@ def test_ipv6(host):
         for name in ("[::1]", "localhost"):
             assert ask(server, host=f"{name}:{port}")[0] == 200
         assert ask(server, host=f"[::2]:{port}")[0] == 421
+
+
+def answers_at(address, port):
+    with contextlib.suppress(OSError), socket.create_connection((address, port), 5):
+        return True
+    return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="NO IPV6 on this machine")
+def test_a_name_is_all_its_addresses(monkeypatch):
+    family = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
+    found = socket.getaddrinfo
+
+    def resolve(addresses):
+        def getaddrinfo(host, port, *args, **kwargs):
+            if host != "both.example":
+                return found(host, port, *args, **kwargs)
+            more = (0, 0)
+            return [
+                (
+                    family[a],
+                    socket.SOCK_STREAM,
+                    6,
+                    "",
+                    (a, port, *more[: 2 * (":" in a)]),
+                )
+                for a in addresses
+            ]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    # Named twice, as /etc/hosts may.
+    for addresses in (["127.0.0.1", "::1", "::1"], ["::1", "127.0.0.1"]):
+        resolve(addresses)
+        with served("both.example") as server:
+            port = server.server_address[1]
+            assert answers_at("127.0.0.1", port)
+            assert answers_at("::1", port)
+            for name in ("both.example", "localhost", "[::1]"):
+                assert ask(server, host=f"{name}:{port}")[0] == 200
+        assert not answers_at("127.0.0.1", port)
+        assert not answers_at("::1", port)
+    resolve(["127.0.0.1"])
+    with served("both.example") as server:
+        assert not answers_at("::1", server.server_address[1])
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="NO IPV6 on this machine")
+def test_an_address_that_another_listens_at_is_not_left_to_it(monkeypatch):
+    family = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
+    with socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda *args, **kwargs: [
+                (family[a], socket.SOCK_STREAM, 6, "", (a, port)) for a in family
+            ],
+        )
+        with pytest.raises(LoptError, match=f"cannot listen at localhost:{port}"):
+            make_server(Live(), port, "localhost")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", port))
+
+
+def test_an_address_of_another_machine_is_done_without(monkeypatch):
+    address = ("192.0.2.1", 0)
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", a)
+        for a in (address, ("127.0.0.1", 0))
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+    server = make_server(Live(), 0, "localhost")
+    assert server.server_address[0] == "127.0.0.1"
+    server.server_close()
+    found.pop()
+    with pytest.raises(LoptError, match="cannot listen at localhost:0"):
+        make_server(Live(), 0, "localhost")

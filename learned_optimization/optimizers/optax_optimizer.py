@@ -15,6 +15,7 @@ hyper-parameters are to be varied, `OptaxOptimizer(optax.adam(1e-3))` is one as 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field
 from types import MappingProxyType
@@ -42,6 +43,7 @@ from learned_optimization.optimizers.base import (
 )
 from learned_optimization.optimizers.learning_rate_schedules import Schedule
 from learned_optimization.optimizers.leaves import narrowed, widened
+from learned_optimization.text import brief
 
 __all__ = [
     "OptaxOptimizer",
@@ -131,9 +133,16 @@ class OptaxOptimizer(Optimizer):
         num_steps: int | None = None,
         key: PRNGKey | None = None,
     ) -> OptaxState:
-        """Return the state before the first update; see `Optimizer.init`."""
+        """Return the state before the first update; see `Optimizer.init`.
+
+        Raises:
+          LoptError: if it asks for the loss as a function, and the parameters hold no
+            number for that to be one of; or as raised by `check_given`.
+        """
         check_given(self, num_steps=num_steps)
         del key
+        if "loss_fn" in self.needs:
+            _check_not_empty(type(self).__name__, params)
         return OptaxState(
             params=params,
             state=model_state,
@@ -173,6 +182,16 @@ class OptaxOptimizer(Optimizer):
             state=model_state,
             optax_opt_state=optax_opt_state,
             iteration=opt_state.iteration + 1,
+        )
+
+
+def _check_not_empty(name: str, params: Params) -> None:
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(params)]
+    if not any(map(math.prod, shapes)):
+        raise LoptError(
+            f"{name} has nothing to optimize: it asks for the loss as a function of "
+            "the parameters, and they hold no number. Their arrays have the shapes "
+            f"{brief(shapes)}; with another optimizer they stay as they are."
         )
 
 

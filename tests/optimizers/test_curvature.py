@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.optimizers.optax_opts import SGD
 from learned_optimization.optimizers.second_order import LBFGS, Sophia
@@ -199,3 +200,20 @@ def test_a_search_of_one_step_takes_it_as_it_is() -> None:
         )
     np.testing.assert_allclose(tried, [0.03 - 0.6, 0.04 - 0.8], rtol=1e-12)
     assert bowl(searched) < 0.9 * bowl(start)
+
+
+@pytest.mark.parametrize("opt", [LBFGS(), Sophia()])
+@pytest.mark.parametrize("params", [{}, {"a": np.zeros((0, 3), np.float32)}])
+def test_a_loss_of_nothing_is_a_typed_error(opt: Optimizer, params: Any) -> None:
+    name = type(opt).__name__
+    with pytest.raises(LoptError, match=rf"{name} has nothing to .* shapes \[.*\]"):
+        opt.init(params)
+    # One number is enough.
+    opt.init(params | {"c": np.ones((), np.float32)})
+
+
+def test_without_a_line_search_nothing_stays_nothing() -> None:
+    params = {"a": jnp.zeros((0, 3))}
+    opt = LBFGS(learning_rate=0.1)
+    state = opt.update(opt.init(params), params, jnp.float32(0))
+    assert opt.get_params(state)["a"].shape == (0, 3)

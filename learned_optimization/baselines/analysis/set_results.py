@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ class SetResult:
         whole = np.isfinite(final).all(axis=1, keepdims=True)
         return self.learning_rates[self.rate_line], np.where(whole, final, np.nan)
 
-    @property
+    @cached_property
     def initial_loss(self) -> float:
         """Mean reported loss before the first update; NaN if none is finite."""
         first = self.curves.losses[self.report][:, :, 0]

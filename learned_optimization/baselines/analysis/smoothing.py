@@ -28,14 +28,13 @@ def smooth(values: np.ndarray, ema: float) -> np.ndarray:
         raise LoptError(f"ema must be at least 0 and below 1, got {ema!r}.")
     # The sum of two losses may be more than float32 holds.
     values = np.asarray(values, np.float64)
-    out = np.empty(values.shape, np.float64)
-    total, weight = np.zeros(values.shape[:-1]), 0.0
-    for i in range(values.shape[-1]):
-        value = np.where(np.isfinite(values[..., i]), values[..., i], np.nan)
-        total = ema * total + (1.0 - ema) * value
-        weight = ema * weight + (1.0 - ema)
-        out[..., i] = total / weight
-    return out
+    values = np.where(np.isfinite(values), values, np.nan)
+    # One row per evaluation, so that each step is of numbers side by side.
+    total = (1.0 - ema) * np.ascontiguousarray(np.moveaxis(values, -1, 0))
+    for i in range(1, len(total)):
+        total[i] += ema * total[i - 1]
+    weights = 1.0 - ema ** np.arange(1, len(total) + 1)
+    return np.moveaxis(total, 0, -1) / weights
 
 
 def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

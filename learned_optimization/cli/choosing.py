@@ -18,7 +18,7 @@ from learned_optimization.baselines.layout import (
 )
 from learned_optimization.baselines.results.archives import list_hparam_sets_for_task
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.baselines.sets.registry import known_hparam_sets
 from learned_optimization.errors import (
     LoptError,
     NotRegisteredError,
@@ -49,7 +49,7 @@ def split_tasks_and_sets(
     """
     from_files = load_sets(set_files, imports)
     tasks, set_names = _split(names, from_files, with_archives=False)
-    known = all_hparam_sets()
+    known = known_hparam_sets(set_names)
     return tasks, [known[name] for name in set_names]
 
 
@@ -87,8 +87,8 @@ def tasks_and_sets_to_run(
       LoptError: if no task or no set is given, or a file is wrong.
     """
     from_files = load_sets(set_files, imports)
-    defined, known = fixed_tasks(), all_hparam_sets()
     names = list(dict.fromkeys(names or []))
+    defined, known = fixed_tasks(), known_hparam_sets(names)
     for name in names:
         if name not in known and name not in defined:
             raise _unknown_to_run(name, [*defined, *known])
@@ -116,7 +116,8 @@ def _unknown_to_run(name: str, known: list[str]) -> LoptError:
 def _split(
     names: Iterable[str] | None, from_files: list[HParamSet], with_archives: bool
 ) -> tuple[list[str], list[str]]:
-    names, defined = list(dict.fromkeys(names or [])), all_hparam_sets()
+    names = list(dict.fromkeys(names or []))
+    defined = known_hparam_sets(names)
     others = [name for name in names if name not in defined]
     tasks, archives = tasks_with_files(), set[str]()
     if with_archives:
@@ -147,6 +148,13 @@ def _unknown(name: str, known: list[str], with_archives: bool) -> LoptError:
             )
         known = [*known, *(n for of_task in archived.values() for n in of_task)]
     return UnknownNameError("task or set", name, set(known), _LISTS)
+
+
+def from_seed(
+    hparam_sets: Iterable[HParamSet], first_seed: int | None
+) -> list[HParamSet]:
+    """Return sets with another first seed; as they are if it is None."""
+    return [s if first_seed is None else s.from_seed(first_seed) for s in hparam_sets]
 
 
 def matching(kind: str, pattern: str | None, known: Collection[str]) -> list[str]:

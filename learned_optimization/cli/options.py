@@ -60,6 +60,17 @@ Imports = Annotated[
         help="A Python file of optimizers or tasks, imported first; repeatable.",
     ),
 ]
+SeedOffset = Annotated[
+    int | None,
+    typer.Option(
+        "--seed-offset",
+        min=0,
+        metavar="SEED",
+        help="The first seed of each set, 0 by default: reruns that share no seed are "
+        "independent. With 5 a set is called SET_from5, which names it to every "
+        "command.",
+    ),
+]
 GinFiles = Annotated[
     list[str] | None,
     typer.Option(

@@ -16,15 +16,17 @@ from learned_optimization.baselines.results.leftovers import (
 )
 from learned_optimization.baselines.results.selecting import (
     KINDS,
+    MORE_SEEDS,
     behind_links,
     delete,
     files_of,
     shared_with,
 )
+from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.baselines.speedups.specs import own_folder
-from learned_optimization.cli.choosing import split_tasks_and_sets
-from learned_optimization.cli.options import Imports, Names, SetFiles
+from learned_optimization.cli.choosing import from_seed, split_tasks_and_sets
+from learned_optimization.cli.options import Imports, Names, SeedOffset, SetFiles
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import size
 from learned_optimization.errors import LoptError, UnknownNameError
@@ -36,12 +38,14 @@ def rm(
     names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    seed_offset: SeedOffset = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KIND",
             help="Delete only these files: results, archives, bad (results that cannot "
-            "be read), copies (results of trials that have another one), quarantine or "
+            "be read), copies (results of trials that have another one), more-seeds "
+            "(results of seeds beyond the last of a set, as of a race), quarantine or "
             "leftovers (of killed processes; of all tasks if none is named); "
             "repeatable. Results and archives by default.",
         ),
@@ -58,13 +62,19 @@ def rm(
     for kind in only or []:
         if kind not in KINDS:
             raise UnknownNameError("kind of file", kind, KINDS)
-    tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    tasks, chosen = split_tasks_and_sets(names, set_files, imports)
+    sets = from_seed(chosen, seed_offset)
     if not tasks and only == ["leftovers"]:
         _remove_leftovers(yes)
         return
     if not tasks:
         raise LoptError(
             "no task is given: name the tasks whose files are to be deleted."
+        )
+    if not sets and MORE_SEEDS in (only or []):
+        raise LoptError(
+            "no set is given: name the sets of which seeds beyond the last are to be "
+            "deleted."
         )
     kinds = only or ["results", "archives"]
     files = [file for task in tasks for file in files_of(task, sets, kinds)]
@@ -76,7 +86,7 @@ def rm(
         return
     _print_files(files)
     known = list(all_hparam_sets().values())
-    others = {name for task in tasks for name in shared_with(task, sets, known)}
+    others = {name for task in tasks for name in shared_with(task, sets, known, kinds)}
     if others:
         say(f"these results are also those of: {', '.join(sorted(others))}")
     if not yes:
@@ -84,6 +94,20 @@ def rm(
     for file in files:
         delete(file.path)
     say(f"deleted {len(files):,} files")
+    _say_what_stays(tasks, sets, kinds)
+
+
+def _say_what_stays(
+    tasks: Sequence[str], sets: Sequence[HParamSet], kinds: Sequence[str]
+) -> None:
+    if not sets or "results" not in kinds:
+        return
+    staying = [path for t in tasks for path in files_of(t, sets, [MORE_SEEDS])]
+    if staying:
+        say(
+            f"{len(staying):,} results of seeds beyond the last of these sets stay; "
+            f"--only {MORE_SEEDS} deletes them"
+        )
 
 
 def _remove_leftovers(yes: bool) -> None:

@@ -14,8 +14,18 @@ from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.status import STATES, SetStatus
 from learned_optimization.baselines.results.status import status as status_of
 from learned_optimization.baselines.sets.registry import all_hparam_sets
-from learned_optimization.cli.choosing import is_pattern, split_tasks_and_sets
-from learned_optimization.cli.options import Imports, Names, SetFiles, remember_verbose
+from learned_optimization.cli.choosing import (
+    from_seed,
+    is_pattern,
+    split_tasks_and_sets,
+)
+from learned_optimization.cli.options import (
+    Imports,
+    Names,
+    SeedOffset,
+    SetFiles,
+    remember_verbose,
+)
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import (
     Table,
@@ -31,11 +41,12 @@ def status(
     names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    seed_offset: SeedOffset = None,
     as_json: Annotated[
         bool,
         json_option(
             "task, set, trials, the number in each state, bad, copies, bytes, modified "
-            "(seconds since 1970), archive, not_done, bad_files, trained_by"
+            "(seconds since 1970), archive, not_done, bad_files, trained_by, more_seeds"
         ),
     ] = False,
     verbose: Annotated[
@@ -58,7 +69,8 @@ def status(
     """
     patterns = [name for name in names or [] if is_pattern(name)]
     exact = [name for name in names or [] if not is_pattern(name)]
-    tasks, sets = split_tasks_and_sets(exact, set_files, imports)
+    tasks, chosen = split_tasks_and_sets(exact, set_files, imports)
+    sets = from_seed(chosen, seed_offset)
     rows = status_of(
         tasks,
         sets,
@@ -107,9 +119,10 @@ def _print_table(rows: Sequence[SetStatus]) -> None:
     for task in dict.fromkeys(row.task for row in rows):
         table = Table(title=task, title_justify="left")
         table.add_column("set", overflow="fold", min_width=22)
-        # Copies, too, are shown only where there are some.
-        extra = ["copies"] if any(row.copies for row in rows) else []
-        for column in ("trials", *shown, "bad", *extra, "size"):
+        # So have copies, and seeds beyond the last of a set.
+        extra = [c for c in _EXTRA if any(getattr(row, c) for row in rows)]
+        named = [c.replace("_", " ") for c in extra]
+        for column in ("trials", *shown, "bad", *named, "size"):
             table.add_column(column, justify="right", no_wrap=True)
         table.add_column("last update", no_wrap=True)
         table.add_column("archive")
@@ -119,7 +132,7 @@ def _print_table(rows: Sequence[SetStatus]) -> None:
                 f"{row.num_trials:,}",
                 *(_count(row.counts[state]) for state in shown),
                 _count(row.bad),
-                *(_count(row.copies) for _ in extra),
+                *(_count(getattr(row, c)) for c in extra),
                 size(row.size),
                 _time(row.modified),
                 row.archive,
@@ -132,6 +145,9 @@ def _print_table(rows: Sequence[SetStatus]) -> None:
                     f"{_time(claim.since)}, last heard of at "
                     f"{datetime.fromtimestamp(claim.renewed):%H:%M:%S}"
                 )
+
+
+_EXTRA = ("copies", "more_seeds")
 
 
 def _count(count: int) -> str:

@@ -7,10 +7,15 @@ import gin
 import pytest
 
 from learned_optimization.baselines import hparam_sets, run_archive, utils
-from learned_optimization.baselines.hparam_sets import all_hparam_sets, get_hparam_set
+from learned_optimization.baselines.hparam_sets import (
+    add_hparam_set,
+    all_hparam_sets,
+    get_hparam_set,
+)
+from learned_optimization.baselines.sets.registry import known_hparam_sets
 from learned_optimization.baselines.sweeps.sweep import set_trials
 from learned_optimization.configuration import call_bound
-from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.errors import LoptError, NotRegisteredError, UnknownNameError
 from learned_optimization.optimizers.base import all_optimizers
 
 TASK = "ImageMLP_FashionMnist8_Relu32"
@@ -374,3 +379,40 @@ def test_unknown_set_names_the_nearest():
         get_hparam_set("AdmLR_10000_R5")
     with pytest.raises(AttributeError):
         _ = hparam_sets.NoSuchSet_1_R1  # pyright: ignore
+
+
+def test_a_set_has_as_many_seeds_from_another_one_on():
+    own = get_hparam_set("AdamLR_1000_R5")
+    rerun = own.from_seed(5)
+    assert rerun.name == "AdamLR_1000_R5_from5"
+    configurations, save_dirs = rerun(TASK)
+    assert save_dirs == own(TASK)[1]
+    seeds = [c["inner_train_task.seed"] for c in configurations]
+    assert seeds == [seed for seed in range(5, 10) for _ in range(14)]
+    assert rerun.from_seed(20).name == "AdamLR_1000_R5_from20"
+    assert rerun.from_seed(0) == own.from_seed(0) == own
+    with pytest.raises(LoptError, match="first_seed must be"):
+        own.from_seed(-1)
+
+
+def test_the_name_with_a_seed_is_known():
+    own = get_hparam_set("AdamLR_1000_R5")
+    assert get_hparam_set("AdamLR_1000_R5_from5") == own.from_seed(5)
+    known = known_hparam_sets(["AdamLR_1000_R5_from5", "AdamLR_1000_R5", "Adam_from5"])
+    assert set(known) - set(all_hparam_sets()) == {"AdamLR_1000_R5_from5"}
+    assert "AdamLR_1000_R5_from5" not in all_hparam_sets()
+
+
+@pytest.mark.parametrize(
+    "name", ["AdamLR_1000_R5_from0", "AdamLR_1000_R5_from05", "Nothing_from5", "_from5"]
+)
+def test_a_name_that_is_no_set_and_seed_is_unknown(name):
+    with pytest.raises(NotRegisteredError):
+        get_hparam_set(name)
+
+
+def test_a_set_may_be_called_so_itself():
+    own = dataclasses.replace(get_hparam_set("AdamLR_1000_R5"), name="Mine_from5")
+    add_hparam_set(own)
+    assert get_hparam_set("Mine_from5") is own
+    assert own.from_seed(2).name == "Mine_from5_from2"

@@ -167,6 +167,7 @@ def _use_all(
       ResultError: if the results do not belong together.
     """
     save_dirs = save_dirs_of(hparam_set, task_name)
+    first_seed = hparam_set.first_seed if isinstance(hparam_set, HParamSet) else 0
     if clear_bad_files:
         _clear_bad_files(save_dirs)
     # Files of the published system hold the class of the task and of the optimizer
@@ -181,7 +182,7 @@ def _use_all(
     # missing, and another file of that trial may take its place.
     gone: set[str] = set()
     while True:
-        rows, missing = gather(save_dirs)
+        rows, missing = gather(save_dirs, first_seed)
         if missing:
             return missing
         check_together(hparam_set, save_dirs, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -83,8 +84,8 @@ def fill(
     """Assign results to repetitions.
 
     A repetition takes the first result with its seed, on real data if there is
-    one. A result that records no seed, as older files do, takes any repetition
-    left.
+    one. Results that record no seed, as those of older files, are of the lowest
+    seeds from 0 on that no other result is of.
 
     Args:
       entries: result files of one configuration; bad ones are ignored.
@@ -102,9 +103,11 @@ def fill(
     for entry in usable:
         if entry.seed is not None and entry.seed in seeds:
             filled.setdefault(entry.seed, entry)
-    left = (seed for seed in seeds if seed not in filled)
+    recorded = {entry.seed for entry in usable}
+    left = (seed for seed in itertools.count() if seed not in recorded)
     without_seed = (entry for entry in usable if entry.seed is None)
-    return filled | dict(zip(left, without_seed, strict=False))
+    assumed = zip(left, without_seed, strict=False)
+    return filled | {seed: entry for seed, entry in assumed if seed in seeds}
 
 
 def by_setting(entries: Iterable[TrialEntry]) -> dict[str, list[TrialEntry]]:
@@ -204,12 +207,13 @@ class MissingResults:
 
 
 def gather(
-    save_dirs: Sequence[tuple[str, int]],
+    save_dirs: Sequence[tuple[str, int]], first_seed: int = 0
 ) -> tuple[list[list[TrialEntry]], list[MissingResults]]:
     """Find the results of a set on a task.
 
     Args:
       save_dirs: folder of the results of each configuration, and its repetitions.
+      first_seed: the seed of the first repetition.
 
     Returns:
       The results found, a list of repetitions for each configuration, and what
@@ -219,9 +223,10 @@ def gather(
     rows, missing = [], []
     for save_dir, repetitions in save_dirs:
         entries = entries_of[save_dir]
-        filled = fill(entries, range(repetitions), synthetic=True)
+        seeds = range(first_seed, first_seed + repetitions)
+        filled = fill(entries, seeds, synthetic=True)
         rows.append([filled[seed] for seed in sorted(filled)])
-        lacking = tuple(seed for seed in range(repetitions) if seed not in filled)
+        lacking = tuple(seed for seed in seeds if seed not in filled)
         if lacking:
             unreadable = tuple(e.path for e in entries if e.status == "bad")
             missing.append(MissingResults(save_dir, lacking, unreadable))

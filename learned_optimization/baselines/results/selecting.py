@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -17,7 +18,7 @@ from learned_optimization.baselines.layout import (
 )
 from learned_optimization.baselines.results import finished_files
 from learned_optimization.baselines.results.files import QUARANTINE
-from learned_optimization.baselines.results.index import trial_entries
+from learned_optimization.baselines.results.index import TrialEntry, trial_entries
 from learned_optimization.baselines.results.leftovers import is_unfinished
 from learned_optimization.baselines.results.matching import by_setting, copies, scan
 from learned_optimization.baselines.sets.hparam_set import HParamSet
@@ -25,14 +26,18 @@ from learned_optimization.cache import cache_dir
 from learned_optimization.errors import MissingFileError
 from learned_optimization.filesystem import FileInfo
 
-KINDS = ("results", "archives", "bad", "copies", "quarantine", "leftovers")
+MORE_SEEDS = "more-seeds"
+
+KINDS = (
+    *("results", "archives", "bad", "copies", MORE_SEEDS, "quarantine", "leftovers"),
+)
 """The kinds of files: result files (and files of finished curves of nothing but
 trials whose results are deleted), archives, result files that cannot be read (they
 are `results` too), result files of trials that have another one, which is used (so are
-they), files in quarantine, and hidden files at least an hour old that killed writers
-have left behind."""
+they), result files of seeds beyond the last of a set, files in quarantine, and hidden
+files at least an hour old that killed writers have left behind."""
 
-_OF_RESULTS = ("results", "bad", "copies")
+_OF_RESULTS = ("results", "bad", "copies", MORE_SEEDS)
 
 
 def files_of(
@@ -103,51 +108,82 @@ def _paths(
 
 
 def shared_with(
-    task: str, hparam_sets: Sequence[HParamSet], known_sets: Sequence[HParamSet]
+    task: str,
+    hparam_sets: Sequence[HParamSet],
+    known_sets: Sequence[HParamSet],
+    kinds: Sequence[str] = ("results",),
 ) -> list[str]:
-    """Return names of the other sets that have result files in the same folders."""
+    """Return names of the other sets that such result files are of as well."""
     names = {s.name for s in hparam_sets}
-    folders = {folder for s in hparam_sets for folder, _ in s.save_dirs(task)}
+    seeds = _Seeds(task, hparam_sets)
     return sorted(
         s.name
         for s in known_sets
         if s.name not in names
-        and any(folder in folders for folder, _ in s.save_dirs(task))
+        and any(
+            (kinds != [MORE_SEEDS] and seeds.are_own(folder, seed))
+            or (MORE_SEEDS in kinds and seeds.are_more(folder, seed))
+            for folder, _ in s.save_dirs(task)
+            for seed in s.seeds
+        )
     )
+
+
+class _Seeds:
+    """The seeds of sets on a task, by folder."""
+
+    def __init__(self, task: str, hparam_sets: Sequence[HParamSet]):
+        self._of_folder: dict[str, list[range]] = defaultdict(list)
+        for hparam_set in hparam_sets:
+            for folder, _ in hparam_set.save_dirs(task):
+                self._of_folder[folder].append(hparam_set.seeds)
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders of the sets' configurations."""
+        return list(self._of_folder)
+
+    def are_own(self, folder: str, seed: int | None) -> bool:
+        """Return whether results of a seed are of the sets."""
+        # Older files, which record no seed, are of the first ones.
+        return any((seed or 0) in seeds for seeds in self._of_folder.get(folder, []))
+
+    def are_more(self, folder: str, seed: int | None) -> bool:
+        """Return whether a seed is beyond the last that the sets have in a folder."""
+        ranges = self._of_folder.get(folder, [])
+        return bool(ranges) and (seed or 0) >= max(seeds.stop for seeds in ranges)
 
 
 def _results(
     task: str, hparam_sets: Sequence[HParamSet], kinds: Sequence[str]
 ) -> set[str]:
-    root = filesystem.join(get_root_baseline_dir(), task)
-    if not hparam_sets:
+    seeds = _Seeds(task, hparam_sets)
+    are_own, more = seeds.are_own, list[TrialEntry]()
+    if hparam_sets:
+        scanned = scan(seeds.folders)
+        found = [(folder, entry) for folder in scanned for entry in scanned[folder]]
+        entries = [e for folder, e in found if seeds.are_own(folder, e.seed)]
+        more = [e for folder, e in found if seeds.are_more(folder, e.seed)]
+    else:
+        root = filesystem.join(get_root_baseline_dir(), task)
         entries = trial_entries(root)
 
-        def is_of(folder: str, seed: int) -> bool:
+        def are_own(folder: str, seed: int | None) -> bool:
             return folder.startswith(f"{root}/")
-    else:
-        repetitions: dict[str, int] = {}
-        for folder, count in (d for s in hparam_sets for d in s.save_dirs(task)):
-            repetitions[folder] = max(count, repetitions.get(folder, 0))
-        entries = [
-            entry
-            for folder, of_folder in scan(repetitions).items()
-            for entry in of_folder
-            if entry.seed is None or entry.seed < repetitions[folder]
-        ]
 
-        def is_of(folder: str, seed: int) -> bool:
-            return seed < repetitions.get(folder, 0)
-
+    paths: set[str] = set()
+    # The next sweep would write the same results again from finished curves.
+    if MORE_SEEDS in kinds:
+        paths.update(entry.path for entry in more)
+        paths.update(finished_files.only_of(seeds.are_more))
     if "results" in kinds:
-        # The next sweep would write the same results again from finished curves.
-        return {*(entry.path for entry in entries), *finished_files.only_of(is_of)}
-    paths = set()
+        paths.update(entry.path for entry in entries)
+        paths.update(finished_files.only_of(are_own))
     if "bad" in kinds:
-        paths |= {entry.path for entry in entries if entry.status == "bad"}
+        paths.update(entry.path for entry in entries if entry.status == "bad")
     if "copies" in kinds:
         groups = by_setting(entries).values()
-        paths |= {entry.path for group in groups for entry in copies(group)}
+        paths.update(entry.path for group in groups for entry in copies(group))
     return paths
 
 

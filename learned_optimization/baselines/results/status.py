@@ -50,6 +50,7 @@ class SetStatus:
       size: bytes of the result files.
       modified: seconds since 1970 of the newest result file; 0 if there is none.
       archive: `yes`, `no`, or `old` if a result is newer than the archive.
+      more_seeds: results of its configurations with seeds beyond its last.
       trials: for each trial that is neither done nor missing, its folder, seed, state
         and the reason.
       bad_files: path and problem of each bad file.
@@ -66,6 +67,7 @@ class SetStatus:
     size: int = 0
     modified: float = 0.0
     archive: str = "no"
+    more_seeds: int = 0
     trials: list[tuple[str, int, str, str]] = field(default_factory=list)
     bad_files: list[tuple[str, str]] = field(default_factory=list)
     running: list[tuple[Claim, int]] = field(default_factory=list)
@@ -73,7 +75,8 @@ class SetStatus:
     @property
     def has_begun(self) -> bool:
         """Whether there is anything of any trial."""
-        return self.bad > 0 or self.counts["missing"] < self.num_trials
+        is_missing = self.counts["missing"] == self.num_trials
+        return self.bad + self.more_seeds > 0 or not is_missing
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dict that JSON can hold."""
@@ -84,6 +87,7 @@ class SetStatus:
             **{state.replace(" ", "_"): self.counts[state] for state in STATES},
             "bad": self.bad,
             "copies": self.copies,
+            "more_seeds": self.more_seeds,
             "bytes": self.size,
             "modified": self.modified,
             "archive": self.archive,
@@ -210,11 +214,11 @@ def _row(
 ) -> SetStatus:
     row = SetStatus(task, hparam_set.name, hparam_set.num_trials)
     claimed: Counter[Claim] = Counter()
-    for folder, repetitions in hparam_set.save_dirs(task):
+    for folder, _ in hparam_set.save_dirs(task):
         present = present_folder(folder)
         entries = by_setting(folders.get(present, [])).get(present, [])
-        filled = fill(entries, range(repetitions), synthetic=True)
-        for seed in range(repetitions):
+        filled = fill(entries, hparam_set.seeds, synthetic=True)
+        for seed in hparam_set.seeds:
             entry, note = filled.get(seed), notes.get((folder, seed))
             if entry is not None:
                 state, reason = entry.status, how_it_diverged(entry)
@@ -227,7 +231,12 @@ def _row(
             row.counts[state] += 1
             if state not in ("done", "missing"):
                 row.trials.append((folder, seed, state, reason))
-        of_set = [e for e in entries if e.seed is None or e.seed < repetitions]
+        # Older files, which record no seed, are of the first ones.
+        of_set = [e for e in entries if (e.seed or 0) in hparam_set.seeds]
+        row.more_seeds += sum(
+            e.status != "bad" and (e.seed or 0) >= hparam_set.seeds.stop
+            for e in entries
+        )
         _count_files(row, of_set)
     row.running = list(claimed.items())
     path = get_baseline_archive_path(task, hparam_set.name)

@@ -25,7 +25,7 @@ from learned_optimization.baselines.sets.define import (
     configured_hparam_set,
     hparam_set,
 )
-from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.baselines.sets.hparam_set import HParamSet, split_first_seed
 from learned_optimization.baselines.sets.registry import reading_sets
 from learned_optimization.baselines.sets.yaml import YamlMapping, read_yaml
 from learned_optimization.errors import LoptError, UnknownNameError
@@ -43,7 +43,8 @@ _SOURCES: dict[str, str] = {}
 
 def source_of(set_name: str) -> str | None:
     """Return the file that a set was read from, as it was given; None if from none."""
-    return _SOURCES.get(set_name)
+    own_name, _ = split_first_seed(set_name)
+    return _SOURCES.get(set_name, _SOURCES.get(own_name))
 
 
 def files_read() -> list[str]:

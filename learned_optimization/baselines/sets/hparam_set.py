@@ -9,6 +9,7 @@ from typing import Any
 from learned_optimization.baselines.folder_names import value_text
 from learned_optimization.baselines.layout import results_dir
 from learned_optimization.baselines.sets.limits import check_size
+from learned_optimization.errors import check_at_least
 from learned_optimization.training.plan import RunPlan
 
 Configuration = dict[str, Any]
@@ -22,6 +23,20 @@ LEARNING_RATES = (
 
 PUBLISHED_ONLY_RATE = 1e-7
 """The learning rate that published sets have before those of `LEARNING_RATES`."""
+
+
+_FROM = "_from"
+
+
+def split_first_seed(name: str) -> tuple[str, int]:
+    """Return the name of a set and the first seed that `HParamSet.from_seed` wrote.
+
+    Args:
+      name: of a set; of one whose first seed is 0, it is returned as it is.
+    """
+    own_name, _, digits = name.rpartition(_FROM)
+    is_seed = digits.isascii() and digits.isdecimal() and not digits.startswith("0")
+    return (own_name, int(digits)) if own_name and is_seed else (name, 0)
 
 
 def gin_key(optimizer: str, parameter: str) -> str:
@@ -41,11 +56,12 @@ class HParamSet:
         by its name, one of another configurable, such as the schedule or the
         optimizer inside, as `CosineDecay.learning_rate`.
       num_steps: number of the last update.
-      repetitions: seeds per configuration, numbered from 0.
+      repetitions: seeds per configuration, numbered from `first_seed`.
       eval_every: updates between evaluations.
       eval_batches: batches of each split in an evaluation.
       last_eval_batches: the same, at `num_steps`.
       family: what sets of several lengths have in common: they are drawn alike.
+      first_seed: the first seed; of a set of another one than 0, see `from_seed`.
 
     Raises:
       LoptError: if it has too many configurations or trials.
@@ -61,6 +77,7 @@ class HParamSet:
     eval_batches: int = 5
     last_eval_batches: int = 10
     family: str = ""
+    first_seed: int = 0
 
     def __post_init__(self) -> None:
         check_size(len(self.hparams), self.repetitions)
@@ -71,6 +88,11 @@ class HParamSet:
         return RunPlan(
             self.num_steps, self.eval_every, self.eval_batches, self.last_eval_batches
         )
+
+    @property
+    def seeds(self) -> range:
+        """The seed of each repetition."""
+        return range(self.first_seed, self.first_seed + self.repetitions)
 
     @property
     def num_configs(self) -> int:
@@ -91,9 +113,9 @@ class HParamSet:
           task_name: name of a fixed task.
 
         Returns:
-          The gin configuration of each setting, all of them once with seed 0, then
-          once with seed 1, and so on; and for each setting the folder of its
-          results and the number of repetitions.
+          The gin configuration of each setting, all of them once with the first
+          seed, then once with the next, and so on; and for each setting the folder
+          of its results and the number of repetitions.
         """
         plan = {f"inner_train_task.{k}": v for k, v in self.plan.as_keys().items()}
         settings = [
@@ -109,7 +131,7 @@ class HParamSet:
         ]
         configurations = [
             {**setting, "inner_train_task.seed": seed}
-            for seed in range(self.repetitions)
+            for seed in self.seeds
             for setting in settings
         ]
         return configurations, self.save_dirs(task_name)
@@ -121,6 +143,23 @@ class HParamSet:
             (results_dir(task_name, opt_name, plan), self.repetitions)
             for opt_name in self.opt_names
         ]
+
+    def from_seed(self, first_seed: int) -> HParamSet:
+        """Return the set with as many seeds from another one on.
+
+        Two reruns that share no seed are independent. The name says which it is, as
+        `AdamLR_1000_R5_from5`, so that no archive is taken for that of the set itself.
+
+        Args:
+          first_seed: at least 0; with 0 it is the set itself.
+
+        Raises:
+          LoptError: if the seed is no whole number of at least 0.
+        """
+        check_at_least("first_seed", first_seed, 0)
+        own_name = split_first_seed(self.name)[0] if self.first_seed else self.name
+        name = f"{own_name}{_FROM}{first_seed}" if first_seed else own_name
+        return replace(self, name=name, first_seed=first_seed)
 
     def with_published_rate(self) -> HParamSet:
         """Return the set as it was published: with the learning rate 1e-7 too.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.baselines.sets.hparam_set import HParamSet, split_first_seed
 from learned_optimization.configurable import configurable
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, NotRegisteredError
 from learned_optimization.registry import Registry
 
 SETS: Registry[HParamSet] = Registry(
@@ -42,12 +42,28 @@ def all_hparam_sets() -> dict[str, HParamSet]:
 
 
 def get_hparam_set(name: str) -> HParamSet:
-    """Return the set of that name.
+    """Return the set of that name, or of a set and its first seed (`from_seed`).
 
     Raises:
       NotRegisteredError: with the nearest names, if there is none.
     """
-    return SETS.get(name)
+    try:
+        return SETS.get(name)
+    except NotRegisteredError:
+        own_name, first_seed = split_first_seed(name)
+        own = SETS.all().get(own_name)
+        if own is None or not first_seed:
+            raise
+        return own.from_seed(first_seed)
+
+
+def known_hparam_sets(names: Iterable[str]) -> dict[str, HParamSet]:
+    """Return every set by name, and those of other seeds that are among some names."""
+    known = all_hparam_sets()
+    for name in names:
+        if name not in known and split_first_seed(name)[0] in known:
+            known[name] = get_hparam_set(name)
+    return known
 
 
 def add_hparam_set(hparam_set: HParamSet, origin: str | None = None) -> HParamSet:

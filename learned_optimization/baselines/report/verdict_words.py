@@ -102,9 +102,12 @@ class Told:
             said.append(
                 f"{listed(same)} and {self.first} are equivalent within {self.within}."
             )
-        if open_ := kinds[stats.PairOutcome.UNDECIDED]:
-            each = [f"{name} ({more_seeds(pairs[name])})" for name in open_]
-            said.append(f"Undecided against {self.first}: {listed(each)}.")
+        sets_of: dict[str, list[str]] = {}
+        for name in kinds[stats.PairOutcome.UNDECIDED]:
+            sets_of.setdefault(more_seeds(pairs[name]), []).append(name)
+        if sets_of:
+            each = [f"{listed(names)} ({why})" for why, names in sets_of.items()]
+            said.append(f"Undecided against {self.first}: {'; '.join(each)}.")
         better = [
             name
             for name in kinds[stats.PairOutcome.BETTER]

@@ -68,8 +68,13 @@ class Told:
             self._claim(),
         ]
 
+    def _others(self) -> list[str]:
+        """Return all but the first, the lowest loss first."""
+        order = [self.comparison.name(a) for a in self.comparison.look.order]
+        return [name for name in order if name != self.first]
+
     def _verdict(self) -> str:
-        others = [n for n in self.comparison.set_names if n != self.first]
+        others = self._others()
         standing = {name: self.comparison.of(name) for name in others}
         left = [name for name in others if not standing[name].is_out]
         out = [name for name in others if standing[name].is_out]
@@ -87,11 +92,7 @@ class Told:
 
     def _against_first(self) -> list[str]:
         """Return what is said of the first with each set that may be the best too."""
-        left = [
-            name
-            for name in self.comparison.set_names
-            if name != self.first and not self.comparison.of(name).is_out
-        ]
+        left = [n for n in self._others() if not self.comparison.of(n).is_out]
         pairs = {name: self.comparison.pair(self.first, name) for name in left}
         kinds = {
             kind: [name for name in left if pairs[name].outcome is kind]
@@ -128,9 +129,7 @@ class Told:
     def _divergence(self) -> list[str]:
         """Return whose seeds diverge more often, and how often the first's may."""
         said = []
-        for name in self.comparison.set_names:
-            if name == self.first:
-                continue
+        for name in self._others():
             pair = self.comparison.pair(self.first, name)
             flipped = self.comparison.name(pair.a) != self.first
             for row, found in zip(self.results, pair.divergence, strict=True):

@@ -154,7 +154,10 @@ def _sensitivity(
     """Draw lines over rates, and below a panel for each set that varies more."""
 
     def lines(task: str, ax: Axes, names: Sequence[str]) -> object:
-        return figures.plot_sensitivity(task, names, ax=ax, **options)
+        labels = options["labels"] if list(names) == list(sets) else short.of
+        return figures.plot_sensitivity(
+            task, names, ax=ax, **options | {"labels": labels}
+        )
 
     short = short_labels(sets, options["labels"])
     splits = {key: options[key] for key in ("select", "split")}

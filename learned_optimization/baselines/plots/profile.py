@@ -100,6 +100,7 @@ def plot_profile(
             f"{'has' if count == 1 else 'have'} a target: the costs themselves"
         )
     else:
+        target += "\nbehind each name: the area under its profile" if legend else ""
         _draw_profiles(ax, compared, set_names, short, legend)
     set_title(ax, target, "medium")
     return ax

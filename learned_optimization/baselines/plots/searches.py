@@ -14,16 +14,16 @@ from learned_optimization.baselines.analysis.best_of_set import (
     check_eval_split,
     load_final_losses,
 )
-from learned_optimization.baselines.analysis.hyperparameters import Hyperparameters
 from learned_optimization.baselines.analysis.rates import rate_line
+from learned_optimization.baselines.analysis.searches import (
+    column,
+    is_logarithmic,
+    telling_pair,
+)
 from learned_optimization.baselines.plots.axes import finish, new_axes, set_title
-from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.errors import LoptError
 
 _COLORS = "viridis"
-
-# Values whose largest is so many times the smallest are shown on a logarithmic axis.
-_LOGARITHMIC = 20.0
-_GROUPS = 4
 
 
 def has_search(task_name: str, set_name: str) -> bool:
@@ -81,8 +81,10 @@ def plot_search(
     ends = load_final_losses(task_name, set_name)
     losses = stats.mark_diverged(ends.losses[split]).mean(axis=1)
     finite = np.isfinite(losses)
-    across, up = _two(ends.hparams, losses, hparams, f"{set_name} on {task_name}")
-    xs, ys = (_column(ends.hparams, name) for name in (across, up))
+    across, up = telling_pair(
+        ends.hparams, losses, f"{set_name} on {task_name}", hparams
+    )
+    xs, ys = (column(ends.hparams, name) for name in (across, up))
     if not finite.any():
         raise LoptError(f"no loss of {set_name} on {task_name} is finite.")
     ax = new_axes() if ax is None else ax
@@ -106,57 +108,13 @@ def _plain(name: str) -> str:
     return name.rpartition(".")[2].replace("_", " ")
 
 
-def _two(
-    hparams: Hyperparameters,
-    losses: np.ndarray,
-    named: Sequence[str] | None,
-    where: str,
-) -> tuple[str, str]:
-    varied = hparams.varied()
-    if len(varied) < 2:
-        raise LoptError(
-            f"a figure over two hyper-parameters needs two that vary; in {where} "
-            f"there is {varied[0] if varied else 'none'}."
-        )
-    if named is not None:
-        for name in named:
-            if name not in varied:
-                raise UnknownNameError("varied hyper-parameter", name, varied)
-        if len(set(named)) != 2:
-            raise LoptError(f"two hyper-parameters are needed, got {list(named)}.")
-        return named[0], named[1]
-    columns = {name: _column(hparams, name) for name in varied}
-    telling = sorted(varied, key=lambda name: -_explained(columns[name], losses))
-    first = hparams.learning_rate() or telling[0]
-    return first, next(name for name in telling if name != first)
-
-
-def _explained(values: np.ndarray, losses: np.ndarray) -> float:
-    """Return the share of the variance of ranks of losses that is between values."""
-    known = np.isfinite(values)
-    if not known.any():
-        return 0.0
-    ranks = np.argsort(np.argsort(losses[known], kind="stable"), kind="stable")
-    inner = np.quantile(values[known], np.linspace(0, 1, _GROUPS + 1)[1:-1])
-    group = np.searchsorted(inner, values[known], side="left")
-    means = np.asarray([ranks[group == g].mean() for g in group])
-    return float(means.var() / ranks.var()) if ranks.var() else 0.0
-
-
-def _column(hparams: Hyperparameters, name: str) -> np.ndarray:
-    """Return float64 `[num_configs]`, NaN where a configuration has no such number."""
-    given = [row.get(name) for row in hparams.rows]
-    numbers = [v if isinstance(v, (int, float)) else np.nan for v in given]
-    return np.asarray(numbers, np.float64)
-
-
 def _draw_losses(
     ax: Axes, xs: np.ndarray, ys: np.ndarray, losses: np.ndarray, label: str
 ) -> None:
     finite = np.isfinite(losses)
     low, high = float(losses[finite].min()), float(np.median(losses[finite]))
     norm = Normalize(low, high if high > low else low + 1e-9)
-    logarithmic = [_is_logarithmic(values) for values in (xs, ys)]
+    logarithmic = [is_logarithmic(values) for values in (xs, ys)]
     for axis, is_log in zip("xy", logarithmic, strict=True):
         if is_log:
             ax.set(**{f"{axis}scale": "log"})
@@ -187,13 +145,6 @@ def _draw_losses(
     extend = "max" if losses[finite].max() > high else "neither"
     figure = ax.figure
     figure.colorbar(drawn, ax=ax, label=label, extend=extend, pad=0.02, fraction=0.08)
-
-
-def _is_logarithmic(values: np.ndarray) -> bool:
-    known = values[np.isfinite(values)]
-    return bool(
-        known.size and known.min() > 0 and known.max() / known.min() >= _LOGARITHMIC
-    )
 
 
 def _edges(values: np.ndarray, is_log: bool) -> np.ndarray:

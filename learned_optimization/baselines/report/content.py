@@ -11,6 +11,11 @@ import numpy as np
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.comparison import Comparison
 from learned_optimization.baselines.analysis.overall import MAX_RATIO
+from learned_optimization.baselines.analysis.searches import (
+    column,
+    is_logarithmic,
+    telling_pair,
+)
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.smoothing import (
     kept_points,
@@ -154,6 +159,7 @@ def _of_set(result: SetResult) -> dict[str, Any]:
             for split in EVAL_SPLITS
         },
         "sensitivity": _sensitivity(result),
+        "search": _search(result),
         "tuning": {
             "k": [int(k) for k in tuning.ks],
             "loss": numbers(tuning.expected),
@@ -192,6 +198,31 @@ def _sensitivity(result: SetResult) -> dict[str, Any] | None:
         "loss": numbers(final.mean(axis=1)),
         "low": numbers(final.min(axis=1)),
         "high": numbers(final.max(axis=1)),
+    }
+
+
+def _search(result: SetResult) -> dict[str, Any] | None:
+    """Return the losses over two hyper-parameters, where a set varies more than one."""
+    hparams = result.curves.hparams
+    if len(hparams.varied()) < 2:
+        return None
+    losses = stats.mark_diverged(result.final).mean(axis=1)
+    where = f"{result.set_name} on {result.task_name}"
+    axes = []
+    for name in telling_pair(hparams, losses, where):
+        values = column(hparams, name)
+        axes.append(
+            {
+                "name": name.rpartition(".")[2].replace("_", " "),
+                "values": numbers(values),
+                "log": is_logarithmic(values),
+            }
+        )
+    return {
+        "across": axes[0],
+        "up": axes[1],
+        "loss": numbers(losses),
+        "best": None if result.best.all_diverged else int(result.best.index),
     }
 
 

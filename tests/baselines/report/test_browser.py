@@ -1,5 +1,6 @@
 """The report in a real browser: it works, on a phone too, and is accessible."""
 
+import itertools
 import os
 import shutil
 import threading
@@ -8,13 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from learned_optimization.baselines import utils
 from learned_optimization.baselines.report import build_report
 from learned_optimization.baselines.report.serve import LiveReport, make_server
 from tests.baselines import faults, files
-from tests.baselines.archives import FACTS, curves_to, write_archive, write_three
+from tests.baselines.archives import (
+    FACTS,
+    SPLITS,
+    curves_to,
+    gin_text,
+    write_archive,
+    write_three,
+)
 
 pytestmark = pytest.mark.slow
 TASKS = ("FirstTask", "SecondTask")
+FORESTS = ("forest", "task-forest")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +99,7 @@ def lines(page, chart):
 def test_everything_is_drawn_and_reacts(chromium, report, sets):
     with Page(chromium, report) as opened:
         page = opened.ready()
-        for chart in ("scores", "curves", "sensitivity", "tuning", "profile"):
+        for chart in (*FORESTS, "scores", "curves", "sensitivity", "tuning"):
             assert page.locator(f"#{chart} svg.main-svg").count() > 0, chart
         drawn = dict(lines(page, "curves"))
         assert next(iter(drawn)).split(":")[0] == "SGDMLR_1000_R5"
@@ -124,17 +134,95 @@ def test_everything_is_drawn_and_reacts(chromium, report, sets):
             assert again.is_checked("#logx")
             assert again.input_value("#split") == "train"
 
-        box = page.locator(
-            "#curves .plotly .bglayer, #curves .nsewdrag"
-        ).last.bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        for share in np.linspace(0.05, 0.95, 40):
-            page.mouse.move(
-                box["x"] + box["width"] / 2, box["y"] + share * box["height"]
-            )
-            if page.locator("#curves .hoverlayer .hovertext").count():
-                break
-        assert page.locator("#curves .hoverlayer .hovertext").count() > 0
+        # On a point in the middle of a line.
+        x, y = page.evaluate(
+            """() => {
+              const chart = document.getElementById("curves");
+              chart.scrollIntoView();
+              const { xaxis, yaxis, _size } = chart._fullLayout;
+              const line = chart.data.filter((t) => t.name)[0];
+              const i = Math.floor(line.x.length / 2);
+              const box = chart.getBoundingClientRect();
+              return [box.x + _size.l + xaxis.c2p(line.x[i]),
+                      box.y + _size.t + yaxis.c2p(line.y[i])];
+            }"""
+        )
+        page.mouse.move(x - 5, y)
+        page.mouse.move(x, y)
+        page.wait_for_selector("#curves .hoverlayer .hovertext")
+
+
+def texts(page, chart, element):
+    """What a chart writes, on screen."""
+    return page.locator(f"#{chart} {element}").all_text_contents()
+
+
+def test_short_names_stand_where_lines_end_and_fit(chromium, tmp_path):
+    tasks = (*TASKS, "ThirdTask")
+    for task in tasks:
+        names = write_three(task, noise=0.01)
+    url = Path(build_report(tasks, names, str(tmp_path / "three"))).as_uri()
+    size = {"width": 1100, "height": 900}
+    with Page(chromium, url, viewport=size) as opened:
+        page = opened.ready()
+        short = ["Adam", "Lamb", "SGDM"]
+        assert sorted(page.locator("#entries label").all_inner_texts()) == short
+        page.wait_for_selector("#profile .annotation-text")
+        for chart in ("tuning", "profile"):
+            assert sorted(texts(page, chart, ".annotation-text")) == short, chart
+            chart_box = page.locator(f"#{chart}").bounding_box()
+            plot_box = page.locator(f"#{chart} .nsewdrag").last.bounding_box()
+            right = chart_box["x"] + chart_box["width"]
+            boxes = [
+                text.bounding_box()
+                for text in page.locator(f"#{chart} .annotation-text").all()
+            ]
+            for box in boxes:
+                assert box["x"] + box["width"] <= right + 1
+                assert box["x"] >= plot_box["x"] + plot_box["width"]
+            tops = sorted((box["y"], box["y"] + box["height"]) for box in boxes)
+            for (_, bottom), (top, _) in itertools.pairwise(tops):
+                assert top >= bottom - 1
+            assert plot_box["width"] >= 0.65 * chart_box["width"]
+
+
+def test_a_search_is_shown_over_two_hyperparameters(chromium, tmp_path):
+    pairs = [(rate, beta) for rate in (0.001, 0.01, 0.1) for beta in (0.8, 0.9)]
+    ends = np.repeat(0.1 * np.arange(1.0, len(pairs) + 1)[:, None], 5, axis=1)
+    losses = curves_to(ends)
+    shape = losses.shape
+    rows = [gin_text("Opt", learning_rate=rate, beta1=beta) for rate, beta in pairs]
+    names = [f"Opt_{i}" for i in range(len(pairs))]
+    arrays = {
+        "eval/xs": np.broadcast_to(np.arange(shape[2]), shape),
+        "opt_name": np.broadcast_to(np.asarray(names)[:, None], shape[:2]),
+        "gin_operative_config": np.broadcast_to(np.asarray(rows)[:, None], shape[:2]),
+    }
+    arrays |= {f"eval/{split}/loss": losses for split in SPLITS}
+    utils.write_archive("T", "Search", arrays)
+    url = Path(build_report(["T"], ["Search"], str(tmp_path / "search"))).as_uri()
+    with Page(chromium, url) as opened:
+        page = opened.ready()
+        [drawn] = page.evaluate(
+            "[...document.querySelectorAll('#searches .chart')].map((chart) => ["
+            "chart.data, chart.layout.xaxis.title.text, chart.layout.yaxis.title.text])"
+        )
+        data, across, up = drawn
+        assert (across, up) == ("learning rate", "beta1")
+        assert sorted(zip(data[0]["x"], data[0]["y"], strict=True)) == pairs
+        star = data[-1]
+        assert (star["x"], star["y"]) == ([1e-3], [0.8])
+
+
+def test_a_wide_table_says_that_it_scrolls(chromium, report):
+    phone = {"width": 360, "height": 740}
+    with Page(chromium, report, viewport=phone, is_mobile=True) as opened:
+        page = opened.ready()
+        hint = page.locator("#tables .more").first
+        assert hint.inner_text() == "more columns →"
+        page.evaluate("document.querySelector('#tables .scroll').scrollLeft = 1e6")
+        page.wait_for_selector("#tables .more.seen", state="attached")
+        assert not hint.is_visible()
 
 
 def test_values_are_those_of_the_archive(chromium, report):

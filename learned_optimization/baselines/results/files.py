@@ -224,8 +224,8 @@ def delete_saved_task_data(
 ) -> list[str]:
     """Delete the results of a task, or those of one configuration.
 
-    Finished curves go too whose results are not written yet, where they are of these
-    trials alone.
+    Finished curves go too whose results are not written yet, where the other trials of
+    their file, if any, have results.
     Nothing behind a link to a folder is deleted.
 
     Args:

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir, results_dir
+from learned_optimization.baselines.results.index import trial_entries
 from learned_optimization.cache import cache_dir
 from learned_optimization.errors import DamagedFileError, LoptError, ResultError
 from learned_optimization.npz import read_npz
@@ -48,12 +49,13 @@ def trials_of(path: str) -> list[tuple[str, int]]:
 
 
 def only_of(trials: Callable[[str, int], bool]) -> list[str]:
-    """Return paths of those files all of whose trials are of some kind.
+    """Return paths of those files that nobody needs but for some trials.
 
-    None is behind a link to a folder.
+    Of the other trials in such a file each has a result. None is behind a link to a
+    folder.
 
     Args:
-      trials: whether the trial of a folder and a seed is of it.
+      trials: whether the trial of a folder and a seed is one of those.
     """
     found = []
     for root, folder in zip(
@@ -62,8 +64,21 @@ def only_of(trials: Callable[[str, int], bool]) -> list[str]:
         for path in filesystem.list_files(folder, ".npz"):
             # Of a file that cannot be read, nobody knows; it stays.
             with suppress(ResultError):
-                if not filesystem.is_behind_link(path, root) and all(
-                    trials(*trial) for trial in trials_of(path)
+                if filesystem.is_behind_link(path, root):
+                    continue
+                of_file = trials_of(path)
+                if any(trials(*trial) for trial in of_file) and all(
+                    trials(*trial) or has_result(*trial) for trial in of_file
                 ):
                     found.append(path)
     return found
+
+
+def has_result(folder: str, seed: int) -> bool:
+    """Return whether a trial has a result file that can be read.
+
+    Raises:
+      ResultError: if its folder cannot be reached.
+    """
+    entries = trial_entries(folder)
+    return any(entry.seed == seed and entry.status != "bad" for entry in entries)

@@ -21,8 +21,11 @@ from learned_optimization.baselines.layout import (
 )
 from learned_optimization.baselines.results import claim_files
 from learned_optimization.baselines.results.files import QUARANTINE
-from learned_optimization.baselines.results.finished_files import folders, trials_of
-from learned_optimization.baselines.results.index import trial_entries
+from learned_optimization.baselines.results.finished_files import (
+    folders,
+    has_result,
+    trials_of,
+)
 from learned_optimization.cache import cache_dir
 from learned_optimization.errors import DamagedFileError, ResultError
 from learned_optimization.filesystem import FileInfo
@@ -127,15 +130,11 @@ def _is_of_the_past(file: FileInfo, root: str, live: set[str]) -> bool:
 def _is_needless(path: str) -> bool:
     """Return whether all curves of a file have result files, or none can have."""
     try:
-        for folder, seed in trials_of(path):
-            entries = trial_entries(folder)
-            if not any(e.seed == seed and e.status != "bad" for e in entries):
-                return False
+        return all(has_result(*trial) for trial in trials_of(path))
     except DamagedFileError:
         return True
     except ResultError:
         return False
-    return True
 
 
 def _finished_in(folder: str) -> Iterator[str]:

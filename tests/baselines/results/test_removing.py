@@ -247,6 +247,23 @@ def test_results_deleted_do_not_come_back_from_finished_curves(small_set):
     assert kept() == set()
 
 
+@pytest.mark.parametrize("bad", [False, True])
+def test_finished_curves_of_others_stay_until_those_have_results(bad):
+    rows = [result("SGD_lr0.1", 0), result("SGD_lr0.1", 0, task_name="Another")]
+    stacked = {k: np.stack([r[k] for r in rows]) for k in rows[0]}
+    for folder in finished_files.folders():
+        write_npz(f"{folder}/both.npz", stacked)
+    write("SGD_lr0.1", 0)
+    if bad:
+        Path(write("SGD_lr0.1", 0, task_name="Another")).write_bytes(b"damaged")
+    assert len(delete_saved_task_data(TASK)) == 1
+    write("SGD_lr0.1", 0, task_name="Another")
+    # They would bring the result back, and nothing else.
+    assert len(files_of(TASK, [], ["results"])) == 2
+    assert len(delete_saved_task_data(TASK)) == 2
+    assert len(files_of("Another", [], ["results"])) == 1 + bad
+
+
 def test_the_command_says_which_runs_begin_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     root = Path(utils.get_root_baseline_dir())

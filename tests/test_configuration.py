@@ -382,6 +382,10 @@ def test_an_error_about_a_file_is_not_explained_as_of_a_binding(
     [
         ("JAX_ENABLE_X64", "must be 1 or 0"),
         ("JAX_DEFAULT_MATMUL_PRECISION", "must be what jax's documentation"),
+        # One that jax itself does not name.
+        ("JAX_TRACER_ERROR_NUM_TRACEBACK_FRAMES", "must be a whole number"),
+        # The one that is refused where the first array is made.
+        ("JAX_DEFAULT_DEVICE", "must be what jax's documentation"),
     ],
 )
 def test_a_variable_that_jax_refuses_is_one_line(variable: str, allowed: str) -> None:

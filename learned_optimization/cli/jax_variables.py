@@ -5,31 +5,39 @@ from __future__ import annotations
 import os
 import re
 import traceback
+from collections.abc import Mapping
+from typing import Any
 
 from learned_optimization.errors import LoptError
 from learned_optimization.text import brief
 
 
 def refused_by_jax(error: ValueError) -> LoptError | None:
-    """Return what to say where jax cannot be imported for a variable of its own.
+    """Return what to say where jax cannot start for a variable of its own.
 
     Args:
-      error: as the import raised it; of any other, None is returned.
+      error: as jax raised it; of any other, None is returned.
     """
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    if not frames or frames[-1].f_globals.get("__name__") != "jax._src.config":
+    if not frames or not frames[-1].f_globals.get("__name__", "").startswith("jax."):
         return None
-    # jax names the variable, or the option of the same name in small letters.
-    found = re.search(r"\bjax_\w+", str(error), re.IGNORECASE)
-    variable = found[0].upper() if found else ""
+    variable = _variable(str(error), frames[-1].f_locals)
     if variable not in os.environ:
         return None
-    allowed = (
-        "1 or 0 (or true or false, yes or no, on or off)"
-        if "truth value" in str(error)
-        else "what jax's documentation of its configuration options lists"
-    )
+    allowed = "what jax's documentation of its configuration options lists"
+    if "truth value" in str(error):
+        allowed = "1 or 0 (or true or false, yes or no, on or off)"
+    elif "for int()" in str(error):
+        allowed = "a whole number"
     return LoptError(
         f"{variable} must be {allowed}, got {brief(os.environ[variable])}: jax does "
         "not start with it. Correct it, or unset it for jax's default."
     )
+
+
+def _variable(message: str, known: Mapping[str, Any]) -> str:
+    # jax names the variable, or the option of the same name in small letters.
+    if found := re.search(r"\bjax[_.]\w+", message, re.IGNORECASE):
+        return found[0].upper().replace(".", "_")
+    # What reads a whole number does not, but was told which variable to read.
+    return str(known.get("varname", ""))

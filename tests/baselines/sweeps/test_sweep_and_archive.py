@@ -80,6 +80,15 @@ def test_result_file_has_every_documented_key(small_set):
             for split in ("train", "outer_valid", "test")
             for metric in ("loss", "loss_normalized", "norm")
         },
+        **{
+            f"final/{split}/{metric}": (np.float32, ())
+            for split in ("train", "outer_valid", "test")
+            for metric in ("loss", "loss_normalized", "norm")
+        },
+        **{
+            f"final/num_examples/{split}": (np.int64, ())
+            for split in ("train", "outer_valid", "test")
+        },
         **dict.fromkeys(INT64_SCALARS, (np.int64, ())),
     }
     for key, (dtype, shape) in documented.items():

@@ -17,11 +17,14 @@ TARGET_SHARE = 0.99
 All of it would take the reference its whole run, whatever the others do.
 """
 
-_LEAST_IMPROVEMENT = 1e-6
-"""A reference has to improve by such a share of what any set improves.
+_ROUNDING = 1e-9
+"""A reference has to improve by more than such a share of the initial loss.
 
-By less, scores would be noise over noise.
+By less, scores would be rounding over rounding.
 """
+
+_HIGHEST_SCORE = 1e50
+"""Of what improves more beside a reference, powers of scores would not be finite."""
 
 
 def improvement(row: Sequence[SetResult], set_name: str) -> float:
@@ -127,8 +130,9 @@ def why_no_reference(row: Sequence[SetResult], reference: str | None) -> str:
         return f"the reference {reference} is not there on {task_name}."
     gained = improvement(row, reference)
     most = max(improvement(row, r.set_name) for r in row)
+    least = max(_ROUNDING * abs(ceiling_of(row)), most / _HIGHEST_SCORE)
     has_start = np.isfinite(result.initial_loss)
-    if has_start and gained > _LEAST_IMPROVEMENT * most and np.isfinite(lowest(result)):
+    if has_start and gained > least and np.isfinite(lowest(result)):
         return ""
     return (
         f"the reference {reference} does not improve on the initial loss of "

@@ -156,7 +156,7 @@ def _sensitivity(
     def lines(task: str, ax: Axes, names: Sequence[str]) -> object:
         labels = options["labels"] if list(names) == list(sets) else short.of
         return figures.plot_sensitivity(
-            task, names, ax=ax, **options | {"labels": labels}
+            task, names, ax=ax, **dict(options, labels=labels)
         )
 
     short = short_labels(sets, options["labels"])

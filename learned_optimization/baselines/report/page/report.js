@@ -146,6 +146,12 @@
   const task = () => data.tasks.find((t) => t.name === $("task").value);
   const shown = () => task().order.filter((name) => !hidden.has(name));
 
+  // On a phone a long title of the axis has two lines.
+  const broken = (title) => {
+    if (wide.matches || title.length <= 36) return title;
+    const before = title.lastIndexOf(" ", Math.ceil(title.length / 2));
+    return before < 0 ? title : `${title.slice(0, before)}<br>${title.slice(before + 1)}`;
+  };
   const layout = (x, y, more = {}) => {
     const css = getComputedStyle(root);
     const line = css.getPropertyValue("--line").trim();
@@ -156,7 +162,7 @@
       margin: { l: 10, r: 10, t: 10, b: 10, ...(more.margin || {}) },
       showlegend: false, hovermode: "closest", hoverlabel: { namelength: -1 },
       annotations: more.annotations || [],
-      xaxis: { ...axis, title: { text: x }, ...(more.xaxis || {}) },
+      xaxis: { ...axis, title: { text: broken(x) }, ...(more.xaxis || {}) },
       yaxis: { ...axis, title: { text: y }, ...(more.yaxis || {}) },
       shapes: more.shapes || [],
     };

@@ -14,6 +14,7 @@ from learned_optimization.baselines.analysis.scores import check_is_one_of
 from learned_optimization.baselines.analysis.set_results import SetResult, comparable
 from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.report import rows
+from learned_optimization.baselines.report.latex import as_latex
 from learned_optimization.baselines.report.page import render
 from learned_optimization.errors import LoptError
 
@@ -107,7 +108,7 @@ def files_of_report(
         "tasks.csv": rows.as_csv(rows.task_rows(results, verdict)),
         "overall.csv": rows.as_csv(rows.overall_rows(verdict), rows.OVERALL_COLUMNS),
         "pairs.csv": rows.as_csv(rows.pair_rows(verdict), rows.PAIR_COLUMNS),
-        "table.tex": rows.as_latex(results, verdict),
+        "table.tex": as_latex(results, verdict),
         "results.json": rows.as_json(results, verdict),
     }
     page = render(

@@ -16,6 +16,7 @@ from learned_optimization.baselines.analysis.smoothing import smooth
 from learned_optimization.baselines.report import build, build_report, rows, words
 from learned_optimization.baselines.report.build import analyse, files_of_report
 from learned_optimization.baselines.report.content import content
+from learned_optimization.baselines.report.latex import as_latex
 from learned_optimization.errors import LoptError, ResultError
 from tests.baselines.archives import FACTS, write_archive, write_three
 
@@ -173,7 +174,7 @@ def test_forest_is_in_the_order_of_the_tables(two_tasks):
 
 
 def test_latex(two_tasks):
-    text = rows.as_latex(*two_tasks)
+    text = as_latex(*two_tasks)
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert body[0] == r"set & T & U \\"
     assert body[1].startswith(r"SGDMLR\_1000\_R5 & $\mathbf{0.3")
@@ -199,8 +200,7 @@ def test_latex_bolds_the_first_and_what_is_equivalent_alone():
     task = compared.tasks[0]
     assert not task.standing("Maybe").is_out
     cells = {
-        line.split(" & ")[0]: line
-        for line in rows.as_latex(results, compared).splitlines()
+        line.split(" & ")[0]: line for line in as_latex(results, compared).splitlines()
     }
     assert "mathbf" in cells["A"]
     assert "mathbf" in cells["Same"]
@@ -212,7 +212,7 @@ def test_latex_bolds_the_first_and_what_is_equivalent_alone():
 def test_latex_marks_nothing_of_few_seeds():
     for name, losses in (("A", [0.5, 0.5]), ("B", [1.0, 1.0])):
         write_archive("T", name, [losses], seeds=range(2))
-    text = rows.as_latex(*analyse(["T"], ["A", "B"]))
+    text = as_latex(*analyse(["T"], ["A", "B"]))
     assert "$0.5000$" in text
     assert "mathbf" not in text
     assert "^{*}" not in text

@@ -37,7 +37,7 @@ def test_json_is_that_of_the_report():
     assert len(whole["pairs"]) == 3
 
 
-def test_tolerance_decides_what_is_equivalent():
+def test_tolerance_decides_what_is_equivalent(tmp_path):
     rng = np.random.default_rng(0)
     a = 0.5 + 0.05 * rng.standard_normal(20)
     for name, losses in (
@@ -51,7 +51,8 @@ def test_tolerance_decides_what_is_equivalent():
     narrow = lopt_here(*common, "--tolerance", "0")
     assert "equivalent" not in narrow.stdout
     assert "Undecided against" in narrow.stdout
-    report = lopt_here("report", *common[1:], "--tolerance", "0.1")
+    output = ("-o", str(tmp_path / "report"))
+    report = lopt_here("report", *common[1:], "--tolerance", "0.1", *output)
     assert "equivalent within 10% of the improvement of AdamLR_1000_R5" in report.stdout
 
 

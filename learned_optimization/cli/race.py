@@ -44,6 +44,8 @@ class RaceBar(ProgressBar):
         if self._console.is_terminal:
             for table in race_table.tables(standing):
                 self._console.print(table)
+            for line in race_table.losers(standing):
+                self._console.print(line, soft_wrap=True)
             return
         for line in race_table.lines(standing):
             self._console.print(f"  {line}", soft_wrap=True)
@@ -96,6 +98,16 @@ def race(
             "it takes up to twice the trials. On one task.",
         ),
     ] = False,
+    fill: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="TRIALS",
+            help="Train later looks' seeds too where a program would have fewer "
+            "trials than this. By default 70 on accelerators, where these cost hardly "
+            "any time, and 0 on a CPU.",
+        ),
+    ] = None,
     seed_offset: Annotated[
         int,
         typer.Option(
@@ -154,6 +166,7 @@ def race(
                 bar,
                 should_stop,
                 seed_offset=seed_offset,
+                fill=fill,
                 deadline=deadline,
             )
     except (KeyboardInterrupt, RunStoppedError):
@@ -169,10 +182,12 @@ def race(
 
 def _print(standing: RaceStanding) -> None:
     result, summary = standing.result, standing.summary
-    if result.looks:
+    if result.num_seeds:
         out = console()
         for table in race_table.tables(standing):
             out.print(table)
+        for line in race_table.losers(standing):
+            say(line)
         say(race_table.headline(standing))
     if standing.num_run:
         say(

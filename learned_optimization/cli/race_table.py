@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from learned_optimization.baselines import stats
@@ -12,20 +13,24 @@ from learned_optimization.cli.tables import Table
 def headline(standing: RaceStanding) -> str:
     """Return one line: seeds, trials, what is left, seconds."""
     result = standing.result
+    if not result.looks:
+        return (
+            f"{result.num_seeds} seed{'s' * (result.num_seeds > 1)}: "
+            f"{standing.num_trials:,} trials, {standing.seconds:.0f} s"
+        )
     look = result.looks[-1]
     num_left = sum(len(c) for of_set in look.configs.values() for c in of_set)
-    num_all = look.num_uniform // look.look.num_seeds
     less = look.num_uniform / look.num_trials
     return (
         f"{look.look.num_seeds} seeds: {look.num_trials:,} trials (uniform "
         f"{look.num_uniform:,}, {less:.1f} times as many), {len(look.left)} of "
-        f"{len(standing.sets)} sets and {num_left} of {num_all} configurations left, "
-        f"{standing.seconds:.0f} s"
+        f"{len(standing.sets)} sets and {num_left} of {standing.num_configs} "
+        f"configurations left, {standing.seconds:.0f} s"
     )
 
 
 def lines(standing: RaceStanding) -> list[str]:
-    """Return a line for each set on each task."""
+    """Return a line for each set on each task, and each of `losers`."""
     found = []
     for q, task in enumerate(standing.task_names):
         where = f" on {task}" if len(standing.task_names) > 1 else ""
@@ -37,7 +42,19 @@ def lines(standing: RaceStanding) -> list[str]:
                 f"leader {cells['to the leader']}, at least {cells['at least']}, "
                 f"diverged {cells['diverged']}"
             )
-    return found
+    return [*found, *losers(standing)]
+
+
+def losers(standing: RaceStanding) -> list[str]:
+    """Return a line for each set that is out: at how many seeds, and against whom."""
+    if not standing.result.looks:
+        return []
+    return [
+        f"{standing.names[row.set_index]} is out at {row.out_at} seeds: "
+        f"{stats.lost_sentence(row, standing.names)}"
+        for row in stats.race_rows(standing.result)
+        if not row.is_left
+    ]
 
 
 def tables(standing: RaceStanding) -> list[Table]:
@@ -48,7 +65,10 @@ def tables(standing: RaceStanding) -> list[Table]:
         for name in _COLUMNS:
             is_text = name in ("set", "verdict", "chosen")
             table.add_column(
-                name, justify="left" if is_text else "right", overflow="fold"
+                name,
+                justify="left" if is_text else "right",
+                overflow="fold",
+                no_wrap=name == "verdict",
             )
         rows = stats.race_rows(standing.result, q)
         for row in sorted(rows, key=lambda r: (not r.is_left, r.loss)):
@@ -71,21 +91,23 @@ _COLUMNS = (
 
 def _cells(standing: RaceStanding, row: stats.RaceRow) -> tuple[str, ...]:
     hparam_set = standing.sets[row.set_index]
-    verdict = "may be best"
-    if not row.is_left:
-        lost = stats.lost_sentence(row, standing.names)
-        verdict = f"out at {row.out_at} seeds, {lost}"
+    verdict = "may be best" if row.is_left else f"out at {row.out_at} seeds"
     num_left = row.num_configs if row.is_left else 0
     return (
         hparam_set.name,
         verdict,
         f"{num_left} of {hparam_set.num_configs}",
         hparam_set.opt_names[row.chosen],
-        f"{row.loss:.4g} +- {row.error:.2g}",
-        f"{row.difference:+.2g} +- {row.difference_error:.2g}",
-        f"{row.lower:+.2g}",
+        f"{row.loss:.4g}{_plus_minus(row.error)}",
+        f"{row.difference:+.2g}{_plus_minus(row.difference_error)}",
+        "-" if math.isnan(row.lower) else f"{row.lower:+.2g}",
         f"{row.num_diverged} of {row.num_seeds}",
     )
+
+
+def _plus_minus(error: float) -> str:
+    # A single seed has no standard error.
+    return "" if math.isnan(error) else f" +- {error:.2g}"
 
 
 def as_json(standing: RaceStanding) -> dict[str, Any]:
@@ -101,13 +123,13 @@ def as_json(standing: RaceStanding) -> dict[str, Any]:
         "alpha": result.rules.alpha,
         "first_seed": standing.first_seed,
         "seeds": result.num_seeds,
-        "trials": result.num_trials,
+        "trials": standing.num_trials,
         "uniform_trials": standing.num_uniform,
         "trials_run": standing.num_run,
         "seconds": standing.seconds,
         "remarks": standing.remarks(),
         "missing": standing.missing(),
-        "sets": _sets(standing) if result.looks else [],
+        "sets": _sets(standing) if result.num_seeds else [],
         "looks": [_look(standing, look) for look in result.looks],
     }
 

@@ -71,11 +71,11 @@ def test_the_verdict_is_the_last_line(files):
     assert "at the edge of the set" in result.stdout
     [headline] = [line for line in lines if line.startswith("8 seeds: ")]
     # Where there is no terminal, a look is a few lines.
-    assert result.stderr.count(" seeds: ") == 2
+    assert [x for x in result.stderr.splitlines() if "trials (uniform" in x][2:] == []
     assert "1 of 2 sets" in headline
-    assert f"{SLOW}: out at 8 seeds, worse than {QUICK} (7 of 7 seeds)" in (
-        " ".join(result.stderr.split())
-    )
+    lost = f"{SLOW} is out at 8 seeds: worse than {QUICK} (7 of 7 seeds)"
+    assert f"  {lost}" in result.stderr.splitlines()
+    assert lost in lines
 
 
 def test_json_is_all_of_standard_output(files):
@@ -148,3 +148,24 @@ def test_failed_trials_are_named_and_waited_for(files, monkeypatch):
     assert "failed: SGD: MemoryError: too large" in result.stderr
     last = result.stdout.splitlines()[-1]
     assert last.startswith("Waiting for 20 trials at 4 seeds")
+
+
+@pytest.mark.parametrize(("num_seeds", "lower"), [(1, None), (3, None), (4, 0)])
+def test_few_seeds_have_a_table(files, num_seeds, lower):
+    write_results()
+    told = race(*files, "--max-seeds", str(num_seeds)).stdout
+    assert f"{num_seeds} seed{'s' * (num_seeds > 1)}: {5 * num_seeds} trials" in told
+    assert ("Nothing is said below 4 seeds." in told) == (num_seeds < 4)
+    assert "nan" not in told
+    found = json.loads(race(*files, "--max-seeds", str(num_seeds), "--json").stdout)
+    assert (found["outcome"], found["seeds"]) == ("undecided", num_seeds)
+    assert found["trials"] == found["uniform_trials"] == 5 * num_seeds
+    row = next(s for s in found["sets"] if s["set"] == SLOW)
+    assert (row["chosen"], row["is_left"]) == ("SGD_lr0.01", True)
+    # The first seed chooses, and is not reported where there are others.
+    seeds = range(1, num_seeds) if num_seeds > 1 else [0]
+    losses = [0.9 + 0.01 * np.cos(seed * 9) for seed in seeds]
+    assert row["loss"] == pytest.approx(np.mean(losses))
+    error = np.std(losses, ddof=1) / np.sqrt(len(losses)) if num_seeds > 2 else None
+    assert row["loss_error"] == (error and pytest.approx(error, rel=1e-4))
+    assert (row["lower"] is None) == (lower is None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from learned_optimization.baselines.stats.chains import LOW_SCORE
+from learned_optimization.baselines.stats.field import Field
 from learned_optimization.baselines.stats.looks import FIRST_LOOK, next_look
 from learned_optimization.baselines.stats.racing import RaceLook, RaceResult
 from learned_optimization.baselines.stats.student_hall import critical_t, seeds_needed
@@ -36,7 +37,7 @@ class RaceRow:
       difference: how much worse its chain is than that of the leader.
       difference_error: standard error of it.
       lower: what the difference of its best configuration is above, at the level of
-        the look.
+        the look; NaN of too few seeds for a look.
       num_diverged: seeds of `chosen` that diverged.
       num_seeds: seeds these are of.
     """
@@ -57,20 +58,52 @@ class RaceRow:
 
 
 def race_rows(result: RaceResult, task: int = 0) -> tuple[RaceRow, ...]:
-    """Return a row per set, at the last look.
+    """Return a row per set, at the last look, or of too few seeds for a look.
 
     Args:
-      result: a race that has looked at least once.
+      result: a race that has looked at least once, or of less than 4 seeds.
       task: the task of the losses.
 
     Raises:
       LoptError: if there was no look yet.
     """
-    if not result.looks:
+    if not result.num_seeds:
         raise LoptError(
             f"there is no table before the first look, at {FIRST_LOOK} seeds."
         )
-    return tuple(_row(result, a, task) for a in range(len(result.field.chains)))
+    row = _row if result.looks else _early_row
+    return tuple(row(result, a, task) for a in range(len(result.field.chains)))
+
+
+def _early_row(result: RaceResult, a: int, task: int) -> RaceRow:
+    """Return the row of a set where there are too few seeds for a look."""
+    field, losses = result.field, result.field.tasks[task]
+    leader, _ = field.leader()
+    own, best = (_losses_of_chosen(field, s, task) for s in (a, leader))
+    _, chosen = field.chosen(a, task)
+    return RaceRow(
+        set_index=a,
+        is_left=True,
+        out_at=None,
+        lost_to=(),
+        num_configs=len(field.configs[a][task]),
+        chosen=chosen,
+        loss=float(own.mean()),
+        error=float(_error(own)),
+        difference=float((own - best).mean()),
+        difference_error=float(_error(own - best)),
+        lower=float("nan"),
+        num_diverged=int(losses.diverged[a][chosen, : field.num_seeds].sum()),
+        num_seeds=field.num_seeds,
+    )
+
+
+def _losses_of_chosen(field: Field, a: int, task: int) -> np.ndarray:
+    """Return the chain of a set; of one seed, the loss of what that seed chooses."""
+    if field.num_seeds > 1:
+        return field.chains[a][task].test
+    _, chosen = field.chosen(a, task)
+    return field.tasks[task].test[a][chosen, :1]
 
 
 def _row(result: RaceResult, a: int, task: int) -> RaceRow:
@@ -120,6 +153,9 @@ def _last_configs(result: RaceResult, a: int, task: int) -> tuple[int, ...]:
 
 
 def _error(x: np.ndarray) -> np.ndarray:
+    """Return the standard error of the mean; NaN of a single number."""
+    if x.shape[-1] < 2:
+        return np.full(x.shape[:-1], np.nan)
     return x.std(axis=-1, ddof=1) / np.sqrt(x.shape[-1])
 
 

@@ -25,7 +25,7 @@ def race_sentence(result: RaceResult, names: Sequence[str]) -> str:
       result: the race.
       names: of the sets.
     """
-    rows = {row.set_index: row for row in race_rows(result)} if result.looks else {}
+    rows = {row.set_index: row for row in race_rows(result)} if result.num_seeds else {}
     out = [row for row in rows.values() if row.out_at is not None]
     leader = result.looks[-1].leader if result.looks else result.left[0]
     of_out = _listed([names[row.set_index] for row in out])
@@ -97,7 +97,7 @@ def more_seeds_sentence(more: MoreSeeds, names: Sequence[str]) -> str:
 
 def _ahead(result: RaceResult, rows: dict[int, RaceRow], names: Sequence[str]) -> str:
     """Return who is ahead of whom, and what would decide between them."""
-    if result.outcome is not Outcome.UNDECIDED or not rows:
+    if result.outcome is not Outcome.UNDECIDED or not result.looks:
         return ""
     look = result.looks[-1]
     leader = look.leader

@@ -12,7 +12,7 @@ with more of them.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -161,8 +161,8 @@ class RaceResult:
 
     @property
     def num_seeds(self) -> int:
-        """How many seeds the last look has used."""
-        return self.looks[-1].look.num_seeds if self.looks else 0
+        """How many seeds the last look has used, or are there of too few for one."""
+        return self.field.num_seeds
 
 
 def race(tasks: Sequence[TaskLosses] | TaskLosses, rules: RaceRules) -> RaceResult:
@@ -222,6 +222,22 @@ def race(tasks: Sequence[TaskLosses] | TaskLosses, rules: RaceRules) -> RaceResu
         looks.append(_look(state, look, rules.tolerance, num_trials, uniform))
         if outcome := _outcome(looks[-1], rules.until):
             return result(outcome)
+    if not looks:
+        return _too_few(state, rules, result)
+    return result(Outcome.UNDECIDED)
+
+
+def _too_few(
+    state: Field, rules: RaceRules, result: Callable[..., RaceResult]
+) -> RaceResult:
+    """Return a race of too few seeds for a look: there are losses, and no verdict."""
+    num_trials = state.num_configs * rules.max_seeds
+    if rules.max_trials is not None and num_trials > rules.max_trials:
+        return result(Outcome.UNDECIDED, stopped_by_trials=True)
+    wanted = _wanted(state, Look(rules.max_seeds, 0.0))
+    if wanted.missing:
+        return result(Outcome.WAITING, wanted=wanted)
+    state.extend(rules.max_seeds)
     return result(Outcome.UNDECIDED)
 
 

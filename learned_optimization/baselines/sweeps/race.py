@@ -27,8 +27,12 @@ from learned_optimization.baselines.sweeps.race_standing import RaceStanding
 from learned_optimization.baselines.sweeps.sweep import run_trials
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.eval_training import Strategy
+from learned_optimization.training.backend import local_devices
 
 __all__ = ["RaceObserver", "RaceStanding", "SilentRaceObserver", "run_race"]
+
+
+_TRIALS_OF_A_PROGRAM = 70
 
 
 class RaceObserver(Observer, Protocol):
@@ -54,6 +58,7 @@ def run_race(
     strategy: Strategy | None = None,
     seed_offset: int = 0,
     deadline: float = math.inf,
+    fill: int | None = None,
 ) -> RaceStanding:
     """Compare sets on tasks until it is decided which is best, or seeds run out.
 
@@ -70,6 +75,9 @@ def run_race(
       strategy: how devices compute their shares; if None, the fastest known.
       seed_offset: the first seed. Races that share no seed are independent.
       deadline: when to save and stop, as `time.monotonic` counts.
+      fill: where a program would have fewer trials than this, seeds of later looks
+        are trained with it. If None, 70 on accelerators, whose time hardly depends on
+        the number of trials, and 0 on a CPU.
 
     Returns:
       How the race stands. Where trials failed it waits for them, and says so; the same
@@ -92,6 +100,11 @@ def run_race(
         raise LoptError(
             "a race needs at least one task, and at least two sets that differ, got "
             f"{len(tasks)} tasks and {', '.join(s.name for s in sets) or 'no set'}."
+        )
+    if shifted := [s.name for s in sets if s.first_seed]:
+        raise LoptError(
+            f"{', '.join(shifted)}: name the set without its first seed. All sets of a "
+            "race have the same seeds, which seed_offset says."
         )
     ends = RaceEnds(tasks, sets, rules, seed_offset)
     earlier = sorted({*rules.earlier, *ends.before(rules.max_seeds)})
@@ -120,7 +133,15 @@ def run_race(
         if wanted is None or wanted.look == tried:
             return standing
         if not losses.read(wanted):
-            trials = losses.trials(wanted)
+            ahead = 0 if rules.max_trials is not None else _filled(fill)
+            trials = losses.trials(wanted, ahead, rules.max_seeds)
             summary.add(run_trials(trials, observer, should_stop, strategy, deadline))
             losses.read(wanted)
             tried = wanted.look
+
+
+def _filled(fill: int | None) -> int:
+    """Return how many trials a program is to have at least."""
+    if fill is not None:
+        return fill
+    return 0 if local_devices()[0].platform == "cpu" else _TRIALS_OF_A_PROGRAM

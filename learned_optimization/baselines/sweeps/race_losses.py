@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -50,13 +50,21 @@ class RaceLosses:
         """Whether what was read is of trials on made-up data."""
         return bool(self._synthetic)
 
-    def trials(self, wanted: stats.Wanted) -> list[Trial]:
+    def trials(
+        self, wanted: stats.Wanted, fill: int = 0, max_seeds: int = 0
+    ) -> list[Trial]:
         """Return every trial that a look is made of, those with results too.
+
+        Args:
+          wanted: the look.
+          fill: where a set has trials to train on a task, but fewer than this, seeds
+            of later looks are added.
+          max_seeds: seeds of the last look.
 
         Raises:
           LoptError: as `set_trials`.
         """
-        places = _places(wanted)
+        places = [*_places(wanted), *self._ahead(wanted, fill, max_seeds)]
         self._make(places)
         return list(dict.fromkeys(self._trials[place] for place in places))
 
@@ -96,6 +104,18 @@ class RaceLosses:
           ResultError: if a task has no finite loss before training.
         """
         return [self._task(q) for q in range(len(self._tasks))]
+
+    def _ahead(
+        self, wanted: stats.Wanted, fill: int, max_seeds: int
+    ) -> Iterator[Place]:
+        """Yield trials of later looks that fill a program of a set on a task."""
+        lacking = Counter((q, a) for q, a, _, _ in wanted.missing)
+        first = wanted.look.num_seeds
+        for (q, a), num_missing in lacking.items():
+            configs = [b for p, c, b in wanted.configs if (p, c) == (q, a)]
+            num_more = max(fill - num_missing, 0) // len(configs)
+            seeds = range(first, min(first + num_more, max_seeds))
+            yield from ((q, a, b, seed) for b in configs for seed in seeds)
 
     def _task(self, q: int) -> stats.TaskLosses:
         num_seeds = 1 + max((p[3] for p in self._losses), default=0)

@@ -58,7 +58,17 @@ class RaceStanding:
     @property
     def num_uniform(self) -> int:
         """How many trials the same seeds take if every configuration has them all."""
-        return self.result.looks[-1].num_uniform if self.result.looks else 0
+        return self.result.num_seeds * self.num_configs
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials were looked at, or are of too few seeds for a look."""
+        return self.result.num_trials or self.num_uniform
+
+    @property
+    def num_configs(self) -> int:
+        """How many configurations there are, of all sets on all tasks."""
+        return len(self.tasks) * sum(s.num_configs for s in self.sets)
 
     def sentence(self) -> str:
         """Return the verdict, with what it claims."""
@@ -95,7 +105,7 @@ class RaceStanding:
         return [f"Nothing is said below {FIRST_LOOK} seeds."]
 
     def _edges(self) -> list[str]:
-        if not self.result.looks:
+        if not self.result.num_seeds:
             return []
         found = []
         for q, task in enumerate(self.task_names):
@@ -126,7 +136,7 @@ class RaceStanding:
 
     def _constants(self) -> list[str]:
         """Return what losses of several tasks are scaled by."""
-        if not self.result.looks or len(self.tasks) < 2:
+        if not self.result.num_seeds or len(self.tasks) < 2:
             return []
         listed = "; ".join(
             f"{task.name} {task.ceiling - task.scale:.4g} and {task.ceiling:.4g}"

@@ -184,12 +184,59 @@ def test_a_trial_that_failed_is_waited_for(trainer, monkeypatch):
 
 
 @pytest.mark.parametrize("max_seeds", [1, 3])
-def test_nothing_is_said_or_trained_below_four_seeds(max_seeds, counted):
+def test_few_seeds_are_trained_and_nothing_is_said(max_seeds, trainer):
     rules = replace(RULES, max_seeds=max_seeds)
     standing = run_race([TASK], [SLOW, QUICK], rules)
     assert standing.result.outcome is Outcome.UNDECIDED
-    assert standing.remarks() == ["Nothing is said below 4 seeds."]
-    assert counted == []
+    assert "Nothing is said below 4 seeds." in standing.remarks()
+    assert standing.result.looks == ()
+    assert standing.num_run == standing.num_trials == standing.num_uniform
+    assert standing.num_run == 4 * max_seeds
+    # A longer race takes them up.
+    after = run_race([TASK], [SLOW, QUICK], replace(RULES, max_seeds=4))
+    assert after.num_run == 4 * (4 - max_seeds)
+
+
+@pytest.mark.parametrize(
+    ("fill", "max_trials", "sizes"),
+    [
+        # 2 configurations of each set have 4 new seeds at each look; both sets are of
+        # one optimizer, and share a program.
+        (0, None, [(4, 4), (4, 4)]),
+        (9, None, [(4, 4), (4, 4)]),
+        (11, None, [(4, 5), (4, 3)]),
+        (16, None, [(4, 8)]),
+        # Never beyond the last look, and never where trials are limited.
+        (70, None, [(4, 8)]),
+        (70, 100, [(4, 4), (4, 4)]),
+    ],
+)
+def test_programs_are_filled_with_later_seeds(
+    fill, max_trials, sizes, trainer, monkeypatch
+):
+    trained = []
+
+    def run(grid, *args, **kwargs):
+        trained.append((len(grid.rows), len(grid.rows[0])))
+        return trainer.run(grid)
+
+    monkeypatch.setattr(TrialGrid, "run", run)
+    rules = stats.RaceRules(1e-9, max_seeds=8, max_trials=max_trials)
+    standing = run_race([TASK], [SLOW, QUICK], rules, fill=fill)
+    assert [look.look.num_seeds for look in standing.result.looks] == [4, 8]
+    assert trained == sizes
+    assert standing.num_run == standing.num_trials == 32
+
+
+def test_a_processor_trains_no_seeds_ahead(trainer):
+    run_race([TASK], [SLOW, QUICK], replace(RULES, max_seeds=8))
+    assert max(seed for grid in trainer.trained for _, seed in grid) == 7
+    assert all(len(grid) == 16 for grid in trainer.trained)
+
+
+def test_sets_of_other_seeds_are_not_raced():
+    with pytest.raises(LoptError, match="Quick_20_R3_from5: name the set without its"):
+        run_race([TASK], [SLOW, QUICK.from_seed(5)], RULES)
 
 
 @pytest.mark.parametrize("sets", [[QUICK], [QUICK, QUICK], []])

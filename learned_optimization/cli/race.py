@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from learned_optimization import filesystem
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.sweeps.race import run_race
@@ -19,13 +21,14 @@ from learned_optimization.cli.options import Imports, Names, SetFiles
 from learned_optimization.cli.output import say
 from learned_optimization.cli.progress import ProgressBar
 from learned_optimization.cli.signals import stop_requests
-from learned_optimization.cli.tables import console, print_json
+from learned_optimization.cli.tables import console, json_text, print_json
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import (
     RunStoppedError,
     keep_compiled,
     use_all_cores,
 )
+from learned_optimization.text import said
 
 
 class Until(StrEnum):
@@ -125,6 +128,15 @@ def race(
             "limit by default.",
         ),
     ] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="Folder of the report at the end."
+        ),
+    ] = "report",
+    report: Annotated[
+        bool, typer.Option(help="Write a report once the race has ended.")
+    ] = True,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -152,6 +164,9 @@ def race(
         max_trials=max_trials,
         evidence=stats.EProcess() if anytime else stats.SmallerT(),
     )
+    folder = output if "://" in output else os.path.abspath(os.path.expanduser(output))
+    if report:
+        filesystem.check_writable(folder)
     use_all_cores()
     keep_compiled()
     deadline = math.inf
@@ -173,14 +188,34 @@ def race(
         say("stopped; the same command goes on from there.", err=True)
         raise typer.Exit(130) from None
     _report_unreadable(standing)
+    _check_missing(standing, as_json)
+    page = _write_report(standing, folder) if report else None
     if as_json:
-        print_json(race_table.as_json(standing))
+        print_json({**race_table.as_json(standing), "report": page})
     else:
-        _print(standing)
-    _check_missing(standing)
+        _print(standing, page)
 
 
-def _print(standing: RaceStanding) -> None:
+def _write_report(standing: RaceStanding, folder: str) -> str | None:
+    """Write the report and `race.json`; return the path of the page."""
+    if not standing.result.num_seeds:
+        return None
+    # It takes a second to import.
+    from learned_optimization.baselines.report.build import PAGE, write
+    from learned_optimization.baselines.report.race import files_of_race
+
+    race_json = json_text(race_table.as_json(standing))
+    try:
+        files = files_of_race(standing)
+    except LoptError as error:
+        say(f"warning: there is no page: {said(error)}", err=True)
+        write({"race.json": race_json}, folder)
+        return None
+    write({**files, "race.json": race_json}, folder)
+    return filesystem.join(folder, PAGE)
+
+
+def _print(standing: RaceStanding, page: str | None = None) -> None:
     result, summary = standing.result, standing.summary
     if result.num_seeds:
         out = console()
@@ -195,6 +230,8 @@ def _print(standing: RaceStanding) -> None:
             f"{summary.compile_seconds:.1f} s compiling"
         )
     say(f"results in {get_root_baseline_dir()}")
+    if page:
+        say(f"report: {page}")
     for remark in standing.remarks():
         say(remark)
     if result.stopped_by_trials:
@@ -207,11 +244,15 @@ def _report_unreadable(standing: RaceStanding) -> None:
         say(f"warning: unreadable, its trial ran again: {path}", err=True)
 
 
-def _check_missing(standing: RaceStanding) -> None:
+def _check_missing(standing: RaceStanding, as_json: bool) -> None:
     """End with exit code 1 where trials have failed: the race waits for them."""
     missing = standing.missing()
     if not missing:
         return
+    if as_json:
+        print_json(race_table.as_json(standing))
+    else:
+        _print(standing)
     for failure in standing.summary.failures:
         say(f"failed: {failure}", err=True)
     for line in missing:

@@ -27,7 +27,12 @@ def json_option(keys: str) -> Any:
 
 def print_json(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:
     """Print rows as a JSON list of objects, or a single object."""
-    say(json.dumps(_finite(rows), indent=1, allow_nan=False))
+    say(json_text(rows))
+
+
+def json_text(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> str:
+    """Return rows as JSON: numbers that it does not have are null."""
+    return json.dumps(_finite(rows), indent=1, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

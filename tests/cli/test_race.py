@@ -1,13 +1,17 @@
 """`lopt race` as a person runs it, on results written by hand and on trained ones."""
 
+import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from learned_optimization.baselines import utils
+from learned_optimization.baselines.report import race as report_of_race
 from learned_optimization.baselines.sweeps.grids import TrialGrid
+from learned_optimization.errors import ResultError
 from tests.baselines.files import write
 from tests.cli.running import TASK, lopt_here, refused
 
@@ -41,8 +45,8 @@ def files(tmp_path, monkeypatch) -> list[str]:
     return options
 
 
-def write_results(num_seeds: int = 8) -> None:
-    for rate, mean in MEANS.items():
+def write_results(num_seeds: int = 8, means: Mapping[str, float] = MEANS) -> None:
+    for rate, mean in means.items():
         for seed in range(num_seeds):
             last = mean + 0.01 * np.cos(seed * mean * 10)
             losses = np.array([2.3, 2.0, last])
@@ -87,6 +91,9 @@ def test_json_is_all_of_standard_output(files):
     assert [look["seeds"] for look in found["looks"]] == [4, 8]
     assert found["trials"] < found["uniform_trials"] == 40
     assert (found["trials_run"], found["missing"]) == (0, [])
+    assert json.loads(Path("report", "race.json").read_text()) == {
+        key: value for key, value in found.items() if key != "report"
+    }
     out = next(s for s in found["sets"] if s["set"] == SLOW)
     assert (out["out_at"], out["lost_to"]) == (8, {QUICK: 7})
     assert out["chosen"] == "SGD_lr0.01"
@@ -169,3 +176,46 @@ def test_few_seeds_have_a_table(files, num_seeds, lower):
     error = np.std(losses, ddof=1) / np.sqrt(len(losses)) if num_seeds > 2 else None
     assert row["loss_error"] == (error and pytest.approx(error, rel=1e-4))
     assert (row["lower"] is None) == (lower is None)
+
+
+def test_a_race_ends_with_a_report(files):
+    write_results(means={**MEANS, "0.001": 0.9, "0.01": 1.5})
+    told = race(*files, "-o", "mine").stdout
+    page = Path("mine", "index.html").resolve()
+    assert f"report: {page}" in told.splitlines()
+    verdict = told.splitlines()[-1]
+    text = page.read_text()
+    assert verdict.partition(" (")[0] in text
+    assert f"Race of 2 sets on {TASK}" in text
+    with open(Path("mine", "tasks.csv")) as file:
+        rows = {row["set"]: row for row in csv.DictReader(file)}
+    # Both of one set are better than the other set, of which one was left at 4 seeds.
+    for name, config, mean, left in ((QUICK, "0.1", 0.5, 2), (SLOW, "0.001", 0.9, 1)):
+        row = rows[name]
+        losses = [mean + 0.01 * np.cos(seed * mean * 10) for seed in range(8)]
+        assert (row["config"], row["seeds"]) == (f"SGD_lr{config}", "8")
+        assert (row["configs"], row["trials"]) == (str(left), str(8 * left))
+        assert float(row["final_test"]) == pytest.approx(np.mean(losses))
+        # The edge is that of the whole set.
+        assert row["at_edge"] == str(name == QUICK)
+
+
+def test_the_report_may_be_left_out(files):
+    write_results()
+    told = race(*files, "--no-report").stdout
+    assert "report:" not in told
+    assert not Path("report").exists()
+
+
+def test_results_that_make_no_page_are_said(files, monkeypatch):
+    write_results()
+
+    def fails(standing):
+        raise ResultError("the curves differ")
+
+    monkeypatch.setattr(report_of_race, "files_of_race", fails)
+    result = race(*files)
+    assert result.returncode == 0
+    assert "warning: there is no page: the curves differ" in result.stderr
+    assert json.loads(Path("report", "race.json").read_text())["left"] == [QUICK]
+    assert result.stdout.splitlines()[-1].startswith(f"{QUICK} is better")

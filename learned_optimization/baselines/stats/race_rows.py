@@ -75,6 +75,25 @@ def race_rows(result: RaceResult, task: int = 0) -> tuple[RaceRow, ...]:
     return tuple(row(result, a, task) for a in range(len(result.field.chains)))
 
 
+def configs_at_end(
+    result: RaceResult, set_index: int, task: int = 0
+) -> tuple[tuple[int, ...], int]:
+    """Return which configurations a race had left of a set, and on how many seeds.
+
+    Args:
+      result: a race that `race_rows` has a table of.
+      set_index: the set; of one that is out, they are those before it went.
+      task: the task.
+    """
+    if not result.looks:
+        return tuple(result.field.configs[set_index][task]), result.num_seeds
+    for look in result.looks:
+        if set_index in look.out:
+            gone = _last_configs(result, set_index, task)
+            return gone, look.look.num_seeds
+    return result.looks[-1].configs[set_index][task], result.num_seeds
+
+
 def _early_row(result: RaceResult, a: int, task: int) -> RaceRow:
     """Return the row of a set where there are too few seeds for a look."""
     field, losses = result.field, result.field.tasks[task]
@@ -110,8 +129,7 @@ def _row(result: RaceResult, a: int, task: int) -> RaceRow:
     field, last = result.field, result.looks[-1]
     looked = next((k for k in result.looks if a in k.out), last)
     is_left = a in last.left
-    configs = last.configs[a][task] if is_left else _last_configs(result, a, task)
-    num_seeds = looked.look.num_seeds
+    configs, num_seeds = configs_at_end(result, a, task)
     losses = field.tasks[task]
     valid = losses.outer_valid[a][:, :num_seeds]
     chosen = min((float(valid[b].sum()), b) for b in configs)[1]

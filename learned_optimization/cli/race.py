@@ -107,8 +107,8 @@ def race(
             min=0,
             metavar="TRIALS",
             help="Train later looks' seeds too where a program would have fewer "
-            "trials than this. By default 70 on accelerators, where these cost hardly "
-            "any time, and 0 on a CPU.",
+            "trials than this. By default 70 on accelerators, which are made for many "
+            "at once, and 0 on a CPU.",
         ),
     ] = None,
     seed_offset: Annotated[

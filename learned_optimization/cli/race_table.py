@@ -62,17 +62,19 @@ def tables(standing: RaceStanding) -> list[Table]:
     made = []
     for q, task in enumerate(standing.task_names):
         table = Table(title=task if len(standing.task_names) > 1 else None)
-        for name in _COLUMNS:
+        rows = stats.race_rows(standing.result, q)
+        # It is for the last column, where there is anything to say.
+        num = len(_COLUMNS) - (not any(row.num_diverged for row in rows))
+        for name in _COLUMNS[:num]:
             is_text = name in ("set", "verdict", "chosen")
             table.add_column(
                 name,
                 justify="left" if is_text else "right",
                 overflow="fold",
-                no_wrap=name == "verdict",
+                no_wrap=name not in ("set", "chosen"),
             )
-        rows = stats.race_rows(standing.result, q)
         for row in sorted(rows, key=lambda r: (not r.is_left, r.loss)):
-            table.add_row(*_cells(standing, row))
+            table.add_row(*_cells(standing, row)[:num])
         made.append(table)
     return made
 
@@ -99,7 +101,9 @@ def _cells(standing: RaceStanding, row: stats.RaceRow) -> tuple[str, ...]:
         f"{num_left} of {hparam_set.num_configs}",
         hparam_set.opt_names[row.chosen],
         f"{row.loss:.4g}{_plus_minus(row.error)}",
-        f"{row.difference:+.2g}{_plus_minus(row.difference_error)}",
+        "-"
+        if row.difference == 0
+        else f"{row.difference:+.2g}{_plus_minus(row.difference_error)}",
         "-" if math.isnan(row.lower) else f"{row.lower:+.2g}",
         f"{row.num_diverged} of {row.num_seeds}",
     )

@@ -219,3 +219,22 @@ def test_results_that_make_no_page_are_said(files, monkeypatch):
     assert "warning: there is no page: the curves differ" in result.stderr
     assert json.loads(Path("report", "race.json").read_text())["left"] == [QUICK]
     assert result.stdout.splitlines()[-1].startswith(f"{QUICK} is better")
+
+
+def test_the_table_says_of_divergence_where_there_is_some(files):
+    write_results()
+    assert "diverged ┃" not in race(*files).stdout
+    name = "SGD_lr0.3"
+    losses = np.array([2.3, 2.0, np.nan])
+    final = {f"eval/{s}/loss": losses for s in ("outer_valid", "test")}
+    for path in Path(utils.get_root_baseline_dir()).rglob(f"{name}/*/*.curves"):
+        path.unlink()
+    for seed in range(8):
+        write(name, seed, task_name=TASK, opt_config=name, **final)
+    Path(utils.get_root_baseline_dir(), TASK, "SGD_lr0.1").rename("kept")
+    for seed in range(8):
+        changed = {"task_name": TASK, "opt_config": "SGD_lr0.1", **final}
+        write("SGD_lr0.1", seed, **changed)
+    told = race(*files).stdout
+    assert "diverged ┃" in told
+    assert "8 of 8" in told

@@ -76,8 +76,8 @@ def run_race(
       seed_offset: the first seed. Races that share no seed are independent.
       deadline: when to save and stop, as `time.monotonic` counts.
       fill: where a program would have fewer trials than this, seeds of later looks
-        are trained with it. If None, 70 on accelerators, whose time hardly depends on
-        the number of trials, and 0 on a CPU.
+        are trained with it. If None, 70 on accelerators, which are made for many at
+        once, and 0 on a CPU.
 
     Returns:
       How the race stands. Where trials failed it waits for them, and says so; the same

@@ -12,7 +12,6 @@ import errno
 import hashlib
 import os
 import posixpath
-import re
 import stat
 import tempfile
 import uuid
@@ -41,7 +40,7 @@ MAX_NAME_BYTES = 255
 """The longest name of a file or folder that file systems allow."""
 
 _LOCAL = LocalFileSystem()
-_LOCAL_URL = re.compile("(?:file|local)://")
+_LOCAL_SCHEMES = ("file://", "local://")
 _READ_ONLY = ("http", "https", "data")
 _BYTES_OF_ONE_PUT = 64 << 20
 _ATTEMPTS = 10
@@ -86,7 +85,9 @@ def without_scheme(path: str) -> str:
 
     Other URLs are returned as they are.
     """
-    return os.path.expanduser(_LOCAL_URL.sub("", path, count=1))
+    if path.startswith(_LOCAL_SCHEMES):
+        path = path.partition("://")[2]
+    return os.path.expanduser(path)
 
 
 def _resolve(path: str | os.PathLike) -> tuple[Any, str]:

@@ -8,6 +8,7 @@ name.
 
 from __future__ import annotations
 
+import functools
 import os
 import posixpath
 import re
@@ -68,8 +69,7 @@ def present_name(opt_name: str) -> str:
 
 def present_folder(save_dir: str) -> str:
     """Return a folder as of `get_save_dir`, under the present name of its setting."""
-    task_folder, opt_name, plan = _parts(save_dir)
-    return f"{task_folder}/{present_name(opt_name)}/{plan}"
+    return _present_folder(save_dir, "")
 
 
 def folder_of(path: str, moved_to: str = "") -> str:
@@ -79,7 +79,13 @@ def folder_of(path: str, moved_to: str = "") -> str:
       path: the file.
       moved_to: what `name_here` says of it.
     """
-    task_folder, opt_name, plan = _parts(posixpath.dirname(path))
+    return _present_folder(path.rpartition("/")[0], moved_to)
+
+
+# Asked of each file again and again; those of one folder follow each other.
+@functools.lru_cache(maxsize=1024)
+def _present_folder(folder: str, moved_to: str) -> str:
+    task_folder, opt_name, plan = _parts(folder)
     return f"{task_folder}/{moved_to or present_name(opt_name)}/{plan}"
 
 

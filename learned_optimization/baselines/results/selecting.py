@@ -23,7 +23,7 @@ from learned_optimization.baselines.results.leftovers import is_unfinished
 from learned_optimization.baselines.results.matching import by_setting, copies, scan
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.cache import cache_dir
-from learned_optimization.errors import MissingFileError
+from learned_optimization.errors import MissingFileError, UnreadableFileError
 from learned_optimization.filesystem import FileInfo
 
 MORE_SEEDS = "more-seeds"
@@ -62,7 +62,10 @@ def files_of(
         # It may have gone since it was listed.
         with suppress(MissingFileError):
             if not _is_behind_link(path) and not os.path.isdir(path):
-                infos.append(filesystem.info_of_entry(path))
+                try:
+                    infos.append(filesystem.info_of_entry(path))
+                except UnreadableFileError:
+                    infos.append(FileInfo(path, 0, "", 0.0))
     return infos
 
 

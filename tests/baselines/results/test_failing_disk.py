@@ -107,6 +107,9 @@ def test_a_file_that_cannot_be_read_is_bad_until_it_can(
         missing, unreadable = missing_trials(set_trials(TASK, small_set))
         assert len(missing) == 1
         assert list(unreadable) == [paths[4]]
+        # It can be chosen, to be deleted.
+        [chosen] = selecting.files_of(TASK, [], ["bad"])
+        assert chosen.path == paths[4]
     # It is not remembered as bad, by anything above.
     assert {entry.status for entry in trial_entries(root)} == {"done"}
 

@@ -122,7 +122,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Answer until `shutdown`, at the other addresses too."""
+        """Run until `shutdown`, at the other addresses too."""
         for other in self.others:
             threading.Thread(
                 target=other.serve_forever, args=(poll_interval,), daemon=True

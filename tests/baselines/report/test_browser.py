@@ -159,7 +159,7 @@ def texts(page, chart, element):
 
 def test_short_names_stand_where_lines_end_and_fit(chromium, tmp_path):
     tasks = (*TASKS, "ThirdTask")
-    names = [write_three(task, noise=0.01) for task in tasks][0]
+    names, *_ = [write_three(task, noise=0.01) for task in tasks]
     url = Path(build_report(tasks, names, str(tmp_path / "three"))).as_uri()
     size = {"width": 1100, "height": 900}
     with Page(chromium, url, viewport=size) as opened:

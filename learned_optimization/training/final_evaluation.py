@@ -1,7 +1,8 @@
 """The evaluation at the end of a run: whole splits, at the last parameters.
 
 It is a program of its own, which knows nothing of how the run went: the curves of a
-run are the same bits whether it follows or not.
+run are the same bits whether it follows or not. Nor does it know the optimizer, which
+only says at what it is evaluated: a task is compiled once for all of them.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class FinalEvaluation:
         compile_: Compile,
     ):
         self._program, self._layout = program, layout
-        self._trials_at_once, self._trials = trials_at_once, trials
+        self._trials_at_once = trials_at_once
+        self._opt_state, self._asked_for, self._hparams, self._keys = trials
+        self._evaluated: Any = None
         self._eval_arrays, self._compile = eval_arrays, compile_
         self._pool = program.eval_pool
         self._groups: list[Batches] = []
@@ -92,7 +95,11 @@ class FinalEvaluation:
         before = self.num_batches - self.batches_left
         indices, arrays = self._read(rows, room)
         numbers = self._put((np.int32(before), np.int32(size)))
-        args = (*self._trials, indices, arrays, *numbers)
+        if self._evaluated is None:
+            of_trials = (self._opt_state, self._asked_for, self._hparams)
+            self._evaluated = self._compile(self._parameters(), *of_trials)(*of_trials)
+        trials = (self._evaluated, self._asked_for, None, self._keys)
+        args = (*trials, indices, arrays, *numbers)
         if self._compiled is None:
             self._compiled = self._compile(self._function(), *args)
         start = time.perf_counter()
@@ -150,33 +157,42 @@ class FinalEvaluation:
         """Return whether the task can be evaluated on batches of some size."""
         program = self._program
 
-        def trace(opt_state, asked_for, hparams, keys):
-            opt = program.make_optimizer([values[0] for values in hparams])
+        def trace(opt_state, hparams, keys):
             opt_state = jax.tree.map(lambda x: x[0, 0], opt_state)
-            program.metric_names(opt, opt_state, key_of_words(keys[0]), batch_size)
+            at = program.evaluated([values[0] for values in hparams], opt_state)
+            program.metric_names(*at, key_of_words(keys[0]), batch_size)
 
         try:
-            jax.eval_shape(trace, *self._trials)
+            jax.eval_shape(trace, self._opt_state, self._hparams, self._keys)
         # What jax and numpy raise where shapes do not fit.
         except (TypeError, ValueError):
             return False
         return True
 
+    def _parameters(self) -> Callable[..., Any]:
+        program, layout = self._program, self._layout
+
+        def parameters(opt_state, asked_for, hparams):
+            def one(opt_state, asked_for, hparams):
+                return program.evaluated(hparams, opt_state)
+
+            trials = map_trials(one, layout, self._trials_at_once, num_of_seeds=0)
+            return trials(opt_state, asked_for, hparams)
+
+        return layout.map(
+            parameters, (layout.over_grid, layout.over_grid, layout.over_configs)
+        )
+
     def _function(self) -> Callable[..., Any]:
         program, layout, width = self._program, self._layout, self._trials_at_once
         skips_padding = width == 1 and layout.has_padding
 
-        def piece(opt_state, asked_for, hparams, keys, indices, arrays, first, count):
-            def one(opt_state, asked_for, hparams, key):
+        def piece(evaluated, asked_for, nothing, keys, indices, arrays, first, count):
+            def one(evaluated, asked_for, nothing, key):
                 def run():
+                    data = indices, arrays, first, count
                     return program.evaluate_batches(
-                        hparams,
-                        opt_state,
-                        key_of_words(key),
-                        indices,
-                        arrays,
-                        first,
-                        count,
+                        *evaluated, key_of_words(key), *data
                     )
 
                 def skip():
@@ -186,7 +202,7 @@ class FinalEvaluation:
                 return lax.cond(asked_for, run, skip) if skips_padding else run()
 
             trials = map_trials(one, layout, width, num_of_seeds=1)
-            return trials(opt_state, asked_for, hparams, keys)
+            return trials(evaluated, asked_for, nothing, keys)
 
         grid, seeds, configs = layout.over_grid, layout.over_seeds, layout.over_configs
         everywhere = [PartitionSpec()] * 4

@@ -188,17 +188,29 @@ class TrialProgram:
             )
             return opt_state, ChunkOutputs(losses, metrics)
 
-        metric_names = self.metric_names(opt, opt_state, key, self.eval_pool.batch_size)
+        metric_names = self.metric_names(
+            *opt.get_params_state(opt_state), key, self.eval_pool.batch_size
+        )
         out = ChunkOutputs(
             _zeros(self.max_blocks * self.block_updates),
             {m: _zeros(self.max_blocks, len(EVAL_SPLITS)) for m in metric_names},
         )
         return lax.fori_loop(0, inputs.num_blocks, block, (opt_state, out))
 
+    def evaluated(self, hparams: Any, opt_state: Any) -> tuple[Any, Any]:
+        """Return the parameters and the model's state that a trial is evaluated at.
+
+        Args:
+          hparams: traced hyper-parameters of the configuration.
+          opt_state: the optimizer's state.
+        """
+        opt = self.make_optimizer(hparams)
+        return opt.get_eval_params(opt_state), opt.get_state(opt_state)
+
     def evaluate_batches(
         self,
-        hparams: Any,
-        opt_state: Any,
+        params: Any,
+        model_state: Any,
         key: jax.Array,
         indices: jax.Array,
         arrays: Any,
@@ -208,8 +220,8 @@ class TrialProgram:
         """Return the metrics of a trial on some batches, as it is at the end.
 
         Args:
-          hparams: traced hyper-parameters of the configuration.
-          opt_state: state behind the last update.
+          params: parameters, and ...
+          model_state: ... state, as of `evaluated` behind the last update.
           key: PRNG key of the seed.
           indices: int32 `[max_batches, batch]`.
           arrays: tree of stored arrays of the evaluation data.
@@ -219,34 +231,31 @@ class TrialProgram:
         Returns:
           Metric name to float32 `[max_batches]`, zero behind the batches done.
         """
-        opt = self.make_optimizer(hparams)
-        params, state = opt.get_eval_params(opt_state), opt.get_state(opt_state)
         final_key = jax.random.fold_in(key, FINAL_KEY)
 
         def add_batch(b, out):
             batch = self.eval_pool.batch(arrays, indices[b])
             batch_key = jax.random.fold_in(final_key, first + b)
-            metrics = self._metrics(params, state, batch_key, batch)
+            metrics = self._metrics(params, model_state, batch_key, batch)
             return {name: out[name].at[b].set(metrics[name]) for name in out}
 
         max_batches, batch_size = indices.shape
-        names = self.metric_names(opt, opt_state, key, batch_size)
+        names = self.metric_names(params, model_state, key, batch_size)
         zeros = {name: _zeros(max_batches) for name in names}
         return lax.fori_loop(0, num_batches, add_batch, zeros)
 
     def metric_names(
-        self, opt: Optimizer, opt_state: Any, key: jax.Array, batch_size: int
+        self, params: Any, model_state: Any, key: jax.Array, batch_size: int
     ) -> list[str]:
         """Return `loss`, `loss_normalized` and the auxiliary names of the task."""
 
-        def metrics(opt_state, key):
-            params, state = opt.get_params_state(opt_state)
+        def metrics(params, model_state, key):
             arrays = jax.tree.map(jnp.asarray, self.eval_pool.one_row())
             indices = jnp.zeros(batch_size, jnp.int32)
             batch = self.eval_pool.batch(arrays, indices)
-            return self._metrics(params, state, key, batch)
+            return self._metrics(params, model_state, key, batch)
 
-        return list(jax.eval_shape(metrics, opt_state, key))
+        return list(jax.eval_shape(metrics, params, model_state, key))
 
     def _metrics(self, params, state, key, batch) -> dict[str, jax.Array]:
         loss, _, aux = self.eval_task.loss_with_state_and_aux(params, state, key, batch)

@@ -189,6 +189,8 @@ class FinalEvaluation:
 
         def piece(evaluated, asked_for, nothing, keys, indices, arrays, first, count):
             def one(evaluated, asked_for, nothing, key):
+                params, state = evaluated
+
                 def run():
                     data = indices, arrays, first, count
                     return program.evaluate_batches(

@@ -192,9 +192,9 @@ class FinalEvaluation:
                 params, state = evaluated
 
                 def run():
-                    data = indices, arrays, first, count
+                    seed = key_of_words(key)
                     return program.evaluate_batches(
-                        *evaluated, key_of_words(key), *data
+                        params, state, seed, indices, arrays, first, count
                     )
 
                 def skip():

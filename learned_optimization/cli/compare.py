@@ -10,9 +10,11 @@ import typer
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.comparison import TOLERANCE, Comparison
+from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.standings import TaskVerdict
 from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.report.build import analyse
+from learned_optimization.baselines.report.cost_words import three_digits
 from learned_optimization.baselines.report.rows import as_json as results_as_json
 from learned_optimization.baselines.report.verdict_words import interval
 from learned_optimization.baselines.report.words import caveats, headline
@@ -73,8 +75,10 @@ def compare(
         say(results_as_json(results, verdict))
     else:
         out = console()
-        for task in verdict.tasks:
+        for task, row in zip(verdict.tasks, results, strict=True):
             out.print(_task_table(task, split))
+            if any(result.cost for result in row):
+                out.print(_cost_table(task, row))
         if len(verdict.tasks) > 1 and verdict.overall:
             out.print(_overall_table(verdict))
         for remark in caveats(results, verdict):
@@ -97,6 +101,31 @@ def _task_table(task: TaskVerdict, split: str) -> Table:
             _estimate(s.difference),
             _p_value(s.p_value),
             ("<= " if s.censored > 0 else "") + _estimate(s.speedup, 2),
+        )
+    return table
+
+
+def _cost_table(task: TaskVerdict, row: Sequence[SetResult]) -> Table:
+    """Return what each set costs, as far as `lopt bench --optimizers` measured it."""
+    results = {result.set_name: result for result in row}
+    table = Table(title=f"cost on {task.task_name}, one trial alone on this machine")
+    table.add_column("set", overflow="fold")
+    for column in (
+        "updates to target",
+        "seconds to target",
+        "step x SGD",
+        "state/param",
+    ):
+        table.add_column(column, justify="right", overflow="fold")
+    for s in task.standings:
+        result = results[s.set_name]
+        cost = result.cost
+        table.add_row(
+            s.set_name,
+            three_digits(s.steps),
+            three_digits(result.seconds_alone(s.steps)),
+            three_digits(cost.step_ratio.median) if cost else "-",
+            three_digits(cost.bytes_per_parameter) + " B" if cost else "-",
         )
     return table
 

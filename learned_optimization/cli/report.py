@@ -67,6 +67,7 @@ def serve(
     split: Split = "test",
     select: Select = "outer_valid",
     reference: Reference = None,
+    tolerance: Tolerance = TOLERANCE,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen at; 0 for any.")
     ] = 8765,
@@ -92,6 +93,7 @@ def serve(
         split,
         reference,
         on_error=lambda message: say(f"warning: {message}", err=True),
+        tolerance=tolerance,
     )
     live.look()
     server = make_server(live, port, host)

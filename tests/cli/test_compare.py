@@ -1,11 +1,14 @@
 """`lopt compare`: the verdict on the terminal."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
+from learned_optimization.benchmarking.optimizer_cost import save_costs
 from tests.baselines.archives import write_archive, write_three
+from tests.baselines.costs import cost_of
 from tests.cli.running import TASK, lopt_here
 
 SETS = ["AdamLR_1000_R5", "SGDMLR_1000_R5", "LambLR_1000_R5"]
@@ -35,6 +38,21 @@ def test_json_is_that_of_the_report():
     assert whole["tolerance"] == 0.2
     assert whole["overall"][0]["set"] == "SGDMLR_1000_R5"
     assert len(whole["pairs"]) == 3
+
+
+def test_what_was_measured_of_a_set_is_its_cost():
+    write_three(TASK)
+    without = lopt_here("compare", TASK, *SETS)
+    assert f"lopt bench --optimizers {TASK} {' '.join(SETS)}" in without.stdout
+    assert "state/param" not in without.stdout
+    save_costs([cost_of(TASK, SETS[1], step_ratio=1.25, state_bytes=403)])
+    out = lopt_here("compare", TASK, *SETS).stdout
+    title = f"cost on {TASK}, one trial alone on this machine"
+    rows = re.split("[│|\n]", out[out.index(title) :])
+    cells = [cell.strip() for cell in rows]
+    assert "1.25" in cells
+    assert "4.03 B" in cells
+    assert cells.count("-") == 6
 
 
 def test_tolerance_decides_what_is_equivalent(tmp_path):

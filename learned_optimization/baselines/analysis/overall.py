@@ -31,6 +31,9 @@ from learned_optimization.baselines.stats.chains import LOW_SCORE
 MAX_RATIO = 4.0
 """Profiles reach to four times the cost of the fastest, as AlgoPerf's."""
 
+FEWEST_TASKS_OF_PROFILE = 3
+"""With fewer, a performance profile shows no more than the tables."""
+
 FEWEST_TASKS = 5
 """With fewer, intervals over tasks mean little: with two they hold half of the time."""
 

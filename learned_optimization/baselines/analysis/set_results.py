@@ -32,6 +32,7 @@ from learned_optimization.baselines.results.last_losses import (
     has_whole,
     last_losses,
 )
+from learned_optimization.benchmarking.optimizer_cost import OptimizerCost
 from learned_optimization.errors import ResultError
 from learned_optimization.eval_training import EVAL_SPLITS
 
@@ -79,6 +80,7 @@ class SetResult:
       seconds_per_step: of one trial, in the grid it ran in; NaN if the files do not
         say.
       facts: what else the files say: where and with what the set was trained.
+      cost: what was measured of its optimizer alone; None if nothing.
     """
 
     task_name: str
@@ -97,6 +99,7 @@ class SetResult:
     seeds: np.ndarray | None
     seconds_per_step: float
     facts: Mapping[str, str]
+    cost: OptimizerCost | None = None
 
     @property
     def num_steps(self) -> int:
@@ -127,6 +130,13 @@ class SetResult:
     def final(self) -> np.ndarray:
         """Float64 `[num_configs, num_seeds]`, last reported loss, inf if diverged."""
         return self.ends[self.report]
+
+    def seconds_alone(self, steps: float) -> float:
+        """Return seconds of so many updates, from `cost`; NaN without one.
+
+        Of one trial alone, gradients included and evaluations not.
+        """
+        return steps * self.cost.step_seconds if self.cost else float("nan")
 
     def final_over_rates(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the learning rates in order, and the final losses of each.

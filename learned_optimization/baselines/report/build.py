@@ -9,6 +9,7 @@ from learned_optimization import filesystem
 from learned_optimization.baselines.analysis import verdicts
 from learned_optimization.baselines.analysis.best_of_set import check_eval_split
 from learned_optimization.baselines.analysis.comparison import TOLERANCE
+from learned_optimization.baselines.analysis.costs import with_costs
 from learned_optimization.baselines.analysis.left_out import LeftOut
 from learned_optimization.baselines.analysis.scores import check_is_one_of
 from learned_optimization.baselines.analysis.set_results import SetResult, comparable
@@ -16,6 +17,7 @@ from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.report import rows
 from learned_optimization.baselines.report.latex import as_latex
 from learned_optimization.baselines.report.page import render
+from learned_optimization.benchmarking.optimizer_cost import load_costs
 from learned_optimization.errors import LoptError
 
 PAGE = "index.html"
@@ -41,8 +43,9 @@ def analyse(
         differ by less are equivalent.
 
     Returns:
-      For each task one result per set, of tasks and sets that can be used, and the
-      verdict on them, which has the reasons of what is left out.
+      For each task one result per set, of tasks and sets that can be used, with what
+      was measured of its optimizer on this machine (`load_costs`), and the verdict on
+      them, which has the reasons of what is left out.
 
     Raises:
       LoptError: if nothing is to be compared, or the reference is not among the
@@ -54,6 +57,7 @@ def analyse(
     verdicts.check_tolerance(tolerance)
     left: list[LeftOut] = []
     results = verdicts.load_results(task_names, set_names, select, report, left.append)
+    results = with_costs(results, load_costs())
     return results, verdicts.compare(
         results, reference, left_out=left, tolerance=tolerance
     )

@@ -10,7 +10,11 @@ import numpy as np
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.comparison import Comparison
-from learned_optimization.baselines.analysis.overall import MAX_RATIO
+from learned_optimization.baselines.analysis.costs import seconds_over_tasks
+from learned_optimization.baselines.analysis.overall import (
+    FEWEST_TASKS_OF_PROFILE,
+    MAX_RATIO,
+)
 from learned_optimization.baselines.analysis.searches import (
     column,
     is_logarithmic,
@@ -47,7 +51,9 @@ def content(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> dict[st
 
     Returns:
       `sets`: name to label, colour and dash; `tasks`: for each task its target, sets
-      and forest; `profile`: the performance profile of each set over tasks; `scores`:
+      and forest; `profile`: the performance profile of each set over tasks, in updates,
+      and `profile_seconds` the same in seconds, where their costs were measured on at
+      least `FEWEST_TASKS_OF_PROFILE` tasks, None if not; `scores`:
       intervals of each set over tasks; `forest`: how much worse each set is than the
       best other one, of all tasks, in the order of the table, None where there are no
       two sets. What is left out of a task is its `left_out`, in
@@ -57,6 +63,8 @@ def content(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> dict[st
     names = list(verdict.set_names)
     both = list(zip(verdict.tasks, results, strict=True))
     look, labels = styles(names), short_labels(names).of
+    names_in_order = [o.set_name for o in verdict.overall]
+    in_seconds = seconds_over_tasks(results, verdict)
     of_tasks = [_forest_of_task(task, row[0].report) for task, row in both]
     return {
         "sets": {
@@ -86,7 +94,12 @@ def content(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> dict[st
             for (task, row), forest in zip(both, of_tasks, strict=True)
         ],
         "forest": of_tasks[0] if len(of_tasks) == 1 else _forest_over_tasks(verdict),
-        "profile": _profile(verdict),
+        "profile": _profile(names_in_order, verdict.ratios)
+        if verdict.over_tasks.timed
+        else None,
+        "profile_seconds": _profile(names_in_order, in_seconds.ratios)
+        if len(in_seconds.task_names) >= FEWEST_TASKS_OF_PROFILE
+        else None,
         "scores": [
             {
                 "set": o.set_name,
@@ -226,17 +239,14 @@ def _search(result: SetResult) -> dict[str, Any] | None:
     }
 
 
-def _profile(verdict: Verdict) -> dict[str, Any] | None:
-    if not verdict.over_tasks.timed:
-        return None
-    ratios = np.where(np.isfinite(verdict.ratios), verdict.ratios, np.inf)
+def _profile(set_names: Sequence[str], ratios: np.ndarray) -> dict[str, Any]:
+    ratios = np.where(np.isfinite(ratios), ratios, np.inf)
     taus = np.unique(np.clip(ratios[ratios <= MAX_RATIO], 1.0, MAX_RATIO))
     taus = np.unique([1.0, *taus, MAX_RATIO])
     shares = stats.performance_profile(ratios, taus)
     return {
         "tau": numbers(taus),
         "share": {
-            o.set_name: numbers(row)
-            for o, row in zip(verdict.overall, shares, strict=True)
+            name: numbers(row) for name, row in zip(set_names, shares, strict=True)
         },
     }

@@ -29,6 +29,7 @@ from learned_optimization.baselines.analysis.times import EMA_OF_TIMES
 from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.report import words
 from learned_optimization.baselines.report.content import content
+from learned_optimization.baselines.report.cost_words import three_digits
 from learned_optimization.baselines.report.rows import (
     overall_rows,
     pair_rows,
@@ -71,8 +72,10 @@ def render(
         "whole": _whole,
         "p": _p_value,
         "seconds": _seconds,
+        "measured": three_digits,
     }
-    data = {**content(results, verdict), "downloads": dict(downloads)}
+    shown = content(results, verdict)
+    data = {**shown, "downloads": dict(downloads)}
     return environment.from_string(_part("report.html.j2")).render(
         title=title,
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -86,6 +89,7 @@ def render(
         pairs=pair_rows(verdict),
         tasks=[task.task_name for task in verdict.tasks],
         scored=verdict.over_tasks.task_names,
+        profile_seconds=shown["profile_seconds"] is not None,
         left_out=verdict.left_out,
         trained=[(r.task_name, r.set_name) for row in results for r in row],
         verdict=verdict,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from learned_optimization.baselines.analysis import verdicts
+from learned_optimization.baselines.analysis.costs import with_costs
 from learned_optimization.baselines.analysis.hyperparameters import of_set
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
@@ -23,6 +24,7 @@ from learned_optimization.baselines.stats.race_rows import configs_at_end
 from learned_optimization.baselines.sweeps.missing import found_results
 from learned_optimization.baselines.sweeps.race_standing import RaceStanding
 from learned_optimization.baselines.sweeps.sweep import set_trials_of
+from learned_optimization.benchmarking.optimizer_cost import load_costs
 from learned_optimization.errors import LoptError
 
 
@@ -39,6 +41,7 @@ def files_of_race(standing: RaceStanding) -> Mapping[str, str]:
     if not standing.result.num_seeds:
         raise LoptError("a race has no report before it has losses of a seed.")
     results = [_results_on(standing, q) for q in range(len(standing.tasks))]
+    results = with_costs(results, load_costs())
     tasks = standing.task_names
     where = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
     return files_of_report(

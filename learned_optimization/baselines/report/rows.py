@@ -25,14 +25,16 @@ def task_rows(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[
 
     `loss` is the final one of what earlier seeds choose, with Student's interval over
     seeds. `p_value` is that no other set is better, among all sets. `worse_by` is how
-    much worse a set is than the best other one.
+    much worse a set is than the best other one. `state_bytes_per_parameter`,
+    `step_ratio` (to SGD), `step_seconds` and `seconds_alone_to_target` are what
+    `lopt bench --optimizers` measured of one trial alone; NaN where it did not.
     """
     rows = []
     for row, task in zip(results, verdict.tasks, strict=True):
         by_name = {result.set_name: result for result in row}
         for place, standing in enumerate(task.standings, 1):
             result = by_name[standing.set_name]
-            best, width = result.best, result.sensitivity
+            best, width, cost = result.best, result.sensitivity, result.cost
             rows.append(
                 {
                     "task": task.task_name,
@@ -59,6 +61,12 @@ def task_rows(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[
                     "trials": best.num_trials,
                     "steps_to_target": standing.steps,
                     "seconds_to_target": standing.seconds,
+                    "seconds_alone_to_target": result.seconds_alone(standing.steps),
+                    "state_bytes_per_parameter": cost.bytes_per_parameter
+                    if cost
+                    else math.nan,
+                    "step_ratio": cost.step_ratio.median if cost else math.nan,
+                    "step_seconds": cost.step_seconds if cost else math.nan,
                     "censored": standing.censored,
                     "speedup": standing.speedup.estimate,
                     "speedup_low": standing.speedup.low,

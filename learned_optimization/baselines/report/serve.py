@@ -9,12 +9,14 @@ import threading
 from collections.abc import Callable, Sequence
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.analysis.comparison import TOLERANCE
+from learned_optimization.baselines.analysis.costs import with_costs
 from learned_optimization.baselines.analysis.left_out import LeftOut
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
     load_set_result,
 )
-from learned_optimization.baselines.analysis.verdicts import compare
+from learned_optimization.baselines.analysis.verdicts import check_tolerance, compare
 from learned_optimization.baselines.layout import get_baseline_archive_path
 from learned_optimization.baselines.report.build import (
     PAGE,
@@ -26,6 +28,7 @@ from learned_optimization.baselines.results.archiving import maybe_get_hparam_se
 from learned_optimization.baselines.results.status import SetStatus
 from learned_optimization.baselines.results.status import status as status_of
 from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.benchmarking.optimizer_cost import load_costs
 from learned_optimization.errors import LoptError, ResultError
 
 __all__ = ["LiveReport", "make_server", "watch"]
@@ -61,6 +64,7 @@ class LiveReport:
       report: split whose loss is reported.
       reference: the set that scores and speed-ups refer to, once it is there.
       on_error: told of what went wrong while looking, once; the last report stays.
+      tolerance: share of what the reference improves that does not matter.
 
     Attributes:
       version: changes whenever what is compared does.
@@ -80,10 +84,12 @@ class LiveReport:
         report: str = "test",
         reference: str | None = None,
         on_error: Callable[[str], None] = lambda message: None,
+        tolerance: float = TOLERANCE,
     ):
+        check_tolerance(tolerance)
         self._tasks, self._sets = list(task_names), list(hparam_sets)
         self._select, self._report, self._reference = select, report, reference
-        self._on_error = on_error
+        self._on_error, self._tolerance = on_error, tolerance
         check_comparison(
             self._tasks, [s.name for s in self._sets], select, report, reference
         )
@@ -144,13 +150,18 @@ class LiveReport:
         progress: Sequence[str],
         version: str,
     ) -> dict[str, str]:
-        results = [row for row in results if row]
+        results = with_costs([row for row in results if row], load_costs())
         there = {result.set_name for row in results for result in row}
         reference = self._reference if self._reference in there else None
         try:
             return files_of_report(
                 results,
-                compare(results, reference, left_out=left_out),
+                compare(
+                    results,
+                    reference,
+                    left_out=left_out,
+                    tolerance=self._tolerance,
+                ),
                 live_version=version,
                 progress=progress,
             )

@@ -17,6 +17,7 @@ from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.standings import TaskVerdict
 from learned_optimization.baselines.analysis.times import EMA_OF_TIMES
 from learned_optimization.baselines.analysis.verdicts import Verdict
+from learned_optimization.baselines.report.cost_words import not_measured
 from learned_optimization.baselines.report.verdict_words import (
     Told,
     count,
@@ -151,6 +152,7 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
         of_config = places(lambda r, config=config: r.jax_config == config)
         said.append(f"Trained with {shown(config)}: {of_config}.")
     said += _measured_by(results)
+    said += not_measured(results)
     seeds = sorted({r.num_seeds for r in everything})
     if seeds[0] < 4:
         said.append(

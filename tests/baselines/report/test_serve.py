@@ -164,3 +164,14 @@ def test_other_sets_are_not_awaited(small_set):
     page = live.files["index.html"]
     assert '<h2 id="verdict-title">' in page
     assert f"AdamLR_1000_R5 on {TASK}: 0 of 70 trials done" in page
+
+
+def test_tolerance_is_that_of_the_page(small_set):
+    with pytest.raises(LoptError, match="tolerance"):
+        LiveReport([TASK], [small_set], tolerance=-1.0)
+    for name in small_set.opt_names:
+        for seed in range(small_set.repetitions):
+            files.write(name, seed, num_steps=small_set.num_steps)
+    live = LiveReport([TASK], [small_set], tolerance=0.25)
+    assert live.look()
+    assert json.loads(live.files["results.json"])["tolerance"] == 0.25

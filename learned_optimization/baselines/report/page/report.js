@@ -395,12 +395,12 @@
       yaxis: { type: "log", dtick: 1, exponentformat: "power",
         ...(positive.length ? { range: [Math.log10(floor), Math.log10(top * 1.3)] } : {}) } }));
   };
-  const drawProfile = () => {
-    if (!data.profile || !$("profile")) return;
-    const traces = shown().filter((name) => name in data.profile.share).map((name) =>
-      line(name, data.profile.tau, data.profile.share[name], {
+  const drawProfile = (id, profile, what) => {
+    if (!profile || !$(id)) return;
+    const traces = shown().filter((name) => name in profile.share).map((name) =>
+      line(name, profile.tau, profile.share[name], {
         line: { color: colorOf(name), dash: dashOf(name), width: 2, shape: "hv" } }));
-    drawNamed("profile", traces, layout("updates to the target, over those of the fastest set", "share of tasks", {
+    drawNamed(id, traces, layout(`${what} to the target, over those of the fastest set`, "share of tasks", {
       xaxis: { type: "log", tickvals: [1, 1.5, 2, 3, 4] }, yaxis: { range: [-0.03, 1.03] } }));
   };
   const drawScores = () => {
@@ -482,7 +482,9 @@
     }));
   };
   const drawCharts = () => {
-    drawCurves(); drawSensitivity(); drawSearches(); drawTuning(); drawProfile();
+    drawCurves(); drawSensitivity(); drawSearches(); drawTuning();
+    drawProfile("profile", data.profile, "updates");
+    drawProfile("profile-seconds", data.profile_seconds, "seconds");
     remember();
   };
   const drawAbsent = () => {

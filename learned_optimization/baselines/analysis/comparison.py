@@ -52,10 +52,7 @@ class Comparison:
 
     def family_wise(self) -> tuple[stats.PairVerdict, ...]:
         """Return the pairs that are told apart even if all are one family (Holm)."""
-        p_of_each = [
-            min(1.0, 2 * min(pair.p_a_better, pair.p_b_better))
-            for pair in self.look.pairs
-        ]
+        p_of_each = [pair.p_value for pair in self.look.pairs]
         adjusted = stats.holm(np.nan_to_num(p_of_each, nan=1.0))
         both = zip(self.look.pairs, adjusted, strict=True)
         return tuple(pair for pair, p in both if p < self.look.alpha)

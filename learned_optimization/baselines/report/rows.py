@@ -169,7 +169,8 @@ def pair_rows(verdict: Verdict) -> list[Row]:
     """Return one row per two sets, over the tasks (no `task`) and on each of them.
 
     `difference` is the loss of `a` minus that of `b`; over tasks, of losses in units
-    of what the reference improves. `p_value` is two-sided, of this pair alone.
+    of what the reference improves. `p_value` is two-sided, of this pair alone; NaN
+    for too few seeds.
     """
     looks = [("", verdict.over_tasks.comparison)] if len(verdict.tasks) > 1 else []
     looks += [(task.task_name, task.comparison) for task in verdict.tasks]
@@ -178,7 +179,6 @@ def pair_rows(verdict: Verdict) -> list[Row]:
         if comparison is None:
             continue
         for pair in comparison.look.pairs:
-            known = pair.seeds_to_decide is not None
             values = (
                 task_name,
                 comparison.name(pair.a),
@@ -187,9 +187,9 @@ def pair_rows(verdict: Verdict) -> list[Row]:
                 pair.difference,
                 pair.low,
                 pair.high,
-                min(1.0, 2 * min(pair.p_a_better, pair.p_b_better)),
+                pair.p_value,
                 pair.num_seeds,
-                (pair.seeds_to_decide or 0) - pair.num_seeds if known else math.nan,
+                math.nan if pair.more_seeds is None else pair.more_seeds,
                 pair_sentence(comparison, pair, within(verdict)),
             )
             rows.append(dict(zip(PAIR_COLUMNS, values, strict=True)))

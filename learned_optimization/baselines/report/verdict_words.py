@@ -206,11 +206,10 @@ class Told:
 
 def more_seeds(pair: stats.PairVerdict) -> str:
     """Return how many more seeds would decide between two sets, about."""
-    if pair.seeds_to_decide is None:
+    if pair.more_seeds is None:
         return "ten times as many seeds would not decide"
-    more = max(pair.seeds_to_decide - pair.num_seeds, 1)
     does = "tell them apart" if pair.would_tell else "show them equivalent"
-    return f"about {count(more, 'more seed')} would {does}"
+    return f"about {count(pair.more_seeds, 'more seed')} would {does}"
 
 
 def pair_sentence(comparison: Comparison, pair: stats.PairVerdict, within: str) -> str:

@@ -69,6 +69,18 @@ class PairVerdict:
     would_tell: bool
     divergence: tuple[DivergenceComparison, ...]
 
+    @property
+    def p_value(self) -> float:
+        """That neither is better, two-sided; NaN for too few seeds."""
+        return float(np.minimum(1.0, 2 * np.minimum(self.p_a_better, self.p_b_better)))
+
+    @property
+    def more_seeds(self) -> int | None:
+        """How many more seeds would decide, at least 1; None as `seeds_to_decide`."""
+        if self.seeds_to_decide is None:
+            return None
+        return max(self.seeds_to_decide - self.num_seeds, 1)
+
 
 def pair_verdict(
     pairings: Sequence[Pairing], a: int, b: int, tolerance: float, alpha: float

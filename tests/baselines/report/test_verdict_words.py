@@ -130,6 +130,8 @@ def test_nothing_is_claimed_of_few_seeds(num_seeds):
         "best, with no tuning at all (1 configuration each)."
     )
     assert len(said) == 2
+    [pair] = rows.pair_rows(analyse(["T"], ["A", "B"])[1])
+    assert np.isnan([pair["p_value"], pair["more_seeds"]]).all()
     assert not re.search(r"\d%", " ".join(said))
 
 
@@ -203,3 +205,14 @@ def test_of_a_pair_by_itself_more_can_be_said_than_among_all():
     assert want
     assert match is not None
     assert all(name in match[1] for name in want)
+
+
+def test_seeds_are_advised_alike_in_the_table_and_the_sentence():
+    # By Student's t, 6.3, no more seeds are needed; by Hall's, 2.3, which decides, some.
+    d = np.array([0.0, 1.6, 2.1, 0.2, 1.7, 2.1, 1.4, 1.9])
+    write("T", A=np.full(8, 0.5), B=0.5 + 0.01 * d)
+    results, verdict = analyse(["T"], ["A", "B"])
+    [pair] = rows.pair_rows(verdict)
+    assert pair["outcome"] == "undecided"
+    assert pair["more_seeds"] == 1
+    assert "about 1 more seed would tell them apart" in pair["sentence"]

@@ -93,9 +93,23 @@ def seeds_to_find(
         total = _sum(judged, 0.0)
         mean, sd = total.mean, total.error * float(np.sqrt(num_now))
     margin = tolerance * len(judged) - abs(mean)
-    tell = seeds_needed(mean, sd, alpha / 2, at_least=num_now)
-    same = seeds_needed(margin, sd, alpha, at_least=num_now)
-    return tell and tell + 1, same and same + 1
+    is_one_task = len(judged) == 1
+    tell = _seeds_to_pass(mean, sd, alpha / 2, num_now, is_one_task)
+    same = _seeds_to_pass(margin, sd, alpha, num_now, is_one_task)
+    return tell, same
+
+
+def _seeds_to_pass(
+    mean: float, sd: float, level: float, num_now: int, is_one_task: bool
+) -> int | None:
+    """Return how many seeds a test needs, at the share of the level they may spend."""
+    num_seeds = num_now + 1
+    while True:
+        share = _share_of(num_seeds, is_one_task)
+        needed = seeds_needed(mean, sd, share * level, at_least=num_seeds - 1)
+        if needed is None or _share_of(needed + 1, is_one_task) == share:
+            return None if needed is None else needed + 1
+        num_seeds = SEEDS_OF_A_VERDICT
 
 
 def without_worse_configs(pairings: Sequence[Pairing], alpha: float) -> None:
@@ -126,8 +140,11 @@ def share_of_level(num_seeds: int) -> float:
 
 def _share(judged: Sequence[Judged]) -> float:
     num_seeds = 1 + min(j.differences.shape[1] for j in judged)
-    of_several = _SHARE_OF_SETS if len(judged) > 1 else 1.0
-    return share_of_level(num_seeds) * of_several
+    return _share_of(num_seeds, is_one_task=len(judged) == 1)
+
+
+def _share_of(num_seeds: int, is_one_task: bool) -> float:
+    return share_of_level(num_seeds) * (1.0 if is_one_task else _SHARE_OF_SETS)
 
 
 def _sum(judged: Sequence[Judged], tolerance: float) -> SumOverTasks:

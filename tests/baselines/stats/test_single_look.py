@@ -117,6 +117,8 @@ def test_nothing_is_said_below_four_seeds(num_seeds):
     assert np.isnan([s.p_value for s in look.standings]).all()
     assert np.isnan([look.pairs[0].low, look.pairs[0].high]).all()
     assert look.pairs[0].outcome is PairOutcome.TOO_FEW_SEEDS
+    assert np.isnan(look.pairs[0].p_value)
+    assert look.pairs[0].more_seeds is None
     assert look.luck is None
     over_tasks = one_look([one_config(*np.ones((2, num_seeds)))] * 2)
     assert np.isnan([s.p_value for s in over_tasks.standings]).all()
@@ -185,6 +187,35 @@ def test_more_seeds_are_proposed_where_they_would_tell():
         if d.mean() >= (scipy_stats.t.isf(0.025, n - 1) + z) * d.std(ddof=1) / n**0.5
     )
     assert pair.seeds_to_decide == tried + 1
+
+
+@pytest.mark.parametrize(
+    ("num_tasks", "shift", "at_whole_level"),
+    [(1, -0.45, 6), (1, -0.6, 7), (2, -0.95, 7), (2, -1.05, 9)],
+)
+def test_more_seeds_are_proposed_at_the_level_they_will_have(
+    num_tasks, shift, at_whole_level
+):
+    x = np.array([0.0, 1.1, 1.9, 2.2, 1.0]) + shift
+    task = one_config(0.5 + 0.01 * x, np.full(5, 0.5))
+    (pair,) = one_look([task] * num_tasks).pairs
+    d, z = x[1:], scipy_stats.norm.ppf(0.8)
+    # The sum over equal tasks has so many times the mean, and the root of the spread.
+    mean, sd = d.mean() * num_tasks, d.std(ddof=1) * num_tasks**0.5
+
+    def needed(level_of):
+        return next(
+            n
+            for n in range(5, 99)
+            if mean >= (scipy_stats.t.isf(level_of(n), n - 2) + z) * sd / (n - 1) ** 0.5
+        )
+
+    of_several = 0.9 if num_tasks > 1 else 1.0
+    assert pair.outcome is PairOutcome.UNDECIDED
+    assert pair.seeds_to_decide == needed(
+        lambda n: 0.025 * of_several * (0.5 if n < 8 else 1.0)
+    )
+    assert needed(lambda n: 0.025) == at_whole_level
 
 
 @pytest.mark.parametrize("num_tasks", [1, 3])

@@ -106,7 +106,8 @@ class OverTasks:
     """Sets over those tasks where all of them can be measured by one reference.
 
     Attributes:
-      sets: one per set, best first; none if there is no such task or set.
+      sets: one per set, those that are out last, the highest score first; none if
+        there is no such task or set.
       comparison: of them, by the mean over tasks of scores; None of fewer than two.
       failures: sets that fail on a task, of several tasks.
       task_names: the tasks of the scores.
@@ -193,7 +194,10 @@ def over_tasks(
         # Sets that end no lower than they began all score 0: as the task ranks them.
         order = [s.set_name for s in tasks[0].standings if s.set_name in by_name]
     else:
-        order = sorted(names, key=lambda name: (-by_name[name].score.estimate, name))
+        order = sorted(
+            names,
+            key=lambda n: (by_name[n].is_out, -by_name[n].score.estimate, n),
+        )
     return OverTasks(
         sets=tuple(by_name[name] for name in order),
         comparison=comparison,

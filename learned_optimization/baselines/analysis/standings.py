@@ -88,11 +88,11 @@ class Standing:
 
 @dataclass(frozen=True, eq=False)
 class TaskVerdict:
-    """Sets on one task, best first.
+    """Sets on one task.
 
     Attributes:
       task_name: the task.
-      standings: one per set.
+      standings: one per set, those that are out last, the lowest loss first.
       comparison: of those that have a loss; None of fewer than two.
       reference: the set that decides the target; empty if there is none.
       target: the smoothed loss that times are taken to, see `target_of`; NaN if there
@@ -161,7 +161,10 @@ def task_verdict(
     return TaskVerdict(
         task_name=results[0].task_name,
         standings=tuple(
-            sorted(standings.values(), key=lambda s: (s.loss.estimate, s.set_name))
+            sorted(
+                standings.values(),
+                key=lambda s: (not s.has_loss, s.is_out, s.loss.estimate, s.set_name),
+            )
         ),
         comparison=comparison,
         reference="" if np.isnan(target) else reference or "",

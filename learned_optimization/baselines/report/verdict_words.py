@@ -40,7 +40,7 @@ class Told:
 
     Attributes:
       comparison: the look.
-      first: the set with the lowest loss.
+      first: the set that comes first.
       results: the results it is of, for each task one per set.
       within: what equivalent means, as `1% of the improvement of Adam`.
       is_score: whether losses are 1 minus a score, rather than losses.
@@ -62,6 +62,7 @@ class Told:
             ]
         return [
             self._verdict(),
+            *self._lower_but_out(),
             *self._against_first(),
             *self._divergence(),
             *self._luck(),
@@ -69,7 +70,7 @@ class Told:
         ]
 
     def _others(self) -> list[str]:
-        """Return all but the first, the lowest loss first."""
+        """Return all but the first, in order."""
         order = [self.comparison.name(a) for a in self.comparison.look.order]
         return [name for name in order if name != self.first]
 
@@ -90,8 +91,29 @@ class Told:
         rest = f"; {listed(out)} {_are(out)} out, as another is better" if out else ""
         return f"The best may also be {listed(left, 'or')}{rest}{unequal}."
 
+    def _lower_but_out(self) -> list[str]:
+        """Return which sets that are out look better than the first, and why not."""
+        first = self.comparison.of(self.first)
+        standing = {name: self.comparison.of(name) for name in self._others()}
+        lower = [
+            f"{name} ({self._shown(s.loss.estimate)}{own_seeds(s.num_all_seeds)})"
+            for name, s in standing.items()
+            if s.is_out and s.loss.estimate < first.loss.estimate
+        ]
+        if not lower:
+            return []
+        better = "higher score" if self.is_score else "lower loss"
+        of_first = f"{self._shown(first.loss.estimate)}{own_seeds(first.num_all_seeds)}"
+        return [
+            f"{listed(lower)} {_have(lower)} a {better} than {self.first} ({of_first}), "
+            f"yet {_are(lower)} worse than another on the seeds both have."
+        ]
+
+    def _shown(self, loss: float) -> str:
+        return f"{1 - loss if self.is_score else loss:.4f}"
+
     def _against_first(self) -> list[str]:
-        """Return what is said of the first with each set that may be the best too."""
+        """Return what is said of the first with other sets, each pair by itself."""
         left = [n for n in self._others() if not self.comparison.of(n).is_out]
         pairs = {name: self.comparison.pair(self.first, name) for name in left}
         kinds = {
@@ -109,15 +131,19 @@ class Told:
         if sets_of:
             each = [f"{listed(names)} ({why})" for why, names in sets_of.items()]
             said.append(f"Undecided against {self.first}: {'; '.join(each)}.")
-        better = [
-            name
-            for name in kinds[stats.PairOutcome.BETTER]
-            if self.comparison.name(pairs[name].better or 0) == self.first
-        ]
-        if better and len(self.comparison.set_names) > 2:
+        num_sets = len(self.comparison.set_names)
+        not_sure = f"among all {num_sets} sets that is not sure"
+        worse = [name for name in left if self._is_better(self.first, name)]
+        if worse and num_sets > 2:
             said.append(
-                f"As a pair of its own, {self.first} is better than {listed(better)}; "
-                f"among all {len(self.comparison.set_names)} sets that is not sure."
+                f"As a pair of its own, {self.first} is better than {listed(worse)}; "
+                f"{not_sure}."
+            )
+        better = [n for n in self._others() if self._is_better(n, self.first)]
+        if better:
+            said.append(
+                f"As a pair of its own, {listed(better, 'or')} is better than "
+                f"{self.first}; {not_sure}."
             )
         if few := kinds[stats.PairOutcome.TOO_FEW_SEEDS]:
             said.append(
@@ -125,6 +151,11 @@ class Told:
                 "nothing is claimed of them."
             )
         return said
+
+    def _is_better(self, a: str, b: str) -> bool:
+        """Return whether a is better than b, as a pair of its own."""
+        better = self.comparison.pair(a, b).better
+        return better is not None and self.comparison.name(better) == a
 
     def _divergence(self) -> list[str]:
         """Return whose seeds diverge more often, and how often the first's may."""
@@ -204,6 +235,16 @@ class Told:
         return f", with {listed(parts)}" if parts else ""
 
 
+def own_seeds(num_seeds: Sequence[int]) -> str:
+    """Return over how many seeds a figure is, as `, over its own 5 seeds`.
+
+    Args:
+      num_seeds: of each task.
+    """
+    same = len(set(num_seeds)) == 1
+    return f", over its own {count(num_seeds[0], 'seed') if same else 'seeds'}"
+
+
 def more_seeds(pair: stats.PairVerdict) -> str:
     """Return how many more seeds would decide between two sets, about."""
     if pair.more_seeds is None:
@@ -237,6 +278,10 @@ def pair_sentence(comparison: Comparison, pair: stats.PairVerdict, within: str) 
 
 def _are(items: Sequence[str]) -> str:
     return "is" if len(items) == 1 else "are"
+
+
+def _have(items: Sequence[str]) -> str:
+    return "has" if len(items) == 1 else "have"
 
 
 def _groups(

@@ -23,6 +23,7 @@ from learned_optimization.baselines.report.verdict_words import (
     count,
     interval,
     listed,
+    own_seeds,
 )
 from learned_optimization.numerics import shown
 
@@ -46,7 +47,7 @@ def headline(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[s
         f"{interval(best.score, 3)} of the improvement of {verdict.reference} over the "
         "initial loss (mean over tasks and runs; interquartile mean of all runs "
         f"{interval(best.iqm, 3)}).",
-        *_worse_on(best.set_name, verdict),
+        *_worse_on(best.set_name, results, verdict),
     ]
     if others:
         sentences.append(
@@ -83,10 +84,11 @@ def _first_on(task: TaskVerdict, row: Sequence[SetResult]) -> str:
     if not best.has_loss:
         return f"On {task.task_name} no set has a loss to compare."
     result = next(r for r in row if r.set_name == best.set_name)
+    own = "" if _has_same_seeds(row) else "its own "
     return (
         f"On {task.task_name} {best.set_name} comes first: final {result.report} loss "
-        f"{interval(best.loss)} over {count(result.num_seeds, 'seed')}. Together they "
-        f"choose {best.config}."
+        f"{interval(best.loss)} over {own}{count(result.num_seeds, 'seed')}. Together "
+        f"they choose {best.config}."
     )
 
 
@@ -101,19 +103,36 @@ def _told_of_task(
     return told.sentences()
 
 
-def _worse_on(set_name: str, verdict: Verdict) -> list[str]:
+def _worse_on(
+    set_name: str, results: Sequence[Sequence[SetResult]], verdict: Verdict
+) -> list[str]:
     """Return on which tasks the set that comes first is worse than others."""
     said = []
-    for task in verdict.tasks:
+    for task, row in zip(verdict.tasks, results, strict=True):
         if task.task_name not in verdict.over_tasks.task_names:
             continue
+        # The first of the task is never out.
         own, best = task.standing(set_name), task.standings[0]
         if own.is_out:
+            of_own = of_best = ""
+            if not _has_same_seeds(row):
+                num_seeds = {r.set_name: r.num_seeds for r in row}
+                of_own = own_seeds([num_seeds[set_name]]) + ","
+                of_best = own_seeds([num_seeds[best.set_name]])
             said.append(
-                f"{task.task_name} (loss {own.loss.estimate:.4f} against "
-                f"{best.loss.estimate:.4f} of {best.set_name})"
+                f"{task.task_name} (loss {own.loss.estimate:.4f}{of_own} against "
+                f"{best.loss.estimate:.4f} of {best.set_name}{of_best})"
             )
     return [f"Yet it is worse than another set on {listed(said)}."] if said else []
+
+
+def _has_same_seeds(row: Sequence[SetResult]) -> bool:
+    """Return whether all sets on a task have as many seeds, and share them or none."""
+    return all(
+        r.num_seeds == row[0].num_seeds
+        and num_shared_seeds(row[0], r) in (0, r.num_seeds)
+        for r in row
+    )
 
 
 def _failures(failures: Sequence[Failure], with_sets: bool = False) -> str:

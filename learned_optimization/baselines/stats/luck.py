@@ -39,7 +39,7 @@ def winners_luck(
 
     Args:
       pairings: sets on each task.
-      first: the set with the lowest loss.
+      first: the set that comes first.
       alpha: one minus the level of the interval.
 
     Returns:

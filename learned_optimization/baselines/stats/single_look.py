@@ -46,9 +46,11 @@ class SetStanding:
       loss: mean loss of what earlier seeds choose, with Student's interval; on several
         tasks the mean of scaled losses.
       is_out: some other set is better; the best is out with a probability of at most
-        alpha, whatever the number of sets.
+        alpha, whatever the number of sets. If all would be out, one stays: that with
+        the largest p value.
       p_value: that no other set is better, of this set alone; NaN for too few seeds.
-      p_adjusted: the same among all sets (Holm): `is_out` where it is below alpha.
+      p_adjusted: the same among all sets (Holm): `is_out` where it is below alpha. It
+        is 1 for the one that stays if all would be out.
       lost_to: sets that it was compared with, and on how many seeds, most first.
       difference: mean difference of its chain to those of these sets.
       low: how much worse it is than the best other set at least, and ...
@@ -81,7 +83,7 @@ class OneLook:
 
     Attributes:
       standings: one per set, in the order given.
-      order: the sets, the lowest loss first.
+      order: the sets, those that are out last, the lowest loss first.
       pairs: one per two sets.
       luck: how much the first set owes to being chosen; None for too few seeds that
         all sets share.
@@ -141,14 +143,12 @@ def one_look(
         without_worse_configs(pairings, alpha)
     each = [against_best(pairings, a) for a in range(num_sets)]
     p_values = np.asarray([p_value_of(judged) for judged in each])
-    adjusted = np.where(
-        np.isnan(p_values), np.nan, holm(np.nan_to_num(p_values, nan=1))
-    )
+    adjusted = adjusted_among_all(p_values, alpha)
     standings = tuple(
         _standing(pairings, a, judged, p_values[a], adjusted[a], alpha)
         for a, judged in enumerate(each)
     )
-    order = sorted(range(num_sets), key=lambda a: (standings[a].loss.estimate, a))
+    order = sorted(range(num_sets), key=lambda a: _place(standings[a]))
     return OneLook(
         standings=standings,
         order=tuple(order),
@@ -162,6 +162,29 @@ def one_look(
         alpha=alpha,
         tolerance=tolerance,
     )
+
+
+def adjusted_among_all(p_values: np.ndarray, alpha: float) -> np.ndarray:
+    """Return p values of sets among all of them (Holm); not all are below alpha.
+
+    One set is the best: if all would be out, the one with the largest p value stays.
+
+    Args:
+      p_values: one per set; NaN for too few seeds.
+      alpha: the level.
+    """
+    adjusted = np.where(
+        np.isnan(p_values), np.nan, holm(np.nan_to_num(p_values, nan=1))
+    )
+    if (adjusted < alpha).all():
+        adjusted[np.argmax(p_values)] = 1.0
+    return adjusted
+
+
+def _place(standing: SetStanding) -> tuple[bool, float, int]:
+    """Return what sets are sorted by: out or not, then the loss, which may be NaN."""
+    loss = standing.loss.estimate
+    return standing.is_out, np.inf if np.isnan(loss) else loss, standing.set_index
 
 
 def _standing(

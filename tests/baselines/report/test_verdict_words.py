@@ -216,3 +216,70 @@ def test_seeds_are_advised_alike_in_the_table_and_the_sentence():
     assert pair["outcome"] == "undecided"
     assert pair["more_seeds"] == 1
     assert "about 1 more seed would tell them apart" in pair["sentence"]
+
+
+def write_easy_seeds(task):
+    """A has 6 seeds, easy ones for both sets, and is worse on each of them."""
+    seeds = np.arange(20)
+    b = np.where(seeds < 6, 0.4, 0.6) + 0.001 * np.cos(seeds)
+    a = b[:6] + 0.01 + 0.001 * np.sin(seeds[:6])
+    write(task, seeds={"A": range(6), "B": seeds}, A=a, B=b)
+    # The first seed only chooses.
+    return a[1:].mean(), b[1:].mean()
+
+
+def test_a_set_that_is_out_does_not_come_first():
+    of_a, of_b = write_easy_seeds("T")
+    results, verdict = analyse(["T"], ["A", "B"])
+    said = words.headline(results, verdict)
+    assert said[0].startswith(f"On T B comes first: final test loss {of_b:.4f} [")
+    assert "] over its own 20 seeds. Together they choose" in said[0]
+    assert said[1].startswith("No other set may be the best: A is worse beyond chance")
+    assert said[2] == (
+        f"A ({of_a:.4f}, over its own 6 seeds) has a lower loss than B ({of_b:.4f}, "
+        "over its own 20 seeds), yet is worse than another on the seeds both have."
+    )
+    assert [r["set"] for r in rows.task_rows(results, verdict)] == ["B", "A"]
+
+
+def test_a_set_that_is_out_does_not_come_first_over_tasks():
+    of_a, of_b = write_easy_seeds("T")
+    write_easy_seeds("U")
+    results, verdict = analyse(["T", "U"], ["A", "B"], reference="B")
+    said = words.headline(results, verdict)
+    assert said[0].startswith("Over 2 tasks B comes first: it has 1.000 [")
+    score = (2.0 - of_a) / (2.0 - of_b)
+    assert said[2] == (
+        f"A ({score:.4f}, over its own 6 seeds) has a higher score than B (1.0000, "
+        "over its own 20 seeds), yet is worse than another on the seeds both have."
+    )
+    assert [r["set"] for r in rows.overall_rows(verdict)] == ["B", "A"]
+
+
+def test_losses_over_other_seeds_are_called_so_where_the_first_is_worse():
+    of_a, of_b = write_easy_seeds("T")
+    # Far better elsewhere, so that A is first over both tasks.
+    write("U", A=drawn(1, 0.1, num=20)[0], B=drawn(2, 1.5, num=20)[0])
+    said = said_of(["T", "U"], ["A", "B"], reference="B")
+    assert said[0].startswith("Over 2 tasks A comes first")
+    assert said[1] == (
+        f"Yet it is worse than another set on T (loss {of_a:.4f}, over its own 6 "
+        f"seeds, against {of_b:.4f} of B, over its own 20 seeds)."
+    )
+
+
+def test_a_pair_in_which_the_first_is_worse_is_said():
+    # A is better than B on the seeds they share, B than C on others, and C than A.
+    noise = 0.001 * np.cos(np.arange(24).reshape(3, 8))
+    ends = np.array([[0.498, 0.398], [0.5, 0.4], [0.4, 0.5]]).repeat(4, axis=1) + noise
+    own = {"A": range(8), "B": range(4, 12), "C": [0, 1, 2, 3, 8, 9, 10, 11]}
+    write("T", seeds=own, **dict(zip("ABC", ends, strict=True)))
+    results, verdict = analyse(["T"], ["A", "B", "C"])
+    comparison = verdict.tasks[0].comparison
+    assert comparison is not None
+    assert verdict.tasks[0].standings[0].set_name == "A"
+    assert comparison.name(comparison.pair("A", "C").better or 0) == "C"
+    said = " ".join(words.headline(results, verdict))
+    assert (
+        "As a pair of its own, C is better than A; among all 3 sets that is not sure."
+    ) in said

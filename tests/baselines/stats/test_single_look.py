@@ -11,7 +11,10 @@ from learned_optimization.baselines.stats.luck import winners_luck
 from learned_optimization.baselines.stats.opponents import Pairing
 from learned_optimization.baselines.stats.pair_verdicts import PairOutcome
 from learned_optimization.baselines.stats.racing import RaceRules, race
-from learned_optimization.baselines.stats.single_look import one_look
+from learned_optimization.baselines.stats.single_look import (
+    adjusted_among_all,
+    one_look,
+)
 from learned_optimization.baselines.stats.student_hall import smaller_t
 from learned_optimization.errors import LoptError
 from tests.baselines.stats.race_cases import drawn
@@ -291,3 +294,27 @@ def test_what_cannot_be_compared_is_refused():
         one_look(replace(losses, test=losses.test[:1]))
     with pytest.raises(LoptError, match="tolerance"):
         one_look(losses, tolerance=np.inf)
+
+
+def test_a_set_that_is_out_is_never_the_first():
+    # A's few seeds are easy ones, on each of which it is worse.
+    seeds = np.arange(20)
+    b = np.where(seeds < 6, 0.4, 0.6) + 0.001 * np.cos(seeds)
+    a = b[:6] + 0.01 + 0.001 * np.sin(seeds[:6])
+    task = one_config(a, b, seeds=[range(6), range(20)])
+    for tasks in (task, [task, task]):
+        look = one_look(tasks)
+        assert look.standings[0].loss.estimate < look.standings[1].loss.estimate
+        assert [s.is_out for s in look.standings] == [True, False]
+        assert look.order == (1, 0)
+        assert look.left == (1,)
+
+
+def test_if_all_sets_would_be_out_one_stays():
+    # Holm: 3 * 0.001, and 2 * 0.003; the third stays, though 0.004 is below 0.05.
+    found = adjusted_among_all(np.array([0.003, 0.001, 0.004]), 0.05)
+    assert found == pytest.approx([0.006, 0.003, 1.0])
+    found = adjusted_among_all(np.array([0.003, 0.06, 0.001]), 0.05)
+    assert found == pytest.approx([0.006, 0.06, 0.003])
+    found = adjusted_among_all(np.array([0.003, np.nan]), 0.05)
+    np.testing.assert_allclose(found, [0.006, np.nan])

@@ -181,7 +181,7 @@ def comparable(row: Sequence[SetResult]) -> list[SetResult]:
     They are those over whole splits where all sets have them, or else those of the
     last evaluations.
     """
-    if all(result.ends_of_whole for result in row):
+    if all(result.is_of_whole for result in row):
         return list(row)
     return [result.of_last_evaluations() for result in row]
 

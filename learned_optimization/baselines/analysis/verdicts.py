@@ -158,6 +158,7 @@ def verdict(
                 f"{row[0].task_name} and {results[0][0].task_name} do not have the "
                 "same sets; a comparison over tasks needs all sets on all tasks."
             )
+    results = [comparable(row) for row in results]
     reference = reference or choose_reference(results)
     check_reference(results, reference)
     return compare(results, reference, seed, tolerance=tolerance)

@@ -94,6 +94,8 @@ def test_final_losses_are_over_whole_splits_where_all_sets_have_them(result):
     np.testing.assert_allclose(full.final, whole)
     assert comparable([full, full])[0] is full
     [other, same] = comparable([full, result])
+    # One that was made so before makes all others so.
+    assert [r.is_of_whole for r in comparable([other, full])] == [False, False]
     assert same is result
     assert not other.is_of_whole
     np.testing.assert_allclose(other.final, TEST)

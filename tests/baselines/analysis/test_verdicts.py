@@ -485,3 +485,14 @@ def test_choose_reference():
     assert (
         choose_reference(load(["AdamLR_2_R1", "AdamWLR_1_R1"], "T")) == "AdamWLR_1_R1"
     )
+
+
+def test_the_reference_is_chosen_by_the_losses_that_are_compared():
+    # Over whole splits Adam ends above the loss before training, 2; over the batches
+    # that both sets have losses of, it does not.
+    whole = {f"final/{split}/loss": 3.0 for split in ("train", "outer_valid", "test")}
+    write_archive("T", "AdamLR_1", [[0.5] * 5], seeds=range(5), facts=whole)
+    write_archive("T", "B", [[0.6] * 5], seeds=range(5))
+    results = load(["B", "AdamLR_1"], "T")
+    assert verdict(results).reference == "AdamLR_1"
+    assert verdict(results, "AdamLR_1").overall[0].set_name == "AdamLR_1"

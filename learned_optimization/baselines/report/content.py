@@ -174,6 +174,7 @@ def _of_set(result: SetResult) -> dict[str, Any]:
         "sensitivity": _sensitivity(result),
         "search": _search(result),
         "tuning": {
+            "steps": result.num_steps,
             "k": [int(k) for k in tuning.ks],
             "loss": numbers(tuning.expected),
             "low": numbers(tuning.low),

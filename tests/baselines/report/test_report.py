@@ -101,6 +101,20 @@ def test_curves_are_those_of_the_archive(two_tasks):
     assert profile["share"][compared.overall[0].set_name][-1] == 1.0
 
 
+def test_tuning_over_updates_where_lengths_differ():
+    for name, num_evals in (("Short", 51), ("Long", 101), ("Other", 101)):
+        write_archive("T", name, [[0.5] * 5, [0.6] * 5], num_evals=num_evals)
+    chart = 'id="tuning-updates"'
+    results, verdict = analyse(["T"], ["Short", "Long"])
+    assert chart in files_of_report(results, verdict)["index.html"]
+    sets = content(results, verdict)["tasks"][0]["sets"]
+    steps = {name: of_set["tuning"]["steps"] for name, of_set in sets.items()}
+    # An evaluation every 10 updates.
+    assert steps == {"Short": 500, "Long": 1000}
+    alike = files_of_report(*analyse(["T"], ["Long", "Other"]))
+    assert chart not in alike["index.html"]
+
+
 def test_caveats():
     write_archive(
         "T",

@@ -362,7 +362,9 @@
     }
   };
   // On an axis of what is above the lowest loss that any set is expected to reach.
-  const drawTuning = () => {
+  // `spent`: how much of what `what` says one configuration takes.
+  const drawTuning = (id, what, spent) => {
+    if (!$(id)) return;
     const every = task().order.flatMap((name) => task().sets[name].tuning.loss);
     const lowest = Math.min(...every.filter((v) => v !== null));
     const excess = (values) => values.map((v) => (v === null ? null : v - lowest));
@@ -374,24 +376,28 @@
     // A line that reaches the lowest leaves the axes below.
     const clipped = (values) => values.map((v) => (v === null ? null : Math.max(v, floor / 10)));
     const traces = [];
-    let most = 1.5;
+    let least = Infinity, most = 0;
     for (const name of shown()) {
       const t = task().sets[name].tuning;
+      const x = t.k.map((k) => k * spent(t));
       const part = (values) => clipped(excess(values));
       // So wide are these bands that more of them would hide the lines.
       if ($("bands").checked && shown().length <= 3)
-        traces.push(...bands(name, t.k, part(t.low), part(t.high)));
+        traces.push(...bands(name, x, part(t.low), part(t.high)));
       const known = t.loss.filter((v) => v !== null);
-      traces.push(line(name, t.k, part(t.loss), {
+      traces.push(line(name, x, part(t.loss), {
         mode: known.length > 1 ? "lines" : "markers", customdata: t.loss,
         hovertemplate: "%{customdata:.4f} after %{x}<extra>%{fullData.name}</extra>" }));
-      most = Math.max(most, t.k[t.k.length - 1]);
+      least = Math.min(least, x[0]);
+      most = Math.max(most, x[x.length - 1], 1.5 * x[0]);
     }
-    const ticks = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].filter((k) => k <= most);
+    if (!most) [least, most] = [1, 1.5];
+    const ticks = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].flatMap((e) => [1, 2, 5].map((m) => m * 10 ** e))
+      .filter((x) => x >= least && x <= most);
     const title = `expected final ${data.report} loss` + (Number.isFinite(lowest) ?
       `,<br>above the lowest, ${lowest.toPrecision(4)}` : "");
-    drawNamed("tuning", traces, layout("configurations tried", title, {
-      xaxis: { type: "log", tickvals: ticks, range: [0, Math.log10(most)] },
+    drawNamed(id, traces, layout(what, title, {
+      xaxis: { type: "log", tickvals: ticks, range: [Math.log10(least), Math.log10(most)] },
       yaxis: { type: "log", dtick: 1, exponentformat: "power",
         ...(positive.length ? { range: [Math.log10(floor), Math.log10(top * 1.3)] } : {}) } }));
   };
@@ -482,7 +488,9 @@
     }));
   };
   const drawCharts = () => {
-    drawCurves(); drawSensitivity(); drawSearches(); drawTuning();
+    drawCurves(); drawSensitivity(); drawSearches();
+    drawTuning("tuning", "configurations tried", () => 1);
+    drawTuning("tuning-updates", "updates of the configurations tried", (t) => t.steps);
     drawProfile("profile", data.profile, "updates");
     drawProfile("profile-seconds", data.profile_seconds, "seconds");
     remember();

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.comparison import LEVEL, Comparison
+from learned_optimization.baselines.analysis.losses import num_shared_seeds
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.stats.looks import FIRST_LOOK
 
@@ -57,8 +59,8 @@ class Told:
         comparison = self.comparison
         if not comparison.says_something:
             return [
-                f"Nothing is claimed: of fewer than {FIRST_LOOK} seeds nobody can say "
-                f"which set is the best{self._unequal()}."
+                f"Nothing is claimed: {self._shared()}of fewer than {FIRST_LOOK} seeds "
+                f"nobody can say which set is the best{self._unequal()}."
             ]
         return [
             self._verdict(),
@@ -68,6 +70,22 @@ class Told:
             *self._luck(),
             self._claim(),
         ]
+
+    def _shared(self) -> str:
+        """Return how many seeds sets share, if each has enough of its own."""
+        standings = self.comparison.look.standings
+        if min(n for s in standings for n in s.num_all_seeds) < FIRST_LOOK:
+            return ""
+        names = self.comparison.set_names
+        rows = [[r for r in row if r.set_name in names] for row in self.results]
+        most = min(
+            max(num_shared_seeds(a, b) for a, b in itertools.combinations(row, 2))
+            for row in rows
+        )
+        seeds = count(most, "seed")
+        if len(names) == 2:
+            return f"the sets share only {seeds}, and "
+        return f"no two sets share more than {seeds}, and "
 
     def _others(self) -> list[str]:
         """Return all but the first, in order."""

@@ -78,8 +78,16 @@ def add_hparam_set(hparam_set: HParamSet, origin: str | None = None) -> HParamSe
       The set.
 
     Raises:
-      LoptError: if another set has the name, of another origin or of the same file.
+      LoptError: if another set has the name, of another origin or of the same file;
+        or if it is the name of a set's seeds from another one on (`from_seed`).
     """
+    own_name, first_seed = split_first_seed(hparam_set.name)
+    if first_seed and first_seed != hparam_set.first_seed:
+        raise LoptError(
+            f"a set cannot be called {hparam_set.name}: that is the name of {own_name} "
+            f"with its seeds from {first_seed} on (--seed-offset {first_seed}). Choose "
+            "a name that does not end in _from and a number."
+        )
     reading = _READING.get()
     if origin is None and reading is not None:
         origin = reading.file

@@ -283,3 +283,18 @@ def test_a_pair_in_which_the_first_is_worse_is_said():
     assert (
         "As a pair of its own, C is better than A; among all 3 sets that is not sure."
     ) in said
+
+
+def test_sets_that_share_few_seeds_are_said_to():
+    own = {"S": range(5), "S_from3": range(3, 8)}
+    write("T", seeds=own, **dict(zip(own, drawn(1, 0.5, 0.9), strict=True)))
+    assert said_of(["T"], ["S", "S_from3"])[1] == (
+        "Nothing is claimed: the sets share only 2 seeds, and of fewer than 4 seeds "
+        "nobody can say which set is the best, with no tuning at all (1 configuration "
+        "each)."
+    )
+    own = {"A": range(5), "B": range(3, 8), "C": [4, 20, 21, 22, 23]}
+    write("U", seeds=own, **dict(zip(own, drawn(2, 0.5, 0.5, 0.5), strict=True)))
+    assert said_of(["U"], ["A", "B", "C"])[1].startswith(
+        "Nothing is claimed: no two sets share more than 2 seeds, and of fewer than 4 "
+    )

@@ -195,13 +195,15 @@ def load_costs(
       Empty where nothing was measured. A damaged file is none, as everywhere in a
       cache.
     """
+    costs = [_load(path) for path in sorted(_folder().glob("*.json"))]
+    costs = [c for c in costs if c is not None and task_name in (None, c.task)]
+    if not costs:
+        # To ask for this machine starts jax's backend, which a report does not need.
+        return []
     machine = machine or Machine.here()
     newest: dict[tuple[str, str], OptimizerCost] = {}
-    for path in sorted(_folder().glob("*.json")):
-        cost = _load(path)
-        if cost is None or cost.machine != machine:
-            continue
-        if task_name not in (None, cost.task):
+    for cost in costs:
+        if cost.machine != machine:
             continue
         key = cost.task, cost.name
         if key not in newest or newest[key].measured < cost.measured:

@@ -19,6 +19,7 @@ from learned_optimization.baselines.report.rows import as_json as results_as_jso
 from learned_optimization.baselines.report.verdict_words import interval
 from learned_optimization.baselines.report.words import caveats, headline
 from learned_optimization.cli.choosing import split_tasks_and_archives
+from learned_optimization.cli.jax_variables import leave_memory_to_others
 from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
 from learned_optimization.cli.output import say, say_left_out
 from learned_optimization.cli.tables import Table, console
@@ -69,6 +70,7 @@ def compare(
     A table per task, one over all of them, and the verdict in words; `lopt report`
     makes a page of the same with charts.
     """
+    leave_memory_to_others()
     tasks, sets = split_tasks_and_archives(names, set_files, imports)
     results, verdict = analyse(tasks, sets, select, split, reference, tolerance)
     if as_json:

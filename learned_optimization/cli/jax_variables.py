@@ -12,6 +12,15 @@ from learned_optimization.errors import LoptError
 from learned_optimization.text import brief
 
 
+def leave_memory_to_others() -> None:
+    """Keep jax from reserving an accelerator's memory, unless a variable says so.
+
+    For commands that only ask which accelerator there is, beside a sweep on it. It
+    counts if jax's backend has not started yet.
+    """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
 def refused_by_jax(error: ValueError) -> LoptError | None:
     """Return what to say where jax cannot start for a variable of its own.
 

@@ -24,6 +24,7 @@ from learned_optimization.cli.choosing import (
     split_tasks_and_sets,
 )
 from learned_optimization.cli.compare import Reference, Select, Split, Tolerance
+from learned_optimization.cli.jax_variables import leave_memory_to_others
 from learned_optimization.cli.options import ArchiveNames, Imports, Names, SetFiles
 from learned_optimization.cli.output import say, say_left_out
 
@@ -46,6 +47,7 @@ def report(
     ] = None,
 ) -> None:
     """Compare archived sets on one page: verdict, curves, tables, origin."""
+    leave_memory_to_others()
     tasks, sets = split_tasks_and_archives(names, set_files, imports)
     folder = output if "://" in output else os.path.abspath(os.path.expanduser(output))
     filesystem.check_writable(folder)
@@ -85,6 +87,7 @@ def serve(
 
     Ctrl-C ends it.
     """
+    leave_memory_to_others()
     tasks, sets = split_tasks_and_sets(names, set_files, imports)
     live = LiveReport(
         tasks,

@@ -112,3 +112,14 @@ def test_figures_that_follow() -> None:
     as_json = json.loads(json.dumps(COST.as_json()))
     assert as_json["update_seconds"] == [1e-6, 2e-6, 4e-6]
     assert as_json["step_seconds"] == COST.step_seconds
+
+
+def test_nothing_measured_starts_no_backend(monkeypatch) -> None:
+    def started() -> Machine:
+        raise AssertionError("jax's backend was asked for")
+
+    save_costs([of_here()])
+    monkeypatch.setattr(Machine, "here", started)
+    assert load_costs("Other") == []
+    with pytest.raises(AssertionError, match="asked for"):
+        load_costs("Task")

@@ -1,12 +1,14 @@
 """`lopt compare`: the verdict on the terminal."""
 
 import json
+import os
 import re
 
 import numpy as np
 import pytest
 
 from learned_optimization.benchmarking.optimizer_cost import save_costs
+from learned_optimization.cli.jax_variables import leave_memory_to_others
 from tests.baselines.archives import write_archive, write_three
 from tests.baselines.costs import cost_of
 from tests.cli.running import TASK, lopt_here
@@ -53,6 +55,17 @@ def test_what_was_measured_of_a_set_is_its_cost():
     assert "1.25" in cells
     assert "4.03 B" in cells
     assert cells.count("-") == 6
+
+
+def test_an_accelerator_keeps_its_memory(monkeypatch):
+    variable = "XLA_PYTHON_CLIENT_PREALLOCATE"
+    monkeypatch.setenv(variable, "true")
+    leave_memory_to_others()
+    assert os.environ[variable] == "true"
+    monkeypatch.delenv(variable)
+    leave_memory_to_others()
+    assert os.environ[variable] == "false"
+    monkeypatch.delenv(variable)
 
 
 def test_tolerance_decides_what_is_equivalent(tmp_path):

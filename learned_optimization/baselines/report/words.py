@@ -222,11 +222,16 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
     if (known := biases[np.isfinite(biases)]).size:
         # Not -0.0000.
         low, high = (round(-bias, 4) + 0.0 for bias in (known.max(), known.min()))
+        away = ""
+        if low or high:
+            away = (
+                " To choose by and report on all of them would have shown losses from "
+                f"{low:+.4f} to {high:+.4f} away (selection bias, in the tables)."
+            )
         said.append(
             "Each seed is reported for the configuration that the seeds before it "
-            "choose. To choose by and report on all of them would have shown losses "
-            f"from {low:+.4f} to {high:+.4f} away (selection bias, in the tables). "
-            "Curves and learning rates are of what all seeds together choose."
+            f"choose.{away} Curves and learning rates are of what all seeds together "
+            "choose."
         )
     if other := _drawn_otherwise(results, verdict):
         said.append(

@@ -298,3 +298,17 @@ def test_sets_that_share_few_seeds_are_said_to():
     assert said_of(["U"], ["A", "B", "C"])[1].startswith(
         "Nothing is claimed: no two sets share more than 2 seeds, and of fewer than 4 "
     )
+
+
+def test_no_selection_bias_is_no_caveat():
+    a, b = drawn(1, 0.5, 0.6)
+    write("T", A=a, B=b)
+    # Over both seeds the rates have 0.6; the one that a seed chooses has 0.7 on the
+    # other seed.
+    write("U", A=[[0.5, 0.7], [0.7, 0.5]], B=[[0.5, 0.7], [0.7, 0.5]])
+    assert "To choose by and report on all" not in " ".join(
+        words.caveats(*analyse(["T"], ["A", "B"]))
+    )
+    assert "would have shown losses from -0.1000 to -0.1000 away" in " ".join(
+        words.caveats(*analyse(["U"], ["A", "B"]))
+    )

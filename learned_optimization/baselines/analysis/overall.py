@@ -27,6 +27,7 @@ from learned_optimization.baselines.analysis.standings import (
 )
 from learned_optimization.baselines.analysis.times import speedup
 from learned_optimization.baselines.stats.chains import LOW_SCORE
+from learned_optimization.baselines.stats.pooled import pooled_iqm
 
 MAX_RATIO = 4.0
 """Profiles reach to four times the cost of the fastest, as AlgoPerf's."""
@@ -37,7 +38,8 @@ FEWEST_TASKS_OF_PROFILE = 3
 FEWEST_TASKS = 5
 """With fewer, intervals over tasks mean little: with two they hold half of the time."""
 
-_RESAMPLES = 2000
+_Scores = Sequence[np.ndarray]
+"""For each task `[runs]`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,15 +170,17 @@ def over_tasks(
         return Overall(
             set_name=name,
             score=_score(of_set, found),
-            iqm=_iqm(of_set, ("runs",), seed),
-            iqm_over_tasks=_iqm(of_set, ("runs", "tasks"), seed)
+            iqm=pooled_iqm(of_set, over=("runs",), level=LEVEL, seed=seed),
+            iqm_over_tasks=pooled_iqm(
+                of_set, over=("runs", "tasks"), level=LEVEL, seed=seed
+            )
             if len(tasks) >= FEWEST_TASKS
             else None,
-            median=float(stats.median(of_set)),
-            optimality_gap=float(stats.optimality_gap(of_set)),
-            improvement=float(
-                stats.probability_of_improvement(of_set, all_scores[reference])
+            median=float(np.median([x.mean() for x in of_set])),
+            optimality_gap=float(
+                np.mean([stats.optimality_gap(x[:, None]) for x in of_set])
             ),
+            improvement=_improvement(of_set, all_scores[reference]),
             mean_rank=float(ranks[name]),
             profile_score=float(costs.areas[name]),
             speedup=speedup(
@@ -225,13 +229,17 @@ def _scaled(
     )
 
 
-def _score(scores: np.ndarray, found: stats.SetStanding | None) -> stats.Interval:
-    """Return the mean score, with the interval that its loss has."""
-    own = mean_interval(scores.mean(axis=1))
+def _score(scores: _Scores, found: stats.SetStanding | None) -> stats.Interval:
+    """Return the mean over tasks of the mean score, with the interval of its loss."""
+    shortest = min(map(len, scores))
+    # By seed: the tasks' seeds of a place count together.
+    by_seed = mean_interval(np.mean([x[:shortest] for x in scores], axis=0))
+    has_ends, nan = np.isfinite(by_seed.low), float("nan")
     if found is None or not np.isfinite(found.loss.estimate):
-        return own
-    loss, has_ends = found.loss, np.isfinite(own.low)
-    nan = float("nan")
+        center = float(np.mean([x.mean() for x in scores]))
+        half = (by_seed.high - by_seed.low) / 2
+        return stats.Interval(center, center - half, center + half, LEVEL)
+    loss = found.loss
     return stats.Interval(
         1 - loss.estimate,
         1 - loss.high if has_ends else nan,
@@ -240,31 +248,25 @@ def _score(scores: np.ndarray, found: stats.SetStanding | None) -> stats.Interva
     )
 
 
-def _iqm(scores: np.ndarray, over: Sequence[stats.Over], seed: int) -> stats.Interval:
-    if len(scores) < 2:
-        nan = float("nan")
-        return stats.Interval(float(stats.iqm(scores)), nan, nan, LEVEL)
-    return stats.bootstrap(
-        stats.iqm,
-        scores,
-        num_resamples=_RESAMPLES,
-        level=LEVEL,
-        over=over,
-        seed=seed,
-    )
+def _improvement(of_set: _Scores, of_reference: _Scores) -> float:
+    both = zip(of_set, of_reference, strict=True)
+    of_tasks = [
+        stats.probability_of_improvement(x[:, None], y[:, None]) for x, y in both
+    ]
+    return float(np.mean(of_tasks))
 
 
 def _failures(
-    all_scores: dict[str, np.ndarray],
+    all_scores: dict[str, _Scores],
     names: Sequence[str],
     tasks: Sequence[TaskVerdict],
 ) -> tuple[Failure, ...]:
-    means = {name: all_scores[name].mean(axis=0) for name in names}
+    means = {name: [float(x.mean()) for x in all_scores[name]] for name in names}
     return tuple(
-        Failure(task.task_name, name, float(means[name][i]))
+        Failure(task.task_name, name, score)
         for name in names
-        for i, task in enumerate(tasks)
-        if means[name][i] < LOW_SCORE
+        for task, score in zip(tasks, means[name], strict=True)
+        if score < LOW_SCORE
     )
 
 

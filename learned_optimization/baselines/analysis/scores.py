@@ -173,7 +173,7 @@ def target_of(reference: SetResult) -> float:
 
 def scores(
     results: Sequence[Sequence[SetResult]], set_name: str, reference: str
-) -> np.ndarray:
+) -> list[np.ndarray]:
     """Return the scores of a set: 1 is as good as the reference, 0 as not trained.
 
     Args:
@@ -182,7 +182,7 @@ def scores(
       reference: the reference, which improves on each task.
 
     Returns:
-      Float64 `[runs, tasks]`, at least 0, as many runs as every task has.
+      For each task float64 `[runs]`, at least 0.
     """
     columns = []
     for row in results:
@@ -190,5 +190,4 @@ def scores(
         result = next(r for r in row if r.set_name == set_name)
         losses = reported(result, ceiling)
         columns.append((ceiling - losses) / improvement(row, reference))
-    runs = min(map(len, columns))
-    return np.stack([column[:runs] for column in columns], axis=1)
+    return columns

@@ -496,3 +496,36 @@ def test_the_reference_is_chosen_by_the_losses_that_are_compared():
     results = load(["B", "AdamLR_1"], "T")
     assert verdict(results).reference == "AdamLR_1"
     assert verdict(results, "AdamLR_1").overall[0].set_name == "AdamLR_1"
+
+
+@pytest.mark.parametrize("bad", [range(5), range(5, 20)])
+def test_tasks_of_more_seeds_count_with_all_of_them(bad):
+    # T has 5 seeds and U 20, on some of which B is hardly better than not trained.
+    rng = np.random.default_rng(1)
+    a, b = {}, {}
+    for task, num_seeds in (("T", 5), ("U", 20)):
+        a[task] = 0.5 + 0.01 * rng.standard_normal(num_seeds)
+        b[task] = 0.51 + 0.01 * rng.standard_normal(num_seeds)
+    b["U"][bad] += 1.1
+    for task in "TU":
+        write_pair(task, a[task], b[task])
+    compared = verdict(load("AB", "T", "U"), "A")
+    scores = [(2.0 - b[t][1:]) / (2.0 - a[t][1:].mean()) for t in "TU"]
+    of_a = [(2.0 - a[t][1:]) / (2.0 - a[t][1:].mean()) for t in "TU"]
+    means = [x.mean() for x in scores]
+    found = by_name(compared.overall)["B"]
+    assert found.score.estimate == pytest.approx(np.mean(means))
+    assert found.median == pytest.approx(np.median(means))
+    pooled = scipy_stats.trim_mean(np.concatenate(scores), 0.25)
+    assert found.iqm.estimate == pytest.approx(pooled)
+    assert found.iqm.low < pooled < found.iqm.high
+    gaps = [np.maximum(1 - x, 0).mean() for x in scores]
+    assert found.optimality_gap == pytest.approx(np.mean(gaps))
+    wins = [np.mean(x[:, None] > y) for x, y in zip(scores, of_a, strict=True)]
+    assert found.improvement == pytest.approx(np.mean(wins))
+    # 4 of 19 seeds fail, or 15 of them: a mean of 0.84, or of 0.41.
+    failures = [(f.task_name, f.set_name) for f in compared.over_tasks.failures]
+    assert failures == ([("U", "B")] if len(bad) == 15 else [])
+    alone = verdict(load("B", "T", "U")).overall[0]
+    own = [(2.0 - b[t][1:]) / (2.0 - b[t][1:].mean()) for t in "TU"]
+    assert alone.score.estimate == pytest.approx(np.mean([x.mean() for x in own]))

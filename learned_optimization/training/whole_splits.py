@@ -43,7 +43,8 @@ def whole_splits(
 
     Returns:
       The batches, grouped by their size, and how many examples each split has in
-      them; nothing where the task has no data.
+      them; nothing where the task has no data, or a split fills no batch and the task
+      takes no smaller one.
     """
     if pool.data is None:
         return [], {}
@@ -57,6 +58,8 @@ def whole_splits(
     if not all(takes(other) for other in sizes):
         size = pool.batch_size
         examples = {s: rows[: len(rows) // size * size] for s, rows in examples.items()}
+    if not all(len(rows) for rows in examples.values()):
+        return [], {}
     return _grouped(examples, size), {s: len(rows) for s, rows in examples.items()}
 
 

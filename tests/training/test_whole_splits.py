@@ -61,6 +61,13 @@ def test_a_task_that_takes_one_size_only_is_given_whole_batches():
     assert [g.rows.shape for g in groups] == [(16, 8)]
 
 
+@pytest.mark.parametrize("counts", [(101, 20, 5), (101, 5, 16), (5, 20, 16), (5, 5, 3)])
+def test_a_split_that_fills_no_batch_leaves_nothing(counts):
+    assert whole_splits(pool(*counts, 8), lambda size: False) == ([], {})
+    _, of_other_sizes = whole_splits(pool(*counts, 8), lambda size: True)
+    assert tuple(of_other_sizes.values()) == counts
+
+
 @pytest.mark.parametrize(
     ("counts", "most", "want"),
     [

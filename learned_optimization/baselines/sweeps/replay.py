@@ -31,8 +31,8 @@ class Replay:
     Attributes:
       trial: the trial.
       result: the new result; it is not stored.
-      differences: of the curves, old against new; none if they are the same bit
-        for bit.
+      differences: of the curves and the losses over whole splits, old against new;
+        none if they are the same bit for bit.
       early: largest relative difference of the training loss in the first
         `SAME_STEPS` steps; infinite if it is finite in one of them only.
       changed_versions: `package==version` at that time and now, where they differ.
@@ -124,15 +124,29 @@ def replay(path: str) -> Replay:
     strategy = Strategy.parse(str(stored["strategy"])) if "strategy" in stored else None
     trial.opt.prepare()
     [(_, result)] = TrialGrid([[trial]]).run(strategy=strategy)
-    curves = [k for k in stored if k.startswith(("train/", "eval/")) and stored[k].ndim]
+    keys = compared_keys(stored, result)
     return Replay(
         trial=trial,
         result=result,
-        differences=differences(stored, result, curves),
+        differences=differences(stored, result, keys),
         early=_early(stored["train/loss"], result["train/loss"]),
         changed_versions=_changed_versions(str(stored.get("versions", ""))),
         elsewhere=_elsewhere(stored, result),
     )
+
+
+def compared_keys(stored: Result, result: Result) -> list[str]:
+    """Return the keys that a replay compares.
+
+    They are the curves that are stored, and what both have over whole splits: results
+    of earlier versions have nothing of these.
+
+    Args:
+      stored: the stored result.
+      result: of the same trial, trained again.
+    """
+    curves = [k for k in stored if k.startswith(("train/", "eval/")) and stored[k].ndim]
+    return [*curves, *(k for k in stored if k.startswith("final/") and k in result)]
 
 
 def _early(old: np.ndarray, new: np.ndarray) -> float:

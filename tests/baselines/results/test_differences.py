@@ -103,6 +103,20 @@ def test_a_changed_curve_is_noticed(trained):
     assert (then, now) == (f"numpy==0.{np.__version__}", f"numpy=={np.__version__}")
 
 
+def test_a_changed_loss_over_a_whole_split_is_noticed(trained):
+    stored = utils.read_npz(trained)
+    loss = stored["final/test/loss"] * np.float32(2)
+    count = stored["final/num_examples/test"] + 1
+    changes = {"final/test/loss": loss, "final/num_examples/test": count}
+    # A file of an earlier version lacks some.
+    lacking = {k: v for k, v in stored.items() if k != "final/train/loss"}
+    utils.write_npz(trained, lacking | changes)
+    found = {d.key: d for d in replay(trained).differences}
+    assert found["final/test/loss"].largest_relative == pytest.approx(0.5, rel=1e-3)
+    assert found["final/num_examples/test"].largest == 1
+    assert "final/train/loss" not in found
+
+
 def test_what_cannot_be_replayed_says_why(trained):
     stored = utils.read_npz(trained)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -29,9 +29,9 @@ from learned_optimization.cli.choosing import from_seed, split_tasks_and_sets
 from learned_optimization.cli.options import Imports, Names, SeedOffset, SetFiles
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import size
-from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 from learned_optimization.filesystem import FileInfo
-from learned_optimization.text import one_line
+from learned_optimization.text import one_line, said
 
 
 def rm(
@@ -57,7 +57,8 @@ def rm(
     """Delete results and archives, after listing them.
 
     If no set is named, all files of the tasks are deleted. Only files that were listed
-    are deleted, and none behind a link to a folder.
+    are deleted, and none behind a link to a folder. Exits with code 1 if some of them
+    cannot be deleted.
     """
     for kind in only or []:
         if kind not in KINDS:
@@ -91,10 +92,9 @@ def rm(
         say(f"these results are also those of: {', '.join(sorted(others))}")
     if not yes:
         _confirm(len(files))
-    for file in files:
-        delete(file.path)
-    say(f"deleted {len(files):,} files")
+    failed = _delete_each([file.path for file in files], delete, "files")
     _say_what_stays(tasks, sets, kinds)
+    _end_with(failed)
 
 
 def _say_what_stays(
@@ -121,9 +121,28 @@ def _remove_leftovers(yes: bool) -> None:
         say(f"{len(stopped):,} of them are checkpoints: those runs would begin again")
     if not yes:
         _confirm(len(paths))
+    _end_with(_delete_each(paths, remove, "leftovers"))
+
+
+def _delete_each(
+    paths: Sequence[str], delete_one: Callable[[str], None], what: str
+) -> list[ResultError]:
+    """Delete all that can be deleted; return why the others cannot."""
+    failed = []
     for path in paths:
-        remove(path)
-    say(f"deleted {len(paths):,} leftovers")
+        try:
+            delete_one(path)
+        except ResultError as error:
+            failed.append(error)
+    say(f"deleted {len(paths) - len(failed):,} {what}")
+    return failed
+
+
+def _end_with(failed: Sequence[ResultError]) -> None:
+    for error in failed:
+        say(f"stays: {said(error)}", err=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _print_files(files: Sequence[FileInfo]) -> None:

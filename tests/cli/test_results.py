@@ -1,5 +1,6 @@
 """`lopt status`, `rm`, `replay`, `diff`, and sweeps that do not end well."""
 
+import errno
 import json
 import os
 import subprocess
@@ -110,6 +111,36 @@ def test_rm_deletes_what_it_lists(written):
         other
     ]
     assert "nothing to delete" in lopt_here("rm", TASK, SET, "--yes").stdout
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [((TASK,), "files"), (("--only", "leftovers"), "leftovers")],
+)
+def test_rm_goes_on_after_a_file_that_it_cannot_delete(names, what, monkeypatch):
+    root = Path(utils.get_root_baseline_dir())
+    if what == "leftovers":
+        paths = [str(root / TASK / "SGD" / f".{i}.tmp") for i in range(3)]
+        for path in paths:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).touch()
+            os.utime(path, (0, 0))
+    else:
+        paths = [write("Adam_lr0.001", seed, task_name=TASK) for seed in range(3)]
+    kept, remove = paths[0], os.remove
+
+    def refuse(path, *args, **kwargs):
+        if os.fspath(path) == kept:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), kept)
+        remove(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "remove", refuse)
+    done = lopt_here("rm", *names, "--yes")
+    assert done.returncode == 1
+    assert f"deleted 2 {what}" in done.stdout
+    lines = done.stderr.strip().splitlines()
+    assert lines == [f"stays: cannot delete {kept}: Permission denied."]
+    assert [path for path in paths if os.path.exists(path)] == [kept]
 
 
 def test_rm_says_who_shares_the_results():

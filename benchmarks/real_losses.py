@@ -26,6 +26,7 @@ OPTIMIZERS = ("Adam", "AdamW", "NAdamW", "RAdam", "RMSProp", "SGDM")
 TASK = "ImageMLP_FashionMnist8_Relu32"
 # Of 14 rates: a program of 280 trials, whose results are lost together at the worst.
 _SEEDS_OF_A_SWEEP = 20
+_KINDS = ("outer_valid", "test", "initial_outer_valid", "initial")
 
 Place = tuple[int, int, int]
 """A trial on a task: set, configuration, seed."""
@@ -108,8 +109,9 @@ class Store:
         """Return the losses; every configuration has the same seeds.
 
         Args:
-          scaled: whether scores of several tasks are to be added: then 0 is the least
-            mean outer_valid loss over the seeds of the first look of a race.
+          scaled: whether scores of several tasks are to be added: then the loss before
+            training is 1, and 0 is lower by the most that a configuration improves on
+            outer_valid, over the seeds of the first look of a race.
         """
         read = {place: read_trial_losses(path) for place, path in self.paths.items()}
         seeds = sorted({seed for _, _, seed in read})
@@ -120,24 +122,28 @@ class Store:
                         [getattr(read[a, b, seed], kind) for seed in seeds]
                         for b in range(s.num_configs)
                     ]
-                    for kind in ("outer_valid", "test", "initial")
+                    for kind in _KINDS
                 ]
             )
             for a, s in enumerate(self.sets)
         ]
-        initial = np.concatenate([x[2, :, :FIRST_LOOK].ravel() for x in kinds])
-        ceiling = float(initial[np.isfinite(initial)].mean())
-        first = [
-            np.where(x[0] <= ceiling, x[0], ceiling)[:, :FIRST_LOOK] for x in kinds
+        initial = [
+            np.concatenate([x[i, :, :FIRST_LOOK].ravel() for x in kinds])
+            for i in (2, 3)
         ]
-        reference = min(float(x.mean(axis=1).min()) for x in first) if scaled else 0.0
+        of_valid, ceiling = (float(x[np.isfinite(x)].mean()) for x in initial)
+        first = [
+            np.where(x[0] <= of_valid, x[0], of_valid)[:, :FIRST_LOOK] for x in kinds
+        ]
+        gained = of_valid - min(float(x.mean(axis=1).min()) for x in first)
         return TaskLosses(
             outer_valid=[x[0] for x in kinds],
             test=[x[1] for x in kinds],
             ceiling=ceiling,
-            reference=reference,
-            scale=ceiling - reference if scaled else 1.0,
+            reference=ceiling - gained if scaled else 0.0,
+            scale=gained if scaled else 1.0,
             name=self.task_name,
+            outer_valid_ceiling=of_valid,
         )
 
     def seconds(self, places: Iterable[Place] | None = None) -> float:

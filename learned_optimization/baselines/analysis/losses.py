@@ -1,13 +1,13 @@
 """The final losses of sets on one task as the verdict takes them.
 
-They are clipped at the loss before training. Seed t is reported for the configuration
-that the seeds before it choose (forward chaining), so that what chooses is not what
-reports.
+They are clipped at the loss before training, each split at its own. Seed t is reported
+for the configuration that the seeds before it choose (forward chaining), so that what
+chooses is not what reports.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,33 +19,44 @@ from learned_optimization.baselines.stats.chains import chain
 _APART = 2**40
 
 
-def ceiling_of(row: Sequence[SetResult]) -> float:
-    """Return the loss before training: what a trial that diverged counts as.
+Ceilings = Mapping[str, float]
+"""Of the splits that select and that are reported, the loss before training."""
 
-    It is the median over sets of their mean; inf if no such loss is finite.
+
+def ceilings_of(row: Sequence[SetResult]) -> dict[str, float]:
+    """Return the losses before training: what a trial that diverged counts as.
+
+    Of each split it is the median over sets of their mean; inf if no such loss is
+    finite.
 
     Args:
       row: all sets on a task.
     """
-    initial = [r.initial_loss for r in row if np.isfinite(r.initial_loss)]
+    return {split: _ceiling(row, split) for split in (row[0].select, row[0].report)}
+
+
+def _ceiling(row: Sequence[SetResult], split: str) -> float:
+    initial = [x for r in row if np.isfinite(x := r.initial_loss_on(split))]
     return float(np.median(initial)) if initial else float("inf")
 
 
-def counted(result: SetResult, ceiling: float) -> np.ndarray:
+def counted(result: SetResult, ceilings: Ceilings) -> np.ndarray:
     """Return the configurations that have a loss at every seed, int64.
 
     With a ceiling all have one. Without, nothing says what a trial that diverged
     counts as.
     """
-    valid, test = (result.ends[split] for split in (result.select, result.report))
-    has = np.isfinite(valid) & np.isfinite(test) | np.isfinite(ceiling)
-    return np.flatnonzero(has.all(axis=1))
+    has = [
+        np.isfinite(result.ends[split]) | np.isfinite(ceilings[split])
+        for split in (result.select, result.report)
+    ]
+    return np.flatnonzero(np.all(has, axis=(0, 2)))
 
 
-def clipped(result: SetResult, split: str, ceiling: float) -> np.ndarray:
+def clipped(result: SetResult, split: str, ceilings: Ceilings) -> np.ndarray:
     """Return float64 `[configs, seeds]` of those `counted`, seeds in order."""
-    losses = result.ends[split][counted(result, ceiling)][:, seed_order(result)]
-    return np.where(losses <= ceiling, losses, ceiling)
+    losses = result.ends[split][counted(result, ceilings)][:, seed_order(result)]
+    return np.where(losses <= ceilings[split], losses, ceilings[split])
 
 
 def seed_order(result: SetResult) -> np.ndarray:
@@ -55,14 +66,14 @@ def seed_order(result: SetResult) -> np.ndarray:
     return np.argsort(result.seeds, kind="stable")
 
 
-def reported(result: SetResult, ceiling: float) -> np.ndarray:
+def reported(result: SetResult, ceilings: Ceilings) -> np.ndarray:
     """Return what each seed shows of the configuration that earlier seeds choose.
 
     Returns:
       Float64 `[seeds - 1]`; of a single seed, which both chooses and is reported,
       `[1]`. Inf if no configuration has a loss.
     """
-    valid, test = (clipped(result, s, ceiling) for s in (result.select, result.report))
+    valid, test = (clipped(result, s, ceilings) for s in (result.select, result.report))
     if not len(test):
         return np.full(max(result.num_seeds - 1, 1), np.inf)
     if result.num_seeds == 1:
@@ -70,19 +81,23 @@ def reported(result: SetResult, ceiling: float) -> np.ndarray:
     return chain(valid, test).test
 
 
-def chosen(result: SetResult, ceiling: float) -> int:
+def chosen(result: SetResult, ceilings: Ceilings) -> int:
     """Return the configuration that all seeds choose together."""
-    valid = clipped(result, result.select, ceiling)
+    valid = clipped(result, result.select, ceilings)
     if not len(valid):
         return result.best.index
-    return int(counted(result, ceiling)[valid.sum(axis=1).argmin()])
+    return int(counted(result, ceilings)[valid.sum(axis=1).argmin()])
 
 
-def num_diverged(result: SetResult, ceiling: float) -> int:
+def num_diverged(result: SetResult, ceilings: Ceilings) -> int:
     """Return how many seeds of `chosen` diverged, or ended worse than they began."""
-    index = chosen(result, ceiling)
-    ends = [result.ends[split][index] for split in (result.select, result.report)]
-    return int(np.any([~np.isfinite(x) | (x > ceiling) for x in ends], axis=0).sum())
+    index = chosen(result, ceilings)
+    diverged = [
+        ~np.isfinite(result.ends[split][index])
+        | (result.ends[split][index] > ceilings[split])
+        for split in (result.select, result.report)
+    ]
+    return int(np.any(diverged, axis=0).sum())
 
 
 def seed_ids(row: Sequence[SetResult]) -> list[np.ndarray]:
@@ -108,7 +123,7 @@ def num_shared_seeds(a: SetResult, b: SetResult) -> int:
 
 def task_losses(
     row: Sequence[SetResult],
-    ceiling: float,
+    ceilings: Ceilings,
     reference: float = 0.0,
     scale: float = 1.0,
 ) -> stats.TaskLosses:
@@ -116,18 +131,19 @@ def task_losses(
 
     Args:
       row: sets on a task, at least one configuration of each `counted`.
-      ceiling: as `ceiling_of`, of all sets on the task.
+      ceilings: as `ceilings_of`, of all sets on the task.
       reference: loss that counts 0.
       scale: difference in loss that counts 1.
     """
 
     def of(split: str) -> list[np.ndarray]:
-        return [r.ends[split][counted(r, ceiling)] for r in row]
+        return [r.ends[split][counted(r, ceilings)] for r in row]
 
     return stats.TaskLosses(
         outer_valid=of(row[0].select),
         test=of(row[0].report),
-        ceiling=ceiling,
+        ceiling=ceilings[row[0].report],
+        outer_valid_ceiling=ceilings[row[0].select],
         reference=reference,
         scale=scale,
         seeds=[ids.tolist() for ids in seed_ids(row)],

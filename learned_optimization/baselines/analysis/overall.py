@@ -15,7 +15,7 @@ from learned_optimization.baselines.analysis.comparison import (
     mean_interval,
 )
 from learned_optimization.baselines.analysis.losses import (
-    ceiling_of,
+    ceilings_of,
     reported,
     task_losses,
 )
@@ -220,11 +220,11 @@ def _scaled(
     row: Sequence[SetResult], names: Sequence[str], reference: str
 ) -> stats.TaskLosses:
     """Return losses of sets where 0 is the reference's, and 1 the initial one."""
-    by_name, ceiling = {r.set_name: r for r in row}, ceiling_of(row)
+    by_name, ceilings = {r.set_name: r for r in row}, ceilings_of(row)
     return task_losses(
         [by_name[name] for name in names],
-        ceiling,
-        reference=float(reported(by_name[reference], ceiling).mean()),
+        ceilings,
+        reference=float(reported(by_name[reference], ceilings).mean()),
         scale=improvement(row, reference),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from learned_optimization.baselines.analysis.losses import ceiling_of, reported
+from learned_optimization.baselines.analysis.losses import ceilings_of, reported
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.times import lowest
 from learned_optimization.errors import LoptError
@@ -34,9 +34,9 @@ def improvement(row: Sequence[SetResult], set_name: str) -> float:
       row: all sets on the task.
       set_name: the set.
     """
-    ceiling = ceiling_of(row)
+    ceilings = ceilings_of(row)
     result = next(r for r in row if r.set_name == set_name)
-    gained = ceiling - float(reported(result, ceiling).mean())
+    gained = ceilings[result.report] - float(reported(result, ceilings).mean())
     return max(gained, 0.0) if np.isfinite(gained) else 0.0
 
 
@@ -130,7 +130,7 @@ def why_no_reference(row: Sequence[SetResult], reference: str | None) -> str:
         return f"the reference {reference} is not there on {task_name}."
     gained = improvement(row, reference)
     most = max(improvement(row, r.set_name) for r in row)
-    least = max(_ROUNDING * abs(ceiling_of(row)), most / _HIGHEST_SCORE)
+    least = max(_ROUNDING * abs(ceilings_of(row)[result.report]), most / _HIGHEST_SCORE)
     has_start = np.isfinite(result.initial_loss)
     if has_start and gained > least and np.isfinite(lowest(result)):
         return ""
@@ -186,8 +186,8 @@ def scores(
     """
     columns = []
     for row in results:
-        ceiling = ceiling_of(row)
+        ceilings = ceilings_of(row)
         result = next(r for r in row if r.set_name == set_name)
-        losses = reported(result, ceiling)
-        columns.append((ceiling - losses) / improvement(row, reference))
+        gained = ceilings[result.report] - reported(result, ceilings)
+        columns.append(gained / improvement(row, reference))
     return columns

@@ -154,7 +154,11 @@ class SetResult:
     @cached_property
     def initial_loss(self) -> float:
         """Mean reported loss before the first update; NaN if none is finite."""
-        first = self.curves.losses[self.report][:, :, 0]
+        return self.initial_loss_on(self.report)
+
+    def initial_loss_on(self, split: str) -> float:
+        """Return the mean loss before the first update; NaN if none is finite."""
+        first = self.curves.losses[split][:, :, 0]
         finite = first[np.isfinite(first)]
         return float(finite.mean(dtype=np.float64)) if finite.size else float("nan")
 

@@ -21,7 +21,8 @@ from learned_optimization.baselines.analysis.comparison import (
     mean_interval,
 )
 from learned_optimization.baselines.analysis.losses import (
-    ceiling_of,
+    Ceilings,
+    ceilings_of,
     chosen,
     num_diverged,
     reported,
@@ -140,16 +141,16 @@ def task_verdict(
       tolerance: share of what the reference improves that does not matter.
       has_target: whether times to the target of the reference compare anything.
     """
-    ceiling = ceiling_of(results)
+    ceilings = ceilings_of(results)
     by_name = {result.set_name: result for result in results}
-    with_loss = [r for r in results if np.isfinite(reported(r, ceiling)).all()]
+    with_loss = [r for r in results if np.isfinite(reported(r, ceilings)).all()]
     allowed = tolerance * improvement(results, reference) if reference else 0.0
     comparison = None
     if with_loss:
         names = [result.set_name for result in with_loss]
-        losses = task_losses(with_loss, ceiling)
+        losses = task_losses(with_loss, ceilings)
         comparison = compare_losses([losses], names, allowed)
-    standings = {r.set_name: _standing(r, ceiling, comparison) for r in results}
+    standings = {r.set_name: _standing(r, ceilings, comparison) for r in results}
     target, logs = _NAN, {}
     if reference is not None and has_target:
         target = target_of(by_name[reference])
@@ -174,7 +175,7 @@ def task_verdict(
 
 
 def _standing(
-    result: SetResult, ceiling: float, comparison: Comparison | None
+    result: SetResult, ceilings: Ceilings, comparison: Comparison | None
 ) -> Standing:
     p_value, difference = _NAN, _UNKNOWN
     if comparison is not None and result.set_name in comparison.set_names:
@@ -183,9 +184,9 @@ def _standing(
         difference = difference_of(found)
     return Standing(
         set_name=result.set_name,
-        config=result.curves.opt_names[chosen(result, ceiling)],
-        loss=mean_interval(reported(result, ceiling)),
-        num_diverged=num_diverged(result, ceiling),
+        config=result.curves.opt_names[chosen(result, ceilings)],
+        loss=mean_interval(reported(result, ceilings)),
+        num_diverged=num_diverged(result, ceilings),
         p_value=p_value,
         difference=difference,
         steps=_NAN,

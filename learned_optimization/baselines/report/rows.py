@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from learned_optimization.baselines.analysis.losses import ceiling_of, reported
+from learned_optimization.baselines.analysis.losses import ceilings_of, reported
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.exporting.escapes import csv_text
@@ -235,7 +235,7 @@ def as_json(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> str:
         "pairs": [clean(row) for row in pair_rows(verdict)],
         "losses_of_seeds": {
             row[0].task_name: {
-                result.set_name: numbers(reported(result, ceiling_of(row)))
+                result.set_name: numbers(reported(result, ceilings_of(row)))
                 for result in row
             }
             for row in results

@@ -123,8 +123,9 @@ class Told:
         better = "higher score" if self.is_score else "lower loss"
         of_first = f"{self._shown(first.loss.estimate)}{own_seeds(first.num_all_seeds)}"
         return [
-            f"{listed(lower)} {_have(lower)} a {better} than {self.first} ({of_first}), "
-            f"yet {_are(lower)} worse than another on the seeds both have."
+            f"{listed(lower)} {_have(lower)} a {better} than {self.first} "
+            f"({of_first}), yet {_are(lower)} worse than another on the seeds "
+            "both have."
         ]
 
     def _shown(self, loss: float) -> str:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from learned_optimization.baselines.results.format import Result, read_result
 from learned_optimization.errors import DamagedFileError
 
@@ -23,11 +21,14 @@ class TrialLosses:
     Attributes:
       outer_valid: after training, on the split that chooses.
       test: after training, on the split that is reported.
-      initial: before training, mean over both splits; NaN if it was not evaluated.
+      initial_outer_valid: before training, on the split that chooses; NaN if it was
+        not evaluated.
+      initial: before training, on the split that is reported; NaN likewise.
     """
 
     outer_valid: float
     test: float
+    initial_outer_valid: float
     initial: float
 
 
@@ -47,11 +48,10 @@ def read_trial_losses(path: str) -> TrialLosses:
         if key not in result or not len(result[key]):
             raise DamagedFileError(path, "it has no losses", key=key)
     outer_valid, test = (_last(result, split) for split in _SPLITS)
-    initial = np.nan
+    first = [float("nan")] * len(_SPLITS)
     if result["eval/xs"][0] == 0:
         first = [float(result[f"eval/{split}/loss"][0]) for split in _SPLITS]
-        initial = float(np.mean(first))
-    return TrialLosses(outer_valid, test, initial)
+    return TrialLosses(outer_valid, test, *first)
 
 
 def _last(result: Result, split: str) -> float:

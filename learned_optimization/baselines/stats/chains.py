@@ -23,13 +23,13 @@ class TaskLosses:
     """Final losses of sets on one task.
 
     A loss that is not finite, or is above the ceiling, is of a trial that diverged:
-    it counts as the ceiling. A trial that has not run is missing, which is another
-    thing: `ran` says so.
+    it counts as the ceiling of its split. A trial that has not run is missing, which
+    is another thing: `ran` says so.
 
     Attributes:
       outer_valid: per set, losses `[configs, seeds]` that choose.
       test: per set, losses of the same trials that are reported.
-      ceiling: the loss before training.
+      ceiling: the loss before training, of the split that is reported.
       reference: loss whose score is 1.
       scale: difference in loss between a score of 0 and of 1, above 0. Several tasks
         need these two, fixed beforehand, so that their losses can be added.
@@ -38,6 +38,8 @@ class TaskLosses:
         the same seed.
       ran: per set, whether each trial has run; None if all have.
       name: of the task.
+      outer_valid_ceiling: the ceiling of the split that chooses; None if it is the
+        same.
     """
 
     outer_valid: Sequence[ArrayLike]
@@ -48,6 +50,7 @@ class TaskLosses:
     seeds: Sequence[Sequence[int]] | None = None
     ran: Sequence[ArrayLike] | None = None
     name: str = ""
+    outer_valid_ceiling: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,10 +148,12 @@ def prepared(losses: TaskLosses) -> Prepared:
         )
     if not (np.isfinite(losses.scale) and losses.scale > 0):
         raise LoptError(f"scale{where} must be above 0, got {losses.scale!r}.")
-    if np.isnan(losses.ceiling) or not np.isfinite(losses.reference):
+    of_valid = losses.outer_valid_ceiling
+    ceilings = losses.ceiling if of_valid is None else of_valid, losses.ceiling
+    if np.isnan(ceilings).any() or not np.isfinite(losses.reference):
         raise LoptError(
-            f"ceiling and reference{where} must be numbers, got {losses.ceiling!r} and "
-            f"{losses.reference!r}."
+            f"ceilings and reference{where} must be numbers, got {ceilings[0]!r}, "
+            f"{ceilings[1]!r} and {losses.reference!r}."
         )
     result = Prepared([], [], [], [], losses.name)
     for i, (select, report) in enumerate(
@@ -167,15 +172,20 @@ def prepared(losses: TaskLosses) -> Prepared:
                 f"losses{where} of set {i} must be [configs, seeds], the same on both "
                 f"splits, got shapes {valid.shape} and {test.shape} (ran {ran.shape})."
             )
-        lost = [~(x <= losses.ceiling) | ~np.isfinite(x) for x in (valid, test)]
-        if np.isinf(losses.ceiling) and ((lost[0] | lost[1]) & ran).any():
+        both = list(zip((valid, test), ceilings, strict=True))
+        lost = [~(x <= ceiling) | ~np.isfinite(x) for x, ceiling in both]
+        has_none = [
+            np.isinf(ceiling) and bool((is_lost & ran).any())
+            for ceiling, is_lost in zip(ceilings, lost, strict=True)
+        ]
+        if any(has_none):
             raise LoptError(
                 f"losses{where} of set {i} are not all finite: give ceiling, the loss "
                 "before training, which counts for those that diverged."
             )
         clipped = [
-            np.where(is_lost, losses.ceiling, x)
-            for x, is_lost in zip((valid, test), lost, strict=True)
+            np.where(is_lost, ceiling, x)
+            for (x, ceiling), is_lost in zip(both, lost, strict=True)
         ]
         # What has not run is never read: 0 keeps sums finite.
         valid, test = (

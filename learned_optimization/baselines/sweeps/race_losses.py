@@ -96,9 +96,10 @@ class RaceLosses:
     def tasks(self) -> list[stats.TaskLosses]:
         """Return what was read, with the constants of each task.
 
-        The ceiling is the mean loss before training of the trials of the first look.
-        Of several tasks, a loss equal to it is 1, and the least mean outer_valid loss
-        of a configuration in that look is 0: later seeds change neither.
+        The ceiling of a split is the mean loss on it before training of the trials of
+        the first look. Of several tasks, a test loss equal to its ceiling is 1. One
+        that is lower by as much as the best configuration improves on outer_valid in
+        that look is 0: later seeds change neither.
 
         Raises:
           ResultError: if a task has no finite loss before training.
@@ -119,20 +120,21 @@ class RaceLosses:
 
     def _task(self, q: int) -> stats.TaskLosses:
         num_seeds = 1 + max((p[3] for p in self._losses), default=0)
-        kinds = [np.full((3, s.num_configs, num_seeds), np.nan) for s in self._sets]
+        kinds = [np.full((2, s.num_configs, num_seeds), np.nan) for s in self._sets]
         ran = [np.zeros((s.num_configs, num_seeds), bool) for s in self._sets]
         for (task, a, b, seed), losses in self._losses.items():
             if task == q:
-                values = losses.outer_valid, losses.test, losses.initial
-                kinds[a][:, b, seed] = values
+                kinds[a][:, b, seed] = losses.outer_valid, losses.test
                 ran[a][b, seed] = True
-        ceiling = self._ceiling(q)
+        of_valid = self._ceiling(q, "initial_outer_valid")
+        ceiling = self._ceiling(q, "initial")
         reference, scale = 0.0, 1.0
-        if len(self._tasks) > 1 and np.isfinite(ceiling):
+        if len(self._tasks) > 1 and np.isfinite([of_valid, ceiling]).all():
             first = [x[0, :, :FIRST_LOOK] for x in kinds]
-            clipped = [np.where(x <= ceiling, x, ceiling) for x in first]
-            reference = min(float(x.mean(axis=1).min()) for x in clipped)
-            scale = ceiling - reference or 1.0
+            clipped = [np.where(x <= of_valid, x, of_valid) for x in first]
+            least = min(float(x.mean(axis=1).min()) for x in clipped)
+            scale = of_valid - least or 1.0
+            reference = ceiling - scale
         return stats.TaskLosses(
             outer_valid=[x[0] for x in kinds],
             test=[x[1] for x in kinds],
@@ -141,13 +143,15 @@ class RaceLosses:
             scale=scale,
             ran=ran,
             name=self._tasks[q],
+            outer_valid_ceiling=of_valid,
         )
 
-    def _ceiling(self, q: int) -> float:
+    def _ceiling(self, q: int, kind: str) -> float:
         of_seeds: dict[int, list[float]] = defaultdict(list)
         for (task, _, _, seed), losses in self._losses.items():
-            if task == q and seed < FIRST_LOOK and np.isfinite(losses.initial):
-                of_seeds[seed].append(losses.initial)
+            initial = getattr(losses, kind)
+            if task == q and seed < FIRST_LOOK and np.isfinite(initial):
+                of_seeds[seed].append(initial)
         if of_seeds:
             # The order in which files were read does not matter.
             return float(

@@ -21,6 +21,9 @@ NAN = np.nan
 SELECT = np.asarray([[3.0, 1.0, 3.0], [2.0, 2.0, 2.0], [9.0, 9.0, NAN]])
 TEST = np.asarray([[0.7, 0.8, 0.6], [0.5, 0.9, 0.7], [0.1, 0.1, 0.1]])
 
+BEFORE = {"outer_valid": 2.0, "test": 2.0}
+UNKNOWN = {"outer_valid": np.inf, "test": np.inf}
+
 
 @pytest.fixture
 def result():
@@ -37,14 +40,14 @@ def test_best_and_reported(result):
     assert (result.best.num_diverged, result.best.num_trials) == (1, 9)
     # Clipped at 2, seed 0 shows 2, 2 and 2 (the first wins ties); with seed 1 it is 3,
     # 4 and 4.
-    np.testing.assert_allclose(reported(result, 2.0), [0.8, 0.6])
+    np.testing.assert_allclose(reported(result, BEFORE), [0.8, 0.6])
     # With seed 2 it is 5, 6 and 6.
-    assert chosen(result, 2.0) == 0
+    assert chosen(result, BEFORE) == 0
     # Its outer_valid loss is above that before training at two seeds.
-    assert num_diverged(result, 2.0) == 2
+    assert num_diverged(result, BEFORE) == 2
     # With no ceiling, nothing is clipped, and what diverged once is never chosen: seed
     # 0 shows 3 and 2, with seed 1 it is 4 and 4.
-    np.testing.assert_allclose(reported(result, np.inf), [0.9, 0.6])
+    np.testing.assert_allclose(reported(result, UNKNOWN), [0.9, 0.6])
     # Without seed 0 the others' means are 2 and 2 (the first one wins ties), without
     # 1 they are 3 and 2, without 2 they are 2 and 2; the third has diverged at times.
     nested = np.mean([0.7, 0.9, 0.6])
@@ -107,8 +110,8 @@ def test_diverged_in_smoothing_never_arrives():
     result = load_set_result("T", "S")
     assert result.best.all_diverged
     assert np.isinf(times_to(result, 1.0).steps).all()
-    assert np.isinf(reported(result, np.inf)).all()
-    np.testing.assert_allclose(reported(result, 2.0), [2.0])
+    assert np.isinf(reported(result, UNKNOWN)).all()
+    np.testing.assert_allclose(reported(result, BEFORE), [2.0])
     assert result.seeds is None
     assert result.sensitivity is None
     assert np.isnan(result.seconds_per_step)

@@ -6,7 +6,7 @@ from scipy import stats as scipy_stats
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.losses import (
-    ceiling_of,
+    ceilings_of,
     num_shared_seeds,
     reported,
 )
@@ -444,11 +444,12 @@ def test_the_loss_before_training_is_that_of_all_sets():
     write_pair("T", [0.5, 0.6, NAN, 0.5, 0.5], [0.5] * 5)
     [a, b] = load("AB", "T")[0]
     a.curves.losses["test"][:, :, 0] = NAN
-    assert ceiling_of([a, b]) == pytest.approx(2.0)
-    np.testing.assert_allclose(reported(a, 2.0), [0.6, 2.0, 0.5, 0.5])
+    assert ceilings_of([a, b]) == pytest.approx({"outer_valid": 2.0, "test": 2.0})
+    np.testing.assert_allclose(reported(a, ceilings_of([a, b])), [0.6, 2.0, 0.5, 0.5])
     assert np.isnan(a.initial_loss)
-    assert np.isinf(ceiling_of([a]))
-    assert np.isinf(reported(a, np.inf)).all()
+    a.curves.losses["outer_valid"][:, :, 0] = NAN
+    assert ceilings_of([a]) == {"outer_valid": np.inf, "test": np.inf}
+    assert np.isinf(reported(a, ceilings_of([a]))).all()
 
 
 def test_a_reference_has_to_improve_by_more_than_rounding():
@@ -529,3 +530,28 @@ def test_tasks_of_more_seeds_count_with_all_of_them(bad):
     alone = verdict(load("B", "T", "U")).overall[0]
     own = [(2.0 - b[t][1:]) / (2.0 - b[t][1:].mean()) for t in "TU"]
     assert alone.score.estimate == pytest.approx(np.mean([x.mean() for x in own]))
+
+
+def test_each_split_is_clipped_at_its_own_loss_before_training():
+    # By outer_valid, from 4, the last rate is the best, and all its losses are above
+    # the test loss before training, 2; clipped at that, the first rate would be it.
+    test = np.array([[0.5], [0.4], [0.3]]) + 0.001 * np.arange(5)
+    for name, shift in (("A", 0.0), ("B", 0.1)):
+        write_archive(
+            "T", name, test + shift, seeds=range(5), changes={"outer_valid": test + 2.5}
+        )
+    results = load("AB", "T")
+    for result in results[0]:
+        result.curves.losses["outer_valid"][:, :, 0] = 4.0
+    ceilings = ceilings_of(results[0])
+    assert ceilings == pytest.approx({"outer_valid": 4.0, "test": 2.0})
+    np.testing.assert_allclose(reported(results[0][0], ceilings), test[2, 1:])
+    compared = compare(results, "A").tasks[0]
+    assert [s.config for s in compared.standings] == ["Opt_lr1.0"] * 2
+    assert [s.num_diverged for s in compared.standings] == [0, 0]
+    assert compared.comparison is not None
+    assert compared.comparison.of("A").chosen == (2,)
+    assert compared.comparison.of("A").loss.estimate == pytest.approx(0.3025)
+    # What diverged is worse than what has learnt nothing, on either split.
+    results[0][0].ends["outer_valid"][2, 0] = NAN
+    assert reported(results[0][0], ceilings)[0] == pytest.approx(0.401)

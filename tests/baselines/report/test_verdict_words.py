@@ -208,7 +208,7 @@ def test_of_a_pair_by_itself_more_can_be_said_than_among_all():
 
 
 def test_seeds_are_advised_alike_in_the_table_and_the_sentence():
-    # By Student's t, 6.3, no more seeds are needed; by Hall's, 2.3, which decides, some.
+    # By Student's t, 6.3, no more seeds are needed; by Hall's, 2.3, some.
     d = np.array([0.0, 1.6, 2.1, 0.2, 1.7, 2.1, 1.4, 1.9])
     write("T", A=np.full(8, 0.5), B=0.5 + 0.01 * d)
     _, verdict = analyse(["T"], ["A", "B"])

@@ -9,6 +9,7 @@ import pytest
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.results.trial_losses import read_trial_losses
 from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.baselines.stats.chains import prepared
 from learned_optimization.baselines.stats.looks import is_scheduled
 from learned_optimization.baselines.stats.racing import Outcome
 from learned_optimization.baselines.sweeps.grids import TrialGrid
@@ -246,14 +247,21 @@ def test_a_race_needs_two_sets(sets):
 
 
 def write_losses(
-    task: str, hparam_set: HParamSet, outer_valid, test, initial=100.0
+    task: str, hparam_set: HParamSet, outer_valid, test, initial=100.0, of_valid=None
 ) -> None:
-    """Write result files of losses `[configs][seeds]`; None is a loss not finite."""
+    """Write result files of losses `[configs][seeds]`; None is a loss not finite.
+
+    They begin at `initial`, on outer_valid at `of_valid` if it is given.
+    """
+    begin = (initial if of_valid is None else of_valid, initial)
     configs = [(config, 0) for config in range(hparam_set.num_configs)]
     trials = set_trials_of(task, hparam_set, configs)
     for trial, valids, tests in zip(trials, outer_valid, test, strict=True):
         for seed, pair in enumerate(zip(valids, tests, strict=True)):
-            valid, reported = (np.array([initial, 1, x], np.float64) for x in pair)
+            valid, reported = (
+                np.array([first, 1, x], np.float64)
+                for first, x in zip(begin, pair, strict=True)
+            )
             losses = {"eval/outer_valid/loss": valid, "eval/test/loss": reported}
             changes = {"task_name": task, "opt_config": trial.opt.name, **losses}
             write(trial.opt_name, seed, **changes)
@@ -304,6 +312,27 @@ def test_what_diverged_counts_as_the_loss_before_training():
     rows = stats.race_rows(standing.result)
     assert (rows[1].loss, rows[1].num_diverged) == (2.25, 8)
     assert "at most 31% of its trials" in standing.sentence()
+
+
+def test_each_split_is_clipped_at_its_own_loss_before_training():
+    noise = 0.01 * np.cos(np.arange(16))
+    sets = [sgd("S0", (0.1,)), sgd("S1", (0.2,))]
+    # All outer_valid losses are above the test loss before training, and improve.
+    for task in (TASK, "OtherRegression"):
+        for hparam_set, end in zip(sets, (3.0, 3.5), strict=True):
+            both = [(end + noise).tolist()], [(end - 2.5 + noise).tolist()]
+            write_losses(task, hparam_set, *both, initial=2.0, of_valid=4.0)
+    [task] = run_race([TASK], sets, RULES).tasks
+    assert (task.outer_valid_ceiling, task.ceiling) == (4.0, 2.0)
+    checked = prepared(task)
+    assert not np.concatenate(checked.diverged).any()
+    valid = checked.outer_valid[0][0]
+    np.testing.assert_allclose(valid, 3.0 + noise[: len(valid)])
+    # Over tasks 1 is the test loss of 2, and 0 is lower by what the best improves.
+    task, _ = run_race([TASK, "OtherRegression"], sets, RULES).tasks
+    scale = 4.0 - (3.0 + noise[:4].mean())
+    assert task.scale == pytest.approx(scale)
+    assert task.reference == pytest.approx(2.0 - scale)
 
 
 def test_whole_splits_are_preferred(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -257,7 +257,7 @@ def _improvement(of_set: _Scores, of_reference: _Scores) -> float:
 
 
 def _failures(
-    all_scores: dict[str, _Scores],
+    all_scores: Mapping[str, _Scores],
     names: Sequence[str],
     tasks: Sequence[TaskVerdict],
 ) -> tuple[Failure, ...]:

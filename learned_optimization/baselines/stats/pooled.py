@@ -68,12 +68,8 @@ def _resample(
     scores: Sequence[np.ndarray], over: Sequence[Over], rng: np.random.Generator
 ) -> np.ndarray:
     """Return one fewer of the runs of each task, and of tasks where they are drawn."""
-    tasks = np.arange(len(scores))
+    tasks = range(len(scores))
     if "tasks" in over:
-        tasks = rng.integers(len(scores), size=len(scores) - 1)
-    return np.concatenate(
-        [
-            scores[q][rng.integers(len(scores[q]), size=len(scores[q]) - 1)]
-            for q in tasks
-        ]
-    )
+        tasks = rng.integers(len(scores), size=len(scores) - 1).tolist()
+    of_tasks = [scores[q] for q in tasks]
+    return np.concatenate([x[rng.integers(len(x), size=len(x) - 1)] for x in of_tasks])

@@ -141,6 +141,7 @@ def drawn(task: Task) -> list[np.ndarray]:
     return [*run.values(), np.asarray(center_loss)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", AMBIENT)
 def test_ambient_settings_of_random_numbers_change_no_curve(flag: str) -> None:
     is_recorded = flag == "jax_random_seed_offset"

@@ -143,6 +143,7 @@ def test_what_does_more_costs_more() -> None:
     assert ratios["chain10"] > 0.9 * least
 
 
+@pytest.mark.slow
 def test_one_that_fails_is_named_and_the_others_go_on() -> None:
     failed: dict[str, str] = {}
     seen: list[str] = []

@@ -102,6 +102,7 @@ def test_normalizers(tmp_path, monkeypatch):
     assert curve[-1]["steps"] == 1000.0
 
 
+@pytest.mark.slow
 def test_status_of_what_a_pattern_chooses():
     for name in ("Adam_lr0.001", "SGD_lr0.01"):
         for task in (TASK, "Other"):

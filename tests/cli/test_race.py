@@ -125,6 +125,7 @@ def test_what_is_trained_is_found_by_a_sweep(files):
     assert "2 trials run, 2 had results" in swept.stdout
 
 
+@pytest.mark.slow
 def test_a_race_that_is_stopped_says_so(files):
     result = race(*files, "--time-limit", "0")
     assert result.returncode == 130

@@ -59,6 +59,7 @@ def test_what_cannot_be(arguments, message):
         GroupResources(*arguments)
 
 
+@pytest.mark.slow
 def test_environment_of_a_group(monkeypatch, tmp_path):
     monkeypatch.setenv("LOPT_SYNTHETIC_DATA", "1")
     monkeypatch.setenv("LOPT_BASELINE_DIR", "results")

@@ -136,6 +136,7 @@ def test_small_gradients(scale: float) -> None:
     assert reference.error(momentum, one.velocities[1], np.zeros((7, 5))) < 1e-4
 
 
+@pytest.mark.slow
 def test_learning_rate_schedule() -> None:
     schedule = ExpDecay(0.05, rate=0.05)
     rate = lambda t: 0.05 * math.exp(-0.05 * t)  # noqa: E731

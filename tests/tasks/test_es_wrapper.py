@@ -169,6 +169,7 @@ def test_the_same_under_jit_vmap_and_scan():
         )
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_the_unperturbed_parameters():
     inner = TinyTask()
     task = ESTask(inner, std=0.3, n_pairs=2)

@@ -359,6 +359,7 @@ def test_floats_are_converted_and_whole_numbers_are_not():
     assert grad["w"].dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_converted_task_trains_with_adam():
     curves = single_task_training_curves(
         ConvertFloatDType(TINY), Adam(learning_rate=0.1), 60, KEY, 30, eval_batches=2

@@ -225,6 +225,7 @@ def test_divergence_stays_in_its_own_trial():
     assert reported[-1].updates_done == reported[-1].num_updates == 51
 
 
+@pytest.mark.slow
 def test_evaluates_another_task_when_told():
     key = jax.random.PRNGKey(0)
     plain = single_task_training_curves(TinyTask(), SGD(), 20, key)
@@ -323,6 +324,7 @@ def test_a_changed_task_starts_anew():
     assert single_task_training_curves(task, SGD(), 1, key)["train/loss"][0] == 18.0
 
 
+@pytest.mark.slow
 def test_memory_follows_the_run_not_the_settings():
     key = jax.random.PRNGKey(0)
     once = single_task_training_curves(TinyTask(), SGD(), 5, key, eval_every=10**9)

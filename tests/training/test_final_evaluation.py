@@ -86,6 +86,7 @@ def test_is_the_mean_over_every_example_of_a_split():
             assert got[f"final/num_examples/{split}"][0, seed] == count
 
 
+@pytest.mark.slow
 def test_images_against_a_network_in_float64():
     task = get_task_from_name("ImageMLP_FashionMnist8_Relu32")
     got = curves(task, num_seeds=1)

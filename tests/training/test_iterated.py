@@ -455,6 +455,7 @@ def test_inner_train_task(tmp_path):
     assert not result["synthetic_data"]
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_on_it(monkeypatch):
     own = tiny_set("OwnAdam_20_R3", "Adam")
     add_hparam_set(own)

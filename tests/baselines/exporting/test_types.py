@@ -24,6 +24,8 @@ LAYOUTS = {
     "text as bytes": lambda v: v.astype("S") if v.dtype.kind == "U" else v,
     "columns first": np.asfortranarray,
 }
+SOME = ("big-endian float16", "text as bytes")
+REST = sorted(LAYOUTS.keys() - set(SOME))
 
 
 def everything(path):
@@ -62,7 +64,9 @@ def arrays():
     return found
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "layout", [*SOME, *(pytest.param(x, marks=pytest.mark.slow) for x in REST)]
+)
 def test_layouts_say_the_same(arrays, layout, tmp_path):
     for folder in ("plain", "other"):
         (tmp_path / folder).mkdir()

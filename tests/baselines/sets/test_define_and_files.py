@@ -628,6 +628,7 @@ def test_a_set_shares_results_with_another(tmp_path):
     assert (summary.num_trials, summary.num_skipped) == (6, 2)
 
 
+@pytest.mark.slow
 def test_results_of_another_setting_are_refused_before_training(monkeypatch):
     made = adam(space={"learning_rate": [0.1, 0.2]}, seeds=2)
     run_sweep([TASK], [made])

@@ -32,6 +32,7 @@ def test_convolution_is_that_of_xla(shape, size, stride):
     np.testing.assert_allclose(got, want + params["bias"], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 4, 7, 8])
 def test_maximum_is_that_of_xla(length):
     x = jax.random.normal(KEY, (2, length, length, 3))

@@ -179,6 +179,7 @@ def test_second_derivatives_forward_and_backward(case, inner, outer):
     assert_close(got, hessian(ordinary), 1e-4)
 
 
+@pytest.mark.slow
 def test_float64_stays():
     with jax.enable_x64(True):
         image, kernel, weights, stride = operands((8, 8, 3, 1, 8, 2), batch=1)

@@ -71,6 +71,7 @@ def test_patches_must_fill_the_image():
         ViT(5, 12, 20, 3, 1, 7).init(KEY, IMAGES)
 
 
+@pytest.mark.slow
 def test_positions_matter_to_vit_through_their_embedding_only():
     model = MODELS["vit"]
     params = shuffled(init(model, KEY, IMAGES)["params"])

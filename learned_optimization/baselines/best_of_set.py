@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from learned_optimization.baselines.analysis.best_of_set import (
     best_of_set,
+    comparable_ends,
     load_curves,
     load_final_losses,
 )
 
-__all__ = ["best_of_set", "load_curves", "load_final_losses"]
+__all__ = ["best_of_set", "comparable_ends", "load_curves", "load_final_losses"]

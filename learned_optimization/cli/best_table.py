@@ -9,6 +9,7 @@ import numpy as np
 
 from learned_optimization.baselines.analysis.best_of_set import (
     best_of_set,
+    comparable_ends,
     load_final_losses,
 )
 from learned_optimization.baselines.analysis.left_out import LeftOut, load_usable
@@ -25,7 +26,7 @@ def print_best_of_sets(
     """
     left: list[LeftOut] = []
     load = functools.partial(load_final_losses, task)
-    ends = load_usable(task, set_names, load, left.append)
+    ends = comparable_ends(load_usable(task, set_names, load, left.append))
     if not ends:
         return
     best = {name: best_of_set(losses, select) for name, losses in ends.items()}
@@ -52,7 +53,9 @@ def print_best_of_sets(
         )
     out = console()
     out.print(table)
-    out.print("mean ± standard deviation over seeds of the last evaluation")
+    of_whole = all(losses.is_of_whole for losses in ends.values())
+    measured = "whole splits" if of_whole else "some batches, at the last evaluation"
+    out.print(f"mean ± standard deviation over seeds of the loss over {measured}")
     if edge:
         out.print("* at the edge of its set: a better one may lie outside")
 

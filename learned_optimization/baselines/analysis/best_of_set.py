@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -19,6 +20,11 @@ from learned_optimization.baselines.analysis.hyperparameters import (
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.baselines.results.index import summary_of
+from learned_optimization.baselines.results.last_losses import (
+    WHOLE_KEYS,
+    has_whole,
+    last_losses,
+)
 from learned_optimization.errors import ResultError, UnknownNameError
 from learned_optimization.eval_training import EVAL_SPLITS
 
@@ -48,14 +54,29 @@ class FinalLosses:
     """How the trials of a set on a task end.
 
     Attributes:
-      losses: split name to float `[num_configs, num_seeds]`, at the last evaluation.
+      losses: split name to float `[num_configs, num_seeds]`: over whole splits where
+        the archive has these, or else of the last evaluation, over some batches.
       opt_names: name of each configuration.
       hparams: hyper-parameters of each configuration, where they are known.
+      last_evaluation: where `losses` are over whole splits, those of the last
+        evaluation; None where these are `losses`.
     """
 
     losses: dict[str, np.ndarray]
     opt_names: tuple[str, ...]
     hparams: Hyperparameters = field(default_factory=Hyperparameters)
+    last_evaluation: dict[str, np.ndarray] | None = None
+
+    @property
+    def is_of_whole(self) -> bool:
+        """Whether `losses` are over whole splits, not some batches."""
+        return self.last_evaluation is not None
+
+    def of_last_evaluation(self) -> FinalLosses:
+        """Return the same with `losses` of the last evaluation."""
+        if self.last_evaluation is None:
+            return self
+        return replace(self, losses=self.last_evaluation, last_evaluation=None)
 
 
 _Ends = TypeVar("_Ends", Curves, FinalLosses)
@@ -68,11 +89,11 @@ class BestOfSet:
     Attributes:
       index: its place in the set.
       opt_name: its name.
-      final: split name to float `[num_seeds]`, loss of the last evaluation.
+      final: split name to float `[num_seeds]`, the loss it ends with.
       edges: hyper-parameters in which it is at the edge of its set: better
         configurations may lie outside (`Hyperparameters.edges`).
       all_diverged: every configuration has a diverged seed: none is the best.
-      num_diverged: trials of the set whose last evaluation is not finite.
+      num_diverged: trials of the set whose final loss is not finite.
       num_trials: trials of the set.
       select: split whose loss decided.
     """
@@ -108,13 +129,14 @@ def load_curves(task_name: str, hparam_set_name: str) -> Curves:
     """
     path = find_archive(task_name, hparam_set_name)
     where = f"{hparam_set_name} on {task_name}"
-    curves = _read_curves(path, filesystem.info(path).stamp, where)
+    curves, _ = _read(path, filesystem.info(path).stamp, where)
     return _with_hparams(curves, path, hparam_set_name)
 
 
 # The stamp is a parameter so that an archive written again is read again.
 @functools.lru_cache(maxsize=32)
-def _read_curves(path: str, stamp: str, where: str) -> Curves:
+def _read(path: str, stamp: str, where: str) -> tuple[Curves, dict[str, np.ndarray]]:
+    """Return curves, and losses over whole splits by split, empty if there are none."""
     del stamp
     curves = curves_of(where, read_archive(path, CURVE_KEYS))
     known = recorded(of_file(path))
@@ -122,7 +144,10 @@ def _read_curves(path: str, stamp: str, where: str) -> Curves:
     for values in curves.losses.values():
         # The same arrays are returned to whoever asks again.
         values.flags.writeable = False
-    return curves
+    arrays = read_archive(path, WHOLE_KEYS, missing_ok=True)
+    if not has_whole(arrays):
+        return curves, {}
+    return curves, {split: last_losses(arrays, split, True) for split in EVAL_SPLITS}
 
 
 def _with_hparams(ends: _Ends, path: str, hparam_set_name: str) -> _Ends:
@@ -175,7 +200,8 @@ def common_steps(where: str, xs: np.ndarray) -> np.ndarray:
 def load_final_losses(task_name: str, hparam_set_name: str) -> FinalLosses:
     """Return how the trials of an archived set end.
 
-    The archive is opened only when it has changed since this was last asked.
+    Sets that are compared must be read alike: `comparable_ends`. The archive is opened
+    only when it has changed since this was last asked.
 
     Raises:
       ResultError: if there is no such archive, or it cannot be read.
@@ -184,10 +210,11 @@ def load_final_losses(task_name: str, hparam_set_name: str) -> FinalLosses:
 
     def summarize() -> str:
         where = f"{hparam_set_name} on {task_name}"
-        curves = _read_curves(path, filesystem.info(path).stamp, where)
+        curves, whole = _read(path, filesystem.info(path).stamp, where)
         return json.dumps(
             {
                 "losses": {k: v[:, :, -1].tolist() for k, v in curves.losses.items()},
+                "whole": {k: v.tolist() for k, v in whole.items()},
                 "opt_names": curves.opt_names,
                 "hparams": curves.hparams.rows,
             },
@@ -195,15 +222,34 @@ def load_final_losses(task_name: str, hparam_set_name: str) -> FinalLosses:
         )
 
     summary = json.loads(summary_of(path, summarize))
-    if "hparams" not in summary:
+    if not {"hparams", "whole"} <= summary.keys():
         # An earlier version of this package has made it.
         summary = json.loads(summarize())
+    last, whole = (
+        {split: np.asarray(v) for split, v in summary[kind].items()}
+        for kind in ("losses", "whole")
+    )
     ends = FinalLosses(
-        losses={split: np.asarray(v) for split, v in summary["losses"].items()},
+        losses=whole or last,
+        last_evaluation=last if whole else None,
         opt_names=tuple(summary["opt_names"]),
         hparams=Hyperparameters(tuple(summary["hparams"])),
     )
     return _with_hparams(ends, path, hparam_set_name)
+
+
+def comparable_ends(ends: Mapping[str, FinalLosses]) -> dict[str, FinalLosses]:
+    """Return how sets on a task end, all measured in the same way.
+
+    Their losses are over whole splits where all sets have these, or else those of the
+    last evaluations: as the report takes them.
+
+    Args:
+      ends: set name to how its trials end.
+    """
+    if all(one.is_of_whole for one in ends.values()):
+        return dict(ends)
+    return {name: one.of_last_evaluation() for name, one in ends.items()}
 
 
 def best_of_set(ends: Curves | FinalLosses, select: str = "outer_valid") -> BestOfSet:
@@ -212,7 +258,7 @@ def best_of_set(ends: Curves | FinalLosses, select: str = "outer_valid") -> Best
     A configuration with a diverged seed is worse than any without one.
 
     Args:
-      ends: the set's curves, or how they end.
+      ends: how the set's trials end, or its curves, whose last evaluation decides.
       select: split whose loss decides; selecting on another split than the one
         reported keeps the reported loss free of selection bias.
     """

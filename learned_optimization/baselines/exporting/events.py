@@ -19,8 +19,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.analysis.best_of_set import (
+    FinalLosses,
     best_of_set,
     check_eval_split,
+    comparable_ends,
     load_final_losses,
 )
 from learned_optimization.baselines.analysis.left_out import (
@@ -84,17 +86,18 @@ def write_events(
     left: list[LeftOut] = []
     collect = None if on_left_out is None else left.append
 
-    def best(archive: Archive) -> int:
-        losses = load_final_losses(archive.task, archive.set_name)
-        return best_of_set(losses, select).index
+    def ends_of(archive: Archive) -> FinalLosses:
+        return load_final_losses(archive.task, archive.set_name)
 
-    archives = of_each(find_archives(task_names, set_names, collect), best, collect)
+    archives = of_each(find_archives(task_names, set_names, collect), ends_of, collect)
+    ends = _comparable(archives)
     count = 0
 
     def fill(hidden: str) -> None:
         nonlocal count
-        for archive, index in archives:
-            only = None if every_config else index
+        for archive, _ in archives:
+            best = best_of_set(ends[archive.task][archive.set_name], select)
+            only = None if every_config else best.index
             # Read whole before any of it is written.
             for _, read in of_each([archive], _read, collect):
                 count += _write_archive(archive, *read, hidden, only)
@@ -105,6 +108,16 @@ def write_events(
         for one in left:
             on_left_out(one)
     return count
+
+
+def _comparable(
+    archives: Sequence[tuple[Archive, FinalLosses]],
+) -> dict[str, dict[str, FinalLosses]]:
+    """Return how sets end, by task and set; those on a task are read alike."""
+    ends: dict[str, dict[str, FinalLosses]] = {}
+    for archive, of_set in archives:
+        ends.setdefault(archive.task, {})[archive.set_name] = of_set
+    return {task: comparable_ends(row) for task, row in ends.items()}
 
 
 def _read(archive: Archive) -> tuple[dict[str, str], Result]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
@@ -15,8 +14,10 @@ from learned_optimization.baselines.analysis import best_of_set as _best_of_set
 from learned_optimization.baselines.analysis.best_of_set import (
     BestOfSet,
     Curves,
+    FinalLosses,
     best_of_set,
     check_eval_split,
+    comparable_ends,
 )
 from learned_optimization.baselines.analysis.left_out import OnLeftOut, load_some
 from learned_optimization.baselines.analysis.smoothing import mean_and_error, smooth
@@ -168,8 +169,13 @@ def draw_best_of_sets(
     check_eval_split(select)
     if not opt_sets:
         raise LoptError("plotting needs at least one set, got none.")
-    load = functools.partial(_best_of_set.load_curves, task)
+
+    def load(name: str) -> tuple[Curves, FinalLosses]:
+        ends = _best_of_set.load_final_losses(task, name)
+        return _best_of_set.load_curves(task, name), ends
+
     loaded = load_some(task, opt_sets, load, on_left_out)
+    ends = comparable_ends({name: of_set for name, (_, of_set) in loaded.items()})
     ax = new_axes() if ax is None else ax
 
     drawn: list[tuple[np.ndarray, np.ndarray]] = []
@@ -177,8 +183,8 @@ def draw_best_of_sets(
     look = styles(list(opt_sets))
     given = _by_name(labels, opt_sets)
     short = short_labels(opt_sets, given)
-    for name, curves in loaded.items():
-        best = best_of_set(curves, select)
+    for name, (curves, _) in loaded.items():
+        best = best_of_set(ends[name], select)
         losses = smooth(curves.losses[split][best.index], ema)
         mean, error = mean_and_error(losses)
         color = _by_name(colors, opt_sets).get(name, look[name].color)

@@ -17,6 +17,7 @@ from learned_optimization.baselines.analysis.left_out import (
 )
 from learned_optimization.baselines.analysis.set_results import (
     SetResult,
+    comparable,
     load_set_result,
 )
 from learned_optimization.baselines.plots.axes import (
@@ -216,7 +217,9 @@ def _load(
     if not set_names:
         raise LoptError("plotting needs at least one set, got none.")
     load = functools.partial(load_set_result, task_name, select=select, report=split)
-    return load_some(task_name, set_names, load, on_left_out)
+    loaded = load_some(task_name, set_names, load, on_left_out)
+    row = comparable(list(loaded.values()))
+    return dict(zip(loaded, row, strict=True))
 
 
 def _draw_sets(

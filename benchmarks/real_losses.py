@@ -15,7 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from learned_optimization.baselines.results.format import read_result
-from learned_optimization.baselines.results.trial_losses import read_trial_losses
+from learned_optimization.baselines.results.trial_losses import (
+    comparable_losses,
+    read_trial_losses,
+)
 from learned_optimization.baselines.sets.hparam_set import HParamSet, learning_rates
 from learned_optimization.baselines.stats.chains import TaskLosses
 from learned_optimization.baselines.stats.looks import FIRST_LOOK
@@ -113,7 +116,8 @@ class Store:
             training is 1, and 0 is lower by the most that a configuration improves on
             outer_valid, over the seeds of the first look of a race.
         """
-        read = {place: read_trial_losses(path) for place, path in self.paths.items()}
+        of_files = {k: read_trial_losses(path) for k, path in self.paths.items()}
+        read = comparable_losses(of_files)
         seeds = sorted({seed for _, _, seed in read})
         kinds = [
             np.asarray(

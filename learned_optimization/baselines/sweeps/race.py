@@ -22,7 +22,7 @@ from learned_optimization.baselines.sweeps.observing import (
     SweepSummary,
 )
 from learned_optimization.baselines.sweeps.race_ends import RaceEnds
-from learned_optimization.baselines.sweeps.race_losses import RaceLosses
+from learned_optimization.baselines.sweeps.race_losses import Place, RaceLosses
 from learned_optimization.baselines.sweeps.race_standing import RaceStanding
 from learned_optimization.baselines.sweeps.sweep import run_trials
 from learned_optimization.errors import LoptError, check_at_least
@@ -111,7 +111,7 @@ def run_race(
     rules = replace(rules, earlier=tuple(earlier))
     losses = RaceLosses(tasks, sets, seed_offset)
     summary = SweepSummary()
-    num_looks, tried = 0, None
+    num_looks, tried = 0, set[Place]()
     while True:
         tasks_losses = losses.tasks()
         result = stats.race(tasks_losses, rules)
@@ -120,6 +120,7 @@ def run_race(
             sets=sets,
             result=result,
             summary=summary,
+            num_without_whole=losses.num_without_whole(),
             first_seed=seed_offset,
             is_synthetic=losses.is_synthetic,
             seconds=time.monotonic() - start,
@@ -130,14 +131,14 @@ def run_race(
             observer.looked(standing)
         wanted = result.wanted
         # What was trained just now and has no result has failed.
-        if wanted is None or wanted.look == tried:
+        if wanted is None or tried.issuperset(wanted.missing):
             return standing
         if not losses.read(wanted):
             ahead = 0 if rules.max_trials is not None else _filled(fill)
             trials = losses.trials(wanted, ahead, rules.max_seeds)
             summary.add(run_trials(trials, observer, should_stop, strategy, deadline))
             losses.read(wanted)
-            tried = wanted.look
+            tried.update(wanted.missing)
 
 
 def _filled(fill: int | None) -> int:

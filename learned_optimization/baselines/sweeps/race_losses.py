@@ -10,6 +10,7 @@ import numpy as np
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.results.trial_losses import (
     TrialLosses,
+    comparable_losses,
     read_trial_losses,
 )
 from learned_optimization.baselines.sets.hparam_set import HParamSet
@@ -106,6 +107,20 @@ class RaceLosses:
         """
         return [self._task(q) for q in range(len(self._tasks))]
 
+    def num_without_whole(self) -> tuple[int, ...]:
+        """Return, per task, the number of trials without losses over whole splits.
+
+        Where there is one such trial, all losses on the task are those of the last
+        evaluations.
+        """
+        return tuple(
+            sum(not losses.is_of_whole for losses in self._on(q).values())
+            for q in range(len(self._tasks))
+        )
+
+    def _on(self, q: int) -> dict[Place, TrialLosses]:
+        return {place: x for place, x in self._losses.items() if place[0] == q}
+
     def _ahead(
         self, wanted: stats.Wanted, fill: int, max_seeds: int
     ) -> Iterator[Place]:
@@ -122,10 +137,9 @@ class RaceLosses:
         num_seeds = 1 + max((p[3] for p in self._losses), default=0)
         kinds = [np.full((2, s.num_configs, num_seeds), np.nan) for s in self._sets]
         ran = [np.zeros((s.num_configs, num_seeds), bool) for s in self._sets]
-        for (task, a, b, seed), losses in self._losses.items():
-            if task == q:
-                kinds[a][:, b, seed] = losses.outer_valid, losses.test
-                ran[a][b, seed] = True
+        for (_, a, b, seed), losses in comparable_losses(self._on(q)).items():
+            kinds[a][:, b, seed] = losses.outer_valid, losses.test
+            ran[a][b, seed] = True
         of_valid = self._ceiling(q, "initial_outer_valid")
         ceiling = self._ceiling(q, "initial")
         reference, scale = 0.0, 1.0

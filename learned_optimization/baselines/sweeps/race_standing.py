@@ -21,6 +21,8 @@ class RaceStanding:
       sets: the sets; `result` numbers them in this order.
       result: what the looks have found.
       summary: what was trained for it by this call.
+      num_without_whole: per task, trials that have no loss over whole splits; where
+        there is one, losses are of the last evaluations (`RaceLosses`).
       first_seed: the seed that `result` counts as 0.
       is_synthetic: whether made-up data stood in for the real one.
       seconds: since the call.
@@ -30,6 +32,7 @@ class RaceStanding:
     sets: tuple[HParamSet, ...]
     result: stats.RaceResult
     summary: SweepSummary
+    num_without_whole: tuple[int, ...]
     first_seed: int
     is_synthetic: bool
     seconds: float
@@ -91,6 +94,7 @@ class RaceStanding:
             *self._few_seeds(),
             *self._edges(),
             *self._differences(),
+            *self._last_evaluations(),
             *self._constants(),
             *(
                 ["Made-up data stands in for the real one."]
@@ -133,6 +137,20 @@ class RaceStanding:
                 listed = ", ".join(f"{name} {value:,}" for name, value in each)
                 remarks.append(f"The sets have different {what}: {listed}.")
         return remarks
+
+    def _last_evaluations(self) -> list[str]:
+        if not self.result.num_seeds:
+            return []
+        counts = zip(self.task_names, self.num_without_whole, strict=True)
+        lacking = {task: n for task, n in counts if n}
+        if not lacking:
+            return []
+        of_some = f" on {', '.join(lacking)}" if len(self.tasks) > 1 else ""
+        n = sum(lacking.values())
+        return [
+            f"Losses{of_some} are of the last evaluation, over a few batches: {n:,} "
+            f"trial{'s have' if n > 1 else ' has'} none over whole splits."
+        ]
 
     def _constants(self) -> list[str]:
         """Return what losses of several tasks are scaled by."""

@@ -247,22 +247,33 @@ def test_a_race_needs_two_sets(sets):
 
 
 def write_losses(
-    task: str, hparam_set: HParamSet, outer_valid, test, initial=100.0, of_valid=None
+    task: str,
+    hparam_set: HParamSet,
+    outer_valid,
+    test,
+    initial=100.0,
+    of_valid=None,
+    whole=None,
 ) -> None:
     """Write result files of losses `[configs][seeds]`; None is a loss not finite.
 
-    They begin at `initial`, on outer_valid at `of_valid` if it is given.
+    They begin at `initial`, on outer_valid at `of_valid` if it is given. `whole` has
+    the losses over both whole splits; None is a file that lacks them.
     """
     begin = (initial if of_valid is None else of_valid, initial)
     configs = [(config, 0) for config in range(hparam_set.num_configs)]
     trials = set_trials_of(task, hparam_set, configs)
-    for trial, valids, tests in zip(trials, outer_valid, test, strict=True):
+    rows = zip(trials, outer_valid, test, strict=True)
+    for trial_index, (trial, valids, tests) in enumerate(rows):
         for seed, pair in enumerate(zip(valids, tests, strict=True)):
             valid, reported = (
                 np.array([first, 1, x], np.float64)
                 for first, x in zip(begin, pair, strict=True)
             )
             losses = {"eval/outer_valid/loss": valid, "eval/test/loss": reported}
+            if whole and (final := whole[trial_index][seed]) is not None:
+                for split in ("outer_valid", "test"):
+                    losses[f"final/{split}/loss"] = np.float32(final)
             changes = {"task_name": task, "opt_config": trial.opt.name, **losses}
             write(trial.opt_name, seed, **changes)
 
@@ -335,6 +346,56 @@ def test_each_split_is_clipped_at_its_own_loss_before_training():
     assert task.reference == pytest.approx(2.0 - scale)
 
 
+def around(mean: float, num_seeds: int = 16) -> list[float]:
+    return (mean + 0.001 * np.cos(np.arange(num_seeds))).tolist()
+
+
+@pytest.mark.parametrize("lacking", [None, (0, 0), (1, 9)])
+def test_whole_splits_and_last_evaluations_are_not_mixed(lacking):
+    """They say opposite things; one file without whole splits decides for all."""
+    sets = [sgd("S0", (0.1,)), sgd("S1", (0.1,))]
+    for a, (last, whole) in enumerate([(0.5, 0.9), (0.9, 0.5)]):
+        finals: list[float | None] = list(around(whole))
+        if lacking and lacking[0] == a:
+            finals[lacking[1]] = None
+        ends = [around(last)]
+        write_losses(TASK, sets[a], ends, ends, initial=2.0, whole=[finals])
+    # The ninth seed is not looked at before the tenth look.
+    rules = replace(RULES, tolerance=1e-6)
+    standing = run_race([TASK], sets, rules)
+    is_mixed = lacking == (0, 0)
+    assert standing.left == (("S0_20_R3",) if is_mixed else ("S1_20_R3",))
+    assert found(run_race([TASK], sets, rules)) == found(standing)
+    remark = (
+        "Losses are of the last evaluation, over a few batches: 1 trial has none over "
+        "whole splits."
+    )
+    assert (remark in standing.remarks()) == is_mixed
+    [losses] = standing.tasks
+    [means] = np.nanmean(losses.test[0], axis=1, keepdims=True)
+    assert means[0] == pytest.approx(0.5 if is_mixed else 0.9, abs=1e-3)
+
+
+def test_a_race_whose_losses_turn_into_last_evaluations_trains_what_these_ask_for(
+    trainer,
+):
+    """Over whole splits the second rate is best, by the last evaluation the first."""
+    sets = [sgd("S0", (0.1, 0.2)), sgd("S1", (0.1,))]
+    good, bad = around(0.5, 4), around(2.0, 4)
+    write_losses(TASK, sets[0], [good, bad], [good, bad], whole=[bad, good])
+    write_losses(TASK, sets[1], [good], [good], whole=[good])
+    # What is trained has no losses over whole splits.
+    standing = run_race([TASK], sets, replace(RULES, max_seeds=8))
+    trained = {trial for grid in trainer.trained for trial in grid}
+    assert {name for name, _ in trained} >= {"S0_lr0.1", "S1_lr0.1"}
+    assert standing.missing() == []
+    assert standing.result.num_seeds == 8
+    trainer.trained.clear()
+    again = run_race([TASK], sets, replace(RULES, max_seeds=8))
+    assert found(again) == found(standing)
+    assert trainer.trained == []
+
+
 def test_whole_splits_are_preferred(tmp_path):
     finals = {f"final/{split}/loss": np.float32(7) for split in ("outer_valid", "test")}
     path = write("SGD_lr0.1", 0, **finals)
@@ -400,6 +461,8 @@ def test_remarks_name_edges_and_inequalities():
         "What is chosen is at the edge of the set, so a better configuration may lie "
         "outside: S0_20_R3 (S0_lr0.1).",
         "The sets have different numbers of configurations: S0_20_R3 2, S1_20_R3 1.",
+        "Losses are of the last evaluation, over a few batches: 12 trials have none "
+        "over whole splits.",
     ]
 
 

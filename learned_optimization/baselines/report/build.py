@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.analysis import verdicts
@@ -91,6 +92,8 @@ def files_of_report(
     title: str | None = None,
     live_version: str = "",
     progress: Sequence[str] = (),
+    command: str | None = None,
+    notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return the report's files: name to text.
 
@@ -100,9 +103,13 @@ def files_of_report(
       title: of the page.
       live_version: of a page that looks now and then whether there is another.
       progress: sentences on what is still being trained.
+      command: trains what is shown and makes this page; that of `lopt report`, which
+        trains nothing, if None.
+      notes: what stands above the verdict: heading to sentences.
     """
     results = [comparable(row) for row in results]
-    command = _command(results, verdict, title)
+    trains = command is not None
+    command = command or _command(results, verdict, title)
     num_sets, num_tasks = len(verdict.set_names), len(results)
     title = title or (
         f"{num_sets} set{'s' * (num_sets != 1)} on "
@@ -123,6 +130,8 @@ def files_of_report(
         downloads=tables,
         live_version=live_version,
         progress=progress,
+        notes=notes,
+        is_trained_by_command=trains,
     )
     return {PAGE: page, **tables}
 

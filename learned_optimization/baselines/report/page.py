@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -48,6 +49,8 @@ def render(
     downloads: Mapping[str, str],
     live_version: str = "",
     progress: Sequence[str] = (),
+    notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    is_trained_by_command: bool = False,
 ) -> str:
     """Return the page as HTML.
 
@@ -59,6 +62,8 @@ def render(
       downloads: files that the page offers: name to text.
       live_version: of a page that looks now and then whether there is another.
       progress: sentences on what is still being trained.
+      notes: what stands above the verdict: heading to sentences.
+      is_trained_by_command: whether `command` also trains what is shown.
     """
     environment = jinja2.Environment(
         autoescape=True,
@@ -84,6 +89,7 @@ def render(
         sentences=words.headline(results, verdict),
         caveats=words.caveats(results, verdict),
         progress=progress,
+        notes=notes,
         overall=overall_rows(verdict),
         rows=task_rows(results, verdict),
         pairs=pair_rows(verdict),
@@ -91,7 +97,9 @@ def render(
         scored=verdict.over_tasks.task_names,
         profile_seconds=shown["profile_seconds"] is not None,
         left_out=verdict.left_out,
-        trained=[(r.task_name, r.set_name) for row in results for r in row],
+        trained=[]
+        if is_trained_by_command
+        else [(r.task_name, r.set_name) for row in results for r in row],
         verdict=verdict,
         first=results[0][0],
         level=LEVEL,

@@ -360,7 +360,7 @@ def test_whole_splits_and_last_evaluations_are_not_mixed(lacking):
             finals[lacking[1]] = None
         ends = [around(last)]
         write_losses(TASK, sets[a], ends, ends, initial=2.0, whole=[finals])
-    # The ninth seed is not looked at before the tenth look.
+    # Eight seeds decide: a file of seed 9 is not read.
     rules = replace(RULES, tolerance=1e-6)
     standing = run_race([TASK], sets, rules)
     is_mixed = lacking == (0, 0)

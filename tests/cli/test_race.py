@@ -47,7 +47,9 @@ def files(tmp_path, monkeypatch) -> list[str]:
     return options
 
 
-def write_results(num_seeds: int = 8, means: Mapping[str, float] = MEANS) -> None:
+def write_results(
+    num_seeds: int = 8, means: Mapping[str, float] = MEANS, task: str = TASK
+) -> None:
     for rate, mean in means.items():
         for seed in range(num_seeds):
             last = mean + 0.01 * np.cos(seed * mean * 10)
@@ -55,7 +57,7 @@ def write_results(num_seeds: int = 8, means: Mapping[str, float] = MEANS) -> Non
             write(
                 f"SGD_lr{rate}",
                 seed,
-                task_name=TASK,
+                task_name=task,
                 opt_config=f"SGD_lr{float(rate)}",
                 **{f"eval/{s}/loss": losses for s in ("outer_valid", "test")},
             )
@@ -218,6 +220,8 @@ def test_the_page_says_what_the_race_found_and_how_it_is_made(files):
     assert said.startswith(f"Verdict of the race {verdict} ")
     assert 'aria-label="Still being trained" hidden>' in page
     assert verdict not in section(page, 'class="progress"')
+    # The report's own looks once, and is another.
+    assert section(page, 'id="verdict"').startswith("Verdict of one look ")
     origin = section(page, 'id="origin"')
     command = f"lopt race {TASK} {QUICK} {SLOW} --tolerance 0.01 --max-seeds 16"
     assert f"This page: {command} copy" in origin
@@ -231,6 +235,21 @@ def test_the_page_says_what_the_race_found_and_how_it_is_made(files):
     assert found["tolerance"] == pytest.approx(0.01 / gained, rel=1e-4)
     share = f"{100 * 0.01 / gained:.3g}%"
     assert f"tolerance of 0.01, which is {share} of the improvement of {QUICK}." in said
+
+
+def test_the_page_of_a_race_on_two_tasks_says_in_which_unit_sets_are_equivalent(files):
+    other = f"ESWrapped_1pair_{TASK}"
+    write_results()
+    write_results(task=other)
+    done = race(other, *files)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(Path("report", "results.json").read_text())
+    assert found["tolerance"] == 0.01
+    said = section(Path("report", "index.html").read_text(), 'class="notes"')
+    assert (
+        f"differ by less than 1% of the improvement of {QUICK} on the task, or in the "
+        "mean over tasks. The race's tolerance of 0.01 is in its own units" in said
+    )
 
 
 def test_the_report_may_be_left_out(files):

@@ -63,8 +63,10 @@ def test_a_task_that_takes_one_size_only_is_given_whole_batches():
 
 @pytest.mark.parametrize("counts", [(101, 20, 5), (101, 5, 16), (5, 20, 16), (5, 5, 3)])
 def test_a_split_that_fills_no_batch_leaves_nothing(counts):
-    assert whole_splits(pool(*counts, 8), lambda size: False) == ([], {})
-    _, of_other_sizes = whole_splits(pool(*counts, 8), lambda size: True)
+    train, outer_valid, test = counts
+    data = pool(train, outer_valid, test, 8)
+    assert whole_splits(data, lambda size: False) == ([], {})
+    _, of_other_sizes = whole_splits(data, lambda size: True)
     assert tuple(of_other_sizes.values()) == counts
 
 

@@ -105,7 +105,7 @@ def files_of_report(
       progress: sentences on what is still being trained.
       command: trains what is shown and makes this page; that of `lopt report`, which
         trains nothing, if None.
-      notes: what stands above the verdict: heading to sentences.
+      notes: as of `page.render`.
     """
     results = [comparable(row) for row in results]
     trains = command is not None

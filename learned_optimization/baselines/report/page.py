@@ -62,7 +62,8 @@ def render(
       downloads: files that the page offers: name to text.
       live_version: of a page that looks now and then whether there is another.
       progress: sentences on what is still being trained.
-      notes: what stands above the verdict: heading to sentences.
+      notes: what stands above the verdict, which is then said to be that of one
+        look: heading to sentences.
       is_trained_by_command: whether `command` also trains what is shown.
     """
     environment = jinja2.Environment(

@@ -122,9 +122,9 @@ def _of_tolerance(
             f"tolerance of {tolerance:g}, which is {of_share}."
         ]
     return [
-        f"Sets that are called equivalent below differ by less than {of_share}, in the "
-        f"mean over tasks. The race's tolerance of {tolerance:g} is in its own units, "
-        "in which 1 is the improvement of the best configuration of a task."
+        f"Sets that are called equivalent below differ by less than {of_share} on the "
+        f"task, or in the mean over tasks. The race's tolerance of {tolerance:g} is in "
+        "its own units, in which 1 is the improvement of a task's best configuration."
     ]
 
 

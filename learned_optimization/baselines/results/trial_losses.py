@@ -72,11 +72,11 @@ def read_trial_losses(path: str) -> TrialLosses:
     if result["eval/xs"][0] == 0:
         first = [float(result[f"eval/{split}/loss"][0]) for split in _SPLITS]
     outer_valid, test = (float(result[f"eval/{s}/loss"][-1]) for s in _SPLITS)
-    last = TrialLosses(outer_valid, test, *first)
-    whole = [result.get(f"final/{split}/loss") for split in _SPLITS]
-    if any(loss is None for loss in whole):
+    initial_outer_valid, initial = first
+    last = TrialLosses(outer_valid, test, initial_outer_valid, initial)
+    if not all(f"final/{split}/loss" in result for split in _SPLITS):
         return last
-    outer_valid, test = map(float, whole)
+    outer_valid, test = (float(result[f"final/{split}/loss"]) for split in _SPLITS)
     of_last = last.outer_valid, last.test
     return replace(last, outer_valid=outer_valid, test=test, last_evaluation=of_last)
 

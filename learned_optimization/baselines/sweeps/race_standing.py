@@ -161,7 +161,8 @@ class RaceStanding:
             for task in self.tasks
         )
         return [
-            "Losses are scaled so that on each task the first counts 0, the least mean "
-            f"outer_valid loss of the first {FIRST_LOOK} seeds, and the second 1, the "
-            f"loss before training: {listed}. The tolerance is in these units."
+            "Losses are scaled so that on each task the second counts 1, the test loss "
+            "before training, and the first 0: what is left of it by the best mean "
+            f"improvement on outer_valid of the first {FIRST_LOOK} seeds: {listed}. The "
+            "tolerance is in these units."
         ]

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,6 +21,7 @@ from types import MappingProxyType
 from typing import Any
 
 import jinja2
+import markupsafe
 from plotly.offline import get_plotlyjs
 
 from learned_optimization.baselines.analysis.comparison import LEVEL
@@ -79,6 +81,7 @@ def render(
         "p": _p_value,
         "seconds": _seconds,
         "measured": three_digits,
+        "coded": _coded,
     }
     shown = content(results, verdict)
     data = {**shown, "downloads": dict(downloads)}
@@ -172,6 +175,15 @@ def _where(results: Sequence[Sequence[SetResult]]) -> list[dict[str, Any]]:
         {"hardware": hardware, "versions": versions, "task": task, "sets": sets}
         for (hardware, versions, task), sets in sets_of.items()
     ]
+
+
+def _coded(sentence: str) -> markupsafe.Markup:
+    """Return a sentence as HTML, what stands between backticks as code."""
+    parts = re.split("`([^`]*)`", sentence)
+    return markupsafe.Markup("").join(
+        markupsafe.Markup("<code>{}</code>").format(part) if i % 2 else part
+        for i, part in enumerate(parts)
+    )
 
 
 def _number(value: float, digits: int = 4) -> str:

@@ -39,6 +39,7 @@ def test_nothing_measured(names):
     command = f"`lopt bench --optimizers {' '.join([*TASKS, *names])}`"
     assert f"was not measured on this machine: {command} measures it." in said
     files = files_of_report(results, verdict)
+    assert f"<code>{command[1:-1]}</code> measures it." in files["index.html"]
     assert files["index.html"].count("<td>-</td>") == 27
     assert "profile-seconds" not in files["index.html"].split("<script>")[0]
     assert content(results, verdict)["profile_seconds"] is None

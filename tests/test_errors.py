@@ -43,6 +43,8 @@ MAY_NAME_COMMANDS = {
     "tasks/datasets/tokenizers.py": "an option of sentencepiece's own trainer",
     "configuration.py": "the flag is that of the published scripts",
     "baselines/report/build.py": "a report shows the command that makes it",
+    "baselines/report/race.py": "so does that of a race",
+    "baselines/report/cost_words.py": "a report says what measures the costs it lacks",
     "baselines/speedups/specs.py": "a normalizer's file records how to build it",
 }
 

@@ -85,7 +85,7 @@ def add_hparam_set(hparam_set: HParamSet, origin: str | None = None) -> HParamSe
     if first_seed and first_seed != hparam_set.first_seed:
         raise LoptError(
             f"a set cannot be called {hparam_set.name}: that is the name of {own_name} "
-            f"with its seeds from {first_seed} on (--seed-offset {first_seed}). Choose "
+            f"with its seeds from {first_seed} on. Choose "
             "a name that does not end in _from and a number."
         )
     reading = _READING.get()

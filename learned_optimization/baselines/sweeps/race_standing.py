@@ -163,6 +163,6 @@ class RaceStanding:
         return [
             "Losses are scaled so that on each task the second counts 1, the test loss "
             "before training, and the first 0: what is left of it by the best mean "
-            f"improvement on outer_valid of the first {FIRST_LOOK} seeds: {listed}. The "
-            "tolerance is in these units."
+            f"improvement on outer_valid of the first {FIRST_LOOK} seeds: {listed}. "
+            "The tolerance is in these units."
         ]

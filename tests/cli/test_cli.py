@@ -276,7 +276,7 @@ def test_sweep_archive_plot(tmp_path):
     assert plotted.returncode == 0, plotted.stderr
     assert figure.read_bytes().startswith(b"\x89PNG")
     archive = utils.load_archive(TASK, "SGDLR_1000_R5")
-    final = archive["eval/outer_valid/loss"][:, :, -1].mean(axis=1)
+    final = archive["final/outer_valid/loss"].mean(axis=1)
     assert f"{final.min():.4f} ± " in plotted.stdout
     assert str(archive["opt_name"][final.argmin(), 0]) in plotted.stdout
 

@@ -117,19 +117,24 @@ def test_images_against_a_network_in_float64():
         assert got[f"final/{split}/accuracy"][0, 0] == pytest.approx(accuracy, abs=2e-4)
 
 
-@pytest.mark.slow
+SLOW_KINDS = (
+    "Conv_Cifar10_8_16x32",
+    "ImageMLP_Cifar10_128x128x128_BatchNorm_Relu",
+    "ImageMLPAE_Mnist_128x32x128_bs128",
+    "RNNLM_lm1bbytes_Patch32_LSTM128_Embed64",
+    "ESWrapped_1pair_ImageMLP_Mnist_128x128x128_Relu",
+)
+EXHAUSTIVE_KINDS = ("TransformerLM_LM1B_MultiRuntime_0", "Resnet_MultiRuntime_0")
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        "Conv_Cifar10_8_16x32",
-        "ImageMLP_Cifar10_128x128x128_BatchNorm_Relu",
-        "ImageMLPAE_Mnist_128x32x128_bs128",
-        "RNNLM_lm1bbytes_Patch32_LSTM128_Embed64",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_KINDS),
         *(
             pytest.param(name, marks=pytest.mark.exhaustive)
-            for name in ("TransformerLM_LM1B_MultiRuntime_0", "Resnet_MultiRuntime_0")
+            for name in EXHAUSTIVE_KINDS
         ),
-        "ESWrapped_1pair_ImageMLP_Mnist_128x128x128_Relu",
     ],
 )
 def test_kinds_of_tasks_against_plain_jax(name, monkeypatch):

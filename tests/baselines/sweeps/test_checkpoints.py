@@ -72,7 +72,8 @@ def stopped_sweep(hparam_set, shard=None):
 def test_killed_while_results_are_written(num_results, small_set, killed_sweep):
     killed_sweep(small_set, num_results)
     assert len(trials_with_results()) == num_results
-    assert len(checkpoints()) == 1
+    # Two generations, if there was time for the second.
+    assert len(checkpoints()) in (1, 2)
     summary = run_sweep([TASK], [small_set])
     # Those that were not written were trained all the same.
     assert (summary.num_skipped, summary.trial_steps) == (9, 0)
@@ -166,8 +167,9 @@ def test_those_of_other_trials_stay(small_set):
 
 def test_left_behind_by_another_shard(small_set, killed_sweep):
     killed_sweep(small_set, 1, shard=Shard(1, 2))
-    (left,) = checkpoints()
+    left = checkpoints()
+    assert len(left) in (1, 2)
     run_sweep([TASK], [small_set], shard=Shard(2, 2))
-    assert checkpoints() == [left]
+    assert checkpoints() == left
     run_sweep([TASK], [small_set])
     assert checkpoints() == []

@@ -145,6 +145,7 @@ def test_an_output_that_lacks_characters(monkeypatch, encoding):
     assert streams[1].read() == "\\u65e5\\u672c \\u202e\n"
 
 
+@pytest.mark.slow
 def test_a_process_whose_output_is_ascii():
     done = lopt("rm", "--only", "日\u202e", LANG="C", PYTHONIOENCODING="ascii")
     assert done.returncode == 2

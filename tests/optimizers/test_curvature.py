@@ -152,6 +152,7 @@ def _steps_to(points: np.ndarray, function: Callable[[Any], Any]) -> int:
     return below.index(True) if any(below) else len(points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("function", "_", "start"), FUNCTIONS)
 def test_lbfgs_minimizes_in_far_fewer_steps_than_gradient_descent(
     function: Callable[[Any], Any], _: Any, start: np.ndarray

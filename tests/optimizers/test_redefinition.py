@@ -145,6 +145,7 @@ def test_what_another_module_defines_is_refused(
     assert type(gin.get_configurable(name)()) is theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 def test_a_set_made_after_it_trains_the_last_definition(
     kind: str, monkeypatch: pytest.MonkeyPatch

@@ -46,6 +46,7 @@ def assert_curves_close(got, want, rtol=RTOL):
 PLANS = [(20, 10, 2, 4), (13, 5, 3, 2), (5, 7, 2, 3), (4, 1, 1, 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "plan"),
     [
@@ -204,6 +205,7 @@ def test_one_compilation_serves_a_set(monkeypatch):
     assert run(2) == run(6)
 
 
+@pytest.mark.slow
 def test_divergence_stays_in_its_own_trial():
     curves = multi_trial_training_curves(
         TinyTask(),

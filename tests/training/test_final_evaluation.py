@@ -164,6 +164,7 @@ def test_kinds_of_tasks_against_plain_jax(name, monkeypatch):
         assert loss == pytest.approx(sums[split] / counts[split], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_diverged_trials_have_none_and_others_have_theirs():
     opts = [SGD(learning_rate=0.01), SGD(learning_rate=1e30)]
     got = curves(QUIET, opts, plan=RunPlan(20))

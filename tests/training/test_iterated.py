@@ -165,6 +165,7 @@ def test_all_trials_of_a_grid_have_the_batches_of_one_iterator():
             assert_curves(trial_curves(result, config, seed), want)
 
 
+@pytest.mark.slow
 def test_a_function_of_a_seed_gives_each_seed_its_own_batches():
     rates, seeds = (0.01, 0.2), (0, 5, 2**32 - 1)
     task = LineTask(of_seeded_functions())

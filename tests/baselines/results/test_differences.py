@@ -75,6 +75,7 @@ def trained(small_set, monkeypatch):
     return path
 
 
+@pytest.mark.slow
 def test_a_trial_is_trained_again_from_its_file(trained):
     before = utils.read_npz(trained)
     done = replay(trained)

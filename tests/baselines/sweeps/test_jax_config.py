@@ -69,6 +69,7 @@ def test_a_sweep_takes_results_of_its_own_configuration_alone() -> None:
     assert first == "jax_enable_x64=True then, jax's defaults now"
 
 
+@pytest.mark.slow
 def test_a_trial_is_trained_and_recorded_in_float64() -> None:
     names: dict[str, Any] = {"task_name": TASK, "opt_name": "SGD"}
     with jax.enable_x64(True):

@@ -145,6 +145,7 @@ def test_stopped_sweep_goes_on_where_it_was(small_set):
     assert len(curve_files()) == 18
 
 
+@pytest.mark.slow
 def test_only_missing_and_unreadable_trials_run_again(small_set):
     run_sweep([TASK], [small_set])
     gone, broken = curve_files()[0], curve_files()[4]

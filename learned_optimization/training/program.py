@@ -123,7 +123,7 @@ class TrialProgram:
         opt = self.make_optimizer(hparams)
 
         def evaluate(opt_state, step, block):
-            params, state = opt.get_eval_params(opt_state), opt.get_state(opt_state)
+            params, state = self.evaluated(hparams, opt_state)
             eval_key = jax.random.fold_in(jax.random.fold_in(key, EVAL_KEY), step)
 
             def one_split(indices, split_key):

@@ -24,6 +24,7 @@ from learned_optimization.baselines.results.last_losses import (
     WHOLE_KEYS,
     has_whole,
     last_losses,
+    measured_alike,
 )
 from learned_optimization.errors import ResultError, UnknownNameError
 from learned_optimization.eval_training import EVAL_SPLITS
@@ -247,9 +248,7 @@ def comparable_ends(ends: Mapping[str, FinalLosses]) -> dict[str, FinalLosses]:
     Args:
       ends: set name to how its trials end.
     """
-    if all(one.is_of_whole for one in ends.values()):
-        return dict(ends)
-    return {name: one.of_last_evaluation() for name, one in ends.items()}
+    return dict(zip(ends, measured_alike(ends.values()), strict=True))
 
 
 def best_of_set(ends: Curves | FinalLosses, select: str = "outer_valid") -> BestOfSet:

@@ -31,6 +31,7 @@ from learned_optimization.baselines.results.last_losses import (
     WHOLE_KEYS,
     has_whole,
     last_losses,
+    measured_alike,
 )
 from learned_optimization.benchmarking.optimizer_cost import OptimizerCost
 from learned_optimization.errors import ResultError
@@ -166,7 +167,7 @@ class SetResult:
         """Return float `[num_seeds, num_evals]`, the best configuration's loss."""
         return self.curves.losses[split or self.report][self.best.index]
 
-    def of_last_evaluations(self) -> SetResult:
+    def of_last_evaluation(self) -> SetResult:
         """Return the same with `ends` of the last evaluations, a few batches each."""
         if not self.is_of_whole:
             return self
@@ -185,9 +186,7 @@ def comparable(row: Sequence[SetResult]) -> list[SetResult]:
     They are those over whole splits where all sets have them, or else those of the
     last evaluations.
     """
-    if all(result.is_of_whole for result in row):
-        return list(row)
-    return [result.of_last_evaluations() for result in row]
+    return measured_alike(row)
 
 
 def load_set_result(

@@ -133,7 +133,7 @@ def _results_on(standing: RaceStanding, task: int) -> list[SetResult]:
     row = comparable([_result(standing, task, a) for a in range(num_sets)])
     if standing.num_without_whole[task]:
         # The race has looked at trials that are no longer left.
-        row = [result.of_last_evaluations() for result in row]
+        row = [result.of_last_evaluation() for result in row]
     return [_with_edges(standing, task, a, result) for a, result in enumerate(row)]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -44,3 +45,34 @@ def last_losses(arrays: Result, split: str, whole: bool) -> np.ndarray:
     if whole:
         return arrays[f"final/{split}/loss"]
     return arrays[f"eval/{split}/loss"][..., -1]
+
+
+class Measured(Protocol):
+    """Final losses that are over whole splits, and may be had without."""
+
+    @property
+    def is_of_whole(self) -> bool:
+        """Whether they are over whole splits, not some batches."""
+        ...
+
+    def of_last_evaluation(self) -> Self:
+        """Return the same with the losses of the last evaluation."""
+        ...
+
+
+_Measured = TypeVar("_Measured", bound=Measured)
+
+
+def measured_alike(each: Iterable[_Measured]) -> list[_Measured]:
+    """Return final losses that are compared, all measured in the same way.
+
+    They are over whole splits where all have these, or else those of the last
+    evaluations.
+
+    Args:
+      each: the losses of trials or of sets, on one task.
+    """
+    each = list(each)
+    if all(one.is_of_whole for one in each):
+        return each
+    return [one.of_last_evaluation() for one in each]

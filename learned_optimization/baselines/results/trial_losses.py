@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from learned_optimization.baselines.results.format import read_result
+from learned_optimization.baselines.results.last_losses import measured_alike
 from learned_optimization.errors import DamagedFileError
 
 _SPLITS = ("outer_valid", "test")
@@ -87,6 +88,4 @@ def comparable_losses(losses: Mapping[_Key, TrialLosses]) -> dict[_Key, TrialLos
     They are over whole splits where all trials have these, or else those of the last
     evaluations.
     """
-    if all(one.is_of_whole for one in losses.values()):
-        return dict(losses)
-    return {key: one.of_last_evaluation() for key, one in losses.items()}
+    return dict(zip(losses, measured_alike(losses.values()), strict=True))

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.report.verdict_words import listed
+from learned_optimization.baselines.stats.race_words import listed
 
 
 def three_digits(value: float) -> str:

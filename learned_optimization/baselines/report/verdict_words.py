@@ -12,20 +12,9 @@ from learned_optimization.baselines.analysis.comparison import LEVEL, Comparison
 from learned_optimization.baselines.analysis.losses import num_shared_seeds
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.stats.looks import FIRST_LOOK
+from learned_optimization.baselines.stats.race_words import count, listed
 
 _ALPHA = 1 - LEVEL
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number of things, as `5 seeds`."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def listed(items: Sequence[str], word: str = "and") -> str:
-    """Return things in a row, as `a, b and c`."""
-    if len(items) < 2:
-        return "".join(items)
-    return ", ".join(items[:-1]) + f" {word} {items[-1]}"
 
 
 def interval(estimated: stats.Interval, digits: int = 4) -> str:

@@ -20,11 +20,10 @@ from learned_optimization.baselines.analysis.verdicts import Verdict
 from learned_optimization.baselines.report.cost_words import not_measured
 from learned_optimization.baselines.report.verdict_words import (
     Told,
-    count,
     interval,
-    listed,
     own_seeds,
 )
+from learned_optimization.baselines.stats.race_words import count, listed
 from learned_optimization.numerics import shown
 
 

@@ -28,19 +28,19 @@ def race_sentence(result: RaceResult, names: Sequence[str]) -> str:
     rows = {row.set_index: row for row in race_rows(result)} if result.num_seeds else {}
     out = [row for row in rows.values() if row.out_at is not None]
     leader = result.looks[-1].leader if result.looks else result.left[0]
-    of_out = _listed([names[row.set_index] for row in out])
+    of_out = listed([names[row.set_index] for row in out])
     worse = f"; {of_out} {'is' if len(out) == 1 else 'are'} worse" if out else ""
     wanted = result.wanted
     sentence = result.outcome.value.format(
         leader=names[leader],
-        left=_listed([names[a] for a in result.left]),
+        left=listed([names[a] for a in result.left]),
         out=of_out,
         worse=worse,
         tolerance=f"{result.rules.tolerance:g}",
-        seeds=_count(result.num_seeds, "seed"),
+        seeds=count(result.num_seeds, "seed"),
         ahead=_ahead(result, rows, names),
-        trials=_count(len(wanted.missing), "trial") if wanted else "",
-        next_seeds=_count(wanted.look.num_seeds, "seed") if wanted else "",
+        trials=count(len(wanted.missing), "trial") if wanted else "",
+        next_seeds=count(wanted.look.num_seeds, "seed") if wanted else "",
         claim=f"{_seeds_of(out)}family-wise {result.rules.alpha:.0%}, {CLAIM}",
     )
     sentence = sentence[0].upper() + sentence[1:] + "."
@@ -60,7 +60,7 @@ def _failures(result: RaceResult, names: Sequence[str]) -> list[str]:
 
 def divergence_sentence(row: RaceRow, names: Sequence[str]) -> str:
     """Return how often a set diverges, and how often it still might."""
-    name, seeds = names[row.set_index], _count(row.num_seeds, "seed")
+    name, seeds = names[row.set_index], count(row.num_seeds, "seed")
     bound = divergence_bound(row.num_diverged, row.num_seeds)
     seen = (
         f"in {row.num_diverged} of {seeds}"
@@ -72,12 +72,12 @@ def divergence_sentence(row: RaceRow, names: Sequence[str]) -> str:
 
 def lost_sentence(row: RaceRow, names: Sequence[str]) -> str:
     """Return to whom a set that is out has lost."""
-    total = sum(count for _, count in row.lost_to)
-    (first, count), *rest = row.lost_to
-    parts = [f"{names[first]} ({count} of {_count(total, 'seed')})"]
+    total = sum(n for _, n in row.lost_to)
+    (first, most), *rest = row.lost_to
+    parts = [f"{names[first]} ({most} of {count(total, 'seed')})"]
     parts += [f"{names[a]} ({n})" for a, n in rest]
     best = "the best of " if rest else ""
-    return f"worse than {best}{_listed(parts)}"
+    return f"worse than {best}{listed(parts)}"
 
 
 def more_seeds_sentence(more: MoreSeeds, names: Sequence[str]) -> str:
@@ -90,8 +90,8 @@ def more_seeds_sentence(more: MoreSeeds, names: Sequence[str]) -> str:
         )
     does = f"tell {a} from {b}" if more.tells else f"show {a} and {b} equivalent"
     return (
-        f"about {_count(more.num_more, 'more seed')} "
-        f"({_count(more.num_trials, 'trial')}) would {does}"
+        f"about {count(more.num_more, 'more seed')} "
+        f"({count(more.num_trials, 'trial')}) would {does}"
     )
 
 
@@ -125,11 +125,13 @@ def _seeds_of(out: Sequence[RaceRow]) -> str:
     return f"{at[0]} seeds, " if len(at) == 1 else f"{at[0]} to {at[-1]} seeds, "
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Return a number of things, as `5 seeds`."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def _listed(items: Sequence[str]) -> str:
+def listed(items: Sequence[str], word: str = "and") -> str:
+    """Return things in a row, as `a, b and c`."""
     if len(items) < 2:
         return "".join(items)
-    return ", ".join(items[:-1]) + f" and {items[-1]}"
+    return ", ".join(items[:-1]) + f" {word} {items[-1]}"

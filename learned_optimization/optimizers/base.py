@@ -114,6 +114,11 @@ class Optimizer:
         """What this optimizer cannot do without: some of the keys of `NEEDS`."""
         return frozenset()
 
+    @property
+    def defined_by(self) -> type:
+        """The class whose code steps, which messages name."""
+        return type(self)
+
     def prepare(self) -> None:
         """Fetch and check what the optimizer reads from elsewhere.
 
@@ -222,7 +227,7 @@ def check_given(opt: Optimizer, **given: Any) -> None:
     """
     for name, value in given.items():
         if value is None and name in opt.needs:
-            raise LoptError(f"{type(opt).__name__} needs {NEEDS[name]}.")
+            raise LoptError(f"{opt.defined_by.__name__} needs {NEEDS[name]}.")
 
 
 @dataclass_transform(

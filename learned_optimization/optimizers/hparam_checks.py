@@ -31,7 +31,7 @@ def check_hparams(opt: Any) -> None:
         return
     for field in dataclasses.fields(opt):
         value = getattr(opt, field.name)
-        if value is None and field.default is None:
+        if field.metadata.get("pytree") or (value is None and field.default is None):
             continue
         if field.metadata.get("static"):
             wanted = type(field.default).__name__

@@ -43,8 +43,18 @@ def static_field(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def pytree_field() -> Any:
+    """Return a field that holds a pytree of arrays and numbers, which may be traced.
+
+    What it may hold is checked by whoever makes the pytree.
+    """
+    return dataclasses.field(metadata={"pytree": True})
+
+
 @dataclass_transform(
-    frozen_default=True, eq_default=False, field_specifiers=(hparam, static_field)
+    frozen_default=True,
+    eq_default=False,
+    field_specifiers=(hparam, static_field, pytree_field),
 )
 def hparams_dataclass(cls: _T) -> _T:
     """Make a class a frozen dataclass and a pytree of its hyper-parameters."""
@@ -78,11 +88,15 @@ def hparams_dataclass(cls: _T) -> _T:
     return cls
 
 
-def name_with_hparams(value: Any) -> str:
+def name_with_hparams(value: Any, leave_out_defaults: bool = False) -> str:
     """Return the name of a class, followed by every hyper-parameter of the instance.
 
     Those of a class that is no dataclass are what the instance holds; they are named
     by their `fingerprint`.
+
+    Args:
+      value: the instance.
+      leave_out_defaults: whether those that have their default value are left out.
 
     Raises:
       LoptError: if an instance of such a class holds something without a fingerprint.
@@ -93,6 +107,7 @@ def name_with_hparams(value: Any) -> str:
     parts = [
         f"_{f.metadata.get('short', f.name)}{_text(getattr(value, f.name))}"
         for f in dataclasses.fields(value)
+        if not leave_out_defaults or getattr(value, f.name) != f.default
     ]
     return type(value).__name__ + "".join(parts)
 

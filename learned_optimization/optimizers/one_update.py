@@ -85,9 +85,9 @@ def check_one_update_once(opt: Any, task: Any, num_steps: int) -> None:
     """
     leaves, structure = jax.tree.flatten(opt)
     holds_anything = any(leaf is opt for leaf in leaves)
-    if is_packaged(type(opt).__module__) and not holds_anything:
+    if is_packaged(opt.defined_by.__module__) and not holds_anything:
         return
-    program = (type(opt), structure, task.name, num_steps)
+    program = (opt.defined_by, structure, task.name, num_steps)
     try:
         is_known = not holds_anything and program in _CHECKED
     except TypeError:
@@ -124,7 +124,7 @@ def check_one_update(opt: Any, params: Any, num_steps: int = _NUM_STEPS) -> None
     Raises:
       LoptError: naming the optimizer, what is wrong, and the line where it is.
     """
-    name = type(opt).__name__
+    name = opt.defined_by.__name__
     start = functools.partial(_start, num_steps=num_steps)
     state = _traced(name, "init", start, opt, params)
     _check_arrays(name, state)

@@ -218,15 +218,17 @@ def stack_hparams(
 ) -> tuple[list[np.ndarray], Callable[[Sequence[jax.Array]], Optimizer]]:
     """Separate what differs between optimizers from what they share.
 
-    Only hyper-parameters that differ become arrays: the others stay Python
-    numbers, which keep their full precision in the program.
+    Numbers that are the same in all stay Python numbers, which keep their full
+    precision in the program. What an optimizer holds in arrays, as the meta-parameters
+    of a learned one, is always an argument: another optimizer of the same structure
+    runs the same program.
 
     Args:
       opts: optimizers of one structure.
 
     Returns:
-      One array `[configs, ...]` for each hyper-parameter that differs, and a
-      function from one entry of each to the optimizer.
+      One array `[configs, ...]` for each hyper-parameter that differs or is an array,
+      and a function from one entry of each to the optimizer.
 
     Raises:
       LoptError: if the optimizers differ in more than numbers.
@@ -244,7 +246,8 @@ def stack_hparams(
             f"got {opts[0].name} and others of other shapes."
         )
     varies = [
-        any(not np.array_equal(other[i], first) for other in leaves[1:])
+        isinstance(first, (np.ndarray, jax.Array))
+        or any(not np.array_equal(other[i], first) for other in leaves[1:])
         for i, first in enumerate(leaves[0])
     ]
     stacked = [

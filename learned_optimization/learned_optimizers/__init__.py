@@ -1,0 +1,1 @@
+"""Learned optimizers: update rules whose parameters, theta, were trained themselves."""

@@ -257,7 +257,7 @@ def digest_of(theta: MetaParams) -> str:
 
 def one_minus_log(x: jax.Array | float) -> jax.Array:
     """Return `log(1 - x)`, how decays near 1 are held in meta-parameters."""
-    return jnp.log(1 - jnp.asarray(x))
+    return jnp.log(1 - jnp.asarray(x, jnp.float32))
 
 
 @dataclass_transform(

@@ -410,6 +410,7 @@ STEPPED_ELSEWHERE = {
     "GradientClipOptimizer": "test_wrappers",
     "GraftedOptimizer": "test_wrappers",
     "OptList": "test_opt_list",
+    "ScaledSteps": "test_scaled_steps",
     "SOAP": "test_soap",
     "Shampoo": "test_shampoo",
     "Sophia": "test_curvature",

@@ -1,5 +1,7 @@
 """Hand-made optimizers with learned hyper-parameters, against published steps."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import optax
@@ -53,7 +55,7 @@ def test_learned_adam_steps_as_optax() -> None:
     adam = optax.adam(0.02, 0.8, 0.99, 1e-3, 1e-8)
     params = {"w": np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)}
     state, other = opt.init(params), adam.init(params)
-    want = params
+    want: Any = params
     for i in range(5):
         grad = {"w": np.cos(i + np.arange(6, dtype=np.float32)).reshape(2, 3)}
         state = opt.update(state, grad)

@@ -50,6 +50,7 @@ _ONE_AT_A_TIME = threading.RLock()
 # named, not imported: nothing here depends on them.
 _HOMES = (
     "optimizers",
+    "learned_optimizers",
     "tasks.fixed",
     "tasks.quadratics",
     "tasks.task_augmentation",

@@ -36,6 +36,8 @@ ROOMS = [
     "tasks.datasets",
     "tasks",
     "optimizers",
+    "learned_optimizers",
+    "research",
     "training",
     "benchmarking.optimizer_cost",
     "eval_training",
@@ -77,6 +79,7 @@ IMPORT_BY_NAME = {
     "configuration": "modules a user names, or that gin text mentions",
     "tasks.datasets.locations": "one module per format of files, named in a data set",
     "optimizers.base": "names that moved, on demand: their modules import this one",
+    "learned_optimizers.base": "published names, on demand: their modules import it",
     "baselines.exporting.frames": "pandas or polars, which need not be installed",
     "cli.lazy": "a command's module is imported when it is called",
 }

@@ -7,10 +7,22 @@ configurations of its trials, and the folders their results go to:
 
 `AdamLR_10000_R5` reads: learning rates of Adam, 10,000 steps, 5 repetitions,
 each with a seed of its own. In gin text, `@AdamLR_10000_R5` is that function.
+
+Sets of a learned optimizer lack a checkpoint: `LOpt_10000_R5` and the others of
+`TEMPLATES` are called with the name and the path of one too.
+
+    hparam_sets.LOpt_10000_R5("ImageMLP_...", "celo", "celo/params")
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from learned_optimization.baselines.sets.checkpoint_sets import (
+    TEMPLATES,
+    CheckpointTemplate,
+)
 from learned_optimization.baselines.sets.hparam_set import (
     LEARNING_RATES,
     HParamSet,
@@ -28,12 +40,15 @@ from learned_optimization.baselines.sets.registry import (
     add_hparam_set,
     all_hparam_sets,
     get_hparam_set,
+    make_configurable,
 )
 
 __all__ = [
     "LEARNING_RATES",
     "PACKAGED_SET_NAMES",
     "PUBLISHED_SET_NAMES",
+    "TEMPLATES",
+    "CheckpointTemplate",
     "HParamSet",
     "add_hparam_set",
     "all_hparam_sets",
@@ -186,11 +201,24 @@ _SETS = [
 for _row in _SETS:
     add_hparam_set(_row, __name__)
 
+
+def _of_checkpoint(template: CheckpointTemplate) -> Callable[..., Any]:
+    def of_checkpoint(task_name: str, opt_name: str, opt_path: str) -> Any:
+        return template(task_name, opt_name, opt_path)
+
+    return of_checkpoint
+
+
+for _template in TEMPLATES.values():
+    make_configurable(_template.name, _of_checkpoint(_template))
+
 PACKAGED_SET_NAMES = tuple(_row.name for _row in _SETS)
 """Names of the sets that come with the package, in the order of their table."""
 
 
-def __getattr__(name: str) -> HParamSet:
+def __getattr__(name: str) -> HParamSet | CheckpointTemplate:
+    if name in TEMPLATES:
+        return TEMPLATES[name]
     if name.startswith("__") or name not in all_hparam_sets():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return get_hparam_set(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -99,8 +99,17 @@ def add_hparam_set(hparam_set: HParamSet, origin: str | None = None) -> HParamSe
                 )
         reading.hparam_sets.append(hparam_set)
     SETS.add(hparam_set.name, hparam_set, origin or OWN)
-    _make_configurable(hparam_set.name)
+    make_configurable(hparam_set.name, _of_task(hparam_set.name))
     return hparam_set
+
+
+def _of_task(name: str) -> Callable[..., Any]:
+    """Return the set that now has a name, as a function of a task's name."""
+
+    def of_task(task_name: str) -> Any:
+        return get_hparam_set(name)(task_name)
+
+    return of_task
 
 
 @contextmanager
@@ -118,16 +127,17 @@ def reading_sets(file: str) -> Iterator[list[HParamSet]]:
         _READING.reset(token)
 
 
-def _make_configurable(name: str) -> None:
-    """Register a set with gin: by its name, as a function of a task's name."""
+def make_configurable(name: str, function: Callable[..., Any]) -> None:
+    """Register a function with gin, under the name of a set.
+
+    Args:
+      name: the name; of one that gin knows already, nothing is done.
+      function: what it stands for in gin text.
+    """
     # gin names are ASCII; a set of another name is known by it all the same.
     is_of_gin = name.isidentifier() and name.isascii()
     if name in _CONFIGURABLE or not is_of_gin:
         return
-
-    def of_task(task_name: str) -> Any:
-        return get_hparam_set(name)(task_name)
-
-    of_task.__name__ = of_task.__qualname__ = name
-    configurable(SETS.home)(of_task)
+    function.__name__ = function.__qualname__ = name
+    configurable(SETS.home)(function)
     _CONFIGURABLE.add(name)

@@ -1,8 +1,8 @@
 """Every byte read or written goes through here.
 
 Paths are local (`~` is expanded, and `file://` may precede them) or URLs that fsspec
-understands: `gs://`, `s3://`, `memory://`, and `http(s)://` to read from. A file
-appears under its final name only when it is whole, and what goes wrong is a
+understands: `gs://`, `s3://`, `memory://`, and `hf://` and `http(s)://` to read from. A
+file appears under its final name only when it is whole, and what goes wrong is a
 `ResultError` that names the path.
 """
 
@@ -41,7 +41,7 @@ MAX_NAME_BYTES = 255
 
 _LOCAL = LocalFileSystem()
 _LOCAL_SCHEMES = ("file://", "local://")
-_READ_ONLY = ("http", "https", "data")
+_READ_ONLY = ("http", "https", "data", "hf")
 _BYTES_OF_ONE_PUT = 64 << 20
 _ATTEMPTS = 10
 # Of one file: its place on the disk, or the server that has it. Not every system has
@@ -52,7 +52,8 @@ _DISK_ERRORS = {
 }
 # The packages whose errors are of a store: fsspec's file systems, and what they use.
 _CLIENTS = ("adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs")
-_CLIENTS += ("google", "requests", "s3fs", "urllib3")
+_CLIENTS += ("google", "httpx", "httpx2", "huggingface_hub", "requests", "s3fs")
+_CLIENTS += ("urllib3",)
 
 _unlisted: set[str] = set()
 
@@ -105,7 +106,8 @@ def _resolve(path: str | os.PathLike) -> tuple[Any, str]:
             f"cannot use the path {os.fspath(path)}: "
             f"{error if is_said else named(error)}. It may be a local path, or one of "
             "file://, gs:// (install optimizer-baselines[gcs]), s3:// (install "
-            "optimizer-baselines[s3]), memory:// and, to read, http(s)://."
+            "optimizer-baselines[s3]), memory:// and, to read, hf:// (install "
+            "optimizer-baselines[data]) and http(s)://."
         ) from error
 
 

@@ -24,11 +24,14 @@ PART = 1 << 18
 Groups = Sequence[jax.Array]
 """Features of a tensor, in groups `[k, *shape]`, with sizes of 1 where they repeat."""
 
+Activation = Callable[[jax.Array], jax.Array]
+"""What is between two layers, element by element."""
+
 _Inputs = TypeVar("_Inputs")
 
 
 class Layers(NamedTuple):
-    """Weights of a network: relu between layers, none after the last.
+    """Weights of a network: an activation between layers, none after the last.
 
     Attributes:
       weights: one array `[inputs, outputs]` per layer.
@@ -72,8 +75,9 @@ def apply(
     shape: tuple[int, ...],
     *,
     constants: jax.Array | None = None,
-    epsilon: float = 1e-5,
+    epsilon: float | None = 1e-5,
     num_axes: int | None = None,
+    activation: Activation = jax.nn.relu,
     part: int = PART,
 ) -> jax.Array:
     """Return a network's outputs for every parameter of a tensor.
@@ -86,9 +90,11 @@ def apply(
       inputs: a pytree of arrays `[k, *shape]`, with sizes of 1 where they repeat.
       shape: the shape of the tensor, of at least one axis and one element.
       constants: inputs that are the same for all parameters, `[c]`, not normalized.
-      epsilon: what is added to the mean square of a feature.
+      epsilon: what is added to the mean square of a feature; features are not
+        normalized if None.
       num_axes: over how many axes of the tensor that mean is, the last ones; None
         for all.
+      activation: of the layers but the last.
       part: how many parameters are done at once, about.
 
     Returns:
@@ -103,6 +109,7 @@ def apply(
                 shape[-num_axes:],
                 constants=constants,
                 epsilon=epsilon,
+                activation=activation,
                 part=part,
             ),
             inputs,
@@ -114,7 +121,7 @@ def apply(
     if parts.count == 1:
         groups = _packed(groups_of(inputs), shape)
         first = _first(layers, groups, _mean_squares(groups), constants, epsilon)
-        return _outputs(first, layers, groups, shape)
+        return _outputs(first, layers, activation, groups, shape)
 
     def packed(i: Any) -> _Packed:
         return _packed(groups_of(parts.cut(inputs, i)), parts.shape)
@@ -128,7 +135,8 @@ def apply(
     first = _first(layers, like, mean_squares, constants, epsilon)
 
     def write(i: Any, outputs: jax.Array) -> jax.Array:
-        return parts.paste(outputs, _outputs(first, layers, packed(i), parts.shape), i)
+        made = _outputs(first, layers, activation, packed(i), parts.shape)
+        return parts.paste(outputs, made, i)
 
     num_outputs = layers.biases[-1].shape[0]
     return lax.fori_loop(0, parts.count, write, jnp.zeros((num_outputs, *shape)))
@@ -193,13 +201,16 @@ def _first(
     packed: _Packed,
     mean_squares: jax.Array,
     constants: jax.Array | None,
-    epsilon: float,
+    epsilon: float | None,
 ) -> _First:
     weights, bias = layers.weights[0], layers.biases[0]
     num_features = mean_squares.shape[0]
     if constants is not None:
         bias = bias + _product(weights[num_features:], constants[:, None])[:, 0]
-    scales = lax.rsqrt(epsilon + mean_squares)
+    if epsilon is None:
+        scales = jnp.ones_like(mean_squares)
+    else:
+        scales = lax.rsqrt(epsilon + mean_squares)
     scaled, begin = [], 0
     for rows in packed.rows:
         end = begin + len(rows)
@@ -209,7 +220,11 @@ def _first(
 
 
 def _outputs(
-    first: _First, layers: Layers, packed: _Packed, shape: tuple[int, ...]
+    first: _First,
+    layers: Layers,
+    activation: Activation,
+    packed: _Packed,
+    shape: tuple[int, ...],
 ) -> jax.Array:
     hidden = first.bias.reshape(-1, *[1] * len(shape))
     for weights, group in zip(first.weights, packed.groups, strict=True):
@@ -217,7 +232,7 @@ def _outputs(
     hidden = jnp.broadcast_to(hidden, (hidden.shape[0], *shape))
     for weights, bias in zip(layers.weights[1:], layers.biases[1:], strict=True):
         bias = bias.reshape(-1, *[1] * len(shape))
-        hidden = _product(weights, jax.nn.relu(hidden)) + bias
+        hidden = _product(weights, activation(hidden)) + bias
     return hidden
 
 

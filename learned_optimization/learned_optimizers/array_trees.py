@@ -28,6 +28,9 @@ MAX_ARRAYS = 10_000
 MAX_ENTRIES = 20_000
 """Entries of all maps of a file."""
 
+MAX_LENGTH = 2_000
+"""Entries of one map: memory for them is taken before they are seen."""
+
 MAX_DEPTH = 16
 """Maps within maps; VeLO has four levels."""
 
@@ -110,7 +113,7 @@ def unpack(content: bytes) -> Any:
             max_bin_len=0,
             # Lists are maps too.
             max_array_len=0,
-            max_map_len=MAX_ENTRIES,
+            max_map_len=MAX_LENGTH,
             max_ext_len=len(content),
         )
     except _WrongError as error:

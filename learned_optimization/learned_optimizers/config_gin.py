@@ -36,7 +36,7 @@ MAX_BINDINGS = 20_000
 MAX_DEPTH = 32
 """Brackets within brackets, and macros by way of macros."""
 
-MAX_VALUES = 100_000
+MAX_VALUES = 10_000
 """Values that a binding may have once macros are replaced."""
 
 _MAX_DIGITS = 100

@@ -59,7 +59,7 @@ def read_fetched(
             f"No file of its kind has more than {limit:,}.",
         )
     if filesystem.is_local(path):
-        content = filesystem.read_all(path, limit)
+        content = _read(path, limit)
     else:
         content = _read_copy(path, original, limit)
     if sha256 is not None and _digest(content) != sha256.lower():
@@ -77,11 +77,18 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _read(path: str, limit: int) -> bytes:
+    # Memory for as much as may be read is taken before it is.
+    size = filesystem.info(path).size
+    is_known = size > 0 or filesystem.is_local(path)
+    return filesystem.read_all(path, min(size, limit) if is_known else limit)
+
+
 def _read_copy(path: str, original: FileInfo, limit: int) -> bytes:
-    content = filesystem.read_all(cache.local_copy(path), limit)
+    content = _read(cache.local_copy(path), limit)
     recorded = _recorded(path, original)
     if recorded is not None and recorded != _digest(content):
-        content = filesystem.read_all(cache.local_copy(path, again=True), limit)
+        content = _read(cache.local_copy(path, again=True), limit)
         if recorded != _digest(content):
             raise ResultError(
                 f"{path} is another file than it was, and its server does not say so: "

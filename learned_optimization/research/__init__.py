@@ -1,0 +1,1 @@
+"""Published research code, under its published names."""

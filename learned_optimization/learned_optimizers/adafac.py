@@ -15,7 +15,6 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from learned_optimization.errors import LoptError
 from learned_optimization.learned_optimizers import accumulators, features, network
 from learned_optimization.learned_optimizers.accumulators import Accumulators, Decays
 from learned_optimization.learned_optimizers.base import (
@@ -25,6 +24,7 @@ from learned_optimization.learned_optimizers.base import (
     Params,
     PRNGKey,
 )
+from learned_optimization.learned_optimizers.decay_checks import check_decays
 from learned_optimization.learned_optimizers.network import Layers
 from learned_optimization.learned_optimizers.tensors import put_back, tensors
 from learned_optimization.optimizers.base import Gradient
@@ -63,6 +63,10 @@ class AdafacLOpt(LearnedOptimizer):
     concat_weights: bool
     make_separate_weights: bool
     split_weights: bool
+
+    def __post_init__(self) -> None:
+        """Check the numbers of decays."""
+        check_decays(type(self).__name__, Decays(*self._initial_decays))
 
     def init(self, key: PRNGKey) -> MetaParams:
         """Return decays as set, and random weights of the network."""
@@ -170,15 +174,6 @@ class AdafacLOpt(LearnedOptimizer):
 
     def _num_inputs(self) -> int:
         decays = Decays(*self._initial_decays)
-        counts = {len(kept) for kept in decays}
-        if len(counts - {1}) > 1 or 0 in counts:
-            numbers = ", ".join(str(len(kept)) for kept in decays)
-            raise LoptError(
-                f"{type(self).__name__} multiplies each momentum by an average of "
-                "squares, so that it needs as many decays of every kind, or one, got "
-                f"{numbers} (initial_momentum_decays, initial_rms_decays, "
-                "initial_adafactor_decays)."
-            )
 
         def groups() -> dict[str, jax.Array]:
             one = jnp.zeros((1, 1))

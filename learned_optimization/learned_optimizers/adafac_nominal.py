@@ -77,7 +77,8 @@ class MLPNomLOpt(AdafacLOpt):
     selfnormalize_blackbox: bool = static_field(default=False)
 
     def __post_init__(self) -> None:
-        """Check the name of the nominal step."""
+        """Check the numbers of decays and the name of the nominal step."""
+        super().__post_init__()
         if self.nominal_grad_estimator not in ESTIMATORS:
             raise LoptError(
                 "MLPNomLOpt.nominal_grad_estimator must be one of "

@@ -147,7 +147,10 @@ def averages(old: jax.Array, new: jax.Array, decays: tuple[float, ...]) -> jax.A
 def layers_of(theta: MetaParams) -> network.Layers:
     """Return the network whose layers are named `mlp/~/linear_0` and so on."""
     layers = [theta[f"mlp/~/linear_{i}"] for i in range(len(theta))]
-    return network.Layers([x["w"] for x in layers], [x["b"] for x in layers])
+    weights, biases = (
+        [jnp.asarray(layer[name], jnp.float32) for layer in layers] for name in "wb"
+    )
+    return network.Layers(weights, biases)
 
 
 def named_layers(layers: network.Layers) -> MetaParams:

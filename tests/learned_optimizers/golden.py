@@ -266,3 +266,49 @@ def _share(got: Any, after: np.ndarray, before: np.ndarray) -> float:
     change = np.max(np.abs(np.float64(after) - before), axes)
     # An update of validation data changes nothing, and neither may ours.
     return float(np.max(np.where(apart > 0, apart / np.maximum(change, 1e-30), 0)))
+
+
+def made_run(
+    theta: Any, steps: Callable[..., Any], num: int = 6, seed: int = 0, **given: Any
+) -> GoldenRun:
+    """Return updates made by arithmetic of one's own, for where there are no files.
+
+    Args:
+      theta: meta-parameters.
+      steps: takes theta, parameters, gradients and, of `losses` and `is_valid`, what
+        `given` names; yields the parameters after each update.
+      num: how many updates.
+      seed: of parameters, gradients and losses.
+      **given: further arguments of `steps`; True for `losses` or `is_valid`: the
+        run's own.
+    """
+    draw = np.random.default_rng(seed).normal
+    shapes = {"b": (5,), "kernel": (2, 3, 2, 3), "scalar": (), "w": (4, 3)}
+
+    def arrays(scale: float) -> dict[str, np.ndarray]:
+        return {
+            k: np.asarray(scale * draw(size=s), np.float32) for k, s in shapes.items()
+        }
+
+    params, grads = arrays(0.5), [arrays(0.3) for _ in range(num)]
+    losses = np.asarray(1 + 0.3 * np.abs(draw(size=num)), np.float32)
+    own = {"losses": losses, "is_valid": np.arange(num) % 4 == 2}
+    given = {key: own.get(key, value) for key, value in given.items()}
+    after = list(steps(theta, params, grads, **given))
+    return GoldenRun(
+        name="made",
+        theta=theta,
+        num_steps=100,
+        params=params,
+        grads={k: np.stack([g[k] for g in grads]) for k in shapes},
+        losses=losses,
+        is_valid=given.get("is_valid", np.zeros(num, bool)),
+        after={k: np.stack([np.float32(x[k]) for x in after]) for k in shapes},
+        state={},
+    )
+
+
+def shaken(theta: Any, scale: float = 0.1, seed: int = 1) -> Any:
+    """Return meta-parameters of which no array is zero: noise is added to each."""
+    draw = np.random.default_rng(seed).normal
+    return jax.tree.map(lambda x: np.float32(x + scale * draw(size=np.shape(x))), theta)

@@ -19,6 +19,7 @@ _LISTED_BY = {
     "task": "`lopt tasks` lists them all",
     "hparam set": "`lopt sets` lists them all",
     "optimizer": "`lopt optimizers` lists them all",
+    "learned optimizer": "`lopt lopts` lists them all",
     "data set": "`lopt data list` lists them all",
 }
 
@@ -43,12 +44,19 @@ def with_advice(error: LoptError) -> str:
 
 
 def with_its_file(set_name: str, source: str | None) -> str:
-    """Return a set as a command is given it: its name, and the file that defines it.
+    """Return a set as a command is given it: its name, and what defines it.
 
     Args:
       set_name: the set.
-      source: the file; None if the set is known without one.
+      source: the file that defines it; None if it is known without one, or by its
+        checkpoint.
     """
+    # The help is printed without what it imports.
+    from learned_optimization.baselines.sets.checkpoints import checkpoint_of
+
+    checkpoint = checkpoint_of(set_name)
+    if checkpoint is not None:
+        return f"{set_name} --checkpoint {shlex.quote(str(checkpoint))}"
     return set_name if source is None else f"{set_name} --set {shlex.quote(source)}"
 
 

@@ -12,7 +12,13 @@ from learned_optimization.baselines.results import archiving
 from learned_optimization.baselines.sets.published import as_published
 from learned_optimization.cli.advice import with_advice
 from learned_optimization.cli.choosing import from_seed, tasks_and_sets_to_run
-from learned_optimization.cli.options import Imports, Names, SeedOffset, SetFiles
+from learned_optimization.cli.options import (
+    Checkpoints,
+    Imports,
+    Names,
+    SeedOffset,
+    SetFiles,
+)
 from learned_optimization.cli.output import say
 from learned_optimization.errors import ResultError
 
@@ -21,6 +27,7 @@ def archive(
     names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     seed_offset: SeedOffset = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until every trial has a result.")
@@ -45,7 +52,7 @@ def archive(
 
     For an incomplete set, print which trials are missing, and exit with code 1.
     """
-    tasks, chosen = tasks_and_sets_to_run(names, set_files, imports)
+    tasks, chosen = tasks_and_sets_to_run(names, set_files, imports, checkpoints)
     hparam_sets = from_seed(chosen, seed_offset)
     if published:
         hparam_sets = [as_published(s) for s in hparam_sets]

@@ -16,7 +16,7 @@ from learned_optimization.benchmarking.step_profile import share_of_peak
 from learned_optimization.benchmarking.suite import Row
 from learned_optimization.cli import optimizer_costs
 from learned_optimization.cli.completion import completer
-from learned_optimization.cli.options import Imports, SetFiles
+from learned_optimization.cli.options import Checkpoints, Imports, SetFiles
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import Table, console
 from learned_optimization.errors import LoptError
@@ -44,6 +44,7 @@ def bench(
     ] = False,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     trials: Annotated[
         str | None,
         typer.Option(
@@ -89,11 +90,11 @@ def bench(
             raise LoptError(
                 "with --optimizers, leave out --trials, --profile and --plot."
             )
-        chosen = optimizer_costs.choose(names, set_files, imports)
+        chosen = optimizer_costs.choose(names, set_files, imports, checkpoints)
         optimizer_costs.measure_and_print(*chosen, seconds or 1.5, json_file)
         return
-    if set_files or imports:
-        raise LoptError("--set and --import go with --optimizers.")
+    if set_files or imports or checkpoints:
+        raise LoptError("--set, --import and --checkpoint go with --optimizers.")
     numbers, seconds = _numbers(trials), seconds or 5.0
     for name in names or ():
         registry.get(name)

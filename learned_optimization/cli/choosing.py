@@ -2,13 +2,14 @@
 
 One rule for every command. Names are of tasks, of sets and, where archives are read,
 of archives, in any order. `--set FILE` defines sets, and names choose among all that
-are known; where no set is named, the sets of the files are chosen.
+are known; where no set is named, the sets of the files are chosen. `--checkpoint` makes
+sets of learned optimizers known, for which templates stand among the names.
 """
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from learned_optimization import configuration, filesystem
@@ -17,8 +18,14 @@ from learned_optimization.baselines.layout import (
     get_root_baseline_dir,
 )
 from learned_optimization.baselines.results.archives import list_hparam_sets_for_task
+from learned_optimization.baselines.sets.checkpoint_sets import TEMPLATES
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import known_hparam_sets
+from learned_optimization.cli.checkpoints import (
+    load_archived,
+    load_checkpoints,
+    with_checkpoints,
+)
 from learned_optimization.errors import (
     LoptError,
     NotRegisteredError,
@@ -30,7 +37,10 @@ _LISTS = "`lopt tasks` and `lopt sets` list them"
 
 
 def split_tasks_and_sets(
-    names: Iterable[str] | None, set_files: list[str] | None, imports: list[str] | None
+    names: Iterable[str] | None,
+    set_files: list[str] | None,
+    imports: list[str] | None,
+    checkpoints: list[str] | None = None,
 ) -> tuple[list[str], list[HParamSet]]:
     """Tell tasks from sets: no name is of both.
 
@@ -38,6 +48,7 @@ def split_tasks_and_sets(
       names: tasks and sets, in any order. What has results is a task too.
       set_files: files that define sets.
       imports: Python files that are imported before.
+      checkpoints: checkpoints of learned optimizers, `NAME=PATH` each.
 
     Returns:
       The tasks' names and the sets, each in the order of `names`, once; the sets of
@@ -48,13 +59,18 @@ def split_tasks_and_sets(
       LoptError: if a file is wrong.
     """
     from_files = load_sets(set_files, imports)
+    names = with_checkpoints(names or (), load_checkpoints(checkpoints))
+    load_archived(names)
     tasks, set_names = _split(names, from_files, with_archives=False)
     known = known_hparam_sets(set_names)
     return tasks, [known[name] for name in set_names]
 
 
 def split_tasks_and_archives(
-    names: Iterable[str] | None, set_files: list[str] | None, imports: list[str] | None
+    names: Iterable[str] | None,
+    set_files: list[str] | None,
+    imports: list[str] | None,
+    checkpoints: list[str] | None = None,
 ) -> tuple[list[str], list[str]]:
     """Tell tasks from sets that may be archived only.
 
@@ -62,6 +78,7 @@ def split_tasks_and_archives(
       names: as of `split_tasks_and_sets`; of archives of the tasks named, too.
       set_files: files that define sets.
       imports: Python files that are imported before.
+      checkpoints: checkpoints of learned optimizers, `NAME=PATH` each.
 
     Returns:
       Names of the tasks and of the sets, as of `split_tasks_and_sets`.
@@ -70,16 +87,22 @@ def split_tasks_and_archives(
       UnknownNameError: if a name is of no task, set or archive.
       LoptError: if a file is wrong, or a name is an archive of other tasks alone.
     """
-    return _split(names, load_sets(set_files, imports), with_archives=True)
+    from_files = load_sets(set_files, imports)
+    names = with_checkpoints(names or (), load_checkpoints(checkpoints))
+    return _split(names, from_files, with_archives=True)
 
 
 def tasks_and_sets_to_run(
-    names: Iterable[str] | None, set_files: list[str] | None, imports: list[str] | None
+    names: Iterable[str] | None,
+    set_files: list[str] | None,
+    imports: list[str] | None,
+    checkpoints: list[str] | None = None,
 ) -> tuple[list[str], list[HParamSet]]:
     """Return at least one task that is defined, and at least one set.
 
-    No results are looked for, except for the message about an unknown name: a store
-    that is not used need not be reachable.
+    No results are looked for, except of what is not known by its name, for the message
+    about it or for the checkpoint that an archive of it records: a store that is not
+    used need not be reachable.
 
     Raises:
       NotRegisteredError: if a task has results but is not defined here.
@@ -87,11 +110,12 @@ def tasks_and_sets_to_run(
       LoptError: if no task or no set is given, or a file is wrong.
     """
     from_files = load_sets(set_files, imports)
-    names = list(dict.fromkeys(names or []))
+    names = with_checkpoints(names or (), load_checkpoints(checkpoints))
+    load_archived(names)
     defined, known = fixed_tasks(), known_hparam_sets(names)
     for name in names:
         if name not in known and name not in defined:
-            raise _unknown_to_run(name, [*defined, *known])
+            raise _unknown_to_run(name, [*defined, *known, *TEMPLATES])
     tasks = [name for name in names if name not in known]
     chosen = [known[name] for name in names if name in known]
     sets = chosen or list({s.name: s for s in from_files}.values())
@@ -114,9 +138,8 @@ def _unknown_to_run(name: str, known: list[str]) -> LoptError:
 
 
 def _split(
-    names: Iterable[str] | None, from_files: list[HParamSet], with_archives: bool
+    names: Sequence[str], from_files: list[HParamSet], with_archives: bool
 ) -> tuple[list[str], list[str]]:
-    names = list(dict.fromkeys(names or []))
     defined = known_hparam_sets(names)
     others = [name for name in names if name not in defined]
     tasks, archives = tasks_with_files(), set[str]()
@@ -128,7 +151,7 @@ def _split(
     sets = [name for name in names if name not in chosen]
     for name in sets:
         if name not in defined and name not in archives:
-            raise _unknown(name, [*tasks, *defined], with_archives)
+            raise _unknown(name, [*tasks, *defined, *TEMPLATES], with_archives)
     return chosen, sets or list({s.name: s for s in from_files})
 
 

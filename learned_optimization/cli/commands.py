@@ -117,11 +117,20 @@ COMMANDS: dict[str, Command | Group] = {
         "replay:diff", "Compare two result files or two archives, key by key."
     ),
     "tasks": Command("lists:tasks", "List the fixed tasks.", ("task",)),
-    "sets": Command("sets:sets", "List the hparam sets.", ("set",)),
+    "sets": Command(
+        "sets:sets",
+        "List the hparam sets, and those that a checkpoint of yours completes.",
+        ("set",),
+    ),
     "optimizers": Command(
         "lists:optimizers",
         "List the optimizers with their default settings and what they need.",
         ("optimizer",),
+    ),
+    "lopts": Command(
+        "lopts:lopts",
+        "List the learned optimizers, or what one of them or a checkpoint holds.",
+        ("learned optimizer",),
     ),
     "data": Group(
         "Data sets: list, find and prepare them.",

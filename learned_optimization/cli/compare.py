@@ -20,7 +20,12 @@ from learned_optimization.baselines.report.verdict_words import interval
 from learned_optimization.baselines.report.words import caveats, headline
 from learned_optimization.cli.choosing import split_tasks_and_archives
 from learned_optimization.cli.jax_variables import leave_memory_to_others
-from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
+from learned_optimization.cli.options import (
+    ArchiveNames,
+    Checkpoints,
+    Imports,
+    SetFiles,
+)
 from learned_optimization.cli.output import say, say_left_out
 from learned_optimization.cli.tables import Table, console
 
@@ -57,6 +62,7 @@ def compare(
     names: ArchiveNames = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     split: Split = "test",
     select: Select = "outer_valid",
     reference: Reference = None,
@@ -71,7 +77,7 @@ def compare(
     makes a page of the same with charts.
     """
     leave_memory_to_others()
-    tasks, sets = split_tasks_and_archives(names, set_files, imports)
+    tasks, sets = split_tasks_and_archives(names, set_files, imports, checkpoints)
     results, verdict = analyse(tasks, sets, select, split, reference, tolerance)
     if as_json:
         say(results_as_json(results, verdict))

@@ -10,7 +10,12 @@ import typer
 from learned_optimization.baselines.exporting import to_frame
 from learned_optimization.baselines.exporting.frames import require
 from learned_optimization.cli.choosing import split_tasks_and_archives
-from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
+from learned_optimization.cli.options import (
+    ArchiveNames,
+    Checkpoints,
+    Imports,
+    SetFiles,
+)
 from learned_optimization.cli.output import say, say_left_out
 from learned_optimization.errors import LoptError, UnknownNameError
 
@@ -40,6 +45,7 @@ def export(
     names: ArchiveNames = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     to: Format = None,
     output: Output = None,
     curves: Annotated[
@@ -74,7 +80,7 @@ def export(
             "choose --to parquet, csv or json."
         )
     path = output or f"export.{kind}"
-    tasks, set_names = split_tasks_and_archives(names, set_files, imports)
+    tasks, set_names = split_tasks_and_archives(names, set_files, imports, checkpoints)
     for what, chosen in (("task", tasks), ("set", set_names)):
         if not chosen:
             raise LoptError(

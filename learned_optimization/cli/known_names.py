@@ -79,15 +79,17 @@ def _is_whole(stored: Any) -> bool:
 
 def _registered() -> dict[str, list[str]]:
     # The one place where completion pays for jax.
-    from learned_optimization.baselines.hparam_sets import all_hparam_sets
+    from learned_optimization.baselines.hparam_sets import TEMPLATES, all_hparam_sets
+    from learned_optimization.learned_optimizers.base import all_learned_optimizers
     from learned_optimization.optimizers.base import all_optimizers
     from learned_optimization.tasks.datasets.catalog import all_datasets
     from learned_optimization.tasks.registry import all_fixed_tasks
 
     return {
         "task": list(all_fixed_tasks()),
-        "set": list(all_hparam_sets()),
+        "set": [*all_hparam_sets(), *TEMPLATES],
         "optimizer": list(all_optimizers()),
+        "learned optimizer": list(all_learned_optimizers()),
         "data set": list(all_datasets()),
     }
 

@@ -20,6 +20,11 @@ from learned_optimization.benchmarking.optimizer_cost import (
     save_costs,
 )
 from learned_optimization.benchmarking.peak import matmul_peak
+from learned_optimization.cli.checkpoints import (
+    load_archived,
+    load_checkpoints,
+    with_checkpoints,
+)
 from learned_optimization.cli.choosing import fixed_tasks, is_pattern, load_sets
 from learned_optimization.cli.choosing import matching as names_matching
 from learned_optimization.cli.output import say
@@ -35,7 +40,10 @@ Failure = tuple[str, str, str]
 
 
 def choose(
-    names: Sequence[str] | None, set_files: list[str] | None, imports: list[str] | None
+    names: Sequence[str] | None,
+    set_files: list[str] | None,
+    imports: list[str] | None,
+    checkpoints: list[str] | None = None,
 ) -> tuple[list[str], dict[str, Optimizer]]:
     """Tell tasks, optimizers and sets apart.
 
@@ -43,6 +51,7 @@ def choose(
       names: of each, in any order; or patterns of optimizers.
       set_files: files that define sets.
       imports: Python files that are imported before.
+      checkpoints: checkpoints of learned optimizers, `NAME=PATH` each.
 
     Returns:
       The tasks, the smallest of the usual ones where none is named; and what to
@@ -55,10 +64,12 @@ def choose(
       LoptError: if a file is wrong.
     """
     from_files = load_sets(set_files, imports)
+    names = with_checkpoints(names or (), load_checkpoints(checkpoints))
+    load_archived(names)
     tasks, sets, optimizers = fixed_tasks(), all_hparam_sets(), all_optimizers()
     chosen_tasks: list[str] = []
     chosen: dict[str, Optimizer] = {}
-    for name in dict.fromkeys(names or ()):
+    for name in names:
         if is_pattern(name):
             matching = names_matching("optimizer", name, optimizers)
             chosen |= {found: optimizers[found]() for found in matching}

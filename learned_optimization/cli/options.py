@@ -60,6 +60,16 @@ Imports = Annotated[
         help="A Python file of optimizers or tasks, imported first; repeatable.",
     ),
 ]
+Checkpoints = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="NAME=PATH",
+        help="A learned optimizer's checkpoint, under a name of yours; repeatable. Its "
+        "sets are NAME_LOpt_1000_R5 and so on; LOpt_1000_R5 stands for that of each "
+        "checkpoint given. NAME=CLASS@PATH where no config.gin is beside the file.",
+    ),
+]
 SeedOffset = Annotated[
     int | None,
     typer.Option(

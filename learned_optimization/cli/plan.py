@@ -10,7 +10,7 @@ import typer
 from learned_optimization.baselines.sweeps.estimate import Estimate, estimate, total
 from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.cli.choosing import tasks_and_sets_to_run
-from learned_optimization.cli.options import Imports, Names, SetFiles
+from learned_optimization.cli.options import Checkpoints, Imports, Names, SetFiles
 from learned_optimization.cli.tables import Table, console
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import keep_compiled, use_all_cores
@@ -20,6 +20,7 @@ def plan(
     names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     seconds: Annotated[
         float,
         typer.Option(
@@ -51,7 +52,7 @@ def plan(
         )
     # Tasks may be joined by commas, too.
     parts = [part.strip() for name in names or [] for part in name.split(",")]
-    tasks, hparam_sets = tasks_and_sets_to_run(parts, set_files, imports)
+    tasks, hparam_sets = tasks_and_sets_to_run(parts, set_files, imports, checkpoints)
     use_all_cores()
     keep_compiled()
     estimates = [estimate(t, s, seconds) for t in tasks for s in hparam_sets]

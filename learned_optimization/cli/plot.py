@@ -11,7 +11,12 @@ import typer
 from learned_optimization.baselines.plots.saving import read_size
 from learned_optimization.cli.choosing import split_tasks_and_archives
 from learned_optimization.cli.drawing import Form, Kind, draw, draw_kind
-from learned_optimization.cli.options import ArchiveNames, Imports, SetFiles
+from learned_optimization.cli.options import (
+    ArchiveNames,
+    Checkpoints,
+    Imports,
+    SetFiles,
+)
 from learned_optimization.errors import LoptError, UnknownNameError
 
 Output = Annotated[
@@ -53,6 +58,7 @@ def plot(
     names: ArchiveNames = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     output: Output = Path("comparison.png"),
     kind: Annotated[
         Kind,
@@ -85,7 +91,7 @@ def plot(
 ) -> None:
     """Plot archived sets: by default the best configuration of each over training."""
     form = Form(None if size is None else read_size(size), title)
-    tasks, sets = split_tasks_and_archives(names, set_files, imports)
+    tasks, sets = split_tasks_and_archives(names, set_files, imports, checkpoints)
     if not tasks or not sets:
         what = "set" if tasks else "task"
         raise LoptError(

@@ -85,7 +85,7 @@ class ProgressBar(_Bar):
         if self._verbose and grid is not self._grid:
             self._grid = grid
             self._console.print(
-                f"{type(grid.rows[0][0].opt).__name__}: {progress.num_trials} trials "
+                f"{grid.first.opt.defined_by.__name__}: {progress.num_trials} trials "
                 f"on {progress.num_devices} devices, {progress.strategy}, compiled in "
                 f"{progress.compile_seconds:.1f} s"
             )
@@ -93,7 +93,7 @@ class ProgressBar(_Bar):
         rate = done / max(progress.run_seconds, 1e-9)
         self._bar.update(
             self._row,
-            description=type(grid.rows[0][0].opt).__name__,
+            description=grid.first.opt.defined_by.__name__,
             completed=self._finished_updates + done,
             rate=f"{rate:,.0f} trial-steps/s",
             diverged=self._finished_diverged + progress.num_diverged,
@@ -106,7 +106,7 @@ class ProgressBar(_Bar):
         self._finished_diverged += num_diverged
         if not self._console.is_terminal:
             self._console.print(
-                f"{type(trials[0].opt).__name__}: {len(trials)} trials done, "
+                f"{trials[0].opt.defined_by.__name__}: {len(trials)} trials done, "
                 f"{num_diverged} diverged, {time.monotonic() - self._start:.0f} s"
             )
 
@@ -114,7 +114,7 @@ class ProgressBar(_Bar):
         """Print what failed, and count the updates of the grid as done."""
         self._finished_updates += grid.num_updates
         self._console.print(
-            f"{type(grid.rows[0][0].opt).__name__}: {len(grid.trials)} trials failed: "
+            f"{grid.first.opt.defined_by.__name__}: {len(grid.trials)} trials failed: "
             f"{named(error)}"
         )
 

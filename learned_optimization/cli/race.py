@@ -17,7 +17,7 @@ from learned_optimization.baselines.sweeps.race import run_race
 from learned_optimization.baselines.sweeps.race_standing import RaceStanding
 from learned_optimization.cli import race_table
 from learned_optimization.cli.choosing import tasks_and_sets_to_run
-from learned_optimization.cli.options import Imports, Names, SetFiles
+from learned_optimization.cli.options import Checkpoints, Imports, Names, SetFiles
 from learned_optimization.cli.output import say
 from learned_optimization.cli.progress import ProgressBar
 from learned_optimization.cli.signals import stop_requests
@@ -67,6 +67,7 @@ def race(
     names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     alpha: Annotated[
         float,
         typer.Option(
@@ -151,7 +152,7 @@ def race(
     no further. Trials are stored as those of a sweep. Ctrl-C stops it; the same
     command goes on where it was.
     """
-    tasks, hparam_sets = tasks_and_sets_to_run(names, set_files, imports)
+    tasks, hparam_sets = tasks_and_sets_to_run(names, set_files, imports, checkpoints)
     if len(hparam_sets) < 2:
         raise LoptError(
             f"a race needs at least two sets, got {hparam_sets[0].name} alone."

@@ -25,7 +25,13 @@ from learned_optimization.cli.choosing import (
 )
 from learned_optimization.cli.compare import Reference, Select, Split, Tolerance
 from learned_optimization.cli.jax_variables import leave_memory_to_others
-from learned_optimization.cli.options import ArchiveNames, Imports, Names, SetFiles
+from learned_optimization.cli.options import (
+    ArchiveNames,
+    Checkpoints,
+    Imports,
+    Names,
+    SetFiles,
+)
 from learned_optimization.cli.output import say, say_left_out
 
 
@@ -33,6 +39,7 @@ def report(
     names: ArchiveNames = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     output: Annotated[
         str,
         typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the report."),
@@ -48,7 +55,7 @@ def report(
 ) -> None:
     """Compare archived sets on one page: verdict, curves, tables, origin."""
     leave_memory_to_others()
-    tasks, sets = split_tasks_and_archives(names, set_files, imports)
+    tasks, sets = split_tasks_and_archives(names, set_files, imports, checkpoints)
     folder = output if "://" in output else os.path.abspath(os.path.expanduser(output))
     filesystem.check_writable(folder)
     results, verdicts = analyse(tasks, sets, select, split, reference, tolerance)
@@ -66,6 +73,7 @@ def serve(
     names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     split: Split = "test",
     select: Select = "outer_valid",
     reference: Reference = None,
@@ -88,7 +96,7 @@ def serve(
     Ctrl-C ends it.
     """
     leave_memory_to_others()
-    tasks, sets = split_tasks_and_sets(names, set_files, imports)
+    tasks, sets = split_tasks_and_sets(names, set_files, imports, checkpoints)
     live = LiveReport(
         tasks,
         sets,

@@ -26,7 +26,13 @@ from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.baselines.speedups.specs import own_folder
 from learned_optimization.cli.choosing import from_seed, split_tasks_and_sets
-from learned_optimization.cli.options import Imports, Names, SeedOffset, SetFiles
+from learned_optimization.cli.options import (
+    Checkpoints,
+    Imports,
+    Names,
+    SeedOffset,
+    SetFiles,
+)
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import size
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
@@ -38,6 +44,7 @@ def rm(
     names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     seed_offset: SeedOffset = None,
     only: Annotated[
         list[str] | None,
@@ -63,7 +70,7 @@ def rm(
     for kind in only or []:
         if kind not in KINDS:
             raise UnknownNameError("kind of file", kind, KINDS)
-    tasks, chosen = split_tasks_and_sets(names, set_files, imports)
+    tasks, chosen = split_tasks_and_sets(names, set_files, imports, checkpoints)
     sets = from_seed(chosen, seed_offset)
     if not tasks and only == ["leftovers"]:
         _remove_leftovers(yes)

@@ -20,6 +20,7 @@ from learned_optimization.cli.choosing import (
     split_tasks_and_sets,
 )
 from learned_optimization.cli.options import (
+    Checkpoints,
     Imports,
     Names,
     SeedOffset,
@@ -41,6 +42,7 @@ def status(
     names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     seed_offset: SeedOffset = None,
     as_json: Annotated[
         bool,
@@ -69,7 +71,7 @@ def status(
     """
     patterns = [name for name in names or [] if is_pattern(name)]
     exact = [name for name in names or [] if not is_pattern(name)]
-    tasks, chosen = split_tasks_and_sets(exact, set_files, imports)
+    tasks, chosen = split_tasks_and_sets(exact, set_files, imports, checkpoints)
     sets = from_seed(chosen, seed_offset)
     rows = status_of(
         tasks,

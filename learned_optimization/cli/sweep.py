@@ -29,6 +29,7 @@ from learned_optimization.cli import ray_options
 from learned_optimization.cli.advice import with_its_file
 from learned_optimization.cli.choosing import from_seed, load_gin, tasks_and_sets_to_run
 from learned_optimization.cli.options import (
+    Checkpoints,
     GinBindings,
     GinFiles,
     Imports,
@@ -55,6 +56,7 @@ def sweep(
     names: Names = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    checkpoints: Checkpoints = None,
     seed_offset: SeedOffset = None,
     archive: Annotated[
         bool, typer.Option(help="Archive each set on each task once it is complete.")
@@ -114,7 +116,7 @@ def sweep(
             "--gin_bindings: groups are shards, and what they run on is said by "
             "--ray-cpus and --ray-gpus."
         )
-    tasks, chosen = tasks_and_sets_to_run(names, set_files, imports)
+    tasks, chosen = tasks_and_sets_to_run(names, set_files, imports, checkpoints)
     hparam_sets = from_seed(chosen, seed_offset)
     parsed = None if strategy == "auto" else Strategy.parse(strategy)
     if ray is not None:

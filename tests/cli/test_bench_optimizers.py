@@ -168,4 +168,4 @@ def test_wrong_arguments(mine: str) -> None:
         message = refused(lopt_here("bench", "--optimizers", *option))
         assert "leave out --trials, --profile and --plot" in message
     message = refused(lopt_here("bench", "--import", mine))
-    assert "--set and --import go with --optimizers" in message
+    assert "--set, --import and --checkpoint go with --optimizers" in message

@@ -16,6 +16,7 @@ LISTS = {
     "lopt tasks": TASK,
     "lopt sets": "AdamLR_1000_R5",
     "lopt optimizers": "Adam",
+    "lopt lopts": "LearnableAdam",
     "lopt data list": "mnist",
     "lopt normalize list": "speedup_over_adam",
 }

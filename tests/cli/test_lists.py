@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from learned_optimization.baselines.hparam_sets import all_hparam_sets
+from learned_optimization.baselines.hparam_sets import TEMPLATES, all_hparam_sets
 from learned_optimization.baselines.normalizers import NORMALIZERS
 from learned_optimization.optimizers.base import all_optimizers, get_optimizer
 from learned_optimization.tasks.datasets.catalog import all_datasets
@@ -35,7 +35,8 @@ def test_tasks():
 
 
 def test_sets(tmp_path):
-    assert [row["name"] for row in listed("sets")] == list(all_hparam_sets())
+    known = [*all_hparam_sets(), *TEMPLATES]
+    assert [row["name"] for row in listed("sets")] == known
     assert listed("sets", "AdamLR_1000_*") == [
         {
             "name": "AdamLR_1000_R5",
@@ -44,8 +45,11 @@ def test_sets(tmp_path):
             "configurations": 14,
             "seeds": 5,
             "trials": 70,
+            "needs": [],
         }
     ]
+    [row] = listed("sets", "LOpt_1000_R5")
+    assert (row["trials"], row["needs"]) == (5, ["checkpoint"])
     file = tmp_path / "mine.yaml"
     file.write_text(
         "sets:\n"

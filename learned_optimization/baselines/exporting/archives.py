@@ -16,6 +16,7 @@ from learned_optimization.baselines.analysis.hyperparameters import (
 from learned_optimization.baselines.analysis.left_out import OnLeftOut, load_usable
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
+from learned_optimization.baselines.sets.checkpoint_sets import split_set_name
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.cache import local_copy
 from learned_optimization.errors import LoptError
@@ -138,5 +139,9 @@ def _find(task: str, set_name: str) -> Archive:
     else:
         opt_names = read_archive(path, ["opt_name"])["opt_name"][:, 0]
         hparams = defined(set_name, [str(name) for name in opt_names])
-    optimizer = None if known is None else known.optimizer
+    of_checkpoint = split_set_name(set_name)
+    if known is not None:
+        optimizer = known.optimizer
+    else:
+        optimizer = None if of_checkpoint is None else of_checkpoint[1].optimizer
     return Archive(task, set_name, path, keys, optimizer, hparams or Hyperparameters())

@@ -47,11 +47,9 @@ class NamedCheckpoint:
     def parse(cls, text: str) -> NamedCheckpoint:
         """Return the checkpoint of `NAME=PATH` or `NAME=CLASS@PATH`.
 
-        A folder stands for the file `params` in it, as run directories have it.
-
         Raises:
-          LoptError: if the text has another form, the name cannot be that of sets,
-            there is no such file, or no such learned optimizer.
+          LoptError: if the text has another form, the name cannot be that of sets, or
+            as `found_checkpoint`.
         """
         name, equals, rest = text.partition("=")
         if not equals or not rest:
@@ -59,15 +57,9 @@ class NamedCheckpoint:
                 "a checkpoint is given with a name for its sets, as NAME=PATH or "
                 f"NAME=CLASS@PATH, e.g. celo=celo/params; got {brief(text)}."
             )
-        of_class = _OF_CLASS.fullmatch(rest)
-        if of_class is None or filesystem.exists(rest):
-            return cls(name, _found(rest))
-        checkpoint = cls(name, _found(of_class[2]), of_class[1])
-        # It imports jax, which those do without that only name results.
-        from learned_optimization.learned_optimizers.base import get_learned_optimizer
-
-        get_learned_optimizer(checkpoint.architecture)
-        return checkpoint
+        _check_name(name)
+        architecture, path = found_checkpoint(rest)
+        return cls(name, path, architecture)
 
     def __str__(self) -> str:
         """Return the text that `parse` reads."""
@@ -129,6 +121,26 @@ def _check_name(name: str) -> None:
                 f"a checkpoint cannot be called {name}: {set_name} would be a set of "
                 "another checkpoint. Choose another name."
             )
+
+
+def found_checkpoint(text: str) -> tuple[str, str]:
+    """Return the class, empty if none is given, and the file of `[CLASS@]PATH`.
+
+    A folder stands for the file `params` in it, as run directories have it.
+
+    Raises:
+      LoptError: if there is no such file, or no such learned optimizer.
+    """
+    of_class = _OF_CLASS.fullmatch(text)
+    # What looks like a class may be the beginning of a file's name.
+    if of_class is None or filesystem.exists(text):
+        return "", _found(text)
+    architecture, path = of_class.groups()
+    # It imports jax, which those do without that only name results.
+    from learned_optimization.learned_optimizers.base import get_learned_optimizer
+
+    get_learned_optimizer(architecture)
+    return architecture, _found(path)
 
 
 def _found(path: str) -> str:

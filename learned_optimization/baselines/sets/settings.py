@@ -19,12 +19,14 @@ import gin
 import jax
 import jax.numpy as jnp
 
-from learned_optimization import configuration
+from learned_optimization import configuration, filesystem
 from learned_optimization.baselines.folder_names import value_text
 from learned_optimization.baselines.sets.hparam_set import gin_key
 from learned_optimization.baselines.sets.search_space import Config, Value, as_value
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.filesystem import MAX_NAME_BYTES
+from learned_optimization.learned_optimizers.base import digest_of
+from learned_optimization.learned_optimizers.opt_from_checkpoint import lopt_and_theta
 from learned_optimization.optimizers.base import Optimizer, check_hparams
 from learned_optimization.prng import key_of_seed
 from learned_optimization.text import brief, said
@@ -32,6 +34,9 @@ from learned_optimization.text import brief, said
 Setting = Mapping[str, Any]
 
 _REFERENCE = re.compile(r"@([\w./]+)\(\)")
+# Arguments of `opt_from_checkpoint`, and of what makes optimizers by it.
+_CHECKPOINT = "checkpoint_path"
+_PATHS = (_CHECKPOINT, "config_path")
 _MODULE = re.compile(r"\w+(\.\w+)*\.(?=\w+\.\w+$)")
 
 
@@ -80,6 +85,8 @@ def as_parameter_value(optimizer: str, parameter: str, value: Any) -> Value:
     field = _parameters(owner).get(name)
     if isinstance(value, str) and value[:1] in ("@", "%"):
         value = _as_reference(f"{owner}.{name}", value)
+    if isinstance(value, str) and name in _PATHS:
+        value = _from_root(value)
     if value is None or field is None:
         return value
     is_whole = isinstance(value, int) and not isinstance(value, bool)
@@ -89,6 +96,12 @@ def as_parameter_value(optimizer: str, parameter: str, value: Any) -> Value:
         return int(value) if is_whole and type(field.default) is int else value
     wants_float = field.default is None or isinstance(field.default, float)
     return float(value) if is_whole and wants_float else value
+
+
+def _from_root(path: str) -> str:
+    """Return a path that leads to the same file from any folder."""
+    path = filesystem.without_scheme(path)
+    return os.path.abspath(path) if filesystem.is_local(path) else path
 
 
 def _as_reference(what: str, value: str) -> str:
@@ -219,7 +232,8 @@ def setting_name(optimizer: str, setting: Config) -> str:
     `Adam_lr0.001_b10.95`, say: the hyper-parameters in the order of the
     optimizer's fields, those of a schedule or an optimizer inside in
     parentheses, `Adam_lr(CosineDecay_lr0.001)`, as `Optimizer.name` has them.
-    Values read back as the same number; whole ones are written `1`, not `1.0`.
+    Values read back as the same number; whole ones are written `1`, not `1.0`. For
+    the path of a checkpoint stands what tells its meta-parameters from others.
 
     Args:
       optimizer: gin name of the optimizer.
@@ -228,7 +242,7 @@ def setting_name(optimizer: str, setting: Config) -> str:
     Raises:
       LoptError: if the name cannot be a folder's.
     """
-    left = {gin_key(optimizer, k): v for k, v in setting.items()}
+    left = _with_digests({gin_key(optimizer, k): v for k, v in setting.items()})
     name = _describe(optimizer, left)
     # What no reference leads to belongs to a default value, such as a schedule.
     name += "".join(f"_{k.replace('/', '.')}{_text(v)}" for k, v in left.items())
@@ -246,6 +260,23 @@ def setting_name(optimizer: str, setting: Config) -> str:
             "`hparam(default=..., short=...)`."
         )
     return name
+
+
+def _with_digests(left: dict[str, Value]) -> dict[str, Value]:
+    """Return values by their gin names, with digests in place of checkpoints' paths."""
+    shown = dict(left)
+    for key in left:
+        owner, _, parameter = key.rpartition(".")
+        if parameter == _CHECKPOINT:
+            of_owner = {
+                k.rpartition(".")[2]: k for k in left if k.startswith(f"{owner}.")
+            }
+            given = {p: str(left[k]) for p, k in of_owner.items() if p in _PATHS}
+            _, theta = lopt_and_theta(**given)
+            for path in given:
+                del shown[of_owner[path]]
+            shown[key] = digest_of(theta)
+    return shown
 
 
 def _describe(selector: str, left: dict[str, Value]) -> str:

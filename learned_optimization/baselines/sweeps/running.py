@@ -184,7 +184,7 @@ class SweepRun:
             raise
         except Exception as error:
             # That one grid's program fails does not mean that another's will.
-            text = f"{type(grid.first.opt).__name__}: {named(error)}"
+            text = f"{grid.first.opt.defined_by.__name__}: {named(error)}"
             summary = self._summary
             summary.failures += [text] if text not in summary.failures else []
             summary.num_failed += len(expected)

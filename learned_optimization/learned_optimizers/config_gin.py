@@ -242,7 +242,8 @@ class _Reader:
         """Return the beginning of what follows, for messages."""
         if self._at >= len(self._text):
             return "the end of the text"
-        return brief(self._text[self._at : self._at + 40].partition("\n")[0])
+        shown = self._text[self._at : self._at + 40].partition("\n")[0]
+        return brief(shown.strip())
 
     def bindings(self) -> Iterator[Binding]:
         self._skip(_BLANK)

@@ -98,11 +98,11 @@ def _of_layers(
     unknown = sorted(name for name in arrays if not _NAME.fullmatch(name))
     if unknown:
         raise ValueError(f"it has arrays of other names, as {brief(unknown[0])}")
-    num_inside = len({name for name in arrays if re.match(r"network\.linear_", name)})
-    layers = ["input", *(f"linear_{i}" for i in range(num_inside // 2)), "output"]
-    wanted = [f"network.{n}.{kind}" for n in layers for kind in ("weight", "bias")]
-    missing = sorted(set(wanted) - set(arrays))
-    if missing:
+    found = [_NAME.fullmatch(name) for name in arrays]
+    inside = {match[2] for match in found if match and match[2]}
+    layers = ["input", *(f"linear_{i}" for i in range(len(inside))), "output"]
+    wanted = {f"network.{n}.{kind}" for n in layers for kind in ("weight", "bias")}
+    if missing := sorted(wanted.difference(arrays)):
         raise ValueError(f"{missing[0]} is missing")
     weights = [arrays[f"network.{n}.weight"] for n in layers]
     biases = [arrays[f"network.{n}.bias"] for n in layers]

@@ -138,19 +138,20 @@ def _problem(literal: Any, default: Any) -> str | None:
     if isinstance(default, str):
         return None if isinstance(literal, str) else "text"
     if isinstance(default, (list, tuple)):
-        is_numbers = isinstance(literal, (list, tuple)) and all(
-            map(_is_number, literal)
-        )
-        return None if is_numbers else "a list of numbers"
+        return None if _is_numbers(literal) else "a list of numbers"
     if isinstance(default, int):
         is_whole = isinstance(literal, int) and not isinstance(literal, bool)
         return None if is_whole else "a whole number"
-    # Of a fraction, or of None or nothing by default.
-    is_known = _is_number(literal) or (
-        not isinstance(default, float)
-        and (literal is None or isinstance(literal, (bool, str)))
-    )
-    return None if is_known else "a finite number"
+    if isinstance(default, float):
+        return None if _is_number(literal) else "a finite number"
+    # None by default, or without one: what it is is the class's to say.
+    is_plain = literal is None or isinstance(literal, (bool, str))
+    is_plain = is_plain or _is_number(literal) or _is_numbers(literal)
+    return None if is_plain else "a finite number, or a list of them"
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(_is_number, value))
 
 
 def _is_number(value: Any) -> bool:

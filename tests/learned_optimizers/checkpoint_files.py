@@ -7,13 +7,20 @@ import msgpack
 import numpy as np
 
 
+def pack(value: Any) -> bytes:
+    """Return the msgpack of a value."""
+    content = msgpack.packb(value)
+    assert content is not None
+    return content
+
+
 def array(value: Any, code: int = 1, **said: Any) -> msgpack.ExtType:
     """Return an array as flax's msgpack has it, or what it is said to be instead."""
     value = np.asarray(value)
     shape = said.get("shape", value.shape)
     dtype = said.get("dtype", value.dtype.name)
     content = said.get("content", value.tobytes())
-    return msgpack.ExtType(code, msgpack.packb((shape, dtype, content)))
+    return msgpack.ExtType(code, pack((shape, dtype, content)))
 
 
 def packed(tree: Any) -> Any:
@@ -27,7 +34,7 @@ def packed(tree: Any) -> Any:
 
 def content_of(theta: Any, gen_id: Any = "run", step: Any = 7) -> bytes:
     """Return the bytes of a checkpoint."""
-    return msgpack.packb(packed({"params": theta, "gen_id": gen_id, "step": step}))
+    return pack(packed({"params": theta, "gen_id": gen_id, "step": step}))
 
 
 def small_theta(hidden: int = 3, seed: int = 0) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from tests.learned_optimizers.checkpoint_files import (
     SMALL_CONFIG,
     array,
     content_of,
+    pack,
     packed,
     small_theta,
     write,
@@ -72,13 +73,13 @@ def _arrays_that_are_wrong() -> Iterator[tuple[str, Any]]:
     yield "text for bytes", array(value, content="a" * 24)
     yield "a list for bytes", array(value, content=[1] * 24)
     yield "a scalar with axes", array(value, code=3)
-    yield "a complex number", msgpack.ExtType(2, msgpack.packb((1.0, 2.0)))
+    yield "a complex number", msgpack.ExtType(2, pack((1.0, 2.0)))
     for code in (0, 4, 5, 42, 127):
         yield f"type {code} of msgpack", msgpack.ExtType(code, b"1234")
     yield "no content", msgpack.ExtType(1, b"")
     yield "an array cut off", msgpack.ExtType(1, array(value).data[:-3])
-    yield "an array of four things", msgpack.ExtType(1, msgpack.packb((1, 2, 3, 4)))
-    yield "an array within an array", msgpack.ExtType(1, msgpack.packb(array(value)))
+    yield "an array of four things", msgpack.ExtType(1, pack((1, 2, 3, 4)))
+    yield "an array within an array", msgpack.ExtType(1, pack(array(value)))
     yield "a date", msgpack.Timestamp(1, 2)
     for native in (None, True, 1, 1.5, "text", b"bytes", [1.0, 2.0], {}, {"x": 1.0}):
         yield f"{native!r}", native
@@ -144,7 +145,7 @@ def _rest_that_is_wrong() -> Iterator[tuple[str, bytes]]:
         yield f"gen_id {gen_id!r}"[:30], content_of(theta, gen_id)
     for step in (None, "7", 1.5, True, {}, np.ones(2, np.int32), np.float32(1)):
         yield f"step {step!r}", content_of(theta, "run", step)
-    pack, arrays = msgpack.packb, packed(theta)
+    arrays = packed(theta)
     yield "no gen_id", pack({"params": arrays, "step": 1})
     yield "no params", pack({"gen_id": "run", "step": 1})
     yield "more than params", pack({"params": arrays, "gen_id": "", "step": 1, "x": 1})
@@ -190,17 +191,15 @@ def _hostile() -> Iterator[tuple[str, bytes]]:
         yield f"bytes of {size}", b"\xc6" + header
         yield f"an extension of {size}", b"\xc9" + header + b"\x01"
         yield f"a map of {size} in it", b"\x81\xa6params\xdf" + header
-    yield "a map of 30,000", msgpack.packb({str(i): None for i in range(30_000)})
+    yield "a map of 30,000", pack({str(i): None for i in range(30_000)})
     yield (
         "20 maps of 2,000",
-        msgpack.packb(
-            {str(i): {str(j): None for j in range(2_000)} for i in range(20)}
-        ),
+        pack({str(i): {str(j): None for j in range(2_000)} for i in range(20)}),
     )
     one = array(np.float32(1))
     yield (
         "12,000 arrays",
-        msgpack.packb({str(i): {str(j): one for j in range(1_000)} for i in range(12)}),
+        pack({str(i): {str(j): one for j in range(1_000)} for i in range(12)}),
     )
     yield "nothing", b""
     for byte in (b"\x80", b"\xc0", b"\xc1", b"\x93", b"\x01", b"\xcb", b"\xff"):
@@ -214,7 +213,7 @@ def _other_files() -> Iterator[tuple[str, bytes]]:
         yield f"a pickle of protocol {protocol}", pickle.dumps(_Program(), protocol)
         yield f"a pickled theta, {protocol}", pickle.dumps(small_theta(), protocol)
     buffer = io.BytesIO()
-    np.savez(buffer, **{"params": np.ones(3, np.float32)})
+    np.savez(buffer, params=np.ones(3, np.float32))
     yield "an npz", buffer.getvalue()
     buffer = io.BytesIO()
     np.save(buffer, np.array([{}], object), allow_pickle=True)

@@ -238,7 +238,9 @@ class HyperV2(LearnedOptimizer):
         new, accs = [], []
         for i, (p, g, acc) in enumerate(zip(params, grads, old, strict=True)):
             row = i if rows.shape[0] == len(params) else 0
-            acc = accumulators.advance(acc, g, self._decays)
+            acc = jax.lax.optimization_barrier(
+                accumulators.advance(acc, g, self._decays)
+            )
             new.append(p - step_sizes[row] * self._step(bank(row), p, g, acc))
             accs.append(acc)
         kept = hidden if self.use_bugged_next_lstm_state else told
@@ -246,9 +248,7 @@ class HyperV2(LearnedOptimizer):
             params=put_back(opt_state.params, new),
             state=model_state,
             accumulators=accs,
-            lstm_hidden_state=jax.tree.map(
-                lambda x: x * (1 - jnp.asarray(self.rnn_state_decay, jnp.float32)), kept
-            ),
+            lstm_hidden_state=lstm.faded(kept, self.rnn_state_decay),
             loss_buffer=loss_averages,
             iteration=opt_state.iteration + 1,
             num_steps=opt_state.num_steps,

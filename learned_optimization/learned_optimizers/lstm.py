@@ -40,7 +40,7 @@ def init_linear(key: jax.Array, num_inputs: int, num_outputs: int) -> Weights:
 
 
 def init_lstm(key: jax.Array, num_inputs: int, hidden_size: int) -> Weights:
-    """Return weights of an LSTM: one layer, of inputs and hidden state to four gates."""
+    """Return weights of an LSTM, one layer from inputs and hidden state to gates."""
     return init_linear(key, num_inputs + hidden_size, 4 * hidden_size)
 
 
@@ -108,3 +108,14 @@ def mix(weights: Weights, x: jax.Array) -> jax.Array:
     told = jax.nn.relu(linear(weights["linear_1"], x))
     loudest = jnp.max(told, axis=0, keepdims=True, initial=0)
     return linear(weights["linear_2"], x) + loudest
+
+
+def faded(state: LSTMState, share: Any) -> LSTMState:
+    """Return a state of which some share is lost.
+
+    Args:
+      state: the state.
+      share: how much is lost, a number that may be traced.
+    """
+    kept = 1 - jnp.asarray(share, jnp.float32)
+    return LSTMState(kept * state.hidden, kept * state.cell)

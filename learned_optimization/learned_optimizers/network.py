@@ -119,12 +119,12 @@ def apply(
         )
     parts = _Parts.of(shape, part)
     if parts.count == 1:
-        groups = _packed(groups_of(inputs), shape)
+        groups = _packed(groups_of(inputs))
         first = _first(layers, groups, _mean_squares(groups), constants, epsilon)
         return _outputs(first, layers, activation, groups, shape)
 
     def packed(i: Any) -> _Packed:
-        return _packed(groups_of(parts.cut(inputs, i)), parts.shape)
+        return _packed(groups_of(parts.cut(inputs, i)))
 
     def add(i: Any, total: jax.Array) -> jax.Array:
         return total + _mean_squares(packed(i), parts.share(i), parts.axis + 1)
@@ -151,28 +151,23 @@ class _First(NamedTuple):
 
 @flax.struct.dataclass
 class _Packed:
-    """Groups with those that vary everywhere in one array; which features each has."""
+    """Groups of one shape in one array; which features are in each."""
 
     groups: Sequence[jax.Array]
     rows: tuple[tuple[int, ...], ...] = flax.struct.field(pytree_node=False)
 
 
-def _packed(groups: Groups, shape: tuple[int, ...]) -> _Packed:
-    full: list[jax.Array] = []
-    rows_of_full: list[int] = []
-    others: list[tuple[jax.Array, tuple[int, ...]]] = []
+def _packed(groups: Groups) -> _Packed:
+    alike: dict[tuple[int, ...], list[jax.Array]] = {}
+    rows: dict[tuple[int, ...], list[int]] = {}
     begin = 0
     for group in groups:
-        rows = range(begin, begin + group.shape[0])
-        begin += group.shape[0]
-        if group.shape[1:] == shape:
-            full.append(group)
-            rows_of_full.extend(rows)
-        else:
-            others.append((group, tuple(rows)))
-    packed = [(jnp.concatenate(full), tuple(rows_of_full))] if full else []
-    packed += others
-    return _Packed([group for group, _ in packed], tuple(rows for _, rows in packed))
+        shape, end = group.shape[1:], begin + group.shape[0]
+        alike.setdefault(shape, []).append(group)
+        rows.setdefault(shape, []).extend(range(begin, end))
+        begin = end
+    packed = [jnp.concatenate(of_shape) for of_shape in alike.values()]
+    return _Packed(packed, tuple(map(tuple, rows.values())))
 
 
 def _mean_squares(

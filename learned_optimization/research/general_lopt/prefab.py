@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import optax
+from jax.core import Tracer
 
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.optimizers.base import (
@@ -90,7 +91,7 @@ class LearnedOptimizer(WrappedOptimizer):
         """
         given = self.num_training_steps if num_steps is None else num_steps
         # One that is traced is not known yet.
-        is_known = not isinstance(given, jax.core.Tracer)
+        is_known = not isinstance(given, Tracer)
         if is_known and int(given) != self.num_training_steps:
             raise LoptError(
                 f"num_steps is {num_steps}, and this LearnedOptimizer was made for "

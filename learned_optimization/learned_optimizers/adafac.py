@@ -175,13 +175,13 @@ class AdafacLOpt(LearnedOptimizer):
     def _num_inputs(self) -> int:
         decays = Decays(*self._initial_decays)
 
-        def groups() -> dict[str, jax.Array]:
+        def groups() -> list[jax.Array]:
             one = jnp.zeros((1, 1))
             acc = accumulators.start(one.shape, decays)
-            return features.twenty_eight(features.inputs(one, one, acc))
+            return _groups(features.inputs(one, one, acc))
 
-        shapes = jax.eval_shape(groups).values()
-        return sum(group.shape[0] for group in shapes) + len(features.TIMESCALES)
+        widths = [group.shape[0] for group in jax.eval_shape(groups)]
+        return sum(widths) + len(features.TIMESCALES)
 
 
 def _groups(inputs: features.Inputs) -> list[jax.Array]:

@@ -158,12 +158,12 @@ class Celo2Rule(LearnedOptimizer):
     def _widths(self) -> list[int]:
         """Return how many features each group of a matrix has."""
 
-        def groups() -> dict[str, jax.Array]:
+        def groups() -> list[jax.Array]:
             one = jnp.zeros((1, 1))
             acc = accumulators.start(one.shape, self.decays)
-            return self._groups(features.inputs(one, one, acc))
+            return list(self._groups(features.inputs(one, one, acc)).values())
 
-        return [group.shape[0] for group in jax.eval_shape(groups).values()]
+        return [group.shape[0] for group in jax.eval_shape(groups)]
 
 
 def _corrected(

@@ -1,9 +1,10 @@
-"""The Adafactor family in numpy and float64, a tensor at a time, written from the facts.
+"""The Adafactor family in numpy and float64, tensor by tensor, written from the facts.
 
 Arrays are lists of features, each shaped like the parameter; nothing is shared with the
 package.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,20 @@ class Accumulated:
     """
 
     def __init__(
-        self, shape: Any, momentum: Any, rms: Any, factored: Any, corrected: bool = False
+        self,
+        shape: Any,
+        momentum: Any,
+        rms: Any,
+        factored: Any,
+        corrected: bool = False,
     ) -> None:
-        self.decays = [np.float64(d) for d in (momentum, rms, factored)]
-        clipped = [np.clip(d, 0, 1) for d in self.decays[1:]]
-        self.decays = [self.decays[0], *clipped]
-        self.axes = None
+        self.decays = [
+            np.asarray(momentum, np.float64),
+            *(np.clip(np.asarray(d, np.float64), 0, 1) for d in (rms, factored)),
+        ]
+        self.axes: tuple[int, int] | None = None
         if len(shape) > 1:
-            *_, d1, d0 = np.argsort(shape, kind="stable")
+            d1, d0 = np.argsort(shape, kind="stable")[-2:]
             self.axes = int(d1), int(d0)
         self.ms: Arrays = [np.zeros(shape) for _ in momentum]
         self.vs: Arrays = [np.zeros(shape) for _ in rms]
@@ -54,7 +61,9 @@ class Accumulated:
 
     def update(self, g: np.ndarray) -> None:
         def average(olds: Arrays, decays: np.ndarray, new: np.ndarray) -> Arrays:
-            return [d * old + (1 - d) * new for d, old in zip(decays, olds, strict=True)]
+            return [
+                d * old + (1 - d) * new for d, old in zip(decays, olds, strict=True)
+            ]
 
         self.t += 1
         momentum, rms, factored = self.decays
@@ -148,10 +157,7 @@ def groups_of_celo2(p: np.ndarray, g: np.ndarray, of: Accumulated) -> list[Array
             cols,
             [rsqrt(x + 1e-8) for x in rows],
             [rsqrt(x + 1e-8) for x in cols],
-            [
-                m * f
-                for m, f in zip(ms, of.factors(raw_rows, raw_cols), strict=True)
-            ],
+            [m * f for m, f in zip(ms, of.factors(raw_rows, raw_cols), strict=True)],
         ]
     return groups
 
@@ -160,11 +166,15 @@ def normalised(x: np.ndarray, axes: Any, eps: float) -> np.ndarray:
     return x * rsqrt(eps + np.mean(x**2, axis=axes, keepdims=True))
 
 
-def mlp(inputs: Arrays, nn: Any, first: np.ndarray, layers: int = 2) -> Arrays:
-    """Return the outputs of a network of relu units, each shaped like an input."""
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0)
+
+
+def mlp(inputs: Arrays, nn: Any, first: np.ndarray, activation: Any = relu) -> Arrays:
+    """Return the outputs of a network, each shaped like an input."""
     hidden = np.stack(inputs, -1) @ np.float64(first) + nn["b0"]
-    for i in range(1, layers + 1):
-        hidden = np.maximum(hidden, 0) @ np.float64(nn[f"w{i}"]) + nn[f"b{i}"]
+    for i in range(1, sum(name.startswith("b") for name in nn)):
+        hidden = activation(hidden) @ np.float64(nn[f"w{i}"]) + nn[f"b{i}"]
     return list(np.moveaxis(hidden, -1, 0))
 
 
@@ -200,15 +210,128 @@ def newton_schulz(x: np.ndarray) -> np.ndarray:
 
 
 def celo2_direction(
-    p: np.ndarray, g: np.ndarray, of: Accumulated, theta: Any, orthogonal: bool
+    p: np.ndarray, g: np.ndarray, of: Accumulated, theta: Any, settings: Any
 ) -> np.ndarray:
     """Return what the learned branch of Celo2 steps by, at a rate of one."""
     axes = tuple(range(p.ndim))[-2:]
     groups = groups_of_celo2(p, g, of)
     nn = theta["ff_mod_stack"]["~"]
     first = np.concatenate([nn[f"w0__{i}"] for i in range(len(groups))])
-    inputs = [normalised(x, axes, 1e-9) for group in groups for x in group]
-    step = mlp(inputs, nn, first)[0]
-    if orthogonal and p.ndim > 1:
+    inputs = [x for group in groups for x in group]
+    if settings.get("normalize_input", True):
+        inputs = [normalised(x, axes, 1e-9) for x in inputs]
+    activation = np.tanh if settings.get("mlp_activation") == "tanh" else relu
+    step, magnitude, _ = mlp(inputs, nn, first, activation=activation)
+    if settings.get("aggregate_mag"):
+        magnitude = np.mean(magnitude)
+    step = step * np.exp(settings.get("exp_mult", 0.0) * magnitude)
+    if settings.get("param_scale_mult"):
+        step = step * np.sqrt(np.mean(p**2) + 1e-9)
+    if settings.get("orthogonalize") and p.ndim > 1:
         step = newton_schulz(step)
-    return normalised(step, axes, 1e-9)
+    if settings.get("normalize_output", True):
+        step = normalised(step, axes, 1e-9)
+    step = step * settings.get("rmsmult", 1.0)
+    if settings.get("precondition_output"):
+        step = step * rsqrt(of.read()[1][-1] + 1e-6)
+    return step
+
+
+def adafac_mlp_lopt(
+    theta: Any, params: Any, grads: Any, exp_mult: float, step_mult: float
+) -> Iterator[Any]:
+    """Yield the parameters after each update of AdafacMLPLOpt."""
+
+    def step(p: Any, g: Any, of: Accumulated, t: int) -> Any:
+        d, a = adafac_outputs(p, g, of, t, theta)
+        return p - d * np.exp(a * exp_mult) * step_mult
+
+    yield from _steps(step, learned_decays(theta), params, grads)
+
+
+def mlp_nom_lopt(theta: Any, params: Any, grads: Any, **settings: Any) -> Iterator[Any]:
+    """Yield the parameters after each update of MLPNomLOpt."""
+    e0, e1, e2 = settings["exp_mult"]
+
+    def step(p: Any, g: Any, of: Accumulated, t: int) -> Any:
+        d, a, n, r = adafac_outputs(p, g, of, t, theta)
+        n = n if settings.get("nominal_controller") else np.float64(1)
+        r = r if settings.get("regularization_controller") else np.float64(0)
+        a = np.mean(a) if settings.get("aggregate_magnitude") else a
+        n = np.mean(n) if settings.get("aggregate_nom_magnitude") else n
+        r = np.mean(r) if settings.get("aggregate_reg_magnitude") else r
+        adams = [m / np.sqrt(of.vs[0] + 1e-6) for m in of.ms]
+        direction = {
+            "SGD": g,
+            "SGDM": of.ms[-1],
+            "AggMo": np.mean(of.ms, 0),
+            "Adam": adams[-1],
+            "AdamAggMo": np.mean(adams, 0),
+        }[settings["nominal_grad_estimator"]]
+        moved = d * np.exp(a * e0) * settings["step_mult"]
+        if settings.get("normalize_blackbox"):
+            moved = moved / np.sqrt(of.vs[0] + 1e-6)
+        if settings.get("selfnormalize_blackbox"):
+            moved = moved * np.mean(g)
+        kept = 1 - settings["weight_decay"] * np.exp(r * e2)
+        nominal = settings["nominal_stepsize"] * np.exp(n * e1) * direction
+        return kept * p - moved - nominal
+
+    yield from _steps(step, learned_decays(theta), params, grads)
+
+
+def celo2(theta: Any, params: Any, grads: Any, **settings: Any) -> Iterator[Any]:
+    """Yield the parameters after each update of Celo2; Adam's are named by `adam`."""
+    rate, decay = settings["step_mult"], settings["weight_decay"]
+    decays = (0.9, 0.99, 0.999), (0.95,), (0.9, 0.99, 0.999)
+    adam = settings.get("adam", ())
+
+    def step(p: Any, g: Any, of: Accumulated, t: int) -> Any:
+        del t
+        return p - rate * (celo2_direction(p, g, of, theta, settings) + decay * p)
+
+    learned = _steps(
+        step,
+        decays,
+        {name: p for name, p in params.items() if name not in adam},
+        [{name: np.clip(x, -1000, 1000) for name, x in g.items()} for g in grads],
+        corrected=settings.get("bias_correction", False),
+    )
+    b1, b2, eps = (settings.get(f"adam_{k}") for k in ("b1", "b2", "epsilon"))
+
+    def adam_step(p: Any, g: Any, of: Accumulated, t: int) -> Any:
+        del g, t
+        (m,), (v,), *_ = of.read()
+        size = settings["mult_1d"] * rate
+        return p - size * m / np.sqrt(v + eps) - size * decay * p
+
+    by_adam = _steps(
+        adam_step,
+        ((b1,), (b2,), (0.9,)),
+        {name: p for name, p in params.items() if name in adam},
+        grads,
+        corrected=settings.get("adam_bias_correction", False),
+    )
+    for one, other in zip(learned, by_adam, strict=True):
+        yield {**one, **other}
+
+
+def _steps(
+    step: Callable[..., Any],
+    decays: Any,
+    params: Any,
+    grads: Any,
+    corrected: bool = False,
+) -> Iterator[Any]:
+    """Yield flat dicts of parameters; scalars are stepped as arrays of one."""
+    now = {name: np.atleast_1d(np.float64(p)) for name, p in params.items()}
+    averages = {
+        name: Accumulated(p.shape, *decays, corrected=corrected)
+        for name, p in now.items()
+    }
+    for t, grad in enumerate(grads):
+        for name, p in now.items():
+            g = np.atleast_1d(np.float64(grad[name]))
+            averages[name].update(g)
+            now[name] = step(p, g, averages[name], t)
+        yield {name: p.reshape(np.shape(params[name])) for name, p in now.items()}

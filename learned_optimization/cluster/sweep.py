@@ -20,6 +20,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from learned_optimization import filesystem, numerics
+from learned_optimization.baselines.sets.checkpoints import known_checkpoints
 from learned_optimization.baselines.sets.files import files_read
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sweeps.observing import SweepSummary
@@ -93,7 +94,8 @@ def run_ray_sweep(
 
     Args:
       task_names: names of fixed tasks.
-      hparam_sets: the sets; the files of those that came from files are sent along.
+      hparam_sets: the sets; the files of those that came from files are sent along,
+        and the paths of checkpoints, which every node must be able to read.
       resources: what a group of trials gets.
       observer: told how it goes.
       should_stop: asked now and then; if so, the groups save where they are.
@@ -124,6 +126,7 @@ def run_ray_sweep(
         tuple(task_names),
         tuple(s.name for s in hparam_sets),
         PackedFiles.pack(files_read()),
+        tuple(known_checkpoints()),
         resources.num_groups(len(trials), places),
         strategy,
         sign=filesystem.join(root, f".lopt-sweep-{uuid.uuid4().hex}"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from learned_optimization import filesystem, numerics
+from learned_optimization.baselines.sets.checkpoints import NamedCheckpoint
 from learned_optimization.baselines.sets.registry import get_hparam_set
 from learned_optimization.baselines.sweeps.observing import SweepSummary
 from learned_optimization.baselines.sweeps.shards import Shard
@@ -33,6 +34,7 @@ class Job:
       task_names: names of fixed tasks.
       set_names: names of the sets.
       files: the files that define sets not of the package.
+      checkpoints: those whose sets are known; every node must be able to read them.
       num_groups: groups that the trials are divided into.
       strategy: how devices compute their shares; if None, the fastest known.
       sign: path of a file that every node must be able to see.
@@ -43,6 +45,7 @@ class Job:
     task_names: tuple[str, ...]
     set_names: tuple[str, ...]
     files: PackedFiles
+    checkpoints: tuple[NamedCheckpoint, ...]
     num_groups: int
     strategy: Strategy | None
     sign: str
@@ -122,4 +125,6 @@ def _check_node(job: Job) -> None:
 @functools.lru_cache(maxsize=1)
 def _trials(job: Job) -> list[Trial]:
     job.files.load()
+    for checkpoint in job.checkpoints:
+        checkpoint.define()
     return sweep_trials(job.task_names, [get_hparam_set(n) for n in job.set_names])

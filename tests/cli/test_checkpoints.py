@@ -1,6 +1,7 @@
 """`--checkpoint`: a learned optimizer's sets on the command line, and all after it."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from learned_optimization.baselines.sweeps.grids import make_grids
 from learned_optimization.baselines.sweeps.sweep import set_trials
 from learned_optimization.cli.advice import with_its_file
 from learned_optimization.cli.choosing import tasks_and_sets_to_run
+from learned_optimization.cluster import worker
+from learned_optimization.cluster.packed_files import PackedFiles
+from learned_optimization.cluster.worker import Job
 from learned_optimization.learned_optimizers import checkpoints
 from learned_optimization.learned_optimizers.base import digest_of
 from learned_optimization.learned_optimizers.learnable import LearnableAdam
@@ -216,7 +220,27 @@ def test_what_cannot_be_shown(name: str, says: str) -> None:
     assert says in refused(lopt_here("lopts", name))
 
 
-@pytest.mark.slow
+def test_a_node_of_a_cluster_knows_the_sets() -> None:
+    NamedCheckpoint.parse("a=a").define()
+    job = Job(
+        task_names=(TASK,),
+        set_names=("a_LOpt_1000_R5",),
+        files=PackedFiles(),
+        checkpoints=tuple(known_checkpoints.known_checkpoints()),
+        num_groups=1,
+        strategy=None,
+        sign="",
+        versions=(),
+        jax_config="",
+    )
+    with SETS.temporarily():
+        # As on a machine that has not been told of it.
+        SETS._items.pop("a_LOpt_1000_R5")
+        trials = worker._trials(pickle.loads(pickle.dumps(job)))
+    assert [trial.opt_name for trial in trials] == ["a"] * 5
+
+
+@pytest.mark.exhaustive
 def test_from_a_checkpoint_to_a_verdict_and_back() -> None:
     given = ("--checkpoint", "ada=LearnableAdam@raw", "--checkpoint", "a=a")
     swept = lopt_here("sweep", TASK, "LOpt_1000_R5", "SGDLR_1000_R5", *given)

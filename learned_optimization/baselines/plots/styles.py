@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from learned_optimization.baselines.sets.checkpoint_sets import family_of_name
 from learned_optimization.baselines.sets.registry import SETS
 
 COLORS = (
@@ -52,8 +53,9 @@ def styles(set_names: Sequence[str]) -> dict[str, Style]:
     together no two have the same colour; of up to forty no two have the same colour
     and dash. Where two would, the set whose family comes first in the package's table
     keeps its own, and the other has the next colour that is free. Sets that are not
-    the package's come last. Their places follow from their names alone, so that their
-    archives are drawn alike whether they are defined in this process or not.
+    the package's come last. Their places follow from their names alone, of sets of a
+    checkpoint without their length, so that their archives are drawn alike whether
+    they are defined in this process or not.
 
     Args:
       set_names: sets drawn together.
@@ -68,7 +70,8 @@ def styles(set_names: Sequence[str]) -> dict[str, Style]:
     colors: set[str] = set()
     chosen = {}
     for name in sorted(dict.fromkeys(set_names), key=rank):
-        place = places.get(name, zlib.crc32(name.encode())) % len(slots)
+        of_name = zlib.crc32(family_of_name(name).encode())
+        place = places.get(name, of_name) % len(slots)
         if len(taken) == len(slots):
             taken.clear()
         if len(colors) == len(COLORS):

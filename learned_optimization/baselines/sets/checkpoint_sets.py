@@ -132,6 +132,15 @@ def split_set_name(set_name: str) -> tuple[str, CheckpointTemplate] | None:
     return (checkpoint, TEMPLATES[longest]) if checkpoint else None
 
 
+def family_of_name(set_name: str) -> str:
+    """Return the family of a set of a checkpoint, and any other name as it is."""
+    made_of = split_set_name(set_name)
+    if made_of is None:
+        return set_name
+    checkpoint, template = made_of
+    return template.family.replace(_NAME, checkpoint)
+
+
 def _trained() -> Iterator[CheckpointTemplate]:
     what = "as it was trained"
     lengths = [1_000, 2_000, 5_000, *range(10_000, 100_001, 10_000)]

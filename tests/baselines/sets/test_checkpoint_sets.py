@@ -9,8 +9,12 @@ import pytest
 from learned_optimization import configuration
 from learned_optimization.baselines import hparam_sets
 from learned_optimization.baselines.hparam_sets import TEMPLATES
+from learned_optimization.baselines.plots.styles import styles
 from learned_optimization.baselines.results.archiving import find_set
-from learned_optimization.baselines.sets.checkpoint_sets import split_set_name
+from learned_optimization.baselines.sets.checkpoint_sets import (
+    family_of_name,
+    split_set_name,
+)
 from learned_optimization.baselines.sets.checkpoints import (
     NamedCheckpoint,
     checkpoint_of,
@@ -182,6 +186,19 @@ def test_a_sets_name_says_what_it_is_of(
 ) -> None:
     got = split_set_name(name)
     assert (got and (got[0], got[1].name)) == parts
+
+
+def test_sets_of_several_lengths_are_drawn_alike() -> None:
+    for name in ("celo", "velo"):
+        families = {f"{name}_LOpt_{n}_R5": name for n in (1_000, 2_000)}
+        families |= {f"{name}_LOptLR_{n}_R5": f"{name}LR" for n in (1_000, 10_000)}
+        for set_name, family in families.items():
+            assert family_of_name(set_name) == family
+    assert family_of_name("AdamLR_1000_R5") == "AdamLR_1000_R5"
+    first, second = (
+        styles([f"celo_LOpt_{n}_R5"])[f"celo_LOpt_{n}_R5"] for n in (1_000, 2_000)
+    )
+    assert first == second
 
 
 @pytest.fixture

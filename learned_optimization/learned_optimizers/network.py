@@ -198,7 +198,7 @@ def _first(
     constants: jax.Array | None,
     epsilon: float | None,
 ) -> _First:
-    weights, bias = layers.weights[0], layers.biases[0]
+    weights, bias = jnp.asarray(layers.weights[0]), layers.biases[0]
     num_features = mean_squares.shape[0]
     if constants is not None:
         bias = bias + _product(weights[num_features:], constants[:, None])[:, 0]

@@ -51,6 +51,7 @@ _ONE_AT_A_TIME = threading.RLock()
 _HOMES = (
     "optimizers",
     "learned_optimizers",
+    "research.general_lopt.pretrained_optimizers",
     "tasks.fixed",
     "tasks.quadratics",
     "tasks.task_augmentation",

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 
+from learned_optimization import configuration
 from learned_optimization.errors import LoptError
 from learned_optimization.learned_optimizers.opt_from_checkpoint import (
     opt_from_checkpoint,
@@ -136,3 +137,8 @@ def test_prefab_for_optax(tmp_path: Path) -> None:
     got: Any = optax.apply_updates(params, updates)
     expected = inside.update(inside.init(params, num_steps=10), grads, jnp.float32(1))
     np.testing.assert_allclose(got["w"], expected.params["w"], rtol=1e-6)
+
+
+def test_gin_knows_them_from_the_start() -> None:
+    configuration.load(bindings=[f"inner_train_task.opt = @{VELO}()"])
+    assert configuration.reference_name("inner_train_task.opt") == VELO

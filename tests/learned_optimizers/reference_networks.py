@@ -52,7 +52,7 @@ def normalized(x: np.ndarray) -> np.ndarray:
     return x / np.sqrt(1e-5 + np.mean(x**2, 0))
 
 
-def alike(row: np.ndarray, size: int) -> np.ndarray:
+def alike(row: Any, size: int) -> np.ndarray:
     return np.tile(row, (size, 1))
 
 

@@ -1,5 +1,7 @@
 """MLPLOpt against the published steps, and against plain arithmetic."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -26,8 +28,8 @@ RUNS = {
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("name", RUNS)
-def test_steps_are_the_published(name: str, way: object) -> None:
-    assert worst_difference(RUNS[name], golden_run(name), way) < TOLERANCE  # type: ignore[arg-type]
+def test_steps_are_the_published(name: str, way: Any) -> None:
+    assert worst_difference(RUNS[name], golden_run(name), way) < TOLERANCE
 
 
 def test_the_state_is_the_published() -> None:
@@ -51,7 +53,9 @@ def test_the_state_is_the_published() -> None:
         ({"hidden_layers": 0, "compute_summary": False}, {}),
     ],
 )
-def test_steps_are_those_of_plain_arithmetic(settings: dict, given: dict) -> None:
+def test_steps_are_those_of_plain_arithmetic(
+    settings: dict[str, Any], given: dict[str, Any]
+) -> None:
     lopt = MLPLOpt(**settings)
     theta = shaken(lopt.init(jax.random.PRNGKey(0)))
     run = made_run(theta, plain.mlp_lopt, **given)

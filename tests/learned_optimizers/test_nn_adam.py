@@ -54,7 +54,9 @@ def test_the_state_is_the_published() -> None:
         ({"output_scale": 0.1, "decay_strength": 0.4}, 0.1),
     ],
 )
-def test_steps_are_those_of_plain_arithmetic(settings: dict, scale: float) -> None:
+def test_steps_are_those_of_plain_arithmetic(
+    settings: dict[str, Any], scale: float
+) -> None:
     lopt = NNAdam(lstm_hidden_size=8, initial_learning_rate=1e-2, **settings)
     theta = shaken(lopt.init(jax.random.PRNGKey(0)), scale)
     run = made_run(theta, plain.nn_adam, **settings)
@@ -79,11 +81,12 @@ def test_initial_meta_parameters_are_those_of_the_settings() -> None:
 
 def test_without_training_it_is_adam_without_correction() -> None:
     """The LSTM then says nothing, and hyper-parameters stay what they were."""
-    opt = NNAdam(initial_learning_rate=0.1, initial_epsilon=1e-6)
-    opt = opt.opt_fn(opt.init(jax.random.PRNGKey(0)))
+    lopt = NNAdam(initial_learning_rate=0.1, initial_epsilon=1e-6)
+    opt = lopt.opt_fn(lopt.init(jax.random.PRNGKey(0)))
     params = {"w": jnp.asarray([1.0, -2.0, 0.5])}
     moments = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-6, eps_root=1e-10)
-    state, adam = opt.init(params), moments.init(params)
+    state: Any = opt.init(params)
+    adam: Any = moments.init(params)
     for t in range(1, 6):
         before = np.asarray(state.params["w"])
         grad = {"w": jnp.asarray([0.3, 1.0, -0.2]) * t}

@@ -93,7 +93,7 @@ def test_the_state_is_the_published() -> None:
 
 def test_steps_are_those_of_plain_arithmetic() -> None:
     """The size of the LSTM and of the network, and validation losses, included."""
-    given = {"step_multiplier": 0.05, "magnitude_rate": 0.3}
+    given: dict[str, Any] = {"step_multiplier": 0.05, "magnitude_rate": 0.3}
     lopt, theta = with_theta(RNNMLPLOpt(**SMALL, **given))
     given |= {"losses": True, "is_valid": True, "decays": SMALL["decays"]}
     run = made_run(theta, plain.rnn_mlp_lopt, **given)

@@ -74,8 +74,9 @@ def _row(name: str, task: Task) -> str:
     data = task.datasets
     assert data is not None
     batch = data.abstract_batch
-    shape = batch["image"].shape[1:] if "image" in batch else batch["obs"].shape[1:]
-    shown = "x".join(map(str, shape)) + ("" if "image" in batch else " tokens")
+    field = next(iter(batch))
+    shown = "x".join(map(str, batch[field].shape[1:]))
+    shown += " tokens" if field == "obs" else ""
     return (
         f"| {name} | {data.name}, {shown} | {size.num_params:,} | {data.batch_size} | "
         f"{size.flops / 1e6:,.1f} |\n"

@@ -2,7 +2,8 @@
 
 Python says all there is to say. YAML holds the arguments of `hparam_set`, for
 one set or for several under `sets:`, and names the Python files it needs under
-`imports:`. gin binds the arguments of `hparam_set`, for one set.
+`imports:`; what stands under `suites:` is read by `baselines.suites`. gin binds the
+arguments of `hparam_set`, for one set.
 """
 
 from __future__ import annotations
@@ -178,10 +179,12 @@ def _folder_on_path(path: str | os.PathLike) -> Iterator[None]:
 
 def _load_yaml(path: str | os.PathLike) -> list[HParamSet]:
     content = read_yaml(path)
-    for imported in _imports(path, content):
-        import_file(os.path.join(os.path.dirname(path), imported))
+    import_needed(path, content)
+    has_suites = "suites" in content.values
+    content = content.without("suites")
     if "sets" not in content.values:
-        sets = [content.without("imports")]
+        of_one = content.without("imports")
+        sets = [of_one] if of_one.values or not has_suites else []
     else:
         for key in content.values:
             if key not in ("imports", "sets"):
@@ -191,6 +194,20 @@ def _load_yaml(path: str | os.PathLike) -> list[HParamSet]:
                 )
         sets = content.items("sets")
     return [_make_set(arguments) for arguments in sets]
+
+
+def import_needed(path: str | os.PathLike, content: YamlMapping) -> None:
+    """Import the Python files that a YAML file names under `imports:`.
+
+    Args:
+      path: the YAML file, to whose folder they are relative.
+      content: what it holds.
+
+    Raises:
+      LoptError: if that is no list of files, one is missing, or has a mistake in it.
+    """
+    for imported in _imports(path, content):
+        import_file(os.path.join(os.path.dirname(path), imported))
 
 
 def _imports(path: str | os.PathLike, content: YamlMapping) -> list[str]:

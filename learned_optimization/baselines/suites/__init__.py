@@ -1,0 +1,1 @@
+"""Suites: named lists of tasks, each trained for the same number of steps."""

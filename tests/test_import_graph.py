@@ -46,6 +46,7 @@ ROOMS = [
     "baselines.stats",
     "baselines.sets",
     "baselines.hparam_sets",
+    "baselines.suites",
     "baselines.results",
     "baselines.utils",
     "baselines.analysis",

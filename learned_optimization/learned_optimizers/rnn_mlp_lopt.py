@@ -6,7 +6,6 @@ effective learned optimizers, and using them to train themselves" (arXiv:2009.11
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import flax.struct
@@ -14,7 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from learned_optimization.learned_optimizers import features, lstm, network
+from learned_optimization.learned_optimizers import (
+    features,
+    lstm,
+    network,
+    rnn_mlp_features,
+)
 from learned_optimization.learned_optimizers.base import (
     LearnedOptimizer,
     MetaParams,
@@ -42,8 +46,6 @@ from learned_optimization.optimizers.base import Gradient, Scalar
 __all__ = ["RNNMLPLOpt", "RNNMLPLOptState"]
 
 _TRAIN_DECAY, _VALID_DECAY = 0.9, 0.95
-# Features of a tensor besides what the network and the LSTM said.
-_NUM_TENSOR_FEATURES = 18
 
 
 @flax.struct.dataclass
@@ -114,7 +116,11 @@ class RNNMLPLOpt(LearnedOptimizer):
     def init(self, key: PRNGKey) -> MetaParams:
         """Return networks that nothing has trained."""
         keys = jax.random.split(key, 6)
-        of_tensor = _NUM_TENSOR_FEATURES + self.from_mlp_size + self.from_lstm_size
+        of_tensor = (
+            rnn_mlp_features.NUM_TENSOR_FEATURES
+            + self.from_mlp_size
+            + self.from_lstm_size
+        )
         of_parameter = 3 + 4 * len(self.decays) + len(features.TIMESCALES) + 3
         of_parameter += self.lstm_to_ff
         hidden, outputs = self.lstm_hidden_size, 2 + self.from_mlp_size
@@ -217,7 +223,7 @@ class RNNMLPLOpt(LearnedOptimizer):
             jnp.shape(p) for p in jax.tree.leaves(opt_state.params) if jnp.size(p)
         ]
         of_tensors = [
-            _tensor_features(*of_tensor, losses)
+            rnn_mlp_features.tensor_features(*of_tensor, losses)
             for of_tensor in zip(
                 shapes, of_params, grads, momenta, squares, strict=True
             )
@@ -233,47 +239,53 @@ class RNNMLPLOpt(LearnedOptimizer):
         said = lstm.linear(theta["rnn_to_in_params"]["rnn_to_in"], state.hidden)
         to_network = lstm.linear(theta["rnn_to_ff_params"]["rnn_to_ff"], state.hidden)
 
-        layers = layers_of(theta["ffmod_params"])
-        params, from_mlp = [], []
-        for p, g, m, v, told in zip(
-            of_params, grads, momenta, squares, to_network, strict=True
-        ):
-            constants = [
-                features.sine_of_time(opt_state.iteration),
-                _sizes(p, len(of_params)),
-                told,
-            ]
-            outputs = network.apply(
-                layers,
-                _parameter_features,
-                (g[None], p[None], m, v),
-                p.shape,
-                constants=jnp.concatenate(constants),
+        moved = [
+            self._move(theta, opt_state.iteration, len(shapes), *of_tensor)
+            for of_tensor in zip(
+                of_params, grads, momenta, squares, to_network, strict=True
             )
-            params.append(
-                p
-                - step(
-                    outputs[0], outputs[1], self.magnitude_rate, self.step_multiplier
-                )
-            )
-            from_mlp.append(jnp.mean(outputs[2:], tuple(range(1, outputs.ndim))))
+        ]
         return RNNMLPLOptState(
-            params=put_back(opt_state.params, params),
+            params=put_back(opt_state.params, [param for param, _ in moved]),
             state=model_state,
             momenta=momenta,
             squares=squares,
             iteration=opt_state.iteration + 1,
             lstm_state=state,
-            from_mlp=jnp.stack(from_mlp),
+            from_mlp=jnp.stack([from_mlp for _, from_mlp in moved]),
             from_lstm=jnp.mean(said, 0),
             train_loss=train_loss,
             valid_loss=opt_state.valid_loss,
             clip=clip,
         )
 
-    def _losses(
-        self, opt_state: RNNMLPLOptState, loss: Any
-    ) -> tuple[LossAverage, jax.Array]:
+    def _move(
+        self,
+        theta: MetaParams,
+        iteration: jax.Array,
+        num_tensors: int,
+        param: jax.Array,
+        grad: jax.Array,
+        momenta: jax.Array,
+        squares: jax.Array,
+        told: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return a tensor after the step, and what the network says of it."""
+        time, sizes = (
+            features.sine_of_time(iteration),
+            rnn_mlp_features.sizes(param, num_tensors),
+        )
+        outputs = network.apply(
+            layers_of(theta["ffmod_params"]),
+            rnn_mlp_features.parameter_features,
+            (grad[None], param[None], momenta, squares),
+            param.shape,
+            constants=jnp.concatenate([time, sizes, told]),
+        )
+        move = step(outputs[0], outputs[1], self.magnitude_rate, self.step_multiplier)
+        return param - move, jnp.mean(outputs[2:], tuple(range(1, outputs.ndim)))
+
+    def _losses(self, opt_state: OptState, loss: Any) -> tuple[LossAverage, jax.Array]:
         """Return statistics with this loss, and the features of losses, `[2]`."""
         loss = jnp.asarray(loss, jnp.float32)
         train_loss = opt_state.train_loss.add(loss, _TRAIN_DECAY)
@@ -288,60 +300,3 @@ def _init_vector(key: PRNGKey, size: int) -> jax.Array:
     That makes them vary less, which is corrected for; it is not in `init_weights`.
     """
     return network.init_weights(key, size, (size,)) / 0.87962566103423978
-
-
-def _clipped_log(x: jax.Array) -> jax.Array:
-    return jnp.clip(jnp.log(1e-8 + jnp.abs(x)), -5, 5)
-
-
-def _tensor_features(
-    shape: tuple[int, ...],
-    param: jax.Array,
-    grad: jax.Array,
-    momenta: jax.Array,
-    squares: jax.Array,
-    losses: jax.Array,
-) -> jax.Array:
-    """Return what the LSTM reads about a tensor, float32 `[18]`."""
-    read = (momenta, squares, param)
-    means = [jnp.mean(x) for x in read]
-    variances = [
-        jnp.mean(jnp.square(x - mean)) for x, mean in zip(read, means, strict=True)
-    ]
-    sizes = [math.log(size) - 1 for size in (*shape, 1, 1, 1, 1)[:4]]
-    features_of_means = [f(mean) for mean in means for f in (_clipped_log, jnp.sign)]
-    values = [
-        _clipped_log(_norm(grad)),
-        1.0 if shape == () else -1.0,
-        *features_of_means,
-        _clipped_log(_norm(param)),
-        *sizes,
-        *losses,
-        *map(_clipped_log, variances),
-    ]
-    return jnp.stack([jnp.asarray(value, jnp.float32) for value in values])
-
-
-def _parameter_features(
-    of: tuple[jax.Array, jax.Array, jax.Array, jax.Array],
-) -> list[jax.Array]:
-    """Return what the network reads about each parameter, to be normalized."""
-    grad, param, momenta, squares = of
-    root = jax.lax.rsqrt(squares + 1e-6)
-    size = jnp.log(jnp.abs(param) + 1e-8)
-    return [grad, param, size, momenta, squares, momenta * root, root]
-
-
-def _sizes(param: jax.Array, num_tensors: int) -> jax.Array:
-    """Return what the network reads about sizes, float32 `[3]`."""
-    return jnp.stack(
-        [
-            jnp.float32(math.log(num_tensors) - 1),
-            jnp.log(_norm(param) + 1e-8),
-            jnp.float32(math.log(param.size)),
-        ]
-    )
-
-
-def _norm(x: jax.Array) -> jax.Array:
-    return jnp.sqrt(jnp.sum(jnp.square(x)))

@@ -15,6 +15,9 @@ import pytest
 import yaml
 
 from learned_optimization.baselines import hparam_sets
+from learned_optimization.learned_optimizers import checkpoints
+from learned_optimization.learned_optimizers.base import LEARNED_OPTIMIZERS
+from learned_optimization.learned_optimizers.celo import Celo
 from learned_optimization.tasks import registry
 
 ROOT = Path(__file__).parent.parent
@@ -80,6 +83,27 @@ def test_page_on_speed(tmp_path):
     assert re.search(r"AdamLR_1000_R5 +│ +70 │ +0 │", output)
     assert "h100=60000x8: " in output
     assert "70 trials run, 0 had results" in output
+
+
+@pytest.mark.slow
+def test_page_on_learned_optimizers(tmp_path):
+    # Nothing has trained it: what it does to a task is not what the page is about.
+    small = Celo(lstm_hidden_size=8)
+    theta = small.init(jax.random.PRNGKey(0))
+    checkpoints.save(str(tmp_path / "celo" / "params"), theta, "a run", 100)
+    config = "run_train.lopt = @Celo()\nCelo.lstm_hidden_size = 8\n"
+    (tmp_path / "celo" / "config.gin").write_text(config)
+    for name, text in titled_blocks("docs/learned_optimizers.md").items():
+        (tmp_path / name).write_text(text)
+    output = "".join(
+        run(*block, tmp_path) for block in blocks("docs/learned_optimizers.md")
+    )
+    assert "celo/config.gin says" in output
+    assert "145 trials run, 0 had results" in output
+    assert "1 configuration, so untuned" in output
+    assert "12 trials run, 0 had results" in output
+    assert output.rstrip().endswith("5")
+    assert (tmp_path / "learned.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow
@@ -200,7 +224,9 @@ def test_version_to_cite_is_that_of_the_package():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["make_task_table.py", "make_optimizer_table.py"])
+@pytest.mark.parametrize(
+    "script", ["make_task_table.py", "make_optimizer_table.py", "make_lopt_table.py"]
+)
 def test_generated_pages_are_up_to_date(script):
     command = [sys.executable, ROOT / "scripts" / script, "--check"]
     subprocess.run(command, check=True)
@@ -208,7 +234,7 @@ def test_generated_pages_are_up_to_date(script):
 
 @pytest.mark.slow
 def test_contributing_snippets():
-    task, optimizer, hparam_set = (
+    task, optimizer, lopt, hparam_set = (
         text for language, text in blocks("CONTRIBUTING.md") if language == "python"
     )
     names = dict(vars(hparam_sets))
@@ -225,5 +251,11 @@ def test_contributing_snippets():
     assert float(loss) == pytest.approx(np.log(10))
     exec(optimizer, names)
     assert names["NAdam"](learning_rate=1e-3).name == "NAdam_lr0.001_b10.9_b20.999"
+    with LEARNED_OPTIMIZERS.temporarily():
+        exec(lopt, names)
+    scaled_sign = names["ScaledSign"]()
+    opt = scaled_sign.opt_fn(scaled_sign.init(jax.random.PRNGKey(0)))
+    state = opt.update(opt.init(jnp.ones(2)), jnp.array([-3.0, 2.0]))
+    np.testing.assert_allclose(opt.get_params(state), [1.01, 0.99], rtol=1e-6)
     sets = eval(f"[{hparam_set}]", names)
     assert [s.name for s in sets] == ["NAdamLR_1000_R5", "NAdamLR_10000_R5"]

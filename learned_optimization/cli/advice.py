@@ -96,6 +96,8 @@ _OPTIONS = {
     "Leave out as_published": "Leave out --as-published",
     "Choose another port, or a host": "Choose another --port, or a --host",
     "is imported instead": "is given by --import",
+    "or in extra_bindings:": "by CLASS@PATH (--checkpoint NAME=CLASS@PATH), or in "
+    "extra_bindings:",
     "of your own before;": "of your own before (--import FILE);",
 }
 """What the library's messages say, to what the command line calls it."""

@@ -61,7 +61,7 @@ def lopts(
     """
     import_files(imports)
     known = all_learned_optimizers()
-    if name is None or name in known or is_pattern(name):
+    if name is None or name in known or (is_pattern(name) and "/" not in name):
         rows = [_row(known[n]) for n in matching("learned optimizer", name, known)]
         if as_json:
             print_json(rows)

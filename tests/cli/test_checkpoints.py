@@ -191,7 +191,7 @@ def test_a_learned_optimizer_is_shown() -> None:
 
 
 def test_a_checkpoint_is_shown() -> None:
-    row = shown("a")
+    row = row_of_a = shown("a")
     assert (row["name"], row["gen_id"], row["step"]) == ("MLPLOpt", "run", 100)
     assert row["path"] == f"{Path.cwd()}/a/params"
     assert row["named_by"] == f"{Path.cwd()}/a/config.gin"
@@ -202,6 +202,8 @@ def test_a_checkpoint_is_shown() -> None:
     row = shown("raw")
     assert (row["name"], row["meta_parameters"]) == ("LearnableAdam", 4)
     assert row["named_by"] == "the names and shapes of its arrays"
+    shutil.copytree("a", "odd [1]")
+    assert shown("odd [1]/params")["digest"] == row_of_a["digest"]
     assert shown("LearnableAdam@raw")["named_by"] == "the class given"
     text = lopt_here("lopts", "a").stdout
     assert f"digest {digest_of(theta(0))}, outer step 100 of run run" in text

@@ -426,7 +426,7 @@ def _statistics(param: jax.Array, acc: Accumulators) -> jax.Array:
     return jnp.concatenate(
         [
             _log_size(unit * jnp.mean(acc.rms, axes)),
-            jax.nn.one_hot(rank, _MAX_RANK),
+            jax.nn.one_hot(rank, _MAX_RANK, dtype=jnp.float32),
             _log_size(jnp.square(unit) * variance),
             _log_size(jnp.square(unit) * about_gradients),
         ]

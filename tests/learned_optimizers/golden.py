@@ -311,4 +311,6 @@ def made_run(
 def shaken(theta: Any, scale: float = 0.1, seed: int = 1) -> Any:
     """Return meta-parameters of which no array is zero: noise is added to each."""
     draw = np.random.default_rng(seed).normal
-    return jax.tree.map(lambda x: np.float32(x + scale * draw(size=np.shape(x))), theta)
+    return jax.tree.map(
+        lambda x: np.asarray(x + scale * draw(size=np.shape(x)), np.float32), theta
+    )

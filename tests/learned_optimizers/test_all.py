@@ -20,6 +20,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import (
+    Strategy,
     multi_trial_training_curves,
     single_task_training_curves,
     trial_curves,
@@ -303,6 +304,8 @@ def test_steps_the_same_whichever_way_it_runs(name: str) -> None:
 # --- In the engine ---
 
 PLAN: dict[str, Any] = {"eval_every": 5, "eval_batches": 1, "last_eval_batches": 1}
+# Otherwise measured, and another one now and then.
+AT_ONCE = Strategy(trials_at_once=3)
 
 
 @pytest.mark.parametrize("name", RUN)
@@ -352,7 +355,9 @@ def test_checkpoints_of_one_architecture_share_a_program(name: str) -> None:
     counts = []
     for together in (opts[:3], opts[3:], opts[:1], opts[1:2], opts[2:3]):
         with counted_compilations() as compiled:
-            multi_trial_training_curves(task, together, 6, [key], **PLAN)
+            multi_trial_training_curves(
+                task, together, 6, [key], **PLAN, strategy=AT_ONCE
+            )
         counts.append(len(compiled))
     grid, other_grid, first, second, third = counts
     # A grid, and a trial alone, are a program each.

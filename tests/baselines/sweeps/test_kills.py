@@ -120,7 +120,8 @@ def test_killed_at_every_call_and_at_random(processes, tmp_path, monkeypatch):
             # What was finished is not trained again, not even the end of it.
             assert chunks == 0
         else:
-            assert 0 < chunks <= num_chunks
+            # The last checkpoint holds all but the evaluation of whole splits.
+            assert chunks <= num_chunks
         outcomes[
             "all there"
             if num_written == 9

@@ -46,7 +46,7 @@ def at_rate_one(lopt: Any) -> LearnedOptimizer:
       lopt: the learned optimizer; its class names the setting by
         `learning_rate_setting`.
     """
-    setting = getattr(lopt, "learning_rate_setting", None)
+    setting = lopt.learning_rate_setting
     if setting is None:
         return lopt
     return dataclasses.replace(lopt, **{setting: 1.0})

@@ -95,9 +95,12 @@ class LearnedOptimizer:
 
     Attributes:
       needs: what its updates need besides gradients, as `Optimizer.needs`.
+      learning_rate_setting: the setting that its users choose as they choose a
+        learning rate; None if there is none.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    learning_rate_setting: ClassVar[str | None] = None
 
     if TYPE_CHECKING:
         # Which settings `type[LearnedOptimizer]` takes depends on the class.
@@ -188,6 +191,10 @@ class ThetaOptimizer(Optimizer):
     theta: MetaParams = pytree_field()
     lopt: LearnedOptimizer = pytree_field()
 
+    def __post_init__(self) -> None:
+        """Make arrays of numbers in theta: arrays are arguments of a program."""
+        object.__setattr__(self, "theta", jax.tree.map(_as_array, self.theta))
+
     @property
     def needs(self) -> frozenset[str]:
         """What the learned optimizer needs."""
@@ -245,6 +252,12 @@ class ThetaOptimizer(Optimizer):
     def name(self) -> str:
         """The learned optimizer's name, and ten digits that tell theta from others."""
         return f"{self.lopt.name}_theta{digest_of(self.theta)}"
+
+
+def _as_array(leaf: Any) -> Any:
+    if isinstance(leaf, (float, np.floating)):
+        return np.asarray(leaf, np.float32)
+    return leaf
 
 
 def digest_of(theta: MetaParams) -> str:

@@ -165,6 +165,10 @@ def test_theta_is_always_an_argument_of_the_program() -> None:
         assert multiplier == 1.0
     stacked, _ = stack_hparams([opts[0], dataclasses.replace(opts[0], lopt=cls(2.0))])
     assert len(stacked) == 2
+    # So is a number in theta, as numpy and Python have them.
+    for number in (np.float32(0.25), 0.25):
+        stacked, _ = stack_hparams([cls().opt_fn({"log_size": number})])
+        assert [(x.shape, x.dtype) for x in stacked] == [((1,), np.float32)]
     # Numbers of hand-made optimizers stay out of the arguments where they agree.
     assert stack_hparams([SGD(0.1), SGD(0.1)])[0] == []
 

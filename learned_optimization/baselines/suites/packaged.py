@@ -15,7 +15,7 @@ LAPTOP = (
     "Conv_FashionMnist8_16x16x16_batchnorm",
     "Conv_FashionMnist8_16x16x16_layernorm",
     "Resnet_FashionMnist8_8x16x16x32",
-    "VIT_FashionMnist8_2layer_32width",
+    "VIT_FashionMnist8_2layer_24width",
     "MLPMixer_FashionMnist8_2block_32width",
     "RNNLM_kjvbytes_Patch16_GRU64_Embed32",
     "TransformerLM_kjvbytes_Patch16_1layer_32width",

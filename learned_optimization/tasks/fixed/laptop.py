@@ -80,12 +80,12 @@ def Resnet_FashionMnist8_8x16x16x32() -> ResNetTask:
 
 
 @own_fixed_task
-def VIT_FashionMnist8_2layer_32width() -> ViTTask:
-    """Fashion-MNIST at 8x8 in patches of 2x2, two layers of width 32."""
+def VIT_FashionMnist8_2layer_24width() -> ViTTask:
+    """Fashion-MNIST at 8x8 in patches of 2x2, two layers of width 24."""
     return ViTTask(
         fashion_mnist(32, image_size=8),
-        hidden=32,
-        mlp=64,
+        hidden=24,
+        mlp=48,
         num_heads=2,
         num_layers=2,
         patch_size=2,
@@ -107,15 +107,15 @@ def MLPMixer_FashionMnist8_2block_32width() -> MLPMixerTask:
 
 @own_fixed_task
 def RNNLM_kjvbytes_Patch16_GRU64_Embed32() -> RNNLanguageModelTask:
-    """The King James Bible as bytes, GRU of width 64, 16 tokens, batches of 32."""
-    return RNNLanguageModelTask(kjv_bytes(32, 16), cell="GRU", hidden=64, embedding=32)
+    """The King James Bible as bytes, GRU of width 64, 16 tokens, batches of 16."""
+    return RNNLanguageModelTask(kjv_bytes(16, 16), cell="GRU", hidden=64, embedding=32)
 
 
 @own_fixed_task
 def TransformerLM_kjvbytes_Patch16_1layer_32width() -> TransformerLanguageModelTask:
     """The King James Bible as bytes, one layer of width 32, 2 heads, 16 tokens."""
     return TransformerLanguageModelTask(
-        kjv_bytes(32, 16), num_heads=2, d_model=32, num_layers=1
+        kjv_bytes(16, 16), num_heads=2, d_model=32, num_layers=1
     )
 
 

@@ -56,7 +56,7 @@ def Resnet_FashionMnistMiddle6_16x16x32x32() -> ResNetTask:
 def VIT_FashionMnistMiddle6_3layer_24width() -> ViTTask:
     """The middle 6x6 of Fashion-MNIST in patches of 2x2, three layers of width 24."""
     return ViTTask(
-        fashion_mnist_middle(32),
+        fashion_mnist_middle(24),
         hidden=24,
         mlp=96,
         num_heads=3,

@@ -7,7 +7,8 @@ the run and of no tensor, so that it has one row.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+import dataclasses
+from typing import Any, ClassVar
 
 import flax.struct
 import jax
@@ -234,7 +235,8 @@ class CeloAdam(LearnedOptimizer):
         return lstm.lstm(weights["rnn/linear"], mixed, opt_state.lstm_hidden_state)
 
 
-class _AdamStep(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _AdamStep:
     """One step of Adam, whose gradients are clipped, of one tensor.
 
     Attributes:

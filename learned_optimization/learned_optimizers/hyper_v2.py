@@ -234,13 +234,12 @@ class HyperV2(LearnedOptimizer):
         hidden = opt_state.lstm_hidden_state
         told = lstm.lstm(weights["rnn/linear"], mixed, hidden)
         bank = self._mixed(theta["ff_mod_stack"]["~"], weights, told.hidden)
-        step_sizes = self._step_sizes(weights, told.hidden)
+        step_sizes = list(self._step_sizes(weights, told.hidden))
+        step_sizes = jax.lax.optimization_barrier(step_sizes)
         new, accs = [], []
         for i, (p, g, acc) in enumerate(zip(params, grads, old, strict=True)):
             row = i if rows.shape[0] == len(params) else 0
-            acc = jax.lax.optimization_barrier(
-                accumulators.advance(acc, g, self._decays)
-            )
+            acc = accumulators.advance(acc, g, self._decays)
             new.append(p - step_sizes[row] * self._step(bank(row), p, g, acc))
             accs.append(acc)
         kept = hidden if self.use_bugged_next_lstm_state else told
@@ -311,11 +310,14 @@ class HyperV2(LearnedOptimizer):
         controls = self._controls(weights, hidden) * (self.ff_mult / self.param_inits)
         mixed = jnp.matmul(controls, flat, precision=jax.lax.Precision.HIGHEST)
 
+        # Cut here, tensors of one shape have one program.
+        rows = jax.lax.optimization_barrier(list(mixed))
+
         def of_row(row: int) -> Layers:
             found, begin = [], 0
             for array in arrays:
                 end = begin + math.prod(array.shape[1:])
-                found.append(mixed[row, begin:end].reshape(array.shape[1:]))
+                found.append(rows[row][begin:end].reshape(array.shape[1:]))
                 begin = end
             return Layers(found[:num_layers], found[num_layers:])
 

@@ -16,10 +16,17 @@ from typing import Any, NamedTuple, TypeVar
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-PART = 1 << 18
-"""How many parameters of a tensor are done at once, about."""
+# Features of so many parameters stay in the cache of a CPU's core.
+_PART_ON_CPU = 1 << 15
+# So many keep other devices busy.
+_PART_ELSEWHERE = 1 << 21
+
+# Up to so many weights, sums written out are faster than a product of matrices: they
+# become one program with what is before and after.
+_UNROLLED = 64
 
 Groups = Sequence[jax.Array]
 """Features of a tensor, in groups `[k, *shape]`, with sizes of 1 where they repeat."""
@@ -78,7 +85,7 @@ def apply(
     epsilon: float | None = 1e-5,
     num_axes: int | None = None,
     activation: Activation = jax.nn.relu,
-    part: int = PART,
+    part: int | None = None,
 ) -> jax.Array:
     """Return a network's outputs for every parameter of a tensor.
 
@@ -95,11 +102,13 @@ def apply(
       num_axes: over how many axes of the tensor that mean is, the last ones; None
         for all.
       activation: of the layers but the last.
-      part: how many parameters are done at once, about.
+      part: how many parameters are done at once, about; what suits the device if None.
 
     Returns:
       The outputs, float32 `[outputs, *shape]`.
     """
+    if part is None:
+        part = _PART_ON_CPU if jax.default_backend() == "cpu" else _PART_ELSEWHERE
     if num_axes is not None and len(shape) > num_axes:
         return _by_leading_axes(
             lambda inputs: apply(
@@ -206,12 +215,10 @@ def _first(
         scales = jnp.ones_like(mean_squares)
     else:
         scales = lax.rsqrt(epsilon + mean_squares)
-    scaled, begin = [], 0
-    for rows in packed.rows:
-        end = begin + len(rows)
-        scaled.append(weights[jnp.asarray(rows)] * scales[begin:end, None])
-        begin = end
-    return _First(scaled, bias)
+    order = [row for rows in packed.rows for row in rows]
+    scaled = weights[jnp.asarray(order)] * scales[:, None]
+    ends = np.cumsum([len(rows) for rows in packed.rows])[:-1]
+    return _First(jnp.split(scaled, ends), bias)
 
 
 def _outputs(
@@ -227,8 +234,19 @@ def _outputs(
     hidden = jnp.broadcast_to(hidden, (hidden.shape[0], *shape))
     for weights, bias in zip(layers.weights[1:], layers.biases[1:], strict=True):
         bias = bias.reshape(-1, *[1] * len(shape))
-        hidden = _product(weights, activation(hidden)) + bias
+        hidden = _after_first(weights, activation(hidden)) + bias
     return hidden
+
+
+def _after_first(weights: jax.Array, x: jax.Array) -> jax.Array:
+    """Return the same as `_product`, of inputs that vary everywhere."""
+    if weights.size > _UNROLLED:
+        return _product(weights, x)
+    num_inputs, num_outputs = weights.shape
+    sums = (
+        sum(weights[i, j] * x[i] for i in range(num_inputs)) for j in range(num_outputs)
+    )
+    return jnp.stack([jnp.asarray(each) for each in sums])
 
 
 def _product(weights: jax.Array, x: jax.Array) -> jax.Array:

@@ -135,13 +135,13 @@ def test_published_state() -> None:
     assert state.num_steps == run.state["num_steps"]
     # Scalars last, in flattening order; kernels first.
     first, last = state.accumulators[0], state.accumulators[-1]
-    kept = {"rtol": 1e-4, "atol": 1e-9}
+    kept = 1e-4, 1e-9
     m = np.moveaxis(run.state["mom_rolling|m|conv|w"], -1, 0)
-    np.testing.assert_allclose(first.momentum, m, **kept)
+    np.testing.assert_allclose(first.momentum, m, *kept)
     row = np.moveaxis(run.state["fac_rolling|v_row|conv|w"], -1, 0)
-    np.testing.assert_allclose(first.row.squeeze(4), row, **kept)
+    np.testing.assert_allclose(first.row.squeeze(4), row, *kept)
     diagonal = run.state["fac_rolling|v_diag|scale"]
-    np.testing.assert_allclose(last.diagonal[:, 0], diagonal, **kept)
+    np.testing.assert_allclose(last.diagonal[:, 0], diagonal, *kept)
 
 
 @pytest.mark.slow
@@ -252,15 +252,15 @@ def test_settings_that_scale_steps() -> None:
     plain = with_(step_mult=1.0)
     for k, p in params.items():
         scale = np.sqrt(np.mean(np.float64(p) ** 2) + 1e-9)
-        close = {"rtol": 1e-3, "atol": 1e-3 * np.max(np.abs(plain[k]))}
+        close = 1e-3, 1e-3 * np.max(np.abs(plain[k]))
         free = with_(step_mult=1.0, param_scale_mult=False)
-        np.testing.assert_allclose(free[k] * scale, plain[k], **close)
+        np.testing.assert_allclose(free[k] * scale, plain[k], *close)
         clipped = with_(step_mult=1.0, clip_param_scale_amount=1e-3)
         share = min(scale, 1e-3 * np.sqrt(p.size)) / scale
-        np.testing.assert_allclose(clipped[k], share * plain[k], **close)
+        np.testing.assert_allclose(clipped[k], share * plain[k], *close)
         divided = with_(step_mult=1.0, precondition_output=True)
         root = np.sqrt(0.001 * np.float64(grads[0][k]) ** 2 + 1e-6)
-        np.testing.assert_allclose(divided[k] * root, plain[k], **close)
+        np.testing.assert_allclose(divided[k] * root, plain[k], *close)
 
 
 @pytest.mark.slow

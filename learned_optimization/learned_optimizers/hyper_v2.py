@@ -15,7 +15,7 @@ bank, whose arrays have an axis in front.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import flax.struct
@@ -24,6 +24,7 @@ import jax.numpy as jnp
 
 from learned_optimization.learned_optimizers import (
     accumulators,
+    bank,
     features,
     loss_buffer,
     lstm,
@@ -43,6 +44,7 @@ from learned_optimization.learned_optimizers.base import (
 from learned_optimization.learned_optimizers.loss_buffer import LossBuffer
 from learned_optimization.learned_optimizers.lstm import LSTMState
 from learned_optimization.learned_optimizers.network import Layers
+from learned_optimization.learned_optimizers.tensor_statistics import statistics
 from learned_optimization.learned_optimizers.tensors import put_back, tensors
 from learned_optimization.optimizers.base import Gradient, Scalar
 
@@ -50,7 +52,6 @@ MAX_GRADIENT = 1000.0
 """Gradients are clipped to this, element by element."""
 
 _NUM_OUTPUTS = 3  # Direction, magnitude, and one that nothing reads.
-_MAX_RANK = 5
 
 
 @flax.struct.dataclass
@@ -178,7 +179,15 @@ class HyperV2(LearnedOptimizer):
         return {
             "lstm_init_state": lstm.init_state(self.lstm_hidden_size),
             "rnn_params": self._init_lstm(of_lstm),
-            "ff_mod_stack": {"~": self._init_bank(of_bank)},
+            "ff_mod_stack": {
+                "~": bank.init(
+                    of_bank,
+                    self.param_inits,
+                    self._widths,
+                    [self.ff_hidden_size] * self.ff_hidden_layers,
+                    _NUM_OUTPUTS,
+                )
+            },
         }
 
     def opt_init(
@@ -233,14 +242,17 @@ class HyperV2(LearnedOptimizer):
         mixed = lstm.mix(weights, rows) if self.mix_layers else rows
         hidden = opt_state.lstm_hidden_state
         told = lstm.lstm(weights["rnn/linear"], mixed, hidden)
-        bank = self._mixed(theta["ff_mod_stack"]["~"], weights, told.hidden)
+        controls = self._controls(weights, told.hidden)
+        networks = bank.mixed(
+            theta["ff_mod_stack"]["~"], controls * (self.ff_mult / self.param_inits)
+        )
         step_sizes = list(self._step_sizes(weights, told.hidden))
         step_sizes = jax.lax.optimization_barrier(step_sizes)
         new, accs = [], []
         for i, (p, g, acc) in enumerate(zip(params, grads, old, strict=True)):
             row = i if rows.shape[0] == len(params) else 0
             acc = accumulators.advance(acc, g, self._decays)
-            new.append(p - step_sizes[row] * self._step(bank(row), p, g, acc))
+            new.append(p - step_sizes[row] * self._step(networks[row], p, g, acc))
             accs.append(acc)
         kept = hidden if self.use_bugged_next_lstm_state else told
         return HyperV2State(
@@ -270,7 +282,7 @@ class HyperV2(LearnedOptimizer):
     ) -> jax.Array:
         """Return what the LSTM reads, a row per tensor, before this step's gradient."""
         rows = [
-            jnp.concatenate([of_run, _statistics(p, acc), *self._validation])
+            jnp.concatenate([of_run, statistics(p, acc), *self._validation])
             for p, acc in zip(params, accs, strict=True)
         ]
         return jnp.stack(rows) if rows else jnp.zeros((0, self._num_inputs))
@@ -278,7 +290,7 @@ class HyperV2(LearnedOptimizer):
     @property
     def _num_inputs(self) -> int:
         of_tensor = jax.eval_shape(
-            lambda: _statistics(jnp.ones(1), accumulators.start((1,), self._decays))
+            lambda: statistics(jnp.ones(1), accumulators.start((1,), self._decays))
         )
         of_run = loss_buffer.NUM_GLOBAL_FEATURES
         return of_run + of_tensor.shape[0] + len(self._validation)
@@ -296,32 +308,6 @@ class HyperV2(LearnedOptimizer):
     def _controls(self, weights: lstm.Weights, hidden: jax.Array) -> jax.Array:
         """Return what the networks of the bank are mixed by, `[rows, param_inits]`."""
         return lstm.linear(weights["rnn_to_controls"], hidden)
-
-    def _mixed(
-        self, bank: lstm.Weights, weights: lstm.Weights, hidden: jax.Array
-    ) -> Callable[[int], Layers]:
-        """Return the networks mixed for each row, by its index."""
-        num_layers = self.ff_hidden_layers + 1
-        first = jnp.concatenate([bank[f"w0__{i}"] for i in range(len(self._widths))], 1)
-        arrays = [first, *(bank[f"w{i}"] for i in range(1, num_layers))]
-        arrays += [bank[f"b{i}"] for i in range(num_layers)]
-        # One product for all rows and arrays.
-        flat = jnp.concatenate([x.reshape(self.param_inits, -1) for x in arrays], 1)
-        controls = self._controls(weights, hidden) * (self.ff_mult / self.param_inits)
-        mixed = jnp.matmul(controls, flat, precision=jax.lax.Precision.HIGHEST)
-
-        # Cut here, tensors of one shape have one program.
-        rows = jax.lax.optimization_barrier(list(mixed))
-
-        def of_row(row: int) -> Layers:
-            found, begin = [], 0
-            for array in arrays:
-                end = begin + math.prod(array.shape[1:])
-                found.append(rows[row][begin:end].reshape(array.shape[1:]))
-                begin = end
-            return Layers(found[:num_layers], found[num_layers:])
-
-        return of_row
 
     def _step(
         self, layers: Layers, p: jax.Array, g: jax.Array, acc: Accumulators
@@ -393,47 +379,3 @@ class HyperV2(LearnedOptimizer):
         )
         weights["step_size"] = lstm.init_linear(of_size, size, 1)
         return weights
-
-    def _init_bank(self, key: PRNGKey) -> lstm.Weights:
-        widths = self._widths
-        sizes = [self.ff_hidden_size] * self.ff_hidden_layers
-
-        def one(key: PRNGKey) -> lstm.Weights:
-            layers = network.init_layers(key, sum(widths), sizes, _NUM_OUTPUTS)
-            first, *others = layers.weights
-            ends = [sum(widths[:i]) for i in range(1, len(widths))]
-            blocks = jnp.split(first, ends)
-            return {
-                **{f"w0__{i}": block for i, block in enumerate(blocks)},
-                **{f"w{i}": weight for i, weight in enumerate(others, 1)},
-                **{f"b{i}": bias for i, bias in enumerate(layers.biases)},
-            }
-
-        return jax.vmap(one)(jax.random.split(key, self.param_inits))
-
-
-def _statistics(param: jax.Array, acc: Accumulators) -> jax.Array:
-    """Return what the LSTM reads of a tensor besides the features of the run.
-
-    All but the rank are in units of the parameters' root mean square, squares of
-    gradients too, and the variance of squares is about the means of the gradients: so
-    published weights have learned it.
-    """
-    axes = tuple(range(1, param.ndim + 1))
-    unit = jax.lax.rsqrt(jnp.maximum(1e-9, jnp.mean(jnp.square(param))))
-    mean = jnp.mean(acc.momentum, axes, keepdims=True)
-    variance = jnp.mean(jnp.square(acc.momentum - mean), axes)
-    about_gradients = jnp.mean(jnp.square(acc.rms - mean), axes)
-    rank = sum(size > 1 for size in param.shape)
-    return jnp.concatenate(
-        [
-            _log_size(unit * jnp.mean(acc.rms, axes)),
-            jax.nn.one_hot(rank, _MAX_RANK, dtype=jnp.float32),
-            _log_size(jnp.square(unit) * variance),
-            _log_size(jnp.square(unit) * about_gradients),
-        ]
-    )
-
-
-def _log_size(x: jax.Array) -> jax.Array:
-    return 0.5 * jnp.clip(jnp.log(1e-8 + jnp.abs(10 * x)), -5, 5)

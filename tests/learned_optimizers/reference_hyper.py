@@ -186,7 +186,7 @@ class Hyper:
             self.averages[k].update(g)
 
             def mixed(name: str, i: int = i) -> np.ndarray:
-                each = zip(controls[i], np.float64(bank[name]), strict=True)
+                each = zip(controls[i], np.asarray(bank[name], float), strict=True)
                 return self.ff_mult * np.mean([c * w for c, w in each], axis=0)
 
             first = np.concatenate([mixed(f"w0__{j}") for j in range(14)])

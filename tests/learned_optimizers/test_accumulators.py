@@ -36,7 +36,7 @@ def averaged(grads: list[np.ndarray], decays: Decays) -> accumulators.Accumulato
 def test_averages_are_weighted_sums(shape: tuple[int, ...]) -> None:
     draw = np.random.default_rng(0).normal
     grads = [np.asarray(draw(size=shape), np.float32) for _ in range(4)]
-    squares = [np.float64(g) ** 2 for g in grads]
+    squares = [np.square(g, dtype=np.float64) for g in grads]
     acc = averaged(grads, DECAYS)
     for k, decay in enumerate(DECAYS.momentum):
         want = weighted_sum(grads, decay)
@@ -64,6 +64,7 @@ def test_decays_of_squares_are_clipped_and_of_gradients_are_not() -> None:
     acc = averaged(grads, decays)
     np.testing.assert_allclose(acc.momentum, -1.25, 1e-6)
     np.testing.assert_array_equal(acc.rms, 0)
+    assert acc.row is not None
     np.testing.assert_allclose(acc.row, 1, 1e-6)
 
 

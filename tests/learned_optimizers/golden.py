@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax.serialization import msgpack_restore
 
 from tests.golden import reference
@@ -176,6 +177,35 @@ WAYS: tuple[Callable[[Any, Any, GoldenRun], Any], ...] = (
     vmapped,
 )
 """The ways in which the updates of a file are run."""
+
+every_way = pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(
+            way,
+            id=way.__name__,
+            # A scan over several thetas, compiled, is all three at once.
+            marks=pytest.mark.slow if way is vmapped else pytest.mark.exhaustive,
+        )
+        for way in WAYS
+    ],
+)
+"""Runs a test in each of `WAYS`; in CI, in the one that has the others in it."""
+
+first_way = pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(
+            way,
+            id=way.__name__,
+            marks={step_by_step: (), vmapped: pytest.mark.slow}.get(
+                way, pytest.mark.exhaustive
+            ),
+        )
+        for way in WAYS
+    ],
+)
+"""The same of what takes little time: an update at a time in every run of the tests."""
 
 
 def _key(i: Any) -> jax.Array:

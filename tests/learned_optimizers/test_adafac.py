@@ -13,7 +13,7 @@ from learned_optimization.learned_optimizers.adafac_nominal import MLPNomLOpt
 from tests.learned_optimizers import reference_adafactor as plain
 from tests.learned_optimizers.golden import (
     TOLERANCE,
-    WAYS,
+    every_way,
     final_state,
     golden_run,
     made_run,
@@ -68,8 +68,7 @@ def test_steps_are_the_published(name: str) -> None:
     assert worst_difference(RUNS[name], golden_run(name)) < TOLERANCE
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@every_way
 @pytest.mark.parametrize("name", RUNS)
 def test_steps_are_the_published_in_every_way(name: str, way: Any) -> None:
     assert worst_difference(RUNS[name], golden_run(name), way) < TOLERANCE

@@ -42,6 +42,18 @@ from tests.tiny import StatefulTask
 NAMES = list(all_learned_optimizers())
 QUICK = ("LearnableAdam",)
 RUN = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NAMES]
+# Of what the golden steps show too, and of what is the same for all.
+RUN_FEWER = [
+    pytest.param(
+        n,
+        marks=()
+        if n in QUICK
+        else pytest.mark.slow
+        if n == "Celo"
+        else pytest.mark.exhaustive,
+    )
+    for n in NAMES
+]
 NUM_STEPS = 3
 
 
@@ -175,7 +187,7 @@ def test_a_mixed_tree_keeps_its_types(name: str) -> None:
     check_types(name, "mixed", x64=True)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("x64", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_tree_keeps_its_types(name: str, x64: bool) -> None:
@@ -269,7 +281,7 @@ def test_every_tree_stays_finite(name: str) -> None:
             check_finite(name, kind, x64)
 
 
-@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize("name", RUN_FEWER)
 def test_steps_the_same_whichever_way_it_runs(name: str) -> None:
     """Operation by operation, compiled, and of several thetas at once."""
     lopt = make(name)
@@ -347,7 +359,7 @@ def counted_compilations() -> Iterator[list[str]]:
 
 
 @pytest.mark.usefixtures("own_programs")
-@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize("name", RUN_FEWER)
 def test_checkpoints_of_one_architecture_share_a_program(name: str) -> None:
     """Three in one grid, other three in another, and three one after another."""
     lopt, task, key = make(name), StatefulTask(), jax.random.PRNGKey(0)

@@ -8,7 +8,7 @@ import pytest
 
 from learned_optimization.learned_optimizers.celo import Celo, CeloAdam
 from tests.learned_optimizers import reference_hyper
-from tests.learned_optimizers.golden import WAYS, golden_run, worst_difference
+from tests.learned_optimizers.golden import every_way, golden_run, worst_difference
 from tests.learned_optimizers.reference_hyper import Hyper
 from tests.learned_optimizers.test_hyper_v2 import (
     assert_same_steps,
@@ -31,8 +31,7 @@ RUNS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@every_way
 @pytest.mark.parametrize("name", RUNS)
 def test_published_steps(name: str, way: Any) -> None:
     assert worst_difference(RUNS[name], golden_run(name), way) < 1e-3

@@ -16,8 +16,8 @@ from learned_optimization.optimizers.learning_rate_schedules import (
 from tests.learned_optimizers import reference_adafactor as plain
 from tests.learned_optimizers.golden import (
     TOLERANCE,
-    WAYS,
     GoldenRun,
+    every_way,
     golden_run,
     made_run,
     shaken,
@@ -54,8 +54,7 @@ def test_steps_are_the_published(name: str) -> None:
     assert worst_difference(RUNS[name], golden_run(name)) < TOLERANCE
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@every_way
 @pytest.mark.parametrize("name", RUNS)
 def test_steps_are_the_published_in_every_way(name: str, way: Any) -> None:
     assert worst_difference(RUNS[name], golden_run(name), way) < TOLERANCE

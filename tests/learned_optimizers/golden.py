@@ -11,7 +11,7 @@ update's own change: some move parameters by 1e-4 only.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,19 +178,31 @@ WAYS: tuple[Callable[[Any, Any, GoldenRun], Any], ...] = (
 )
 """The ways in which the updates of a file are run."""
 
-every_way = pytest.mark.parametrize(
-    "way",
-    [
-        pytest.param(
-            way,
-            id=way.__name__,
-            # A scan over several thetas, compiled, is all three at once.
-            marks=pytest.mark.slow if way is vmapped else pytest.mark.exhaustive,
-        )
-        for way in WAYS
-    ],
-)
-"""Runs a test in each of `WAYS`; in CI, in the one that has the others in it."""
+
+def every_way(names: Iterable[str], in_ci: Collection[str]) -> pytest.MarkDecorator:
+    """Run a test of `name` and `way` with every file in each of `WAYS`.
+
+    Args:
+      names: names of the files.
+      in_ci: those that are slow, not exhaustive, in the way that has the others in it:
+        compiled, a scan over several thetas.
+    """
+    return pytest.mark.parametrize(
+        ("name", "way"),
+        [
+            pytest.param(
+                name,
+                way,
+                id=f"{name}-{way.__name__}",
+                marks=pytest.mark.slow
+                if way is vmapped and name in in_ci
+                else pytest.mark.exhaustive,
+            )
+            for name in names
+            for way in WAYS
+        ],
+    )
+
 
 first_way = pytest.mark.parametrize(
     "way",
@@ -205,7 +217,10 @@ first_way = pytest.mark.parametrize(
         for way in WAYS
     ],
 )
-"""The same of what takes little time: an update at a time in every run of the tests."""
+"""Runs a test of `way` in each of `WAYS`: an update at a time in every run of tests.
+
+CI has the way too that has the others in it.
+"""
 
 
 def _key(i: Any) -> jax.Array:

@@ -31,8 +31,7 @@ RUNS = {
 }
 
 
-@every_way
-@pytest.mark.parametrize("name", RUNS)
+@every_way(RUNS, in_ci=["celo__mlp", "celo_adam__tree"])
 def test_published_steps(name: str, way: Any) -> None:
     assert worst_difference(RUNS[name], golden_run(name), way) < 1e-3
 

@@ -54,8 +54,7 @@ def test_steps_are_the_published(name: str) -> None:
     assert worst_difference(RUNS[name], golden_run(name)) < TOLERANCE
 
 
-@every_way
-@pytest.mark.parametrize("name", RUNS)
+@every_way(RUNS, in_ci=["celo2__mlp", "celo2_wd_embed__tree"])
 def test_steps_are_the_published_in_every_way(name: str, way: Any) -> None:
     assert worst_difference(RUNS[name], golden_run(name), way) < TOLERANCE
 
@@ -191,9 +190,9 @@ def test_a_schedule_over_the_run_needs_its_length() -> None:
 @pytest.mark.parametrize(
     ("flag", "blocks"),
     [
-        ("with_m", [3]),
+        pytest.param("with_m", [3], marks=pytest.mark.slow),
         *(
-            pytest.param(flag, blocks, marks=pytest.mark.slow)
+            pytest.param(flag, blocks, marks=pytest.mark.exhaustive)
             for flag, blocks in {
                 "with_g": [0],
                 "with_grad_clip_feat": [1],

@@ -113,8 +113,7 @@ def of_reference(reference: Any) -> list[Any]:
     return [dict(reference.update(grad, loss)) for grad, loss in pairs]
 
 
-@every_way
-@pytest.mark.parametrize("name", SETTINGS)
+@every_way(SETTINGS, in_ci=["HyperV2_small_validation", "velo_s__tree"])
 def test_published_steps(name: str, way: Any) -> None:
     lopt = HyperV2(**SETTINGS[name])
     assert worst_difference(lopt, golden_run(name), way) < 1e-4

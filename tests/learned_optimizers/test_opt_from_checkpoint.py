@@ -47,8 +47,18 @@ def load(path: Any, **kwargs: Any) -> Any:
     return opt_from_checkpoint(str(path), **kwargs)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", GOLDEN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.slow
+            if name in ("HyperV2_small", "MLPNomLOpt")
+            else pytest.mark.exhaustive,
+        )
+        for name in GOLDEN
+    ],
+)
 def test_a_published_checkpoint_steps_as_published(name: str) -> None:
     opt = load(reference(f"{CHECKPOINTS}/{name}/params"))
     run = golden_run(name)

@@ -66,6 +66,7 @@ class AdafacLOpt(LearnedOptimizer):
 
     def __post_init__(self) -> None:
         """Check the numbers of decays."""
+        super().__post_init__()
         check_decays(type(self).__name__, Decays(*self._initial_decays))
 
     def init(self, key: PRNGKey) -> MetaParams:

@@ -106,6 +106,12 @@ class LearnedOptimizer:
         # Which settings `type[LearnedOptimizer]` takes depends on the class.
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
+    def __post_init__(self) -> None:
+        """Make tuples of lists: what decides a program can be told from others."""
+        for name, value in vars(self).items():
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
+
     def init(self, key: PRNGKey) -> MetaParams:
         """Return meta-parameters that nothing has trained yet.
 

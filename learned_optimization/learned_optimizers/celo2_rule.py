@@ -62,6 +62,7 @@ class Celo2Rule(LearnedOptimizer):
 
     def __post_init__(self) -> None:
         """Check the decays and the name of the activation."""
+        super().__post_init__()
         check_decays(type(self).__name__, self.decays)
         if self.mlp_activation not in _ACTIVATIONS:
             raise LoptError(

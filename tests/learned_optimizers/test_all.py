@@ -320,7 +320,7 @@ PLAN: dict[str, Any] = {"eval_every": 5, "eval_batches": 1, "last_eval_batches":
 AT_ONCE = Strategy(trials_at_once=3)
 
 
-@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize("name", RUN_FEWER)
 def test_a_trial_alone_is_the_trial_in_a_grid(name: str) -> None:
     lopt, task = make(name), StatefulTask()
     opts = [lopt.opt_fn(theta) for theta in thetas_of(lopt)]

@@ -12,6 +12,8 @@ import pytest
 from learned_optimization import configuration
 from learned_optimization.errors import LoptError, NotRegisteredError
 from learned_optimization.learned_optimizers import base
+from learned_optimization.learned_optimizers.adafac_mlp_lopt import AdafacMLPLOpt
+from learned_optimization.learned_optimizers.adafac_nominal import MLPNomLOpt
 from learned_optimization.learned_optimizers.base import (
     LearnedOptimizer,
     ThetaOptimizer,
@@ -19,6 +21,8 @@ from learned_optimization.learned_optimizers.base import (
     learned_optimizer,
     static_field,
 )
+from learned_optimization.learned_optimizers.celo2 import Celo2
+from learned_optimization.learned_optimizers.hyper_v2 import HyperV2
 from learned_optimization.optimizers.base import Optimizer, StatelessState
 from learned_optimization.optimizers.gradient_accumulator import GradientAccumulator
 from learned_optimization.optimizers.hparam_checks import check_hparams
@@ -122,6 +126,14 @@ def test_names_tell_settings_and_thetas_apart() -> None:
     assert name == cls().opt_fn({"log_size": jnp.float32(0)}).name
     assert name.startswith("ScaledSign_theta")
     assert len(name) == len("ScaledSign_theta") + 10
+
+
+def test_a_list_is_a_tuple() -> None:
+    for cls in (HyperV2, AdafacMLPLOpt, MLPNomLOpt, Celo2):
+        made = cls(initial_momentum_decays=[0.9, 0.99, 0.999])
+        assert made.name == cls().name
+        assert jax.tree.structure(made) == jax.tree.structure(cls())
+        assert hash(jax.tree.structure(made))
 
 
 def test_a_digest_is_of_names_values_and_types_not_of_order() -> None:

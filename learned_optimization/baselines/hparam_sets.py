@@ -216,7 +216,7 @@ PACKAGED_SET_NAMES = tuple(_row.name for _row in _SETS)
 """Names of the sets that come with the package, in the order of their table."""
 
 
-def __getattr__(name: str) -> HParamSet | CheckpointTemplate:
+def __getattr__(name: str) -> Any:
     if name in TEMPLATES:
         return TEMPLATES[name]
     if name.startswith("__") or name not in all_hparam_sets():

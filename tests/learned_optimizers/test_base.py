@@ -129,7 +129,8 @@ def test_names_tell_settings_and_thetas_apart() -> None:
 
 
 def test_a_list_is_a_tuple() -> None:
-    for cls in (HyperV2, AdafacMLPLOpt, MLPNomLOpt, Celo2):
+    classes: list[Any] = [HyperV2, AdafacMLPLOpt, MLPNomLOpt, Celo2]
+    for cls in classes:
         made = cls(initial_momentum_decays=[0.9, 0.99, 0.999])
         assert made.name == cls().name
         assert jax.tree.structure(made) == jax.tree.structure(cls())

@@ -71,7 +71,7 @@ class Celo2State:
 class _Celo2(Celo2Rule):
     """What both do: learning rate, weight decay, and each tensor by its rule."""
 
-    learning_rate_setting: ClassVar[str] = "step_mult"
+    learning_rate_setting: ClassVar[str | None] = "step_mult"
 
     step_mult: Scalar | Schedule
     weight_decay: Scalar

@@ -201,8 +201,7 @@ def read_all(path: str | os.PathLike, limit: int) -> bytes:
       TooLargeError: if it has more; no more are read.
       ResultError: as `open_to_read`.
     """
-    with open_to_read(path) as file:
-        content = file.read(limit + 1)
+    content = _read_at_once(path, limit + 1)
     if len(content) > limit:
         raise TooLargeError(
             os.fspath(path),
@@ -210,6 +209,24 @@ def read_all(path: str | os.PathLike, limit: int) -> bytes:
             "No file of its kind is as large.",
         )
     return content
+
+
+def _read_at_once(path: str | os.PathLike, size: int) -> bytes:
+    for attempt in range(_ATTEMPTS):
+        try:
+            with open_to_read(path) as file:
+                return file.read(size)
+        except ResultError as error:
+            # Another process writes it between the two requests of one reading: what
+            # it says now is as good.
+            if attempt == _ATTEMPTS - 1 or not _was_replaced(error.__cause__):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _was_replaced(error: BaseException | None) -> bool:
+    # s3fs's, of a file that is no longer the one that it has looked at.
+    return isinstance(error, OSError) and error.errno == errno.EBUSY
 
 
 # Of what is no regular file; that of the type bits of a mode.

@@ -38,6 +38,7 @@ from learned_optimization.learned_optimizers.safetensors_files import (
     read_safetensors,
 )
 from learned_optimization.learned_optimizers.settings import make
+from learned_optimization.prng import key_of_seed
 
 __all__ = ["lopt_and_theta", "opt_from_checkpoint"]
 
@@ -153,7 +154,7 @@ def _matched(
 def _template(lopt: LearnedOptimizer, path: str) -> MetaParams:
     """Return the shapes of a learned optimizer's meta-parameters."""
     try:
-        return jax.eval_shape(lambda: lopt.init(jax.random.PRNGKey(0)))
+        return jax.eval_shape(lambda: lopt.init(key_of_seed(0)))
     except LoptError:
         raise
     # Whatever jax or the class says of settings that go with no arrays.

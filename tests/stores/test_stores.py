@@ -30,6 +30,22 @@ from tests.tiny import tiny_set
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 
 
+def test_a_small_file_that_is_replaced_while_it_is_read(bucket, monkeypatch):
+    path, is_new = f"{bucket}/claim.json", iter([False, True])
+    filesystem.write_whole(path, lambda file: file.write(b"old"))
+    opened = filesystem._open_remote
+
+    def open_and_replace(fs, inner):
+        file = opened(fs, inner)
+        if next(is_new, None) is False:
+            filesystem.write_whole(path, lambda file: file.write(b"new"))
+        return file
+
+    monkeypatch.setattr(filesystem, "_open_remote", open_and_replace)
+    assert filesystem.read_all(path, 100) in (b"old", b"new")
+    assert filesystem.read_all(path, 100) == b"new"
+
+
 @pytest.fixture
 def store(bucket, monkeypatch):
     """A bucket that results and archives go to."""

@@ -26,6 +26,7 @@ from learned_optimization.optimizers.hparams import hparams_dataclass, pytree_fi
 from learned_optimization.optimizers.opt_to_optax import opt_to_optax_opt
 from learned_optimization.optimizers.optimizer_wrappers import WeightDecayWrapper
 from learned_optimization.optimizers.wrapped import WrappedOptimizer, step_inside
+from learned_optimization.prng import key_of_seed
 from learned_optimization.research.general_lopt.pretrained_optimizers import VeLO
 
 __all__ = ["LearnedOptimizer", "optax_lopt"]
@@ -125,7 +126,7 @@ class LearnedOptimizer(WrappedOptimizer):
 
 
 def _key(key: PRNGKey | None) -> PRNGKey:
-    return jax.random.PRNGKey(0) if key is None else key
+    return key_of_seed(0) if key is None else key
 
 
 def optax_lopt(

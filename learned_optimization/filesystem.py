@@ -211,17 +211,18 @@ def read_all(path: str | os.PathLike, limit: int) -> bytes:
     return content
 
 
-def _read_at_once(path: str | os.PathLike, size: int) -> bytes:
-    for attempt in range(_ATTEMPTS):
-        try:
-            with open_to_read(path) as file:
-                return file.read(size)
-        except ResultError as error:
-            # Another process writes it between the two requests of one reading: what
-            # it says now is as good.
-            if attempt == _ATTEMPTS - 1 or not _was_replaced(error.__cause__):
-                raise
-    raise AssertionError("unreachable")
+def _read_at_once(
+    path: str | os.PathLike, size: int, attempts: int = _ATTEMPTS
+) -> bytes:
+    try:
+        with open_to_read(path) as file:
+            return file.read(size)
+    except ResultError as error:
+        if attempts == 1 or not _was_replaced(error.__cause__):
+            raise
+    # Another process has written it between the two requests of one reading: what it
+    # says now is as good.
+    return _read_at_once(path, size, attempts - 1)
 
 
 def _was_replaced(error: BaseException | None) -> bool:

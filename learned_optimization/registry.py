@@ -10,14 +10,25 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from learned_optimization.errors import LoptError, NotRegisteredError
 
 T = TypeVar("T")
 
 _PACKAGE = __name__.partition(".")[0]
+
+OWN = "this program"
+"""Origin of what a script or a notebook defines."""
+
+
+class _Reading(NamedTuple, Generic[T]):
+    """A file that is being read, and the things it has defined so far."""
+
+    file: str
+    items: dict[str, T]
 
 
 class Registry(Generic[T]):
@@ -35,6 +46,9 @@ class Registry(Generic[T]):
         self._items: dict[str, T] = {}
         self._origins: dict[str, str] = {}
         self._loaded = False
+        self._reading: ContextVar[_Reading[T] | None] = ContextVar(
+            f"reading {kind}", default=None
+        )
 
     def add(self, name: str, item: T, origin: str) -> T:
         """Add a thing, or replace the one of that name that has the same origin.
@@ -56,6 +70,47 @@ class Registry(Generic[T]):
         # An equal one, of wherever, does not take the name over.
         self._origins.setdefault(name, origin)
         return item
+
+    def define(self, name: str, item: T, origin: str | None = None) -> T:
+        """Add a thing of one's own.
+
+        Args:
+          name: its name.
+          item: the thing.
+          origin: as of `add`; if None, the file that is being read, or else `OWN`.
+
+        Returns:
+          `item`.
+
+        Raises:
+          LoptError: if another one has the name, of another origin or of the same file.
+        """
+        reading = self._reading.get() if origin is None else None
+        if reading is not None:
+            origin = reading.file
+            if reading.items.get(name, item) != item:
+                raise LoptError(
+                    f"there is {self.a_kind} {name} already, in the same file: give "
+                    "one of the two another name."
+                )
+        self.add(name, item, origin or OWN)
+        if reading is not None:
+            reading.items[name] = item
+        return item
+
+    @contextmanager
+    def reading(self, file: str) -> Iterator[dict[str, T]]:
+        """Note, within the block, everything that is defined, by name, in order.
+
+        Args:
+          file: where the things come from: reading it again replaces them.
+        """
+        reading = _Reading[T](file, {})
+        token = self._reading.set(reading)
+        try:
+            yield reading.items
+        finally:
+            self._reading.reset(token)
 
     def check(self, name: str, origin: str) -> None:
         """Refuse a name that something of another origin has.

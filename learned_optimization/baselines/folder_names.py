@@ -57,6 +57,11 @@ def check_folder_name(what: str, name: Any) -> str:
     return name
 
 
+def is_plain_name(name: str) -> bool:
+    """Return whether a name is letters, digits and `_ . + -`, none of these first."""
+    return re.fullmatch(r"\w[\w.+-]*", name) is not None
+
+
 def value_text(value: Any) -> str:
     """Return a value as names show it: `1.0` is written `1`."""
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -16,6 +16,7 @@ from learned_optimization.baselines.sets.checkpoints import NamedCheckpoint
 from learned_optimization.baselines.sets.hparam_set import split_first_seed
 from learned_optimization.baselines.sets.registry import known_hparam_sets
 from learned_optimization.errors import LoptError
+from learned_optimization.learned_optimizers import config_gin
 
 
 def load_checkpoints(texts: Sequence[str] | None) -> list[NamedCheckpoint]:
@@ -107,13 +108,10 @@ def _define_from_archive(task_name: str, set_name: str) -> None:
         # An archive of that name which is none of a checkpoint: it is no set.
         return
     lines = (setting or {}).get(f"{prefix}extra_bindings") or ()
-    NamedCheckpoint(name, path, _architecture(lines)).define()
+    NamedCheckpoint(name, path, _architecture(lines, path)).define()
 
 
-def _architecture(lines: Iterable[str]) -> str:
-    """Return the class that lines of gin name, as `NamedCheckpoint` writes them."""
-    for line in lines:
-        parameter, _, value = line.partition(" = ")
-        if parameter == "run_train.lopt":
-            return value.removeprefix("@").removesuffix("()")
-    return ""
+def _architecture(lines: Iterable[str], path: str) -> str:
+    """Return the class that lines of gin name, empty if they name none."""
+    named = config_gin.parse("\n".join(lines), path).of("run_train").get("lopt")
+    return "" if named is None else getattr(named.value, "name", "")

@@ -28,7 +28,6 @@ their own; that serves as well.
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
@@ -47,6 +46,7 @@ from learned_optimization.optimizers.base import (
     PRNGKey,
     check_given,
 )
+from learned_optimization.optimizers.base import summary as summary
 from learned_optimization.optimizers.fingerprint import fingerprint
 from learned_optimization.optimizers.hparams import hparam as hparam
 from learned_optimization.optimizers.hparams import (
@@ -318,11 +318,6 @@ def get_learned_optimizer(name: str) -> type[LearnedOptimizer]:
       NotRegisteredError: with the nearest names, if there is none.
     """
     return LEARNED_OPTIMIZERS.get(name)
-
-
-def summary(cls: type[LearnedOptimizer]) -> str:
-    """Return the first line of a learned optimizer's documentation."""
-    return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 
 # The published interface has them here; their modules import this one.

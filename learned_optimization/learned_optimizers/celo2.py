@@ -25,7 +25,11 @@ from learned_optimization.learned_optimizers.celo2_rule import Celo2Rule
 from learned_optimization.learned_optimizers.newton_schulz import COEFFICIENTS
 from learned_optimization.learned_optimizers.tensors import put_back, tensors
 from learned_optimization.optimizers.base import Gradient, Scalar
-from learned_optimization.optimizers.schedule_base import Schedule
+from learned_optimization.optimizers.schedule_base import (
+    Schedule,
+    plans_over_run,
+    rate_of_update,
+)
 
 __all__ = ["Celo2", "Celo2Base", "Celo2State", "Moments"]
 
@@ -80,12 +84,7 @@ class _Celo2(Celo2Rule):
     @property
     def needs(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The length of the run, where the schedule depends on it."""
-        return frozenset({"num_steps"} if self._plans else ())
-
-    @property
-    def _plans(self) -> bool:
-        rate = self.step_mult
-        return isinstance(rate, Schedule) and rate.needs_num_steps
+        return frozenset({"num_steps"} if plans_over_run(self.step_mult) else ())
 
     def follows_adam(self, params: Params) -> list[bool]:
         """Return which tensors with elements follow Adam, in flattening order."""
@@ -170,9 +169,7 @@ class _Celo2(Celo2Rule):
 
     def _rate(self, iteration: jax.Array, num_steps: jax.Array) -> jax.Array:
         """Return the learning rate as it is set, of an update."""
-        rate = self.step_mult
-        if isinstance(rate, Schedule):
-            rate = rate(iteration, num_steps) if self._plans else rate(iteration)
+        rate = rate_of_update(self.step_mult, iteration, num_steps)
         return jnp.asarray(rate, jnp.float32)
 
 

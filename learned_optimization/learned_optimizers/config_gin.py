@@ -23,6 +23,7 @@ __all__ = [
     "Bindings",
     "Macro",
     "Reference",
+    "class_lines",
     "from_bytes",
     "parse",
 ]
@@ -182,6 +183,11 @@ class _Resolver:
         if isinstance(value, dict):
             return {k: self.resolved(v, at, within) for k, v in value.items()}
         return value
+
+
+def class_lines(architecture: str) -> tuple[str, ...]:
+    """Return the lines that name a learned optimizer's class; none of an empty name."""
+    return (f"run_train.lopt = @{architecture}()",) if architecture else ()
 
 
 def from_bytes(content: bytes, path: str) -> Bindings:

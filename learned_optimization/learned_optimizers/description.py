@@ -110,7 +110,7 @@ def describe_checkpoint(path: str, architecture: str = "") -> CheckpointDescript
     Raises:
       LoptError: as of `opt_from_checkpoint`.
     """
-    extra = (f"run_train.lopt = @{architecture}()",) if architecture else ()
+    extra = config_gin.class_lines(architecture)
     lopt, theta = lopt_and_theta(path, extra_bindings=extra)
     file = filesystem.without_scheme(path)
     is_torch = file.partition("?")[0].endswith(SUFFIX)

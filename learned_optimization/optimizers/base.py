@@ -275,8 +275,8 @@ def get_optimizer(name: str) -> type[Optimizer]:
     return OPTIMIZERS.get(name)
 
 
-def summary(cls: type[Optimizer]) -> str:
-    """Return the first line of an optimizer's documentation."""
+def summary(cls: type) -> str:
+    """Return the first line of the documentation of an optimizer's class."""
     return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 

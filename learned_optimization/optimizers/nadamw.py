@@ -20,8 +20,12 @@ from learned_optimization.optimizers.base import (
     hparam,
     optimizer,
 )
-from learned_optimization.optimizers.learning_rate_schedules import Schedule
 from learned_optimization.optimizers.leaves import narrowed, widened
+from learned_optimization.optimizers.schedule_base import (
+    Schedule,
+    plans_over_run,
+    rate_of_update,
+)
 
 
 @flax.struct.dataclass
@@ -76,12 +80,7 @@ class NAdamW(Optimizer):
     @property
     def needs(self) -> frozenset[str]:
         """The length of the run, where the schedule depends on it."""
-        return frozenset({"num_steps"} if self._plans else ())
-
-    @property
-    def _plans(self) -> bool:
-        rate = self.learning_rate
-        return isinstance(rate, Schedule) and rate.needs_num_steps
+        return frozenset({"num_steps"} if plans_over_run(self.learning_rate) else ())
 
     def init(
         self,
@@ -116,10 +115,9 @@ class NAdamW(Optimizer):
         """Return the state after one step; see `Optimizer.update`."""
         del loss, is_valid, key, loss_fn, extra
         params, grad = widened(opt_state.params), widened(grad)
-        rate = self.learning_rate
-        if isinstance(rate, Schedule):
-            length = (opt_state.num_steps,) if self._plans else ()
-            rate = rate(opt_state.iteration, *length)
+        rate = rate_of_update(
+            self.learning_rate, opt_state.iteration, opt_state.num_steps
+        )
         t = opt_state.iteration + 1.0
         rate = rate * jnp.sqrt(1.0 - self.beta2**t) / (1.0 - self.beta1**t)
 

@@ -22,8 +22,12 @@ from learned_optimization.optimizers.base import (
     hparam,
     optimizer,
 )
-from learned_optimization.optimizers.learning_rate_schedules import Schedule
 from learned_optimization.optimizers.optax_opts import SGD
+from learned_optimization.optimizers.schedule_base import (
+    Schedule,
+    plans_over_run,
+    rate_of_update,
+)
 from learned_optimization.optimizers.wrapped import WrappedOptimizer, step_inside
 
 __all__ = [
@@ -73,12 +77,9 @@ class ScaledSteps(WrappedOptimizer):
     @property
     def needs(self) -> frozenset[str]:
         """What the optimizer inside needs, and the length where the rate asks it."""
-        return super().needs | ({"num_steps"} if self._plans else set())
-
-    @property
-    def _plans(self) -> bool:
-        rate = self.learning_rate
-        return isinstance(rate, Schedule) and rate.needs_num_steps
+        return super().needs | (
+            {"num_steps"} if plans_over_run(self.learning_rate) else set()
+        )
 
     def init(
         self,
@@ -118,10 +119,9 @@ class ScaledSteps(WrappedOptimizer):
             loss_fn=loss_fn,
             **extra,
         )
-        rate = self.learning_rate
-        if isinstance(rate, Schedule):
-            length = (opt_state.num_steps,) if self._plans else ()
-            rate = rate(opt_state.iteration, *length)
+        rate = rate_of_update(
+            self.learning_rate, opt_state.iteration, opt_state.num_steps
+        )
 
         def move(old: Any, new: Any) -> jax.Array:
             kept = jnp.result_type(old)

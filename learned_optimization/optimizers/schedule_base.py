@@ -41,6 +41,24 @@ class Schedule:
         raise NotImplementedError
 
 
+def plans_over_run(rate: Any) -> bool:
+    """Return whether a learning rate is a schedule that needs the run's length."""
+    return isinstance(rate, Schedule) and rate.needs_num_steps
+
+
+def rate_of_update(rate: Any, step: ArrayLike, max_steps: ArrayLike) -> Any:
+    """Return the learning rate of an update.
+
+    Args:
+      rate: a number, or a schedule.
+      step: number of the update, counted from zero.
+      max_steps: the length of the run; any number where `plans_over_run` is false.
+    """
+    if not isinstance(rate, Schedule):
+        return rate
+    return rate(step, max_steps) if rate.needs_num_steps else rate(step)
+
+
 _T = TypeVar("_T", bound=type[Schedule])
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from learned_optimization import filesystem
-from learned_optimization.baselines.folder_names import present_name
+from learned_optimization.baselines.folder_names import is_plain_name, present_name
 from learned_optimization.baselines.sets.checkpoint_sets import (
     TEMPLATES,
     split_set_name,
@@ -15,6 +15,7 @@ from learned_optimization.baselines.sets.checkpoint_sets import (
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import add_hparam_set
 from learned_optimization.errors import LoptError
+from learned_optimization.learned_optimizers.config_gin import class_lines
 from learned_optimization.text import brief
 
 _ORIGIN = "a checkpoint"
@@ -69,9 +70,7 @@ class NamedCheckpoint:
     @property
     def extra_bindings(self) -> tuple[str, ...]:
         """Lines of gin that its learned optimizer is made with."""
-        if not self.architecture:
-            return ()
-        return (f"run_train.lopt = @{self.architecture}()",)
+        return class_lines(self.architecture)
 
     def define(self) -> list[HParamSet]:
         """Register the set of every template, and return them.
@@ -103,7 +102,7 @@ def checkpoint_of(set_name: str) -> NamedCheckpoint | None:
 
 
 def _check_name(name: str) -> None:
-    if not re.fullmatch(r"\w[\w.+-]*", name) or len(name.encode()) > _MAX_NAME_BYTES:
+    if not is_plain_name(name) or len(name.encode()) > _MAX_NAME_BYTES:
         raise LoptError(
             "a checkpoint's name begins those of its sets and results: it must be "
             "letters, digits and _ . + -, begin with a letter or digit, and be at most "

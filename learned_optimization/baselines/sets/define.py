@@ -14,11 +14,11 @@ would share a name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from learned_optimization import configuration
+from learned_optimization.baselines.folder_names import is_plain_name
 from learned_optimization.baselines.sets import search_space
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.limits import check_size
@@ -127,7 +127,7 @@ configured_hparam_set = configurable("learned_optimization.baselines.sets.define
 
 
 def _check_name(name: Any) -> None:
-    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
+    if not isinstance(name, str) or not is_plain_name(name):
         raise LoptError(
             "a set's name names a file: it must be letters, digits and _ . + - and "
             f"begin with a letter or digit, got {brief(name)}."

@@ -27,7 +27,7 @@ from learned_optimization.baselines.sets.define import (
     hparam_set,
 )
 from learned_optimization.baselines.sets.hparam_set import HParamSet, split_first_seed
-from learned_optimization.baselines.sets.registry import reading_sets
+from learned_optimization.baselines.sets.registry import SETS
 from learned_optimization.baselines.sets.yaml import YamlMapping, read_yaml
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.text import brief, named
@@ -76,7 +76,7 @@ def load_user_file(path: str | os.PathLike) -> list[HParamSet]:
             f"cannot read sets from {path}: its name must end in {', '.join(readers)}."
         )
     _check_exists(path)
-    with reading_sets(os.path.realpath(path)):
+    with SETS.reading(os.path.realpath(path)):
         hparam_sets = read(path)
     _SOURCES.update({s.name: os.fspath(path) for s in hparam_sets})
     if not hparam_sets:
@@ -104,10 +104,10 @@ def import_file(path: str | os.PathLike) -> list[HParamSet]:
     _check_exists(path)
     real = os.path.realpath(path)
     if real not in _EXECUTED:
-        with reading_sets(real) as defined, _folder_on_path(real):
+        with SETS.reading(real) as defined, _folder_on_path(real):
             if not _is_imported(real):
                 _execute(real, path)
-        _EXECUTED[real] = defined
+        _EXECUTED[real] = list(defined.values())
     return _EXECUTED[real]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from learned_optimization.baselines.sets.hparam_set import HParamSet, split_first_seed
 from learned_optimization.configurable import configurable
@@ -18,19 +16,6 @@ SETS: Registry[HParamSet] = Registry(
     "learned_optimization.baselines.hparam_sets",
 )
 """Every set."""
-
-OWN = "this program"
-"""Origin of sets that a script or a notebook defines."""
-
-
-class _Reading(NamedTuple):
-    """A file that is being read, and the sets it has defined so far."""
-
-    file: str
-    hparam_sets: list[HParamSet]
-
-
-_READING: ContextVar[_Reading | None] = ContextVar("reading", default=None)
 
 # gin never forgets a name: a set defined again is looked up by the same function.
 _CONFIGURABLE: set[str] = set()
@@ -88,17 +73,7 @@ def add_hparam_set(hparam_set: HParamSet, origin: str | None = None) -> HParamSe
             f"with its seeds from {first_seed} on. Choose "
             "a name that does not end in _from and a number."
         )
-    reading = _READING.get()
-    if origin is None and reading is not None:
-        origin = reading.file
-        for other in reading.hparam_sets:
-            if other.name == hparam_set.name and other != hparam_set:
-                raise LoptError(
-                    f"there is a set {other.name} already, in the same file: give one "
-                    "of the two another name."
-                )
-        reading.hparam_sets.append(hparam_set)
-    SETS.add(hparam_set.name, hparam_set, origin or OWN)
+    SETS.define(hparam_set.name, hparam_set, origin)
     make_configurable(hparam_set.name, _of_task(hparam_set.name))
     return hparam_set
 
@@ -110,21 +85,6 @@ def _of_task(name: str) -> Callable[..., Any]:
         return get_hparam_set(name)(task_name)
 
     return of_task
-
-
-@contextmanager
-def reading_sets(file: str) -> Iterator[list[HParamSet]]:
-    """Note in the list, within the block, every set that is registered.
-
-    Args:
-      file: where the sets come from: reading it again replaces them.
-    """
-    reading = _Reading(file, [])
-    token = _READING.set(reading)
-    try:
-        yield reading.hparam_sets
-    finally:
-        _READING.reset(token)
 
 
 def make_configurable(name: str, function: Callable[..., Any]) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from learned_optimization.baselines.sets.files import import_file, import_needed
 from learned_optimization.baselines.sets.yaml import YamlMapping, read_yaml
 from learned_optimization.baselines.suites.define import suite
-from learned_optimization.baselines.suites.registry import reading_suites
+from learned_optimization.baselines.suites.registry import SUITES
 from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.errors import LoptError, UnknownNameError
 
@@ -56,9 +56,9 @@ def load_suites(path: str | os.PathLike) -> list[Suite]:
 
 def _load_python(path: str | os.PathLike) -> list[Suite]:
     real = os.path.realpath(path)
-    with reading_suites(real) as defined:
+    with SUITES.reading(real) as defined:
         import_file(path)
-    return _DEFINED.setdefault(real, defined)
+    return _DEFINED.setdefault(real, list(defined.values()))
 
 
 def _load_yaml(path: str | os.PathLike) -> list[Suite]:
@@ -66,10 +66,10 @@ def _load_yaml(path: str | os.PathLike) -> list[Suite]:
     if "suites" not in content.values:
         return []
     import_needed(path, content)
-    with reading_suites(os.path.realpath(path)) as defined:
+    with SUITES.reading(os.path.realpath(path)) as defined:
         for arguments in content.items("suites"):
             _make_suite(arguments)
-    return defined
+    return list(defined.values())
 
 
 def _make_suite(arguments: YamlMapping) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from learned_optimization.baselines.sets.registry import OWN, SETS
+from learned_optimization.baselines.sets.registry import SETS
 from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.errors import LoptError, NotRegisteredError
 from learned_optimization.registry import Registry
@@ -19,16 +16,6 @@ SUITES: Registry[Suite] = Registry(
     "learned_optimization.baselines.suites.packaged",
 )
 """Every suite."""
-
-
-class _Reading(NamedTuple):
-    """A file that is being read, and the suites it has defined so far."""
-
-    file: str
-    suites: list[Suite]
-
-
-_READING: ContextVar[_Reading | None] = ContextVar("reading_suites", default=None)
 
 
 def all_suites() -> dict[str, Suite]:
@@ -104,14 +91,6 @@ def add_suite(suite: Suite, origin: str | None = None) -> Suite:
         or a task or a set has it.
       NotRegisteredError: if there is no task of one of its names.
     """
-    reading = _READING.get()
-    if origin is None and reading is not None:
-        origin = reading.file
-        if any(s.name == suite.name and s != suite for s in reading.suites):
-            raise LoptError(
-                f"there is a suite {suite.name} already, in the same file: give one of "
-                "the two another name."
-            )
     for registry in (TASKS, SETS):
         if suite.name in registry.all():
             raise LoptError(
@@ -120,22 +99,4 @@ def add_suite(suite: Suite, origin: str | None = None) -> Suite:
             )
     for task in suite.tasks:
         TASKS.get(task)
-    SUITES.add(suite.name, suite, origin or OWN)
-    if reading is not None:
-        reading.suites.append(suite)
-    return suite
-
-
-@contextmanager
-def reading_suites(file: str) -> Iterator[list[Suite]]:
-    """Note in the list, within the block, every suite that is registered.
-
-    Args:
-      file: where the suites come from: reading it again replaces them.
-    """
-    reading = _Reading(file, [])
-    token = _READING.set(reading)
-    try:
-        yield reading.suites
-    finally:
-        _READING.reset(token)
+    return SUITES.define(suite.name, suite, origin)

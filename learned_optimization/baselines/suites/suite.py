@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from learned_optimization.baselines.folder_names import is_plain_name
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.text import brief
 from learned_optimization.training.plan import MAX_STEPS, RunPlan
@@ -69,7 +69,7 @@ class Suite:
 
 
 def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
+    if not isinstance(name, str) or not is_plain_name(name):
         raise LoptError(
             "a suite's name must be letters, digits and _ . + - and begin with a "
             f"letter or digit, got {brief(name)}."

@@ -55,16 +55,14 @@ def sets(
         table.add_column(column)
     for column in ("steps", "configurations", "seeds", "trials"):
         table.add_column(column, justify="right")
-    table.add_column("needs")
     for row in rows:
         table.add_row(
-            row["name"],
+            row["name"] + " *" * bool(row["needs"]),
             row["optimizer"],
             f"{row['num_steps']:,}",
             str(row["configurations"]),
             str(row["seeds"]),
             str(row["trials"]),
-            "--checkpoint" if row["needs"] else "",
         )
     console().print(table)
     configs = sum(row["configurations"] for row in rows)
@@ -73,6 +71,8 @@ def sets(
         f"{len(rows)} set{'s' * (len(rows) != 1)}, {configs:,} configurations, "
         f"{trials:,} trials"
     )
+    if any(row["needs"] for row in rows):
+        say("* needs a checkpoint: --checkpoint NAME=PATH")
 
 
 def _row(s: HParamSet | CheckpointTemplate) -> dict[str, Any]:

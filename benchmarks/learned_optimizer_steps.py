@@ -13,6 +13,7 @@ temporary arrays. Theta is untrained: times do not depend on it.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -24,9 +25,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from learned_optimization.learned_optimizers.base import all_learned_optimizers
+from learned_optimization.learned_optimizers.hyper_v2 import HyperV2
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.optimizers.optax_opts import Adam
 
+# VeLO at the size of its published checkpoint, beside that of its defaults.
+LARGER = {
+    "HyperV2(512, 256)": functools.partial(
+        HyperV2, lstm_hidden_size=512, param_inits=256
+    )
+}
 MATRICES = 8
 COLUMNS_PER_ROW = {96: 128, 1024: 1280}
 
@@ -117,11 +125,11 @@ def optimizers(names: list[str]) -> Iterator[tuple[str, Optimizer]]:
     """Yield learned optimizers of untrained theta, those of some names or all.
 
     Args:
-      names: of classes; all whose settings have defaults if empty.
+      names: of classes, and of `LARGER`; all if empty.
     """
-    for name, cls in all_learned_optimizers().items():
+    for name, make in {**all_learned_optimizers(), **LARGER}.items():
         if not names or name in names:
-            lopt = cls()
+            lopt = make()
             yield name, lopt.opt_fn(lopt.init(jax.random.PRNGKey(0)))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from learned_optimization.errors import LoptError, NotRegisteredError
 
@@ -24,11 +24,38 @@ OWN = "this program"
 """Origin of what a script or a notebook defines."""
 
 
-class _Reading(NamedTuple, Generic[T]):
-    """A file that is being read, and the things it has defined so far."""
+class Reading:
+    """A file that is being read, and what it has defined so far, of every kind.
 
-    file: str
-    items: dict[str, T]
+    Args:
+      file: where the things come from.
+    """
+
+    def __init__(self, file: str):
+        self.file = file
+        self._items: dict[int, dict[str, Any]] = {}
+
+    def of(self, registry: Registry[T]) -> dict[str, T]:
+        """Return what the file has defined of one kind, by name, in order."""
+        return self._items.setdefault(id(registry), {})
+
+
+_READING: ContextVar[Reading | None] = ContextVar("reading", default=None)
+
+
+@contextmanager
+def reading(file: str) -> Iterator[Reading]:
+    """Note, within the block, everything that is defined.
+
+    Args:
+      file: where the things come from: reading it again replaces them.
+    """
+    noted = Reading(file)
+    token = _READING.set(noted)
+    try:
+        yield noted
+    finally:
+        _READING.reset(token)
 
 
 class Registry(Generic[T]):
@@ -46,9 +73,6 @@ class Registry(Generic[T]):
         self._items: dict[str, T] = {}
         self._origins: dict[str, str] = {}
         self._loaded = False
-        self._reading: ContextVar[_Reading[T] | None] = ContextVar(
-            f"reading {kind}", default=None
-        )
 
     def add(self, name: str, item: T, origin: str) -> T:
         """Add a thing, or replace the one of that name that has the same origin.
@@ -69,6 +93,10 @@ class Registry(Generic[T]):
         self._items[name] = item
         # An equal one, of wherever, does not take the name over.
         self._origins.setdefault(name, origin)
+        file = _READING.get()
+        # A file may be the first to import a module of the package.
+        if file is not None and not is_packaged(origin):
+            file.of(self)[name] = item
         return item
 
     def define(self, name: str, item: T, origin: str | None = None) -> T:
@@ -85,32 +113,15 @@ class Registry(Generic[T]):
         Raises:
           LoptError: if another one has the name, of another origin or of the same file.
         """
-        reading = self._reading.get() if origin is None else None
-        if reading is not None:
-            origin = reading.file
-            if reading.items.get(name, item) != item:
+        file = _READING.get() if origin is None else None
+        if file is not None:
+            origin = file.file
+            if file.of(self).get(name, item) != item:
                 raise LoptError(
                     f"there is {self.a_kind} {name} already, in the same file: give "
                     "one of the two another name."
                 )
-        self.add(name, item, origin or OWN)
-        if reading is not None:
-            reading.items[name] = item
-        return item
-
-    @contextmanager
-    def reading(self, file: str) -> Iterator[dict[str, T]]:
-        """Note, within the block, everything that is defined, by name, in order.
-
-        Args:
-          file: where the things come from: reading it again replaces them.
-        """
-        reading = _Reading[T](file, {})
-        token = self._reading.set(reading)
-        try:
-            yield reading.items
-        finally:
-            self._reading.reset(token)
+        return self.add(name, item, origin or OWN)
 
     def check(self, name: str, origin: str) -> None:
         """Refuse a name that something of another origin has.

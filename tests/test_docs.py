@@ -78,6 +78,19 @@ def test_pages_on_comparing(tmp_path):
 
 
 @pytest.mark.slow
+def test_page_on_challenging(tmp_path):
+    readme = titled_blocks("README.md")
+    for name, text in titled_blocks("docs/challenge.md").items():
+        assert readme.get(name, text) == text
+        (tmp_path / name).write_text(text)
+    of_readme = [text for _, text in blocks("README.md")]
+    for language, text in blocks("docs/challenge.md"):
+        if text not in of_readme:
+            run(language, text, tmp_path)
+    assert (tmp_path / "challenge" / "index.html").stat().st_size > 1_000_000
+
+
+@pytest.mark.slow
 def test_page_on_speed(tmp_path):
     output = "".join(run(*block, tmp_path) for block in blocks("docs/speed.md"))
     assert re.search(r"AdamLR_1000_R5 +│ +70 │ +0 │", output)
@@ -171,9 +184,17 @@ def test_manifest_for_kubernetes():
 @pytest.mark.slow
 def test_readme_snippets(tmp_path):
     later = [b for b in blocks("README.md") if b[1] not in _README_COMMANDS]
-    assert [language for language, _ in later] == ["sh", "python"]
-    for language, text in later:
-        run(language, text, tmp_path)
+    assert [language for language, _ in later] == ["sh", "sh", "python"]
+    for name, text in titled_blocks("README.md").items():
+        (tmp_path / name).write_text(text)
+    [challenge] = re.findall(
+        r"```\n( +ranking.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL
+    )
+    output, *_ = [run(language, text, tmp_path) for language, text in later]
+    # Losses are those of the machine that printed them, to some digits.
+    answer = challenge.splitlines()[-1]
+    assert answer in output.splitlines()
+    assert (tmp_path / "challenge" / "curves.pdf").stat().st_size > 5_000
     assert (tmp_path / "adam_sgd.png").stat().st_size > 10_000
 
 

@@ -11,6 +11,7 @@ import matplotlib as mpl
 import typer
 from matplotlib import pyplot as plt
 
+from learned_optimization.baselines.suites.registry import tasks_of
 from learned_optimization.benchmarking import suite
 from learned_optimization.benchmarking.step_profile import share_of_peak
 from learned_optimization.benchmarking.suite import Row
@@ -20,7 +21,6 @@ from learned_optimization.cli.options import Checkpoints, Imports, SetFiles
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import Table, console
 from learned_optimization.errors import LoptError
-from learned_optimization.tasks import registry
 
 
 def bench(
@@ -28,9 +28,10 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[TASK]...",
-            help="Tasks to measure, in place of the usual ones. With --optimizers: "
-            "optimizers and sets too, in any order, or patterns such as 'Ada*'.",
-            autocompletion=completer("task", "optimizer", "set"),
+            help="Tasks and suites to measure, in place of the usual ones. With "
+            "--optimizers: optimizers and sets too, in any order, or patterns such "
+            "as 'Ada*'.",
+            autocompletion=completer("task", "suite", "optimizer", "set"),
         ),
     ] = None,
     optimizers: Annotated[
@@ -96,13 +97,11 @@ def bench(
     if set_files or imports or checkpoints:
         raise LoptError("--set, --import and --checkpoint go with --optimizers.")
     numbers, seconds = _numbers(trials), seconds or 5.0
-    for name in names or ():
-        registry.get(name)
 
     def on_row(row: Row) -> None:
         say(f"{row.task} {row.way}, {row.num_trials} trials", err=True)
 
-    tasks = names or suite.TASKS
+    tasks = tasks_of(names) if names else suite.TASKS
     result = suite.run(tasks, numbers, seconds, on_row)
     _print_rows(result)
     if profile:

@@ -1,8 +1,9 @@
 """Which tasks and sets a command is given: what its names and files stand for.
 
-One rule for every command. Names are of tasks, of sets and, where archives are read,
-of archives, in any order. `--set FILE` defines sets, and names choose among all that
-are known; where no set is named, the sets of the files are chosen. `--checkpoint` makes
+One rule for every command. Names are of tasks, of suites, which stand for their tasks,
+of sets and, where archives are read, of archives, in any order. `--set FILE` defines
+sets and suites, and names choose among all that are known; where no set is named, the
+sets of the files are chosen. `--checkpoint` makes
 sets of learned optimizers known, for which templates stand among the names.
 """
 
@@ -33,7 +34,7 @@ from learned_optimization.errors import (
     UnknownNameError,
 )
 
-_LISTS = "`lopt tasks` and `lopt sets` list them"
+_LISTS = "`lopt tasks`, `lopt suites` and `lopt sets` list them"
 
 
 def split_tasks_and_sets(
@@ -45,7 +46,7 @@ def split_tasks_and_sets(
     """Tell tasks from sets: no name is of both.
 
     Args:
-      names: tasks and sets, in any order. What has results is a task too.
+      names: tasks, suites and sets, in any order. What has results is a task too.
       set_files: files that define sets.
       imports: Python files that are imported before.
       checkpoints: checkpoints of learned optimizers, `NAME=PATH` each.
@@ -112,15 +113,19 @@ def tasks_and_sets_to_run(
     from_files = load_sets(set_files, imports)
     names = with_checkpoints(names or (), load_checkpoints(checkpoints))
     load_archived(names)
+    names = _without_suites(names)
     defined, known = fixed_tasks(), known_hparam_sets(names)
     for name in names:
         if name not in known and name not in defined:
-            raise _unknown_to_run(name, [*defined, *known, *TEMPLATES])
+            raise _unknown_to_run(name, [*defined, *_suites(), *known, *TEMPLATES])
     tasks = [name for name in names if name not in known]
     chosen = [known[name] for name in names if name in known]
     sets = chosen or list({s.name: s for s in from_files}.values())
     if not tasks:
-        raise LoptError("no task is given: name some (`lopt tasks` lists them).")
+        raise LoptError(
+            "no task is given: name some, or a suite (`lopt tasks` and `lopt suites` "
+            "list them)."
+        )
     if not sets:
         raise LoptError(
             "no set is given: name some (`lopt sets` lists them), or a file that "
@@ -134,7 +139,7 @@ def _unknown_to_run(name: str, known: list[str]) -> LoptError:
     with suppress(ResultError):
         if name in tasks_with_files():
             return NotRegisteredError("task", name, fixed_tasks())
-    return UnknownNameError("task or set", name, set(known), _LISTS)
+    return UnknownNameError("task, suite or set", name, set(known), _LISTS)
 
 
 def _split(
@@ -146,12 +151,14 @@ def _split(
     if with_archives:
         archives = _archives_of(name for name in others if name in tasks)
     if not tasks.union(archives).issuperset(others):
-        tasks |= fixed_tasks()
+        names, tasks = _without_suites(names), tasks | fixed_tasks()
+        others = [name for name in names if name not in defined]
     chosen = [name for name in others if name in tasks]
     sets = [name for name in names if name not in chosen]
     for name in sets:
         if name not in defined and name not in archives:
-            raise _unknown(name, [*tasks, *defined, *TEMPLATES], with_archives)
+            known = [*tasks, *_suites(), *defined, *TEMPLATES]
+            raise _unknown(name, known, with_archives)
     return chosen, sets or list({s.name: s for s in from_files})
 
 
@@ -170,7 +177,7 @@ def _unknown(name: str, known: list[str], with_archives: bool) -> LoptError:
                 f"{', '.join(having)}: name that task too."
             )
         known = [*known, *(n for of_task in archived.values() for n in of_task)]
-    return UnknownNameError("task or set", name, set(known), _LISTS)
+    return UnknownNameError("task, suite or set", name, set(known), _LISTS)
 
 
 def from_seed(
@@ -205,14 +212,14 @@ def is_pattern(name: str) -> bool:
 
 
 def load_sets(files: list[str] | None, imports: list[str] | None) -> list[HParamSet]:
-    """Return the sets that files define, after importing others."""
+    """Return the sets that files define, after importing others; suites are known."""
     import_files(imports)
     if not files:
         return []
     # It imports jax, which takes seconds; `lopt status` does without.
-    from learned_optimization.baselines.sets.files import load_user_file
+    from learned_optimization.baselines.suites.files import load_sets_and_suites
 
-    return [s for file in files for s in load_user_file(file)]
+    return [s for file in files for s in load_sets_and_suites(file)[0]]
 
 
 def import_files(files: list[str] | None) -> None:
@@ -237,6 +244,19 @@ def fixed_tasks() -> set[str]:
     from learned_optimization.tasks import registry
 
     return set(registry.all_fixed_tasks())
+
+
+def _without_suites(names: Sequence[str]) -> list[str]:
+    # Importing them is importing the tasks.
+    from learned_optimization.baselines.suites import registry
+
+    return registry.without_suites(names)
+
+
+def _suites() -> list[str]:
+    from learned_optimization.baselines.suites import registry
+
+    return list(registry.all_suites())
 
 
 def load_gin(

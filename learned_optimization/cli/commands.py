@@ -38,13 +38,18 @@ class Group:
     commands: Mapping[str, Command]
 
 
-_TASKS_AND_SETS = ("task", "set")
-_ARCHIVES = ("task", "set", "archive")
+_TASKS_AND_SETS = ("task", "suite", "set")
+_ARCHIVES = (*_TASKS_AND_SETS, "archive")
 
 COMMANDS: dict[str, Command | Group] = {
     "quickstart": Command(
         "quickstart:quickstart",
         "Compare eight optimizers: 560 trials on real data, archives, table, figure.",
+    ),
+    "challenge": Command(
+        "challenge:challenge",
+        "Compare an optimizer of yours with the baselines, on a suite of small tasks.",
+        ("optimizer", "set", "suite", "task"),
     ),
     "sweep": Command(
         "sweep:sweep",
@@ -64,7 +69,7 @@ COMMANDS: dict[str, Command | Group] = {
     "bench": Command(
         "bench:bench",
         "Measure training against a Python loop and the machine's peak.",
-        ("task", "optimizer", "set"),
+        ("task", "suite", "optimizer", "set"),
     ),
     "archive": Command(
         "archive:archive",
@@ -116,7 +121,12 @@ COMMANDS: dict[str, Command | Group] = {
     "diff": Command(
         "replay:diff", "Compare two result files or two archives, key by key."
     ),
-    "tasks": Command("lists:tasks", "List the fixed tasks.", ("task",)),
+    "tasks": Command("lists:tasks", "List the fixed tasks.", ("task", "suite")),
+    "suites": Command(
+        "suites:suites",
+        "List the suites, or the tasks of one with their data and cost.",
+        ("suite",),
+    ),
     "sets": Command(
         "sets:sets",
         "List the hparam sets, and those that a checkpoint of yours completes.",
@@ -167,7 +177,7 @@ COMMANDS: dict[str, Command | Group] = {
             "build": Command(
                 "normalize:build",
                 "Build normalizers of tasks from the archives of their baseline.",
-                ("task",),
+                ("task", "suite"),
             ),
             "fetch": Command(
                 "normalize:fetch",

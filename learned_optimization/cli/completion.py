@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-KINDS = ("task", "set", "archive", "optimizer", "learned optimizer", "data set")
+KINDS = (
+    "task",
+    "suite",
+    "set",
+    "archive",
+    "optimizer",
+    "learned optimizer",
+    "data set",
+)
 """What a name may be of. An archive need not be of a set that is defined."""
 
 

@@ -80,6 +80,7 @@ def _is_whole(stored: Any) -> bool:
 def _registered() -> dict[str, list[str]]:
     # The one place where completion pays for jax.
     from learned_optimization.baselines.hparam_sets import TEMPLATES, all_hparam_sets
+    from learned_optimization.baselines.suites.registry import all_suites
     from learned_optimization.learned_optimizers.base import all_learned_optimizers
     from learned_optimization.optimizers.base import all_optimizers
     from learned_optimization.tasks.datasets.catalog import all_datasets
@@ -87,6 +88,7 @@ def _registered() -> dict[str, list[str]]:
 
     return {
         "task": list(all_fixed_tasks()),
+        "suite": list(all_suites()),
         "set": [*all_hparam_sets(), *TEMPLATES],
         "optimizer": list(all_optimizers()),
         "learned optimizer": list(all_learned_optimizers()),

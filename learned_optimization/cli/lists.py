@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from learned_optimization.baselines.suites.registry import all_suites
 from learned_optimization.cli.choosing import load_sets, matching
 from learned_optimization.cli.completion import completer
 from learned_optimization.cli.options import Imports, SetFiles
@@ -21,10 +22,12 @@ def tasks(
         str | None,
         typer.Argument(
             metavar="[PATTERN]",
-            help="Only tasks whose names match, e.g. 'RNNLM_*' or '*Cifar10_*'.",
-            autocompletion=completer("task"),
+            help="Only tasks whose names match, e.g. 'RNNLM_*' or '*Cifar10_*', or "
+            "those of a suite.",
+            autocompletion=completer("task", "suite"),
         ),
     ] = None,
+    set_files: SetFiles = None,
     imports: Imports = None,
     as_json: Annotated[
         bool,
@@ -32,22 +35,10 @@ def tasks(
     ] = False,
 ) -> None:
     """List the fixed tasks."""
-    load_sets(None, imports)
-    known = registry.all_fixed_tasks()
-    rows = []
-    for name in matching("task", pattern, known):
-        task = known[name].make()
-        data = task.datasets
-        rows.append(
-            {
-                "name": name,
-                "summary": known[name].summary,
-                "data_set": data.name if data else None,
-                "is_available": data is None or data.is_available(),
-                "parameters": num_params(task),
-                "batch_size": data.batch_size if data else None,
-            }
-        )
+    load_sets(set_files, imports)
+    suite = all_suites().get(pattern or "")
+    names = matching("task", None if suite else pattern, registry.all_fixed_tasks())
+    rows = [task_row(name) for name in (suite.tasks if suite else names)]
     if as_json:
         print_json(rows)
         return
@@ -66,6 +57,21 @@ def tasks(
             str(row["batch_size"] or ""),
         )
     console().print(table)
+
+
+def task_row(name: str) -> dict[str, Any]:
+    """Return what the lists of tasks say of one."""
+    fixed = registry.get(name)
+    task = fixed.make()
+    data = task.datasets
+    return {
+        "name": name,
+        "summary": fixed.summary,
+        "data_set": data.name if data else None,
+        "is_available": data is None or data.is_available(),
+        "parameters": num_params(task),
+        "batch_size": data.batch_size if data else None,
+    }
 
 
 def optimizers(

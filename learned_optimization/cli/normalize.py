@@ -22,6 +22,7 @@ from learned_optimization.baselines.speedups import fetch as fetching
 from learned_optimization.baselines.speedups.files import info_path, read_entries
 from learned_optimization.baselines.speedups.normalizer import Normalizer
 from learned_optimization.baselines.speedups.speedup import Speedup, speedup_of_set
+from learned_optimization.baselines.suites.registry import without_suites
 from learned_optimization.cli.choosing import matching
 from learned_optimization.cli.completion import completer
 from learned_optimization.cli.drawing import check_output
@@ -107,8 +108,8 @@ def build(
         list[str],
         typer.Argument(
             metavar="TASK...",
-            help="Tasks that have archives of the baseline.",
-            autocompletion=completer("task"),
+            help="Tasks and suites that have archives of the baseline.",
+            autocompletion=completer("task", "suite"),
         ),
     ],
     output: Annotated[
@@ -127,6 +128,7 @@ def build(
     """Build normalizers of tasks from the archives of their baseline."""
     if name not in NORMALIZERS:
         raise UnknownNameError("normalizer", name, NORMALIZERS)
+    tasks = without_suites(tasks)
     left: list[LeftOut] = []
     NORMALIZERS[name].build_and_write(
         tasks, output, overwrite, bootstrap_seed=seed, on_left_out=left.append

@@ -12,6 +12,7 @@ from learned_optimization import configuration
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.baselines.sets.settings import make_optimizer
+from learned_optimization.baselines.suites.registry import without_suites
 from learned_optimization.baselines.sweeps.sweep import check_data
 from learned_optimization.benchmarking import optimizer_timing, suite
 from learned_optimization.benchmarking.optimizer_cost import (
@@ -66,6 +67,7 @@ def choose(
     from_files = load_sets(set_files, imports)
     names = with_checkpoints(names or (), load_checkpoints(checkpoints))
     load_archived(names)
+    names = without_suites(names)
     tasks, sets, optimizers = fixed_tasks(), all_hparam_sets(), all_optimizers()
     chosen_tasks: list[str] = []
     chosen: dict[str, Optimizer] = {}
@@ -76,20 +78,21 @@ def choose(
         elif name in optimizers:
             chosen[name] = optimizers[name]()
         elif name in sets:
-            chosen[name] = _first_setting(sets[name])
+            chosen[name] = first_setting(sets[name])
         elif name in tasks:
             chosen_tasks.append(name)
         else:
             known = {*optimizers, *sets, *tasks}
             raise UnknownNameError("optimizer, set or task", name, known)
     if not chosen:
-        chosen = {s.name: _first_setting(s) for s in from_files}
+        chosen = {s.name: first_setting(s) for s in from_files}
     if not chosen:
         chosen = {name: cls() for name, cls in optimizers.items()}
     return chosen_tasks or [suite.TASKS[0]], chosen
 
 
-def _first_setting(hparam_set: HParamSet) -> Optimizer:
+def first_setting(hparam_set: HParamSet) -> Optimizer:
+    """Return the optimizer of a set's first setting."""
     return make_optimizer(hparam_set.optimizer, hparam_set.hparams[0])
 
 
@@ -155,6 +158,28 @@ def measure_and_print(
         json_file.write_text(json.dumps(result, indent=2) + "\n")
     if failures:
         raise typer.Exit(1)
+
+
+def measure_quietly(
+    task_name: str, optimizers: Mapping[str, Optimizer], seconds: float = 0.5
+) -> None:
+    """Measure optimizers on a task and keep it, saying no more than what fails.
+
+    Args:
+      task_name: the task.
+      optimizers: name to optimizer.
+      seconds: for which each is measured.
+    """
+    optimizer_timing.measure_costs(
+        get_task_from_name(task_name),
+        optimizers,
+        seconds,
+        peak_flops_per_second=matmul_peak(),
+        on_cost=lambda cost: save_costs([cost]),
+        on_failure=lambda name, error: say(
+            f"not measured: {name}: {one_line(configuration.reason(error))}", err=True
+        ),
+    )
 
 
 def _print_table(costs: Sequence[OptimizerCost]) -> None:

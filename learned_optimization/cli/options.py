@@ -29,18 +29,18 @@ Names = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[TASK]... [SET]...",
-        help="Tasks and hparam sets, in any order; `lopt tasks` and `lopt sets` list "
-        "them.",
-        autocompletion=completer("task", "set"),
+        help="Tasks, suites and hparam sets, in any order; `lopt tasks`, `lopt suites` "
+        "and `lopt sets` list them. A suite stands for its tasks.",
+        autocompletion=completer("task", "suite", "set"),
     ),
 ]
 ArchiveNames = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[TASK]... [SET]...",
-        help="Tasks and sets, in any order. A set need not be defined here if a task "
-        "named has an archive of that name.",
-        autocompletion=completer("task", "set", "archive"),
+        help="Tasks, suites and sets, in any order. A set need not be defined here if "
+        "a task named has an archive of that name.",
+        autocompletion=completer("task", "suite", "set", "archive"),
     ),
 ]
 SetFiles = Annotated[
@@ -48,7 +48,7 @@ SetFiles = Annotated[
     typer.Option(
         "--set",
         metavar="FILE",
-        help="A .py, .yaml or .gin file that defines hparam sets; repeatable. Name "
+        help="A .py, .yaml or .gin file that defines sets or suites; repeatable. Name "
         "some of its sets to choose them; with no set named, all of the file.",
     ),
 ]

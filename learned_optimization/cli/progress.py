@@ -85,15 +85,16 @@ class ProgressBar(_Bar):
         if self._verbose and grid is not self._grid:
             self._grid = grid
             self._console.print(
-                f"{grid.first.opt.defined_by.__name__}: {progress.num_trials} trials "
+                f"{_named(grid)}: {progress.num_trials} trials "
                 f"on {progress.num_devices} devices, {progress.strategy}, compiled in "
-                f"{progress.compile_seconds:.1f} s"
+                f"{progress.compile_seconds:.1f} s",
+                soft_wrap=True,
             )
         done = progress.updates_done * progress.num_trials
         rate = done / max(progress.run_seconds, 1e-9)
         self._bar.update(
             self._row,
-            description=grid.first.opt.defined_by.__name__,
+            description=_named(grid),
             completed=self._finished_updates + done,
             rate=f"{rate:,.0f} trial-steps/s",
             diverged=self._finished_diverged + progress.num_diverged,
@@ -106,16 +107,16 @@ class ProgressBar(_Bar):
         self._finished_diverged += num_diverged
         if not self._console.is_terminal:
             self._console.print(
-                f"{trials[0].opt.defined_by.__name__}: {len(trials)} trials done, "
-                f"{num_diverged} diverged, {time.monotonic() - self._start:.0f} s"
+                f"{_named(grid)}: {len(trials)} trials done, "
+                f"{num_diverged} diverged, {time.monotonic() - self._start:.0f} s",
+                soft_wrap=True,
             )
 
     def failed(self, grid: TrialGrid, error: Exception) -> None:
         """Print what failed, and count the updates of the grid as done."""
         self._finished_updates += grid.num_updates
         self._console.print(
-            f"{grid.first.opt.defined_by.__name__}: {len(grid.trials)} trials failed: "
-            f"{named(error)}"
+            f"{_named(grid)}: {len(grid.trials)} trials failed: {named(error)}"
         )
 
     def waiting(self, owner: str) -> None:
@@ -127,6 +128,10 @@ class ProgressBar(_Bar):
         """Count the updates of trials that others trained as done."""
         self._finished_updates += num_updates(trials)
         self._console.print(f"{len(trials)} trials have results of others now")
+
+
+def _named(grid: TrialGrid) -> str:
+    return f"{grid.first.opt.defined_by.__name__} on {grid.task_name}"
 
 
 class ClusterBar(_Bar):

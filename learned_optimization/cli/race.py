@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from enum import StrEnum
 from typing import Annotated
@@ -13,12 +12,13 @@ import typer
 from learned_optimization import filesystem
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sweeps.race import run_race
 from learned_optimization.baselines.sweeps.race_standing import RaceStanding
 from learned_optimization.cli import race_table
 from learned_optimization.cli.choosing import tasks_and_sets_to_run
 from learned_optimization.cli.options import Checkpoints, Imports, Names, SetFiles
-from learned_optimization.cli.output import say
+from learned_optimization.cli.output import folder_of, say
 from learned_optimization.cli.progress import ProgressBar
 from learned_optimization.cli.signals import stop_requests
 from learned_optimization.cli.tables import console, json_text, print_json
@@ -165,8 +165,43 @@ def race(
         max_trials=max_trials,
         evidence=stats.EProcess() if anytime else stats.SmallerT(),
     )
-    folder = output if "://" in output else os.path.abspath(os.path.expanduser(output))
-    if report:
+    run_and_report(
+        tasks,
+        hparam_sets,
+        rules,
+        output if report else None,
+        seed_offset=seed_offset,
+        fill=fill,
+        time_limit=time_limit,
+        as_json=as_json,
+    )
+
+
+def run_and_report(
+    tasks: list[str],
+    hparam_sets: list[HParamSet],
+    rules: stats.RaceRules,
+    output: str | None,
+    *,
+    seed_offset: int = 0,
+    fill: int | None = None,
+    time_limit: float | None = None,
+    as_json: bool = False,
+) -> None:
+    """Run a race under a progress bar, write the report and print the verdict.
+
+    Args:
+      tasks: names of fixed tasks.
+      hparam_sets: the sets, two at least.
+      rules: of the race.
+      output: folder of the report; None for no report.
+      seed_offset: as of `run_race`, and so is `fill`.
+      fill: trials that a program has at least.
+      time_limit: minutes after which it saves and stops.
+      as_json: whether to print one JSON object.
+    """
+    folder = None if output is None else folder_of(output)
+    if folder is not None:
         filesystem.check_writable(folder)
     use_all_cores()
     keep_compiled()
@@ -190,7 +225,7 @@ def race(
         raise typer.Exit(130) from None
     _report_unreadable(standing)
     _check_missing(standing, as_json)
-    page = _write_report(standing, folder) if report else None
+    page = None if folder is None else _write_report(standing, folder)
     if as_json:
         print_json({**race_table.as_json(standing), "report": page})
     else:

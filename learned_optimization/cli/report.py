@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Annotated
 
@@ -32,7 +31,7 @@ from learned_optimization.cli.options import (
     Names,
     SetFiles,
 )
-from learned_optimization.cli.output import say, say_left_out
+from learned_optimization.cli.output import folder_of, say, say_left_out
 
 
 def report(
@@ -56,7 +55,7 @@ def report(
     """Compare archived sets on one page: verdict, curves, tables, origin."""
     leave_memory_to_others()
     tasks, sets = split_tasks_and_archives(names, set_files, imports, checkpoints)
-    folder = output if "://" in output else os.path.abspath(os.path.expanduser(output))
+    folder = folder_of(output)
     filesystem.check_writable(folder)
     results, verdicts = analyse(tasks, sets, select, split, reference, tolerance)
     files = files_of_report(results, verdicts, title)

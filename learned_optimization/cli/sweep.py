@@ -147,8 +147,20 @@ def run_and_archive(
     shard: Shard | None = None,
     verbose: bool = False,
     time_limit: float | None = None,
+    say_each_archive: bool = True,
 ) -> None:
-    """Run a sweep under a progress bar, print what it did, and archive."""
+    """Run a sweep under a progress bar, print what it did, and archive.
+
+    Args:
+      tasks: names of fixed tasks.
+      hparam_sets: the sets.
+      archive: whether to archive the sets.
+      strategy: as of `run_sweep`, and so is `shard`.
+      shard: the part of the trials to train.
+      verbose: whether to print how each grid is computed.
+      time_limit: minutes after which it saves and stops.
+      say_each_archive: whether to print the path of every archive.
+    """
     _check_archives(archive)
     deadline = math.inf
     if time_limit is not None:
@@ -168,7 +180,7 @@ def run_and_archive(
         f"compiling, {rate:,.0f} trial-steps/s",
     )
     _check_failures(summary)
-    _archive(tasks, hparam_sets, archive, in_shards=shard is not None)
+    _archive(tasks, hparam_sets, archive, shard is not None, say_each_archive)
 
 
 def _train_on_cluster(
@@ -250,7 +262,11 @@ def _check_archives(archive: bool) -> None:
 
 
 def _archive(
-    tasks: list[str], hparam_sets: list[HParamSet], archive: bool, in_shards: bool
+    tasks: list[str],
+    hparam_sets: list[HParamSet],
+    archive: bool,
+    in_shards: bool,
+    say_each: bool = True,
 ) -> None:
     pairs = [(task, hparam_set) for task in tasks for hparam_set in hparam_sets]
     for task, hparam_set in pairs if archive else []:
@@ -262,4 +278,6 @@ def _archive(
                 f"shards; then: lopt archive {task} {chosen}"
             )
         else:
-            say(f"archived {archiving.archive(task, hparam_set)}")
+            path = archiving.archive(task, hparam_set)
+            if say_each:
+                say(f"archived {path}")

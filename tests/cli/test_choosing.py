@@ -106,7 +106,7 @@ def test_a_sweep_of_two_tasks_in_two_parts(file):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ("ImageMLP_FashionMnist8_Relu129", "unknown task or set"),
+        ("ImageMLP_FashionMnist8_Relu129", "unknown task, suite or set"),
         ("ImageMLP_Mnist_128x128x128_Relu", "data set mnist is not on this machine"),
     ],
 )
@@ -129,7 +129,7 @@ def test_what_runs_is_chosen_without_the_stores(root, file, monkeypatch):
     monkeypatch.setenv(root, "unreachable://archives")
     tasks, sets = tasks_and_sets_to_run([TASK, "Short_B"], [file], None)
     assert (tasks, [s.name for s in sets]) == ([TASK], ["Short_B"])
-    with pytest.raises(UnknownNameError, match="unknown task or set 'Theirs'"):
+    with pytest.raises(UnknownNameError, match="unknown task, suite or set 'Theirs'"):
         tasks_and_sets_to_run(["Theirs"], [file], None)
     # What reads results needs them.
     with pytest.raises(ResultError, match="unreachable://archives"):
@@ -178,10 +178,10 @@ def test_archives_of_other_tasks_are_named():
         message = refused_beside_archives(command, "Theirs_1000", OTHER)
         assert f"an archive of {TASK}: name that task too" in message
         message = refused_beside_archives(command, "Theirs_100", TASK)
-        assert "unknown task or set 'Theirs_100': did you mean Theirs_1000" in message
+        assert "suite or set 'Theirs_100': did you mean Theirs_1000" in message
     # What is to be trained must be defined.
     message = refused_beside_archives("sweep", "Theirs_1000", TASK)
-    assert "unknown task or set 'Theirs_1000'" in message
+    assert "unknown task, suite or set 'Theirs_1000'" in message
 
 
 def refused_beside_archives(*args: str) -> str:

@@ -108,7 +108,7 @@ def test_data_is_prepared_and_checked(tmp_path):
         (["plot", TASK, "SGDLR_1000_R5", "--split", "tset"], "did you mean test"),
         (["plot", TASK, "SGDLR_1000_R5", "--select", "x"], "known: outer_valid"),
         (["plot", TASK, "SGDLR_1000_R5", "-o", "a.bmp"], "must end in .png"),
-        (["archive", TASK, "SGDLR_999_R5"], "unknown task or set"),
+        (["archive", TASK, "SGDLR_999_R5"], "unknown task, suite or set"),
         (["sweep", TASK, "SGDLR_1000_R5", "--gin_bindings", "SGD.lr=1"], "known are"),
         (["sweep", TASK, "SGDLR_1000_R5", "--gin_file", "x.gin"], "no such gin"),
         (

@@ -87,7 +87,7 @@ def test_telling_tasks_from_sets(handmade):
         [FIXED, TASK],
         [MOMENTUM, COSINE],
     )
-    with pytest.raises(UnknownNameError, match=r"task or set 'Handmaid'.*Handmade"):
+    with pytest.raises(UnknownNameError, match=r"or set 'Handmaid'.*Handmade"):
         split_tasks_and_sets(["Handmaid"], None, None)
     with pytest.raises(UnknownNameError, match=f"'Cosine_20_R4'.*{COSINE.name}"):
         split_tasks_and_sets([TASK, "Cosine_20_R4"], None, None)
@@ -96,7 +96,10 @@ def test_telling_tasks_from_sets(handmade):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([FIXED, "AdamLR_1000_R6"], "unknown task or set 'AdamLR_1000_R6': did you"),
+        (
+            [FIXED, "AdamLR_1000_R6"],
+            "suite or set 'AdamLR_1000_R6': did you",
+        ),
         ([FIXED, "AdamLR_1000_R5"], "no archive of AdamLR_1000_R5"),
         ([FIXED], "no set is named"),
         (["AdamLR_1000_R5"], "no task is named"),

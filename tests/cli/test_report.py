@@ -28,7 +28,10 @@ def test_report(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([TASK, "AdamLR_1000_R"], "unknown task or set 'AdamLR_1000_R': did you mean"),
+        (
+            [TASK, "AdamLR_1000_R"],
+            "suite or set 'AdamLR_1000_R': did you mean",
+        ),
         ([TASK], "at least one task and one set"),
         ([TASK, "SGDLR_1000_R5"], "no archive of SGDLR_1000_R5"),
         ([TASK, *SETS, "--reference", "SGDLR_1000_R5"], "reference SGDLR_1000_R5 is"),

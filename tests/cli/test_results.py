@@ -74,7 +74,7 @@ def test_status_as_json(written):
 
 def test_status_refuses_unknown_names():
     message = refused(lopt_here("status", "AdamLR_1000_R6"))
-    assert "unknown task or set" in message
+    assert "unknown task, suite or set" in message
     assert SET in message
 
 
@@ -151,7 +151,7 @@ def test_rm_says_who_shares_the_results():
 
 def test_rm_refuses_unknown_names():
     assert "did you mean" in refused(lopt_here("rm", TASK.lower(), SET))
-    assert "unknown task or set" in refused(lopt_here("rm", TASK, "AdamLR_9_R5"))
+    assert "unknown task, suite or set" in refused(lopt_here("rm", TASK, "AdamLR_9_R5"))
     assert "no task is given" in refused(lopt_here("rm", SET))
     assert "unknown kind of file" in refused(lopt_here("rm", TASK, "--only", "all"))
 

@@ -96,7 +96,10 @@ def test_a_changed_default_is_refused(tmp_path, monkeypatch):
         (["plot", TASK], "no set is given"),
         (["sweep", TASK, "--set", "no.yaml"], "no such file: no.yaml"),
         (["sweep", TASK, "--set", "opt.py"], "opt.py defines no set.* by --import"),
-        (["sweep", TASK, "Mine", "--import", "opt.py"], "unknown task or set 'Mine'"),
+        (
+            ["sweep", TASK, "Mine", "--import", "opt.py"],
+            "suite or set 'Mine'",
+        ),
         (["train", "--import", "set.yaml"], "its name must end in .py"),
         (
             ["sets", "--set", "set.yaml"],

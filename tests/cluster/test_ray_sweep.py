@@ -19,7 +19,7 @@ from tests.cli.test_survival import (
 SET = """\
 name: OnACluster
 optimizer: Adam
-num_steps: 20000
+num_steps: 10000
 seeds: 2
 space:
   learning_rate: [0.001, 0.01, 0.1]

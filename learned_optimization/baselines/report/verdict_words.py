@@ -229,18 +229,33 @@ class Told:
 
     def _unequal(self) -> str:
         """Return what was not the same for all sets, as a part of the verdict."""
-        parts = []
-        names = self.comparison.set_names
-        rows = [[r for r in row if r.set_name in names] for row in self.results]
-        configs = [{r.set_name: r.num_configs for r in row} for row in rows]
-        if any(len(set(of.values())) > 1 for of in configs):
-            parts.append(f"unequal tuning ({_groups(configs, 'configuration', True)})")
-        elif all(set(of.values()) == {1} for of in configs):
-            parts.append("no tuning at all (1 configuration each)")
-        steps = [{r.set_name: r.num_steps for r in row} for row in rows]
-        if any(len(set(of.values())) > 1 for of in steps):
-            parts.append(f"unequal lengths ({_groups(steps, 'step', False)})")
+        parts = tuned_unequally(self.comparison.set_names, self.results)
         return f", with {listed(parts)}" if parts else ""
+
+
+def tuned_unequally(
+    set_names: Sequence[str], results: Sequence[Sequence[SetResult]]
+) -> list[str]:
+    """Return what was not the same for all of some sets, or that none was tuned.
+
+    Args:
+      set_names: the sets.
+      results: for each task one result per set.
+
+    Returns:
+      Parts of a sentence; none where all were tuned alike.
+    """
+    parts = []
+    rows = [[r for r in row if r.set_name in set_names] for row in results]
+    configs = [{r.set_name: r.num_configs for r in row} for row in rows]
+    if any(len(set(of.values())) > 1 for of in configs):
+        parts.append(f"unequal tuning ({_groups(configs, 'configuration', True)})")
+    elif all(set(of.values()) == {1} for of in configs):
+        parts.append("no tuning at all (1 configuration each)")
+    steps = [{r.set_name: r.num_steps for r in row} for row in rows]
+    if any(len(set(of.values())) > 1 for of in steps):
+        parts.append(f"unequal lengths ({_groups(steps, 'step', False)})")
+    return parts
 
 
 def own_seeds(num_seeds: Sequence[int]) -> str:

@@ -30,13 +30,14 @@ from learned_optimization.baselines.sets.hparam_set import HParamSet, split_firs
 from learned_optimization.baselines.sets.registry import SETS
 from learned_optimization.baselines.sets.yaml import YamlMapping, read_yaml
 from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.registry import Reading, reading
 from learned_optimization.text import brief, named
 
 _PARAMETERS = inspect.signature(hparam_set).parameters
 _REQUIRED = [p.name for p in _PARAMETERS.values() if p.default is p.empty]
 
 # What a Python file defined when it was executed, by its real path.
-_EXECUTED: dict[str, list[HParamSet]] = {}
+_EXECUTED: dict[str, Reading] = {}
 
 # The file each set was read from, by its name.
 _SOURCES: dict[str, str] = {}
@@ -64,6 +65,20 @@ def load_user_file(path: str | os.PathLike) -> list[HParamSet]:
       LoptError: naming the file and the line, if the file is missing, is of
         another kind, defines no set or has a mistake in it.
     """
+    hparam_sets = read_sets(path)
+    if not hparam_sets:
+        raise LoptError(
+            f"{path} defines no set: call hparam_set(...) in it. A file of "
+            "optimizers alone is imported instead."
+        )
+    return hparam_sets
+
+
+def read_sets(path: str | os.PathLike) -> list[HParamSet]:
+    """Register the sets a file defines, and return them: none, perhaps.
+
+    The arguments and errors are those of `load_user_file`.
+    """
     readers = {
         ".py": import_file,
         ".yaml": _load_yaml,
@@ -75,15 +90,10 @@ def load_user_file(path: str | os.PathLike) -> list[HParamSet]:
         raise LoptError(
             f"cannot read sets from {path}: its name must end in {', '.join(readers)}."
         )
-    _check_exists(path)
-    with SETS.reading(os.path.realpath(path)):
+    check_exists(path)
+    with reading(os.path.realpath(path)):
         hparam_sets = read(path)
     _SOURCES.update({s.name: os.fspath(path) for s in hparam_sets})
-    if not hparam_sets:
-        raise LoptError(
-            f"{path} defines no set: call hparam_set(...) in it. A file of "
-            "optimizers alone is imported instead."
-        )
     return hparam_sets
 
 
@@ -99,19 +109,25 @@ def import_file(path: str | os.PathLike) -> list[HParamSet]:
     Raises:
       LoptError: if there is no such Python file, or with its own error and line.
     """
+    return [*execute(path).of(SETS).values()]
+
+
+def execute(path: str | os.PathLike) -> Reading:
+    """Execute a Python file as `import_file` does; return all that it defines."""
     if Path(path).suffix != ".py":
         raise LoptError(f"cannot import {path}: its name must end in .py.")
-    _check_exists(path)
+    check_exists(path)
     real = os.path.realpath(path)
     if real not in _EXECUTED:
-        with SETS.reading(real) as defined, _folder_on_path(real):
+        with reading(real) as defined, _folder_on_path(real):
             if not _is_imported(real):
                 _execute(real, path)
-        _EXECUTED[real] = list(defined.values())
+        _EXECUTED[real] = defined
     return _EXECUTED[real]
 
 
-def _check_exists(path: str | os.PathLike) -> None:
+def check_exists(path: str | os.PathLike) -> None:
+    """Raise `LoptError` unless there is a file of that name."""
     if not os.path.isfile(path):
         raise LoptError(f"no such file: {path}")
 

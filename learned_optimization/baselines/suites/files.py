@@ -6,7 +6,7 @@
         num_steps: 1000
 
 As in files of sets, `imports:` names the Python files that define the tasks. One file
-may define sets and suites; each kind is read by its own function.
+may define sets and suites.
 """
 
 from __future__ import annotations
@@ -15,18 +15,23 @@ import inspect
 import os
 from pathlib import Path
 
-from learned_optimization.baselines.sets.files import import_file, import_needed
+from learned_optimization.baselines.sets.files import (
+    check_exists,
+    execute,
+    import_needed,
+    load_user_file,
+    read_sets,
+)
+from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.yaml import YamlMapping, read_yaml
 from learned_optimization.baselines.suites.define import suite
 from learned_optimization.baselines.suites.registry import SUITES
 from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.registry import reading
 
 _PARAMETERS = inspect.signature(suite).parameters
 _REQUIRED = [p.name for p in _PARAMETERS.values() if p.default is p.empty]
-
-# What a Python file defined when it was executed, by its real path: it is once only.
-_DEFINED: dict[str, list[Suite]] = {}
 
 
 def load_suites(path: str | os.PathLike) -> list[Suite]:
@@ -42,23 +47,35 @@ def load_suites(path: str | os.PathLike) -> list[Suite]:
       LoptError: naming the file and the line, if the file is missing, is of another
         kind or has a mistake in it.
     """
-    readers = {".py": _load_python, ".yaml": _load_yaml, ".yml": _load_yaml}
-    read = readers.get(Path(path).suffix)
+    read = _READERS.get(Path(path).suffix)
     if read is None:
         raise LoptError(
             f"cannot read suites from {path}: its name must end in "
-            f"{', '.join(readers)}."
+            f"{', '.join(_READERS)}."
         )
-    if not os.path.isfile(path):
-        raise LoptError(f"no such file: {path}")
+    check_exists(path)
     return read(path)
 
 
+def load_sets_and_suites(
+    path: str | os.PathLike,
+) -> tuple[list[HParamSet], list[Suite]]:
+    """Register what a file defines, sets and suites, and return both.
+
+    Args:
+      path: a file of sets, of suites, or of both.
+
+    Raises:
+      LoptError: as of `load_user_file`, for a file that defines neither.
+    """
+    if Path(path).suffix not in _READERS:
+        return load_user_file(path), []
+    suites = load_suites(path)
+    return read_sets(path) if suites else load_user_file(path), suites
+
+
 def _load_python(path: str | os.PathLike) -> list[Suite]:
-    real = os.path.realpath(path)
-    with SUITES.reading(real) as defined:
-        import_file(path)
-    return _DEFINED.setdefault(real, list(defined.values()))
+    return [*execute(path).of(SUITES).values()]
 
 
 def _load_yaml(path: str | os.PathLike) -> list[Suite]:
@@ -66,10 +83,10 @@ def _load_yaml(path: str | os.PathLike) -> list[Suite]:
     if "suites" not in content.values:
         return []
     import_needed(path, content)
-    with SUITES.reading(os.path.realpath(path)) as defined:
+    with reading(os.path.realpath(path)) as defined:
         for arguments in content.items("suites"):
             _make_suite(arguments)
-    return list(defined.values())
+    return [*defined.of(SUITES).values()]
 
 
 def _make_suite(arguments: YamlMapping) -> None:
@@ -88,3 +105,6 @@ def _make_suite(arguments: YamlMapping) -> None:
     except LoptError as error:
         name = str(arguments.values["name"])[:100]
         raise LoptError(f"{arguments.where()}, suite {name}: {error}") from error
+
+
+_READERS = {".py": _load_python, ".yaml": _load_yaml, ".yml": _load_yaml}

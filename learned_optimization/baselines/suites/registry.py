@@ -10,6 +10,8 @@ from learned_optimization.errors import LoptError, NotRegisteredError
 from learned_optimization.registry import Registry
 from learned_optimization.tasks.registry import TASKS
 
+__all__ = ["all_suites", "get_suite", "tasks_of"]
+
 SUITES: Registry[Suite] = Registry(
     "suite",
     "a suite",

@@ -11,6 +11,8 @@ from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.text import brief
 from learned_optimization.training.plan import MAX_STEPS, RunPlan
 
+__all__ = ["Suite"]
+
 
 @dataclass(frozen=True)
 class Suite:

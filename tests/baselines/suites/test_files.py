@@ -1,5 +1,6 @@
 """Suites of one's own in files."""
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,11 @@ import pytest
 from learned_optimization.baselines.sets import files as set_files
 from learned_optimization.baselines.sets.files import load_user_file
 from learned_optimization.baselines.sets.registry import SETS
-from learned_optimization.baselines.suites import files
-from learned_optimization.baselines.suites.files import load_suites
+from learned_optimization.baselines.suites.define import suite
+from learned_optimization.baselines.suites.files import (
+    load_sets_and_suites,
+    load_suites,
+)
 from learned_optimization.baselines.suites.registry import SUITES, get_suite
 from learned_optimization.errors import LoptError
 from learned_optimization.tasks.registry import TASKS
@@ -25,7 +29,6 @@ def own_registries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     for module, name in (
         (set_files, "_EXECUTED"),
         (set_files, "_SOURCES"),
-        (files, "_DEFINED"),
     ):
         monkeypatch.setattr(module, name, dict(getattr(module, name)))
     with SUITES.temporarily(), TASKS.temporarily(), SETS.temporarily():
@@ -108,9 +111,32 @@ def test_one_file_holds_sets_and_suites(tmp_path):
     assert [s.name for s in load_suites(both)] == ["mine"]
     of_sets = write(tmp_path, "sets.yaml", sets)
     assert load_suites(of_sets) == []
-    of_suites = write(tmp_path, "suites.yaml", SUITE)
+    of_suites = write(
+        tmp_path, "suites.yaml", SUITE.replace("1e3", "20").replace("mine", "alone")
+    )
     with pytest.raises(LoptError, match="defines no set"):
         load_user_file(of_suites)
+    for path, names in ((both, ("Mine_20", "mine")), (of_suites, ("alone",))):
+        made = itertools.chain(*load_sets_and_suites(path))
+        assert tuple(thing.name for thing in made) == names
+    neither = write(tmp_path, "neither.py", "")
+    for path in (neither, "set.gin"):
+        with pytest.raises(LoptError, match=r"defines no set|no such file"):
+            load_sets_and_suites(path)
+
+
+def test_a_python_file_that_a_yaml_file_imports_may_define_suites(tmp_path):
+    code = "from learned_optimization.baselines.suites.define import suite\n"
+    code += f'suite(name="imported", tasks=["{MLP}"])\n'
+    write(tmp_path, "suites_beside.py", code)
+    text = "imports: suites_beside.py\nsuites:\n  - {name: b, tasks: [imported]}\n"
+    path = write(tmp_path, "s.yaml", text)
+    assert [s.tasks for s in load_suites(path)] == [(MLP,)]
+    # Its own is that of the imported file, which may be read by itself.
+    [made] = load_suites(tmp_path / "suites_beside.py")
+    assert made.name == "imported"
+    with pytest.raises(LoptError, match=r"already, of .*suites_beside\.py"):
+        suite(name="imported", tasks=[CONV])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""Results of an optimizer whose code has changed are told from those of the new one."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from learned_optimization.baselines import utils
+from learned_optimization.baselines.results import code_digests
+from learned_optimization.optimizers.optax_opts import Adam
+
+CODE = "import {helper}\n\nclass Own:\n    def step(self):\n        return {value}\n"
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Load a class from a file and one beside it, which may be written again."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+
+    def make(value: object = 1, helper: str = "x = 1\n", comment: str = "") -> type:
+        names = ("own_digest_helper", "own_digest_module")
+        for name in names:
+            sys.modules.pop(name, None)
+        (tmp_path / f"{names[0]}.py").write_text(helper)
+        code = CODE.format(helper=names[0], value=value)
+        (tmp_path / f"{names[1]}.py").write_text(comment + code)
+        importlib.invalidate_caches()
+        spec = importlib.util.spec_from_file_location(
+            names[1], tmp_path / f"{names[1]}.py"
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[names[1]] = module
+        spec.loader.exec_module(module)
+        return module.Own
+
+    yield make
+    for name in set(sys.modules) - before:
+        if name.startswith("own_digest"):
+            del sys.modules[name]
+
+
+def test_a_digest_is_of_the_code_and_what_stands_beside_it(load):
+    first = code_digests.digest_of(load())
+    assert first == code_digests.digest_of(load(comment="# Only said.\n\n"))
+    assert first != code_digests.digest_of(load(value=2))
+    assert first != code_digests.digest_of(load(helper="x = 2\n"))
+    assert first == code_digests.digest_of(load())
+
+
+def test_what_has_no_file_or_is_of_the_package_has_no_digest():
+    assert code_digests.digest_of(Adam) is None
+    assert code_digests.digest_of(type("Made", (), {"__module__": "nowhere"})) is None
+
+
+def test_notes_are_of_each_task():
+    asked = ("Own", "b", ["A", "B", "C"])
+    assert code_digests.trained_with_other_code(*asked) == []
+    code_digests.note("Own", "a", ["A", "B"])
+    assert code_digests.trained_with_other_code(*asked) == ["A", "B"]
+    code_digests.note("Own", "b", ["B"])
+    assert code_digests.trained_with_other_code(*asked) == ["A"]
+    assert code_digests.trained_with_other_code("Own", "b", ["B", "C"]) == []
+    assert code_digests.trained_with_other_code("Another", "b", ["A"]) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"A": 1', b"\xff" * 20])
+def test_a_note_that_cannot_be_read_says_nothing(content):
+    code_digests.note("Own", "a", ["A"])
+    path = Path(utils.get_root_baseline_dir(), ".code", "Own.json")
+    path.write_bytes(content)
+    assert code_digests.trained_with_other_code("Own", "b", ["A"]) == []
+    code_digests.note("Own", "a", ["A"])
+    assert code_digests.trained_with_other_code("Own", "b", ["A"]) == ["A"]

@@ -10,6 +10,8 @@ from typing import Any
 import rich.console
 import rich.table
 import typer
+from rich.cells import cell_len
+from rich.segment import Segment, Segments
 from rich.text import Text
 
 from learned_optimization.cli.output import say
@@ -69,6 +71,60 @@ class Table(rich.table.Table):
     def add_row(self, *cells: str, **options: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Add a row."""
         super().add_row(*map(one_line, cells), **options)
+
+
+class GrowingTable:
+    """A table that is printed row by row, for rows that take a while to be known.
+
+    Args:
+      out: where to.
+      columns: the header of each, and whether it holds numbers.
+      samples: rows as wide as those to come.
+    """
+
+    def __init__(
+        self,
+        out: rich.console.Console,
+        columns: Mapping[str, bool],
+        samples: Sequence[Sequence[str]],
+    ):
+        self._out, self._columns = out, columns
+        self._widths = [
+            max(cell_len(one_line(text)) for text in column)
+            for column in zip(columns, *samples, strict=True)
+        ]
+        # A border and a space on both sides of each, and the last border.
+        room = out.width - 3 * len(columns) - 1
+        while sum(self._widths) > max(room, len(columns)):
+            self._widths[self._widths.index(max(self._widths))] -= 1
+        self._print(self._table(show_header=True), slice(None, -1))
+
+    def add_row(self, *cells: str) -> None:
+        """Print a row."""
+        table = self._table()
+        table.add_row(*cells)
+        self._print(table, slice(1, -1))
+
+    def close(self, *cells: str) -> None:
+        """Print a last row apart from the others, and the lower edge."""
+        table = self._table()
+        table.add_row(*[""] * len(self._columns), end_section=True)
+        table.add_row(*cells)
+        # Without the edge and the row above the line between sections.
+        self._print(table, slice(2, None))
+
+    def _table(self, show_header: bool = False) -> Table:
+        table = Table(show_header=show_header)
+        for (name, is_number), width in zip(
+            self._columns.items(), self._widths, strict=True
+        ):
+            justify = "right" if is_number else "left"
+            table.add_column(name, width=width, justify=justify, overflow="fold")
+        return table
+
+    def _print(self, table: Table, lines: slice) -> None:
+        for line in self._out.render_lines(table, pad=False)[lines]:
+            self._out.print(Segments([*line, Segment.line()]), end="")
 
 
 def console() -> Console:

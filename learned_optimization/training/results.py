@@ -70,7 +70,8 @@ class Measurement:
       strategy: how the devices compute their shares.
       seconds_per_block: seconds of one evaluation and the updates behind it.
       trial_steps_per_block: updates of all trials in a block.
-      seconds_at_end: seconds of the evaluation of whole splits at the end.
+      seconds_at_end: seconds of the evaluation of whole splits at the end; 0 if that
+        was not measured.
       compile_seconds: seconds of compiling.
     """
 

@@ -123,6 +123,7 @@ def measure_grid(
     *,
     devices: Sequence[Device] | None = None,
     strategy: Strategy | None = None,
+    at_end: bool = True,
 ) -> Measurement:
     """Run the beginning of a grid to learn how fast it goes; keeps nothing.
 
@@ -135,6 +136,8 @@ def measure_grid(
       devices: as in `run_grid`.
       strategy: as in `run_grid`, but nothing else is tried: the one remembered,
         or else the default, if None.
+      at_end: whether to measure the evaluation of whole splits too, whose time does
+        not depend on the optimizer.
 
     Returns:
       What was measured. The first block is left out of it where there are more.
@@ -150,7 +153,7 @@ def measure_grid(
     blocks, spent = runner.blocks_left, runner.run_seconds
     runner.advance(seconds)
     done, spent = blocks - runner.blocks_left, runner.run_seconds - spent
-    seconds_at_end = runner.measure_whole_splits(seconds)
+    seconds_at_end = runner.measure_whole_splits(seconds) if at_end else 0.0
     return Measurement(
         strategy=strategy,
         seconds_per_block=spent / done if done else runner.seconds_per_block,

@@ -42,14 +42,22 @@ def test_the_keys_on_the_page_are_those_printed():
         r"^\| `(lopt [a-z ]+)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE
     )
     keys = {name: re.findall(r"`(\w+)`", text) for name, text in rows}
-    assert set(keys) == {*LISTS, "lopt normalize show", "lopt status"}
+    others = {"lopt normalize show", "lopt status", "lopt plan", "lopt suites"}
+    assert set(keys) == {*LISTS, *others}
     for command, name in LISTS.items():
         listed = lopt_here(*command.split()[1:], name, "--json")
         [row] = json.loads(listed.stdout)
         assert list(row) == keys[command]
+    [row] = json.loads(
+        lopt_here("plan", TASK, "AdamLR_1000_R5", "--quick", "--json").stdout
+    )
+    assert list(row) == keys["lopt plan"]
     write("Adam_lr0.001", 0, num_steps=1000, task_name=TASK)
     [row] = json.loads(lopt_here("status", "--json").stdout)
     assert set(keys["lopt status"]) <= set(row)
+    [row, *_] = json.loads(lopt_here("suites", "laptop*", "--json").stdout)
+    # Of one suite it lists the tasks, with a key of their own.
+    assert {*row, "tflop_per_trial"} == set(keys["lopt suites"])
     shown = lopt_here("normalize", "show", "speedup_over_adam_10000", "--json")
     [*of_tasks] = json.loads(shown.stdout)
     of_one = lopt_here(

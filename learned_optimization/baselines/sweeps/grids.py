@@ -76,7 +76,7 @@ class TrialGrid:
         device = self.first.device
         return None if device is None else [device]
 
-    def measure(self, seconds: float) -> Measurement:
+    def measure(self, seconds: float, at_end: bool = True) -> Measurement:
         """Run the beginning to learn how fast it goes, as `measure_grid`."""
         return measure_grid(
             self.first.task,
@@ -85,6 +85,7 @@ class TrialGrid:
             self.first.plan,
             seconds,
             devices=self._devices,
+            at_end=at_end,
         )
 
     def run(

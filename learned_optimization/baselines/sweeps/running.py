@@ -32,6 +32,7 @@ from learned_optimization.baselines.sweeps.checkpoints import (
 from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.missing import by_folder, missing_trials
 from learned_optimization.baselines.sweeps.observing import Observer, SweepSummary
+from learned_optimization.baselines.sweeps.recorded_costs import save_cost_of_run
 from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.errors import ResultError, RunStoppedError
 from learned_optimization.eval_training import Progress, Strategy
@@ -164,8 +165,11 @@ class SweepRun:
     ) -> None:
         """Train a grid and write its results; note how it ends without."""
         checkpoint = checkpoint_of(grid, self._is_to_stop)
+        last: Progress | None = None
 
         def on_progress(progress: Progress) -> None:
+            nonlocal last
+            last = progress
             self._observer.progressed(grid, progress)
             self._say_problem(claim)
 
@@ -193,6 +197,7 @@ class SweepRun:
             self._observer.failed(grid, error)
         else:
             checkpoint.remove()
+            save_cost_of_run(grid, last, records[0])
 
     def _settle(self, grid: TrialGrid, path: str, records: Sequence[Result]) -> None:
         written = finished.settle(path, records, self._beside(grid))

@@ -183,9 +183,15 @@ def challenge(
         results, verdict = analyse(tasks, sets, tolerance=tolerance)
         if _measure_costs(tasks[0], [*own, *others], results):
             results, verdict = analyse(tasks, sets, tolerance=tolerance)
-    title = f"{' and '.join(names)} against {count(len(others), 'baseline')}"
-    files = files_of_report(results, verdict, f"{title}: {suite.name}")
-    write(files, folder)
+    write(
+        files_of_report(
+            results,
+            verdict,
+            f"{' and '.join(names)} against {count(len(others), 'baseline')}",
+            notes={"The challenge": [sentence(results, verdict, n) for n in names]},
+        ),
+        folder,
+    )
     _print(results, verdict, names, folder, as_json)
     if as_json:
         return

@@ -93,10 +93,6 @@ class Registry(Generic[T]):
         self._items[name] = item
         # An equal one, of wherever, does not take the name over.
         self._origins.setdefault(name, origin)
-        file = _READING.get()
-        # A file may be the first to import a module of the package.
-        if file is not None and not is_packaged(origin):
-            file.of(self)[name] = item
         return item
 
     def define(self, name: str, item: T, origin: str | None = None) -> T:
@@ -121,7 +117,10 @@ class Registry(Generic[T]):
                     f"there is {self.a_kind} {name} already, in the same file: give "
                     "one of the two another name."
                 )
-        return self.add(name, item, origin or OWN)
+        self.add(name, item, origin or OWN)
+        if file is not None:
+            file.of(self)[name] = item
+        return item
 
     def check(self, name: str, origin: str) -> None:
         """Refuse a name that something of another origin has.

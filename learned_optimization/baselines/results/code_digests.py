@@ -41,10 +41,9 @@ def digest_of(cls: type) -> str | None:
     if is_packaged(cls.__module__) or file is None:
         return None
     folder = os.path.dirname(file)
-    others = {_file_of(module) for module in [*sys.modules.values()]}
-    files = {path for path in others if path and os.path.dirname(path) == folder}
+    loaded = {_file_of(module) for module in [*sys.modules.values()]}
     digest = hashlib.sha256()
-    for path in sorted(files | {file}):
+    for path in sorted(p for p in loaded if p and os.path.dirname(p) == folder):
         digest.update(ast.dump(ast.parse(Path(path).read_bytes())).encode())
     return digest.hexdigest()[:16]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from learned_optimization.baselines.sets.checkpoint_sets import CheckpointTemplate
 from learned_optimization.baselines.sets.checkpoints import NamedCheckpoint
 from learned_optimization.baselines.sets.define import hparam_set
-from learned_optimization.baselines.sets.files import execute
+from learned_optimization.baselines.sets.files import import_file
 from learned_optimization.baselines.sets.hparam_set import (
     LEARNING_RATES,
     HParamSet,
@@ -26,7 +26,7 @@ from learned_optimization.baselines.sets.registry import SETS, known_hparam_sets
 from learned_optimization.baselines.suites.files import load_sets_and_suites
 from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.errors import LoptError, UnknownNameError
-from learned_optimization.optimizers.base import OPTIMIZERS, all_optimizers
+from learned_optimization.optimizers.base import all_optimizers
 from learned_optimization.training.plan import RunPlan
 
 BASELINES = (
@@ -77,10 +77,10 @@ def sets_of_file(path: str | os.PathLike, suite: Suite) -> list[HParamSet]:
     """
     if Path(path).suffix != ".py":
         return [_checked(s, suite) for s in load_sets_and_suites(path)[0]]
-    defined = execute(path)
-    if sets := [*defined.of(SETS).values()]:
+    if sets := import_file(path):
         return [_checked(s, suite) for s in sets]
-    optimizers = list(defined.of(OPTIMIZERS))
+    real = os.path.realpath(path)
+    optimizers = [n for n, cls in all_optimizers().items() if _file_of(cls) == real]
     if not optimizers:
         raise LoptError(
             f"{os.fspath(path)} defines no optimizer and no set: decorate a class "
@@ -148,6 +148,15 @@ def standard_set(optimizer: str, suite: Suite) -> HParamSet:
         eval_batches=plan.eval_batches,
         last_eval_batches=plan.last_eval_batches,
     )
+
+
+def _file_of(cls: type) -> str | None:
+    try:
+        file = inspect.getsourcefile(cls)
+    except TypeError:
+        # Of a notebook.
+        return None
+    return file and os.path.realpath(file)
 
 
 def _of_suite(hparam_set: HParamSet, suite: Suite) -> HParamSet:

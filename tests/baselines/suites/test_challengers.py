@@ -81,6 +81,18 @@ def test_the_optimizers_of_a_file_get_the_standard_search(tmp_path):
     assert (other.plan, other.repetitions) == (OTHER.plan, 2)
 
 
+def test_a_file_that_another_one_has_imported(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "own_imported_sign.py"
+    path.write_text(OWN.format(name="OwnImportedSign"))
+    other = tmp_path / "own_importer.py"
+    other.write_text("import own_imported_sign\n")
+    with pytest.raises(LoptError, match="defines no optimizer and no set"):
+        sets_of_file(other, get_suite("laptop"))
+    [made] = sets_of_file(path, get_suite("laptop"))
+    assert made.optimizer == "OwnImportedSign"
+
+
 def test_the_sets_of_a_file_are_taken_as_they_are(tmp_path):
     text = OWN.format(name="OwnSignOfASet") + (
         "from learned_optimization.baselines.sets.define import hparam_set\n"

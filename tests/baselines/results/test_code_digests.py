@@ -8,7 +8,7 @@ import pytest
 
 from learned_optimization.baselines import utils
 from learned_optimization.baselines.results import code_digests
-from learned_optimization.optimizers.optax_opts import Adam
+from learned_optimization.optimizers.base import get_optimizer
 
 CODE = "import {helper}\n\nclass Own:\n    def step(self):\n        return {value}\n"
 
@@ -52,7 +52,7 @@ def test_a_digest_is_of_the_code_and_what_stands_beside_it(load):
 
 
 def test_what_has_no_file_or_is_of_the_package_has_no_digest():
-    assert code_digests.digest_of(Adam) is None
+    assert code_digests.digest_of(get_optimizer("Adam")) is None
     assert code_digests.digest_of(type("Made", (), {"__module__": "nowhere"})) is None
 
 

@@ -46,7 +46,7 @@ from learned_optimization.cli.checkpoints import load_checkpoints
 from learned_optimization.cli.choosing import load_sets
 from learned_optimization.cli.completion import completer
 from learned_optimization.cli.drawing import Form, Kind, draw_kind
-from learned_optimization.cli.options import Checkpoints, Imports, SetFiles
+from learned_optimization.cli.options import Checkpoints, Imports, SetFiles, TimeLimit
 from learned_optimization.cli.output import folder_of, say, say_left_out
 from learned_optimization.cli.race import run_and_report
 from learned_optimization.cli.sweep import run_and_archive
@@ -132,15 +132,7 @@ def challenge(
             help="Folder of the report, the figure and the tables.",
         ),
     ] = "challenge",
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MINUTES",
-            min=0.0,
-            help="Save and stop after so many minutes; the same command goes on. No "
-            "limit by default.",
-        ),
-    ] = None,
+    time_limit: TimeLimit = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print the outcome as one JSON object instead."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -42,21 +43,8 @@ def tasks(
     if as_json:
         print_json(rows)
         return
-    table = Table()
-    table.add_column("task", overflow="fold")
-    table.add_column("data set")
-    table.add_column("available")
-    table.add_column("parameters", justify="right")
-    table.add_column("batch", justify="right")
-    for row in rows:
-        table.add_row(
-            row["name"],
-            row["data_set"] or "none needed",
-            "yes" if row["is_available"] else "no",
-            f"{row['parameters']:,}",
-            str(row["batch_size"] or ""),
-        )
-    console().print(table)
+    batches = [str(row["batch_size"] or "") for row in rows]
+    console().print(task_table(rows, "batch", batches))
 
 
 def task_row(name: str) -> dict[str, Any]:
@@ -72,6 +60,37 @@ def task_row(name: str) -> dict[str, Any]:
         "parameters": num_params(task),
         "batch_size": data.batch_size if data else None,
     }
+
+
+def task_table(
+    rows: Sequence[Mapping[str, Any]],
+    column: str,
+    cells: Sequence[str],
+    title: str | None = None,
+) -> Table:
+    """Return a table of tasks.
+
+    Args:
+      rows: of `task_row`.
+      column: what else is said of each.
+      cells: that, one for each row.
+      title: of the table.
+    """
+    table = Table(title=title)
+    table.add_column("task", overflow="fold")
+    table.add_column("data set")
+    table.add_column("available")
+    table.add_column("parameters", justify="right")
+    table.add_column(column, justify="right")
+    for row, cell in zip(rows, cells, strict=True):
+        table.add_row(
+            row["name"],
+            row["data_set"] or "none needed",
+            "yes" if row["is_available"] else "no",
+            f"{row['parameters']:,}",
+            cell,
+        )
+    return table
 
 
 def optimizers(

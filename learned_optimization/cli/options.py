@@ -81,6 +81,15 @@ SeedOffset = Annotated[
         "command.",
     ),
 ]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MINUTES",
+        min=0.0,
+        help="Save and stop after so many minutes; the same command goes on. No limit "
+        "by default.",
+    ),
+]
 GinFiles = Annotated[
     list[str] | None,
     typer.Option(

@@ -17,7 +17,13 @@ from learned_optimization.baselines.sweeps.race import run_race
 from learned_optimization.baselines.sweeps.race_standing import RaceStanding
 from learned_optimization.cli import race_table
 from learned_optimization.cli.choosing import tasks_and_sets_to_run
-from learned_optimization.cli.options import Checkpoints, Imports, Names, SetFiles
+from learned_optimization.cli.options import (
+    Checkpoints,
+    Imports,
+    Names,
+    SetFiles,
+    TimeLimit,
+)
 from learned_optimization.cli.output import folder_of, say
 from learned_optimization.cli.progress import ProgressBar
 from learned_optimization.cli.signals import stop_requests
@@ -120,15 +126,7 @@ def race(
             help="The first seed: races that share no seed are independent.",
         ),
     ] = 0,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MINUTES",
-            min=0.0,
-            help="Save and stop after so many minutes; the same command goes on. No "
-            "limit by default.",
-        ),
-    ] = None,
+    time_limit: TimeLimit = None,
     output: Annotated[
         str,
         typer.Option(

@@ -11,7 +11,7 @@ from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.baselines.sweeps.estimate import trial_flops
 from learned_optimization.cli.choosing import load_sets, matching
 from learned_optimization.cli.completion import completer
-from learned_optimization.cli.lists import task_row
+from learned_optimization.cli.lists import task_row, task_table
 from learned_optimization.cli.options import Imports, SetFiles
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import Table, console, json_option, print_json
@@ -112,20 +112,9 @@ def _print_tasks(suite: Suite, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table(title=": ".join(filter(None, (suite.name, suite.description))))
-    table.add_column("task", overflow="fold")
-    table.add_column("data set")
-    table.add_column("available")
-    table.add_column("parameters", justify="right")
-    table.add_column("TFLOP/trial", justify="right")
-    for row in rows:
-        table.add_row(
-            row["name"],
-            row["data_set"] or "none needed",
-            "yes" if row["is_available"] else "no",
-            f"{row['parameters']:,}",
-            f"{row['tflop_per_trial']:.3g}",
-        )
+    title = ": ".join(filter(None, (suite.name, suite.description)))
+    cells = [f"{row['tflop_per_trial']:.3g}" for row in rows]
+    table = task_table(rows, "TFLOP/trial", cells, title)
     console().print(table)
     say(
         f"{len(rows)} tasks, each trained for {suite.num_steps:,} steps, with "

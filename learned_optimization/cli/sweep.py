@@ -36,6 +36,7 @@ from learned_optimization.cli.options import (
     Names,
     SeedOffset,
     SetFiles,
+    TimeLimit,
     remember_verbose,
 )
 from learned_optimization.cli.output import say
@@ -76,15 +77,7 @@ def sweep(
             "or for example 'trials_at_once=8,library_kernels=no'."
         ),
     ] = "auto",
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MINUTES",
-            min=0.0,
-            help="Save and stop after so many minutes; the same command goes on. No "
-            "limit by default.",
-        ),
-    ] = None,
+    time_limit: TimeLimit = None,
     verbose: Annotated[
         bool,
         typer.Option(

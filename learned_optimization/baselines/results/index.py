@@ -124,7 +124,7 @@ def trial_entries(
     with remembered("trial", _VERSION) as texts:
         known = texts.below(below)
         entries: dict[str, TrialEntry] = {}
-        changed = []
+        changed, stored = [], []
         for info in files:
             entry = _known(info, known.pop(key_of[info.path], None))
             if entry is not None:
@@ -139,13 +139,14 @@ def trial_entries(
                 for i in batch
                 if i.stamp and i.path in read and read[i.path].is_lasting
             ]
-            texts.store(
-                (key_of[i.path], i.stamp, _text_of(read[i.path])) for i in lasting
-            )
+            rows = [(key_of[i.path], i.stamp, _text_of(read[i.path])) for i in lasting]
+            texts.store(rows)
+            stored += rows
             entries |= read
             if on_read is not None:
                 on_read(first + len(batch), len(changed))
         texts.forget(known)
+        texts.check(below, stored)
     return [entries[info.path] for info in files if info.path in entries]
 
 

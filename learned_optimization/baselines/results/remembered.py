@@ -33,6 +33,9 @@ _PASSING = (
 _JOURNALS = ("-journal", "-wal", "-shm")
 _DIGEST_BYTES = 16
 
+_Row = tuple[str, str, str]
+_Texts = dict[str, tuple[str, str]]
+
 _said: set[str] = set()
 
 
@@ -56,25 +59,31 @@ class Remembered:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = _connect(path, version)
 
-    def below(self, folder: str) -> dict[str, tuple[str, str]]:
+    def below(self, folder: str) -> _Texts:
         """Return stamp and text of everything whose key is below that of a folder."""
-        # '0' is the character behind '/'.
-        return self._select("path > ? and path < ?", f"{folder}/", f"{folder}0")
+        with self._whatever_happens():
+            if self._db is not None:
+                return self._below(self._db, folder)
+        return {}
 
     def of(self, key: str) -> tuple[str, str] | None:
         """Return stamp and text of a key."""
-        return self._select("path = ?", key).get(key)
-
-    def _select(self, where: str, *keys: str) -> dict[str, tuple[str, str]]:
         with self._whatever_happens():
             if self._db is not None:
-                rows = self._db.execute(
-                    "select path, stamp, content, digest from texts "
-                    f"where kind = ? and {where}",
-                    (self._kind, *map(_as_bytes, keys)),
-                ).fetchall()
-                return dict(self._checked(row) for row in rows)
-        return {}
+                return self._select(self._db, "path = ?", key).get(key)
+        return None
+
+    def _select(self, db: sqlite3.Connection, where: str, *keys: str) -> _Texts:
+        rows = db.execute(
+            "select path, stamp, content, digest from texts "
+            f"where kind = ? and {where}",
+            (self._kind, *map(_as_bytes, keys)),
+        ).fetchall()
+        return dict(self._checked(row) for row in rows)
+
+    def _below(self, db: sqlite3.Connection, folder: str) -> _Texts:
+        # '0' is the character behind '/'.
+        return self._select(db, "path > ? and path < ?", f"{folder}/", f"{folder}0")
 
     def _checked(self, row: tuple[Any, ...]) -> tuple[str, tuple[str, str]]:
         if not all(isinstance(value, bytes) for value in row):
@@ -90,16 +99,19 @@ class Remembered:
             digest.update(len(value).to_bytes(8, "big") + value)
         return digest.digest()
 
-    def store(self, rows: Iterable[tuple[str, str, str]]) -> None:
+    def store(self, rows: Iterable[_Row]) -> None:
         """Store key, stamp and text, in place of what is there of a key."""
-        values = [tuple(map(_as_bytes, row)) for row in rows]
         with self._whatever_happens():
-            if self._db is not None and values:
-                self._db.executemany(
-                    "insert or replace into texts values (?, ?, ?, ?, ?)",
-                    [(self._kind, *row, self._digest(*row)) for row in values],
-                )
+            if self._db is not None and (rows := list(rows)):
+                self._insert(self._db, rows)
                 self._db.commit()
+
+    def _insert(self, db: sqlite3.Connection, rows: Iterable[_Row]) -> None:
+        values = [tuple(map(_as_bytes, row)) for row in rows]
+        db.executemany(
+            "insert or replace into texts values (?, ?, ?, ?, ?)",
+            [(self._kind, *row, self._digest(*row)) for row in values],
+        )
 
     def forget(self, keys: Iterable[str]) -> None:
         """Forget what is stored of some keys."""
@@ -109,6 +121,27 @@ class Remembered:
                 self._db.executemany(
                     "delete from texts where kind = ? and path = ?", values
                 )
+                self._db.commit()
+
+    def check(self, folder: str, rows: Iterable[_Row]) -> None:
+        """Make the database anew if it loses what is stored below a folder.
+
+        Damage to the order of keys is silent: a walk over the keys of a folder ends
+        before some of them, and what is stored again may come to lie behind it again.
+
+        Args:
+          folder: as in `below`.
+          rows: as in `store`, which stored them.
+        """
+        wanted = {key: (stamp, text) for key, stamp, text in rows}
+        with self._whatever_happens():
+            if self._db is not None and wanted:
+                # Until the end of this, no other process forgets any of them.
+                self._db.execute("begin immediate")
+                if lost := wanted.items() - self._below(self._db, folder).items():
+                    self._insert(self._db, ((key, *values) for key, values in lost))
+                    if wanted.items() - self._below(self._db, folder).items():
+                        raise _DamagedError("its keys are out of order")
                 self._db.commit()
 
     @contextmanager

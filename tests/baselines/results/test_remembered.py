@@ -15,10 +15,12 @@ import pytest
 from learned_optimization.baselines import utils
 from learned_optimization.baselines.results import index, remembered
 from learned_optimization.baselines.results.index import summary_of, trial_entries
+from learned_optimization.baselines.results.remembered import Remembered
 from learned_optimization.cache import cache_dir
 from tests.baselines.files import write
 
 NUM_FILES, NUM_OTHERS = 4, 400
+PAGE = 4096
 
 
 class Index:
@@ -94,7 +96,7 @@ def known(tmp_path, monkeypatch):
 
 def damage(content: bytes, rng: np.random.Generator) -> tuple[str, bytes]:
     """Return a kind of damage, and what it leaves of a database."""
-    size, page = len(content), 4096
+    size, page = len(content), PAGE
     changed = bytearray(content)
     kind = rng.choice(
         ["bytes", "header", "bits", "cut", "zeroed", "swapped", "noise", "longer"]
@@ -120,7 +122,7 @@ def damage(content: bytes, rng: np.random.Generator) -> tuple[str, bytes]:
 
 
 def damage_many(known, count):
-    assert len(known.content) > 20 * 4096
+    assert len(known.content) > 20 * PAGE
     outcomes = Counter()
     for number in range(count):
         known.restore()
@@ -203,6 +205,39 @@ def replaced(make):
 def test_another_database_is_made_again(known, change):
     change[1](known.file)
     known.damaged()
+
+
+def test_keys_out_of_order_are_seen(tmp_path):
+    path, kind = tmp_path / "texts.sqlite", "trial"
+    rows = [(f"/{folder}/{i:02}", "stamp", "text") for folder in "ab" for i in range(9)]
+    known = {key: tuple(values) for key, *values in rows if key.startswith("/b/")}
+    texts = Remembered(path, kind, 1)
+    texts.store(rows)
+    texts.close()
+    content = path.read_bytes()
+    lost = 0
+    for key, *_ in rows:
+        # Now it seems to be behind all others, and a walk over a folder ends here; a
+        # search for a key may never meet it.
+        stored = f"{kind}{key}".encode()
+        changed = content.replace(stored, stored.replace(b"/", b"z", 1))
+        assert changed != content
+        path.write_bytes(changed)
+        remembered._said.clear()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for is_checked in (False, True, True):
+                texts = Remembered(path, kind, 1)
+                new = [r for r in rows if r[0] in known.keys() - texts.below("/b")]
+                texts.store(new)
+                lost += not is_checked and texts.below("/b") != known
+                if is_checked:
+                    texts.check("/b", new)
+                texts.close()
+        texts = Remembered(path, kind, 1)
+        assert texts.below("/b") == known
+        texts.close()
+    assert lost > 0
 
 
 def test_a_folder_in_its_place_is_left_alone(known):

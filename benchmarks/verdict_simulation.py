@@ -1,7 +1,7 @@
 """What a verdict on all seeds is worth: sizes, powers, coverage and replication.
 
     python benchmarks/verdict_simulation.py [--simulations 1000]
-        [--table size power luck replication few] [--checkpoint FILE]
+        [--table size power luck replication few tasks] [--checkpoint FILE]
 
 With a checkpoint, an interrupted run goes on where it was. Alpha is 5%; distances are
 in standard deviations of a difference of two trials with the same seed. Ways:
@@ -24,6 +24,9 @@ Tables:
   group of seeds makes too, and how often the best is excluded.
 - few: exponential differences; how often the tight set is out, by Student's t, by the
   smaller t, and by it as a single look does (half the level below 8 seeds).
+- tasks: one look at several tasks; how often any set is out where all are equal, and
+  where they are equal on average but opposite on two tasks; how often a set that is 1
+  sd better on each is the only one left, and which share of the others is out.
 """
 
 from __future__ import annotations
@@ -226,12 +229,52 @@ def few(checkpoint: Checkpoint, num: int) -> None:
         )
 
 
+def tasks(checkpoint: Checkpoint, num: int) -> None:
+    """Print sizes and power of one look at several tasks."""
+
+    def outs(
+        law: Law,
+        num_tasks: int,
+        num_sets: int,
+        num_seeds: int,
+        rng: np.random.Generator,
+    ) -> list[float]:
+        equal = np.zeros((num_tasks, num_sets))
+        opposite, better = equal.copy(), equal.copy()
+        opposite[:2, 0] = 5.0, -5.0
+        better[:, 0] = 1.0
+        equal_left, opposite_left, better_left = (
+            len(one_look([law.draw(row, num_seeds, rng) for row in of_tasks]).left)
+            for of_tasks in (equal, opposite, better)
+        )
+        return [
+            float(equal_left < num_sets),
+            float(opposite_left < num_sets),
+            float(better_left == 1),
+            (num_sets - better_left) / (num_sets - 1),
+        ]
+
+    named = ("equal: out", "opposite: out", "better: alone", "others out")
+    print_head("null", "tasks", "sets", "seeds", *named)
+    nulls = ("one configuration", "Adam's curve", "near ties, 5% of trials diverge")
+    for name, *numbers in itertools.product(
+        (*nulls, "one set very skewed", "all but one very skewed"),
+        (4, 14),
+        (2, 6),
+        (5, 10),
+    ):
+        simulate = functools.partial(outs, NULLS[name], *numbers)
+        row = checkpoint.mean(f"tasks {name} {numbers}", simulate, num, chunk=10)
+        print_row(name, *numbers, *row.tolist())
+
+
 TABLES = {
     "size": size,
     "power": power,
     "luck": luck,
     "replication": replication,
     "few": few,
+    "tasks": tasks,
 }
 
 

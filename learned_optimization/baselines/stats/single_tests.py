@@ -15,7 +15,11 @@ from learned_optimization.baselines.stats.student_hall import (
     seeds_needed,
     smaller_t,
 )
-from learned_optimization.baselines.stats.sums import SumOverTasks, sum_over_tasks
+from learned_optimization.baselines.stats.sums import (
+    SumOverTasks,
+    lower_bound_of_sum,
+    sum_over_tasks,
+)
 
 _SHARE_OF_FEW = 0.5
 """Of the level, for fewer than 8 seeds.
@@ -68,7 +72,7 @@ def set_lower_bound(judged: Sequence[Judged], level: float) -> float:
     if len(judged) == 1:
         x = judged[0].differences
         return float(lower_bound_of_mean(x, critical_t(level, x.shape[1])).min())
-    return _sum(judged, 0.0).lower_bound(level) / len(judged)
+    return lower_bound_of_sum([j.differences for j in judged], level) / len(judged)
 
 
 def seeds_to_find(

@@ -4,12 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats as scipy_stats
 
 from learned_optimization.baselines.stats.race_rows import low_scores, race_rows
 from learned_optimization.baselines.stats.race_words import race_sentence
 from learned_optimization.baselines.stats.racing import Outcome, RaceRules, race
-from learned_optimization.baselines.stats.sums import sum_over_tasks
 from learned_optimization.errors import LoptError
 from tests.baselines.stats.race_cases import drawn
 
@@ -23,32 +21,6 @@ def tasks(rng, better_on, num_seeds=32, **more):
         drawn(rng, better, num_seeds, name=f"task {q}", **scaled)
         for q, better in enumerate(better_on)
     ]
-
-
-def test_a_sum_of_one_configuration_each_is_welchs():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(0.3, 1, size=8), rng.normal(-0.1, 3, size=5)
-    total = sum_over_tasks([x[None], y[None]])
-    # The sum of x and y is the difference of x and -y.
-    welch = {"equal_var": False, "alternative": "greater"}
-    t, p_value = scipy_stats.ttest_ind(x, -y, **welch)
-    assert total.t == pytest.approx(t)
-    assert total.p_value() == pytest.approx(p_value)
-    _, p_value = scipy_stats.ttest_ind(x - total.lower_bound(0.05), -y, **welch)
-    assert p_value == pytest.approx(0.05)
-    assert sum_over_tasks([x[None], y[None]], 0.2).mean == pytest.approx(
-        total.mean + 0.4
-    )
-
-
-def test_a_sum_takes_the_nearest_configuration_and_the_largest_spread():
-    x = np.array([[1.0, 2.0, 3.0], [0.0, 4.0, 8.0]])
-    total = sum_over_tasks([x, x])
-    assert total.mean == pytest.approx(2 * 2.0)
-    assert total.error == pytest.approx(np.sqrt(2 * 16 / 3))
-    same = sum_over_tasks([np.full((1, 4), 0.1)])
-    assert (same.t, same.lower_bound(0.05)) == (np.inf, 0.1)
-    assert sum_over_tasks([np.zeros((1, 4))]).t == 0.0
 
 
 def test_a_set_better_on_each_task_is_found():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from learned_optimization.tasks.models.attention import Affine, Weights, attend
 from learned_optimization.tasks.models.init import linear, truncated_unit
 from learned_optimization.tasks.models.language import PADDING
 from learned_optimization.tasks.models.norm import normalize
@@ -13,8 +16,6 @@ from learned_optimization.tasks.models.products import dense
 
 _KEY_SIZE = 32
 _MLP_FACTOR = 4
-# Finite, so that a position which sees nothing has no NaN.
-_MASKED = -1e30
 
 
 class TransformerLanguageModel(nn.Module):
@@ -54,13 +55,11 @@ class TransformerLanguageModel(nn.Module):
 
     def _attend(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         """Attend, in `[batch, length, d_model]`, where the mask is True."""
-        heads = (*x.shape[:2], self.num_heads, _KEY_SIZE)
         width = self.num_heads * _KEY_SIZE
-        query, key, value = (self._linear(width)(x).reshape(heads) for _ in range(3))
-        scores = jnp.einsum("bqhk,bshk->bhqs", query, key) / _KEY_SIZE**0.5
-        weights = nn.softmax(jnp.where(mask[:, None], scores, _MASKED))
-        out = jnp.einsum("bhqs,bshk->bqhk", weights, value)
-        return self._linear(self.d_model)(out.reshape(*x.shape[:2], width))
+        projections = [self._affine(x.shape[-1], width) for _ in range(3)]
+        return attend(
+            x, projections, self._affine(width, self.d_model), self.num_heads, mask
+        )
 
     def _mlp(self, x: jax.Array) -> jax.Array:
         hidden = nn.gelu(self._linear(_MLP_FACTOR * self.d_model)(x))
@@ -70,8 +69,17 @@ class TransformerLanguageModel(nn.Module):
         return nn.Dropout(self.dropout, deterministic=False)(x) if self.dropout else x
 
     def _linear(self, width: int) -> nn.Dense:
+        return dense(width, kernel_init=self._scaled())
+
+    def _affine(self, inputs: int, outputs: int) -> Weights:
+        return Dense((inputs,), (outputs,), self._scaled())()
+
+    def _scaled(self) -> Any:
         # The sum of all layers then keeps its scale, however many there are.
-        scaled = nn.initializers.variance_scaling(
+        return nn.initializers.variance_scaling(
             2 / self.num_layers, "fan_in", "truncated_normal"
         )
-        return dense(width, kernel_init=scaled)
+
+
+class Dense(Affine):
+    """An `Affine` that flax counts among the linear layers that are applied."""

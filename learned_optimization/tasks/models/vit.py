@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from learned_optimization.tasks.models.attention import Affine, attend
 from learned_optimization.tasks.models.init import zero_linear
 from learned_optimization.tasks.models.patches import embed_patches
 from learned_optimization.tasks.models.products import dense
@@ -67,9 +68,32 @@ class EncoderLayer(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map tokens `[batch, tokens, hidden]` to tokens of that shape."""
-        attend = nn.MultiHeadDotProductAttention(self.num_heads, kernel_init=_KERNEL)
-        x += attend(nn.LayerNorm()(x))
+        # The parameters lie under the name of flax's module.
+        attention = Attention(self.num_heads, name="MultiHeadDotProductAttention_0")
+        x += attention(nn.LayerNorm()(x))
         y = dense(self.mlp, kernel_init=_KERNEL, bias_init=_MLP_BIAS)(nn.LayerNorm()(x))
         return x + dense(x.shape[-1], kernel_init=_KERNEL, bias_init=_MLP_BIAS)(
             nn.gelu(y)
         )
+
+
+class Attention(nn.Module):
+    """Self-attention whose heads share the width of a token.
+
+    Attributes:
+      num_heads: attention heads, a divisor of that width.
+    """
+
+    num_heads: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map tokens `[batch, tokens, hidden]` to tokens of that shape."""
+        width = x.shape[-1]
+        heads = self.num_heads, width // self.num_heads
+        projections = [
+            Affine((width,), heads, _KERNEL, name=name)()
+            for name in ("query", "key", "value")
+        ]
+        out = Affine(heads, (width,), _KERNEL, name="out")()
+        return attend(x, projections, out, self.num_heads)

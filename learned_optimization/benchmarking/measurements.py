@@ -14,7 +14,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -23,6 +23,11 @@ from learned_optimization.baselines.sets.hparam_set import LEARNING_RATES
 from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.benchmarking.step_profile import step_profile
 from learned_optimization.eval_training import EVAL_SPLITS, RunPlan, use_all_cores
+from learned_optimization.learned_optimizers.base import (
+    all_learned_optimizers,
+    get_learned_optimizer,
+)
+from learned_optimization.optimizers.base import Optimizer, get_optimizer
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import Task, get_task_from_name
@@ -46,24 +51,32 @@ def profile(task_name: str, seconds: str) -> dict[str, Any]:
 
 
 def grid(
-    task_name: str, num_trials: str, strategy: str, seconds: str, num_steps: str
+    task_name: str,
+    num_trials: str,
+    strategy: str,
+    seconds: str,
+    num_steps: str,
+    optimizer: str = "Adam",
 ) -> dict[str, Any]:
-    """Train Adam with several learning rates and seeds.
+    """Train an optimizer with several learning rates and seeds.
 
     Args:
       task_name: a fixed task.
       num_trials: trials: five seeds of as many learning rates as that takes, or
         one seed where they are no multiple of five.
-      strategy: how it is computed; `default` for the one that is not measured.
+      strategy: how it is computed; `default` for the one remembered, or else the rule
+        of thumb.
       seconds: how long to measure.
       num_steps: length of the runs whose beginning is measured.
+      optimizer: name of the optimizer; a learned one is as it begins, its setting
+        repeated.
     """
     use_all_cores()
     seeds = 1 if int(num_trials) % NUM_SEEDS else NUM_SEEDS
     rates = itertools.islice(itertools.cycle(LEARNING_RATES), int(num_trials) // seeds)
     measured = measure_grid(
         get_task_from_name(task_name),
-        [Adam(learning_rate=rate) for rate in rates],
+        _settings(optimizer, list(rates)),
         [key_of_seed(seed) for seed in range(seeds)],
         RunPlan(num_steps=int(num_steps)),
         float(seconds),
@@ -72,9 +85,19 @@ def grid(
     return {
         "strategy": str(measured.strategy),
         "trial_steps_per_second": measured.trial_steps_per_second,
+        "seconds_at_end": measured.seconds_at_end,
         "compile_seconds": measured.compile_seconds,
         "peak_mib": _peak_mib(),
     }
+
+
+def _settings(name: str, rates: list[float]) -> list[Optimizer]:
+    if name in all_learned_optimizers():
+        lopt = get_learned_optimizer(name)()
+        theta = lopt.init(key_of_seed(0))
+        return [lopt.opt_fn(theta)] * len(rates)
+    make: Callable[..., Optimizer] = get_optimizer(name)
+    return [make(learning_rate=rate) for rate in rates]
 
 
 def loop(task_name: str, seconds: str) -> dict[str, Any]:

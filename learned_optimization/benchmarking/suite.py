@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +9,7 @@ from typing import Any
 from learned_optimization.baselines.sweeps.estimate import trial_flops
 from learned_optimization.baselines.sweeps.sweep import check_data
 from learned_optimization.benchmarking.measurements import PLAN
-from learned_optimization.errors import LoptError
+from learned_optimization.benchmarking.processes import measure
 from learned_optimization.tasks.base import get_task_from_name
 from learned_optimization.training.backend import num_cores
 from learned_optimization.training.plan import RunPlan
@@ -88,7 +85,7 @@ def run(
     """
     # Data that is missing is found before minutes of measuring.
     check_data(get_task_from_name(task) for task in tasks)
-    [peak] = _measure(1, "peak")
+    [peak] = measure(1, "peak")
     rows: list[Row] = []
 
     def keep(row: Row) -> Row:
@@ -117,7 +114,7 @@ class _Task:
         return trial_flops(get_task_from_name(self._name), plan) / (num_steps + 1)
 
     def loop(self, processes: int) -> Row:
-        measured = _measure(processes, "loop", self._name, self._seconds)
+        measured = measure(processes, "loop", self._name, self._seconds)
         way = "loop" if processes == 1 else f"loop, {processes} processes"
         return self._row(way, processes, PLAN.num_steps, measured, None)
 
@@ -130,7 +127,7 @@ class _Task:
         num_steps: int = PLAN.num_steps,
     ) -> Row:
         arguments = (self._name, num_trials, strategy, self._seconds, num_steps)
-        measured = _measure(1, "grid", *arguments)
+        measured = measure(1, "grid", *arguments)
         return self._row(way, num_trials, num_steps, measured, baseline)
 
     def _row(
@@ -183,27 +180,9 @@ def profiles(tasks: Sequence[str], seconds: float) -> dict[str, dict[str, Any]]:
     Returns:
       Name to what `step_profile.step_profile` returns.
     """
-    return {task: _measure(1, "profile", task, seconds)[0] for task in tasks}
+    return {task: measure(1, "profile", task, seconds)[0] for task in tasks}
 
 
 def _others(num_trials: int) -> list[Strategy]:
     widths = sorted({n for n in (1, 8, num_trials) if n <= num_trials})
     return [Strategy(n, kernels) for n in widths for kernels in (False, True)]
-
-
-def _measure(processes: int, *arguments: object) -> list[dict[str, Any]]:
-    """Run a measurement in several processes at once."""
-    module = "learned_optimization.benchmarking.measurements"
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    running = [
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(processes)
-    ]
-    outputs = [process.communicate() for process in running]
-    for process, (_, stderr) in zip(running, outputs, strict=True):
-        if process.returncode:
-            last = (stderr.strip().splitlines() or ["no output"])[-1]
-            raise LoptError(f"the measurement {' '.join(command[3:])} failed: {last}")
-    return [json.loads(stdout) for stdout, _ in outputs]

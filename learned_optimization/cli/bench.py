@@ -15,7 +15,8 @@ from learned_optimization.baselines.suites.registry import tasks_of
 from learned_optimization.benchmarking import suite
 from learned_optimization.benchmarking.step_profile import share_of_peak
 from learned_optimization.benchmarking.suite import Row
-from learned_optimization.cli import optimizer_costs
+from learned_optimization.cli import optimizer_costs, suite_bench
+from learned_optimization.cli.choosing import load_sets
 from learned_optimization.cli.completion import completer
 from learned_optimization.cli.options import Checkpoints, Imports, SetFiles
 from learned_optimization.cli.output import say
@@ -28,7 +29,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[TASK]...",
-            help="Tasks and suites to measure, in place of the usual ones. With "
+            help="Tasks and suites to measure, in place of the usual ones; of suites "
+            "alone, how long each takes for one optimizer. With "
             "--optimizers: optimizers and sets too, in any order, or patterns such "
             "as 'Ada*'.",
             autocompletion=completer("task", "suite", "optimizer", "set"),
@@ -43,6 +45,15 @@ def bench(
             "every optimizer where none is named.",
         ),
     ] = False,
+    besides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="OPTIMIZER",
+            help="Of suites, measure this optimizer besides Adam; repeatable.",
+            autocompletion=completer("optimizer"),
+        ),
+    ] = None,
     set_files: SetFiles = None,
     imports: Imports = None,
     checkpoints: Checkpoints = None,
@@ -58,8 +69,8 @@ def bench(
         typer.Option(
             min=0.1,
             metavar="SECONDS",
-            help="Seconds for which each row is measured. 5 by default; 1.5 with "
-            "--optimizers.",
+            help="Seconds for which each row is measured. 5 by default; 3 of suites, "
+            "1.5 with --optimizers.",
         ),
     ] = None,
     profile: Annotated[
@@ -84,7 +95,8 @@ def bench(
 
     Each row is a process of its own. The loop dispatches one jitted step after
     another and feeds it from numpy. With --optimizers, measure optimizers instead.
-    Nothing else should run meanwhile.
+    Of a suite, every task is measured with 14 learning rates and the suite's seeds,
+    and the seconds of all of them are added up. Nothing else should run meanwhile.
     """
     if optimizers:
         if trials is not None or profile or plot is not None:
@@ -94,8 +106,14 @@ def bench(
         chosen = optimizer_costs.choose(names, set_files, imports, checkpoints)
         optimizer_costs.measure_and_print(*chosen, seconds or 1.5, json_file)
         return
-    if set_files or imports or checkpoints:
-        raise LoptError("--set, --import and --checkpoint go with --optimizers.")
+    if checkpoints:
+        raise LoptError("--checkpoint goes with --optimizers.")
+    load_sets(set_files, imports)
+    if suite_bench.is_suites(names):
+        _bench_suites(names or [], besides, trials, seconds, profile, json_file, plot)
+        return
+    if besides:
+        raise LoptError("--with goes with the name of a suite, such as laptop.")
     numbers, seconds = _numbers(trials), seconds or 5.0
 
     def on_row(row: Row) -> None:
@@ -111,6 +129,29 @@ def bench(
         json_file.write_text(json.dumps(result, indent=2) + "\n")
     if plot:
         _draw(result, plot)
+
+
+def _bench_suites(
+    names: list[str],
+    besides: list[str] | None,
+    trials: str | None,
+    seconds: float | None,
+    profile: bool,
+    json_file: Path | None,
+    plot: Path | None,
+) -> None:
+    """Measure suites as a whole."""
+    if trials is not None or plot is not None:
+        raise LoptError("of a suite, leave out --trials and --plot, or name its tasks.")
+    seconds = seconds or 3.0
+    results = suite_bench.measure_and_print(names, besides, seconds)
+    if profile:
+        for result in results:
+            tasks = dict.fromkeys(row["task"] for row in result["rows"])
+            result["profiles"] = suite.profiles(list(tasks), seconds)
+            _print_profiles(result["profiles"])
+    if json_file:
+        json_file.write_text(json.dumps({"suites": results}, indent=2) + "\n")
 
 
 def _numbers(trials: str | None) -> list[int]:

@@ -35,6 +35,55 @@ def test_table_json_and_plot(tmp_path):
     assert (tmp_path / "bench.png").stat().st_size > 5_000
 
 
+SUITE = """
+suites:
+  - {name: one_task, tasks: [ImageMLP_FashionMnist8_Relu32], num_steps: 100, seeds: 2}
+"""
+
+
+@pytest.mark.slow
+def test_a_suite_is_measured_as_a_whole(tmp_path):
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    result = lopt(
+        *(
+            "bench",
+            "one_task",
+            "--set",
+            str(tmp_path / "suite.yaml"),
+            "--with",
+            "Celo2",
+        ),
+        *("--seconds", "0.2", "--json", str(tmp_path / "bench.json")),
+        JAX_NUM_CPU_DEVICES="2",
+    )
+    assert result.returncode == 0, result.stderr
+    [found] = json.loads((tmp_path / "bench.json").read_text())["suites"]
+    adam, celo = found["rows"]
+    assert (adam["optimizer"], celo["optimizer"]) == ("Adam", "Celo2")
+    # 14 learning rates; a learned optimizer has one setting.
+    assert (adam["num_trials"], celo["num_trials"]) == (28, 2)
+    assert adam["train_seconds"] == pytest.approx(
+        28 * 101 / adam["trial_steps_per_second"]
+    )
+    parts = ("train_seconds", "final_seconds", "compile_seconds")
+    for row in (adam, celo):
+        assert min(row[part] for part in parts) > 0
+        assert row["seconds"] == pytest.approx(sum(row[part] for part in parts))
+        assert found["suite_seconds"][row["optimizer"]] == row["seconds"]
+    # Only the first optimizer is compared with the loop.
+    assert adam["ratio"] > 1
+    assert celo["ratio"] is None
+    assert "the whole suite" in result.stdout
+
+
+def test_what_goes_with_suites():
+    assert "name of a suite" in refused(lopt_here("bench", TASK, "--with", "Muon"))
+    message = refused(lopt_here("bench", "laptop", "--trials", "5"))
+    assert "leave out --trials and --plot" in message
+    message = refused(lopt_here("bench", "laptop", "--with", "Muonn"))
+    assert "'Muonn': did you mean Muon" in message
+
+
 def test_wrong_arguments():
     message = refused(lopt_here("bench", TASK, "--trials", "1,x"))
     assert "e.g. 1,5,14,70; got '1,x'" in message

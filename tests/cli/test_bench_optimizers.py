@@ -159,7 +159,7 @@ def test_patterns_sets_and_several_tasks(
     assert optimizers["AdamLR_10000_R5"].startswith("Adam_lr3e-07_")
 
 
-def test_wrong_arguments(mine: str) -> None:
+def test_wrong_arguments() -> None:
     message = refused(lopt_here("bench", "--optimizers", "Adma"))
     assert "unknown optimizer, set or task 'Adma': did you mean Adam" in message
     message = refused(lopt_here("bench", "--optimizers", "Xyz*"))
@@ -167,5 +167,5 @@ def test_wrong_arguments(mine: str) -> None:
     for option in (["--trials", "1"], ["--profile"], ["--plot", "a.png"]):
         message = refused(lopt_here("bench", "--optimizers", *option))
         assert "leave out --trials, --profile and --plot" in message
-    message = refused(lopt_here("bench", "--import", mine))
-    assert "--set, --import and --checkpoint go with --optimizers" in message
+    message = refused(lopt_here("bench", "--checkpoint", "a=b"))
+    assert "--checkpoint goes with --optimizers" in message

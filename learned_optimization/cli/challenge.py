@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from learned_optimization.baselines.report.build import (
 )
 from learned_optimization.baselines.report.challenge import (
     on_tasks,
+    said_by_itself,
     sentence,
     what_would_decide,
 )
@@ -100,6 +102,15 @@ def challenge(
     ] = None,
     set_files: SetFiles = None,
     imports: Imports = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Seeds of every configuration, in place of the suite's; those that "
+            "are trained already are not trained again.",
+        ),
+    ] = None,
     tolerance: Annotated[
         float,
         typer.Option(
@@ -146,6 +157,7 @@ def challenge(
     start = time.monotonic()
     load_sets(set_files, imports)
     suite = get_suite(suite_name)
+    suite = replace(suite, seeds=seeds or suite.seeds)
     tasks = _tasks(suite, only)
     own = _challengers(challengers, checkpoints, suite)
     names = [s.name for s in own]
@@ -180,7 +192,17 @@ def challenge(
             results,
             verdict,
             f"{' and '.join(names)} against {count(len(others), 'baseline')}",
-            notes={"The challenge": [sentence(results, verdict, n) for n in names]},
+            notes={
+                "The challenge": [
+                    said
+                    for n in names
+                    for said in (
+                        sentence(results, verdict, n),
+                        said_by_itself(verdict, n),
+                    )
+                    if said
+                ]
+            },
         ),
         folder,
     )
@@ -194,7 +216,10 @@ def challenge(
     say(f"{(time.monotonic() - start) / 60:.1f} minutes")
     for name in names:
         if advice := what_would_decide(verdict, name):
-            say(f"{advice} --race trains them where they decide.")
+            say(f"{advice} --seeds trains more, --race only where they decide.")
+    for name in names:
+        if alone := said_by_itself(verdict, name):
+            say(alone)
     for name in names:
         say(sentence(results, verdict, name))
 

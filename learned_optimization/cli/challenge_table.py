@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from learned_optimization.baselines import stats
@@ -14,6 +14,7 @@ from learned_optimization.baselines.report.challenge import (
     OnTask,
     Outcome,
     against_each,
+    by_itself,
     comparison_of,
     on_tasks,
 )
@@ -48,7 +49,8 @@ def ranking(
 
     Returns:
       Rows of `place`, `set`, `is_challenger`, `score` (over tasks) or `loss` (on one)
-      with `low` and `high`, `against` (challenger to outcome), `step_ratio` and
+      with `low` and `high`, `against` (challenger to outcome), `by_itself` (the same
+      of what only the pair by itself tells), `step_ratio` and
       `bytes_per_parameter` where they were measured, `fails_on`.
     """
     comparison = comparison_of(verdict)
@@ -56,6 +58,9 @@ def ranking(
         name: {} if comparison is None else against_each(comparison, name)
         for name in challengers
         if comparison is None or name in comparison.set_names
+    }
+    alone = {
+        name: by_itself(comparison, name) for name in outcomes if comparison is not None
     }
     of_one = len(verdict.tasks) == 1
     if of_one:
@@ -75,17 +80,22 @@ def ranking(
                 "loss" if of_one else "score": figure.estimate,
                 "low": figure.low,
                 "high": figure.high,
-                "against": {
-                    challenger: of_each[name].name.lower()
-                    for challenger, of_each in outcomes.items()
-                    if name in of_each
-                },
+                "against": _of(outcomes, name),
+                "by_itself": _of(alone, name),
                 "step_ratio": cost.step_ratio.median if cost else None,
                 "bytes_per_parameter": cost.bytes_per_parameter if cost else None,
                 "fails_on": [task for failing, task in failures if failing == name],
             }
         )
     return rows
+
+
+def _of(outcomes: Mapping[str, Mapping[str, Outcome]], name: str) -> dict[str, str]:
+    return {
+        challenger: of_each[name].name.lower()
+        for challenger, of_each in outcomes.items()
+        if name in of_each
+    }
 
 
 def ranking_table(
@@ -117,12 +127,7 @@ def ranking_table(
         if math.isfinite(row["low"]):
             digits = 4 if of_one else 3
             text += f" [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
-        words = [
-            _OTHER_WAY_ROUND[Outcome[row["against"][c].upper()]]
-            if c in row["against"]
-            else "-"
-            for c in challengers
-        ]
+        words = [_word(row, challenger) for challenger in challengers]
         ratio, state = row["step_ratio"], row["bytes_per_parameter"]
         cells = [
             str(row["place"]),
@@ -134,6 +139,15 @@ def ranking_table(
         ]
         table.add_row(*cells, *([] if of_one else [", ".join(row["fails_on"])]))
     return table
+
+
+def _word(row: dict[str, Any], challenger: str) -> str:
+    if challenger in row["by_itself"]:
+        outcome = Outcome[row["by_itself"][challenger].upper()]
+        return f"{_OTHER_WAY_ROUND[outcome]} by itself"
+    if challenger in row["against"]:
+        return _OTHER_WAY_ROUND[Outcome[row["against"][challenger].upper()]]
+    return "-"
 
 
 def tasks_table(verdict: Verdict, challenger: str) -> Table:

@@ -68,6 +68,11 @@ def test_from_a_file_to_a_sentence():
     [rows] = found["tasks"].values()
     assert [row["task"] for row in rows] == [TASK, QUADRATIC]
 
+    # More seeds are added to those that are there.
+    more = challenge("--seeds", "6", "--only", QUADRATIC)
+    assert "ChallengerLR_20_R6 against 2 baselines" in more.stdout, more.stderr
+    assert "42 trials run, 210 had results" in more.stdout
+
     # Other code is not taken for the old.
     Path("challenger.py").write_text(text.replace("scale_by_sign", "scale_by_adam"))
     message = refusal(challenge())

@@ -80,6 +80,26 @@ def against_each(comparison: Comparison, challenger: str) -> dict[str, Outcome]:
     return outcomes
 
 
+def by_itself(comparison: Comparison, challenger: str) -> dict[str, Outcome]:
+    """Return how the challenger stands against sets that only their own pair tells.
+
+    Args:
+      comparison: a look at all sets.
+      challenger: one of them.
+
+    Returns:
+      Better or worse, at 5% of that pair alone, of sets that `against_each` does not
+      tell apart.
+    """
+    found = {}
+    for name, outcome in against_each(comparison, challenger).items():
+        pair = comparison.pair(challenger, name)
+        if outcome is Outcome.UNDECIDED and pair.better is not None:
+            is_first = comparison.name(pair.better) == challenger
+            found[name] = Outcome.BETTER if is_first else Outcome.WORSE
+    return found
+
+
 def on_tasks(verdict: Verdict, challenger: str) -> list[OnTask]:
     """Return how the challenger stands on each task, against the best other set."""
     return [
@@ -150,6 +170,33 @@ def sentence(
     return f"{said}; all were tuned alike ({count(configs, 'configuration')} each)."
 
 
+def said_by_itself(verdict: Verdict, challenger: str) -> str:
+    """Return what pairs say that are looked at by themselves; empty if nothing more.
+
+    Args:
+      verdict: the verdict.
+      challenger: name of one of its sets.
+    """
+    comparison = comparison_of(verdict)
+    if comparison is None or challenger not in comparison.set_names:
+        return ""
+    labels, found = (
+        short_labels(verdict.set_names).of,
+        by_itself(comparison, challenger),
+    )
+    groups = [
+        f"{outcome.value} {listed(names)}"
+        for outcome in (Outcome.BETTER, Outcome.WORSE)
+        if (names := [labels[name] for name, o in found.items() if o is outcome])
+    ]
+    if not groups:
+        return ""
+    return (
+        f"By itself, each pair at 5%, {labels[challenger]} is {' and '.join(groups)}: "
+        "of so many pairs one may be wrong."
+    )
+
+
 def what_would_decide(verdict: Verdict, challenger: str) -> str:
     """Return how many more seeds would decide what is not told apart; empty if all is.
 
@@ -162,9 +209,12 @@ def what_would_decide(verdict: Verdict, challenger: str) -> str:
         return ""
     labels = short_labels(verdict.set_names).of
     of_pairs: dict[str, list[str]] = {}
+    told = by_itself(comparison, challenger)
     for name, outcome in against_each(comparison, challenger).items():
         if outcome is Outcome.UNDECIDED:
-            why = more_seeds(comparison.pair(challenger, name))
+            why = "told apart by itself, not among all pairs"
+            if name not in told:
+                why = more_seeds(comparison.pair(challenger, name))
             of_pairs.setdefault(why, []).append(labels[name])
     each = [f"{listed(names)} ({why})" for why, names in of_pairs.items()]
     return f"Not told apart yet: {'; '.join(each)}." if each else ""

@@ -7,8 +7,10 @@ from learned_optimization.baselines.report.build import analyse
 from learned_optimization.baselines.report.challenge import (
     Outcome,
     against_each,
+    by_itself,
     comparison_of,
     on_tasks,
+    said_by_itself,
     sentence,
     what_would_decide,
 )
@@ -61,6 +63,7 @@ def test_each_and_any():
         write_archive("T", name, ends)
     _, said, verdict = outcomes(["T"], names, names[0])
     assert what_would_decide(verdict, names[0]) == ""
+    assert said_by_itself(verdict, names[0]) == ""
     assert said.startswith("On T S0 is better than each of the 4 baselines;")
     _, said, verdict = outcomes(["T"], names[1:], names[1], tolerance=0.0)
     assert "S1 is not told apart from any of the 3 baselines" in said
@@ -81,6 +84,29 @@ def test_better_is_claimed_of_all_pairs_together():
         found, _, _ = outcomes(["T"], names, name, tolerance=0.0)
         claims += any(o in (Outcome.BETTER, Outcome.WORSE) for o in found.values())
     assert claims <= 3
+
+
+def test_what_a_pair_tells_by_itself():
+    rng = np.random.default_rng(3)
+    names = ["OwnLR_9", *(f"S{i}LR_9" for i in range(20))]
+    own = 0.01 * rng.standard_normal((1, 8))
+    # About three standard errors: enough for one pair, and not for twenty.
+    noise = 0.01 * rng.standard_normal((1, 8))
+    gap = 3.0 * (noise - own).std(ddof=1) / 8**0.5 - (noise - own).mean()
+    write_archive("T", names[0], 0.5 + own)
+    write_archive("T", names[1], 0.5 + noise + gap)
+    for name in names[2:]:
+        write_archive("T", name, 0.5 + own + 0.05 * rng.standard_normal((1, 8)))
+    _, _, verdict = outcomes(["T"], names, names[0], tolerance=0.0)
+    comparison = comparison_of(verdict)
+    assert comparison is not None
+    assert by_itself(comparison, names[0])[names[1]] is Outcome.BETTER
+    said = said_by_itself(verdict, names[0])
+    assert said.startswith("By itself, each pair at 5%, Own is better than S0")
+    assert by_itself(comparison, names[1])[names[0]] is Outcome.WORSE
+    advice = what_would_decide(verdict, names[0]).split("; ")
+    [told] = [group for group in advice if "told apart by itself, not among" in group]
+    assert "S0" in told
 
 
 def test_too_few_seeds():

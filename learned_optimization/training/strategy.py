@@ -20,7 +20,7 @@ from learned_optimization.tasks.cost import Cost, cost
 # Models whose training step takes less arithmetic than this gain on a CPU from
 # being trained side by side: their matrix products become larger ones. Those of
 # others are large already, and side by side they fall out of the caches; so do
-# many small ones.
+# many small ones. Convolutions with weights of their own become no larger.
 _SMALL_MODEL_FLOPS = 30e6
 _SMALL_MODELS_AT_ONCE = 8
 # The share of a step's arithmetic from which on it counts as one of convolutions.
@@ -102,12 +102,14 @@ def default_strategy(
     if platform != "cpu":
         return Strategy(size_class(trials_per_device))
     size = _cost(task)
+    if size.convolution_flops > _MOSTLY * size.flops:
+        # XLA's own convolutions take every idle core; those of YNNPACK take one, and
+        # less of it.
+        return Strategy(1, library_kernels=not idle_cores)
+    at_once = 1
     if size.flops < _SMALL_MODEL_FLOPS:
-        return Strategy(min(_SMALL_MODELS_AT_ONCE, size_class(trials_per_device)))
-    # XLA's own convolutions take every idle core; those of YNNPACK take one, and
-    # less of it.
-    spread = idle_cores and size.convolution_flops > _MOSTLY * size.flops
-    return Strategy(1, library_kernels=not spread)
+        at_once = min(_SMALL_MODELS_AT_ONCE, size_class(trials_per_device))
+    return Strategy(at_once, library_kernels=True)
 
 
 def other_strategies(

@@ -79,7 +79,7 @@ def undisturbed(trainer, small_set, monkeypatch, tmp_path):
         calls = list(disk.calls)
         assert leftovers() == []
         wanted = archived(archive(TASK, small_set))
-    assert set(wanted["strategy"].ravel()) == {"trials_at_once=4,library_kernels=yes"}
+    assert set(wanted["strategy"].ravel()) == {"trials_at_once=4,library_kernels=no"}
     trainer.trained.clear()
     return wanted, calls
 

@@ -102,14 +102,14 @@ def default_strategy(
     if platform != "cpu":
         return Strategy(size_class(trials_per_device))
     size = _cost(task)
-    if size.convolution_flops > _MOSTLY * size.flops:
+    if size.convolution_flops:
         # XLA's own convolutions take every idle core; those of YNNPACK take one, and
         # less of it.
-        return Strategy(1, library_kernels=not idle_cores)
-    at_once = 1
+        spread = idle_cores and size.convolution_flops > _MOSTLY * size.flops
+        return Strategy(1, library_kernels=not spread)
     if size.flops < _SMALL_MODEL_FLOPS:
-        at_once = min(_SMALL_MODELS_AT_ONCE, size_class(trials_per_device))
-    return Strategy(at_once, library_kernels=True)
+        return Strategy(min(_SMALL_MODELS_AT_ONCE, size_class(trials_per_device)))
+    return Strategy(1, library_kernels=True)
 
 
 def other_strategies(

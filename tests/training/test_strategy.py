@@ -95,14 +95,20 @@ def test_defaults_and_what_is_tried_besides():
             square = jax.numpy.ones((2000, 2000))
             return super().loss(params, key, data) + 0 * (square @ square).sum()
 
+    class SmallConvolution(TinyTask):
+        def loss(self, params, key, data):
+            image, kernel = jax.numpy.ones((1, 8, 8, 1)), jax.numpy.ones((3, 3, 1, 1))
+            return super().loss(params, key, data) + 0 * convolve(image, kernel).sum()
+
     class LargeConvolution(TinyTask):
         def loss(self, params, key, data):
             image, kernel = jax.numpy.ones((9, 80, 80, 9)), jax.numpy.ones((9, 9, 9, 9))
             return super().loss(params, key, data) + 0 * convolve(image, kernel).sum()
 
     assert [size_class(n) for n in (1, 2, 3, 35, 64, 65)] == [1, 2, 4, 64, 64, 128]
-    assert default_strategy(TinyTask(), 35, "cpu") == Strategy(8, True)
-    assert default_strategy(TinyTask(), 1, "cpu") == Strategy(1, True)
+    assert default_strategy(TinyTask(), 35, "cpu") == Strategy(8)
+    assert default_strategy(TinyTask(), 1, "cpu") == Strategy(1)
+    assert default_strategy(SmallConvolution(), 35, "cpu") == Strategy(1, True)
     assert default_strategy(TinyTask(), 35, "gpu") == Strategy(64)
     large = default_strategy(Large(), 35, "cpu")
     assert large == Strategy(1, library_kernels=True)

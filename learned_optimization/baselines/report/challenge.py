@@ -32,6 +32,9 @@ class Outcome(enum.Enum):
     TOO_FEW_SEEDS = "of too few seeds to compare it with"
 
 
+_TOLD = (Outcome.BETTER, Outcome.WORSE)
+
+
 @dataclass(frozen=True)
 class OnTask:
     """How the challenger stands on one task.
@@ -67,15 +70,9 @@ def against_each(comparison: Comparison, challenger: str) -> dict[str, Outcome]:
     adjusted = stats.holm(np.nan_to_num([p.p_value for p in pairs], nan=1.0))
     outcomes = {}
     for name, pair, p_value in zip(others, pairs, adjusted, strict=True):
-        if pair.outcome is stats.PairOutcome.TOO_FEW_SEEDS:
-            outcome = Outcome.TOO_FEW_SEEDS
-        elif pair.outcome is stats.PairOutcome.EQUIVALENT:
-            outcome = Outcome.EQUIVALENT
-        elif pair.better is None or p_value >= 1 - LEVEL:
+        outcome = _of_pair(pair, comparison, challenger)
+        if outcome in _TOLD and p_value >= 1 - LEVEL:
             outcome = Outcome.UNDECIDED
-        else:
-            is_first = comparison.name(pair.better) == challenger
-            outcome = Outcome.BETTER if is_first else Outcome.WORSE
         outcomes[name] = outcome
     return outcomes
 
@@ -91,13 +88,12 @@ def by_itself(comparison: Comparison, challenger: str) -> dict[str, Outcome]:
       Better or worse, at 5% of that pair alone, of sets that `against_each` does not
       tell apart.
     """
-    found = {}
-    for name, outcome in against_each(comparison, challenger).items():
-        pair = comparison.pair(challenger, name)
-        if outcome is Outcome.UNDECIDED and pair.better is not None:
-            is_first = comparison.name(pair.better) == challenger
-            found[name] = Outcome.BETTER if is_first else Outcome.WORSE
-    return found
+    alone = {
+        name: _of_pair(comparison.pair(challenger, name), comparison, challenger)
+        for name, outcome in against_each(comparison, challenger).items()
+        if outcome is Outcome.UNDECIDED
+    }
+    return {name: outcome for name, outcome in alone.items() if outcome in _TOLD}
 
 
 def on_tasks(verdict: Verdict, challenger: str) -> list[OnTask]:
@@ -150,9 +146,9 @@ def sentence(
       verdict: the verdict on them.
       challenger: name of one of the sets.
     """
-    comparison = comparison_of(verdict)
+    comparison = _comparison_with(verdict, challenger)
     where = _where(verdict)
-    if comparison is None or challenger not in comparison.set_names:
+    if comparison is None:
         return f"{where} nothing can be said of {challenger}: see what is left out."
     outcomes = against_each(comparison, challenger)
     labels = short_labels(verdict.set_names).of
@@ -177,16 +173,14 @@ def said_by_itself(verdict: Verdict, challenger: str) -> str:
       verdict: the verdict.
       challenger: name of one of its sets.
     """
-    comparison = comparison_of(verdict)
-    if comparison is None or challenger not in comparison.set_names:
+    comparison = _comparison_with(verdict, challenger)
+    if comparison is None:
         return ""
-    labels, found = (
-        short_labels(verdict.set_names).of,
-        by_itself(comparison, challenger),
-    )
+    labels = short_labels(verdict.set_names).of
+    found = by_itself(comparison, challenger)
     groups = [
         f"{outcome.value} {listed(names)}"
-        for outcome in (Outcome.BETTER, Outcome.WORSE)
+        for outcome in _TOLD
         if (names := [labels[name] for name, o in found.items() if o is outcome])
     ]
     if not groups:
@@ -204,8 +198,8 @@ def what_would_decide(verdict: Verdict, challenger: str) -> str:
       verdict: the verdict.
       challenger: name of one of its sets.
     """
-    comparison = comparison_of(verdict)
-    if comparison is None or challenger not in comparison.set_names:
+    comparison = _comparison_with(verdict, challenger)
+    if comparison is None:
         return ""
     labels = short_labels(verdict.set_names).of
     of_pairs: dict[str, list[str]] = {}
@@ -225,6 +219,12 @@ def comparison_of(verdict: Verdict) -> Comparison | None:
     if len(verdict.tasks) == 1:
         return verdict.tasks[0].comparison
     return verdict.over_tasks.comparison
+
+
+def _comparison_with(verdict: Verdict, challenger: str) -> Comparison | None:
+    comparison = comparison_of(verdict)
+    is_there = comparison is not None and challenger in comparison.set_names
+    return comparison if is_there else None
 
 
 def _where(verdict: Verdict) -> str:

@@ -1,8 +1,10 @@
 """Every command and snippet of the README and the docs runs as it stands."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -36,15 +38,23 @@ def run(language: str, text: str, folder: Path) -> str:
     """Run one block in a folder, with the tested package's commands available."""
     bin_dir = str(Path(sys.executable).parent)
     command = {"sh": ["bash", "-euc", text], "python": [sys.executable, "-c", text]}
-    result = subprocess.run(
+    process = subprocess.Popen(
         command[language],
         cwd=folder,
         env={**os.environ, "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
-    assert result.returncode == 0, f"{text}\n{result.stdout}\n{result.stderr}"
-    return result.stdout
+    try:
+        output, errors = process.communicate()
+    finally:
+        # `ray start` leaves a head running, which other tests would find.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, f"{text}\n{output}\n{errors}"
+    return output
 
 
 @pytest.mark.slow

@@ -1,12 +1,14 @@
 """What the tasks of a suite cost, and how well they tell optimizers apart.
 
     python benchmarks/suite_tasks.py [SUITE] [--optimizers SGD SGDM ...] [--order ...]
-        [--groups 2] [--steps N] [--only TASK ...]
+        [--groups 2] [--only TASK ...]
 
-Every learning rate of each optimizer is trained on the first five seeds of each task,
-and of those in `--order` on so many groups of five, in the ordinary store
-(`LOPT_BASELINE_DIR`): stopped, the same command goes on. Times are those of this
-machine: run it alone. A row is printed per task as it is done:
+Every learning rate of each optimizer (`AdamCosine`: under the cosine schedule) is
+trained on the first five seeds of each task, in the ordinary store
+(`LOPT_BASELINE_DIR`): stopped, the same command goes on. Of those in `--order` further
+groups of five seeds are trained, at the five rates around the one that is best on the
+first: so few of the 14, since none of the others is ever best by chance. Times are
+those of this machine: run it alone. A row is printed per task as it is done:
 
 - trial-steps/s: updates a second of Adam's 14 rates and 5 seeds, evaluations included,
   measured for a few seconds;
@@ -28,15 +30,16 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from race_simulation import print_head, print_row
-from real_losses import Store, rate_sets
+from real_losses import Store
 
 from learned_optimization.baselines.sets.hparam_set import LEARNING_RATES, HParamSet
 from learned_optimization.baselines.stats.chains import prepared
+from learned_optimization.baselines.suites.challengers import BASELINES, baseline_sets
 from learned_optimization.baselines.suites.registry import get_suite
 from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.eval_training import keep_compiled, use_all_cores
@@ -47,29 +50,43 @@ from learned_optimization.tasks.cost import num_params
 from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.run import measure_grid
 
+OPTIMIZERS = (*BASELINES, "RMSProp", "SGD", "AdaGrad", "Adafactor", "Lamb")
 ORDER = ("SGDM", "RMSProp", "Adam", "AdamW", "NAdamW", "Lion", "Muon", "SOAP")
-OPTIMIZERS = (
-    *ORDER,
-    *("SGD", "RAdam", "AdaBelief", "AdaGrad", "Adafactor", "Lamb", "Signum", "Adan"),
-)
 GROUP = 5
+# Learning rates on either side of the best one that further groups are trained at.
+_BESIDE = 2
 _MEASURED_SECONDS = 3.0
 
 
-def train(task_name: str, hparam_set: HParamSet, num_groups: int) -> None:
-    """Train a set on as many groups of seeds, each of them a program of its own."""
-    for group in range(num_groups):
-        seeds = replace(hparam_set, repetitions=GROUP).from_seed(group * GROUP)
-        summary = run_sweep([task_name], [seeds])
-        if summary.num_failed:
-            raise SystemExit(f"{summary.num_failed} trials failed: {summary.failures}")
-        if summary.num_trials > summary.num_skipped:
-            seconds = summary.run_seconds + summary.compile_seconds
-            print(f"{task_name}, {seeds.name}: {seconds:.0f} s", flush=True)
+def train(task_name: str, hparam_set: HParamSet) -> None:
+    """Train what has no result yet of a set."""
+    summary = run_sweep([task_name], [hparam_set])
+    if summary.num_failed:
+        raise SystemExit(f"{summary.num_failed} trials failed: {summary.failures}")
+    if summary.num_trials > summary.num_skipped:
+        seconds = summary.run_seconds + summary.compile_seconds
+        print(f"{task_name}, {hparam_set.name}: {seconds:.0f} s", flush=True)
 
 
-def best_test_losses(
-    task_name: str, sets: Sequence[HParamSet], num_groups: int
+def around_best(task_name: str, hparam_set: HParamSet) -> HParamSet:
+    """Return a set with the rates around the one that its own seeds choose."""
+    outer_valid, _ = losses_of(task_name, [hparam_set])[0]
+    best = int(np.argmin(outer_valid.mean(axis=1)))
+    return of_rates(hparam_set, range(best - _BESIDE, best + _BESIDE + 1))
+
+
+def of_rates(hparam_set: HParamSet, places: Iterable[int]) -> HParamSet:
+    """Return a set with those of some configurations that there are."""
+    kept = [p for p in places if 0 <= p < hparam_set.num_configs]
+    return replace(
+        hparam_set,
+        opt_names=tuple(hparam_set.opt_names[p] for p in kept),
+        hparams=tuple(hparam_set.hparams[p] for p in kept),
+    )
+
+
+def losses_of(
+    task_name: str, sets: Sequence[HParamSet], num_groups: int = 1
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return each set's losses that choose and that are reported, `[configs, seeds]`.
 
@@ -140,24 +157,28 @@ def trial_steps_per_second(task: Task, num_steps: int) -> float:
 
 
 def of_task(
-    task_name: str, num_steps: int, optimizers: list[str], order: list[str], groups: int
+    task_name: str,
+    every: Sequence[HParamSet],
+    ordered: Sequence[HParamSet],
+    num_groups: int,
 ) -> list[object]:
     """Train what has no result yet, and return the cells of the task's row."""
     task = get_task_from_name(task_name)
-    [adam] = rate_sets(["Adam"], num_steps)
-    train(task_name, adam, 1)
+    adam = next(s for s in (*every, *ordered) if s.optimizer == "Adam")
+    train(task_name, adam)
     # The strategy is known by now, where finding it pays.
-    speed = trial_steps_per_second(task, num_steps)
+    speed = trial_steps_per_second(task, adam.num_steps)
     seconds = Store.of_seeds(task_name, [adam], GROUP).seconds()
-    every, ordered = (rate_sets(names, num_steps) for names in (optimizers, order))
-    for hparam_set in every:
-        train(task_name, hparam_set, 1)
-    for hparam_set in ordered:
-        train(task_name, hparam_set, groups)
+    for hparam_set in (*every, *ordered):
+        train(task_name, hparam_set)
+    near = [around_best(task_name, s) for s in ordered]
+    for hparam_set, group in itertools.product(near, range(1, num_groups)):
+        train(task_name, hparam_set.from_seed(group * GROUP))
     first = range(GROUP)
-    losses = best_test_losses(task_name, every, 1)
-    noise, worst, middle = spread(np.stack([chosen(x, first) for x in losses]))
-    same_order, same_best = agreement(best_test_losses(task_name, ordered, groups))
+    noise, worst, middle = spread(
+        np.stack([chosen(x, first) for x in losses_of(task_name, every)])
+    )
+    same_order, same_best = agreement(losses_of(task_name, near, num_groups))
     assert task.datasets is not None
     return [
         task_name,
@@ -182,7 +203,6 @@ def main() -> None:
     parser.add_argument("--optimizers", nargs="+", default=list(OPTIMIZERS))
     parser.add_argument("--order", nargs="+", default=list(ORDER))
     parser.add_argument("--groups", type=int, default=2)
-    parser.add_argument("--steps", type=int, help="the suite's own if not given")
     parser.add_argument("--only", nargs="+", help="these tasks of the suite alone")
     args = parser.parse_args()
     if args.groups < 2:
@@ -190,16 +210,14 @@ def main() -> None:
     use_all_cores()
     keep_compiled()
     suite = get_suite(args.suite)
-    num_steps = args.steps or suite.num_steps
+    every, ordered = (baseline_sets(suite, x) for x in (args.optimizers, args.order))
     head = (
         *("task", "data", "parameters", "trial-steps/s", "s/set"),
         *("noise", "worst", "middle", "order", "best"),
     )
     rows = []
     for task_name in args.only or suite.tasks:
-        rows.append(
-            of_task(task_name, num_steps, args.optimizers, args.order, args.groups)
-        )
+        rows.append(of_task(task_name, every, ordered, args.groups))
         print_head(*head)
         print_row(*rows[-1])
     print_head(*head)

@@ -7,6 +7,7 @@ a thing of the package, or of another place, is refused.
 
 from __future__ import annotations
 
+import os
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,6 +185,18 @@ class Registry(Generic[T]):
 def is_packaged(origin: str) -> bool:
     """Return whether an origin is a module of this package."""
     return origin == _PACKAGE or origin.startswith(f"{_PACKAGE}.")
+
+
+def source_file(module: object) -> str | None:
+    """Return the path of a module's source file, links followed; None if it has none.
+
+    Args:
+      module: a module, or None of one that is not loaded.
+    """
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or not file.endswith(".py"):
+        return None
+    return os.path.realpath(file) if os.path.isfile(file) else None
 
 
 def import_home(name: str) -> None:

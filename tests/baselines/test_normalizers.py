@@ -20,6 +20,7 @@ from tests.baselines.curves import (
     with_seeds,
     write_losses,
 )
+from tests.cli.running import LOPT
 
 NAME, SET = "speedup_over_adam_1000", "AdamLR_1000_R5"
 SHAPE: Shape = {"scale": 3.0, "rate": 0.96, "floor": 1.0}
@@ -285,7 +286,9 @@ def test_packaged_file_is_built_again(tmp_path, monkeypatch):
     commands = read_entries(str(path))[PACKAGED_TASK].provenance["commands"]
     monkeypatch.chdir(tmp_path)
     for command in commands:
-        subprocess.run(command.split(), check=True)
+        program, *arguments = command.split()
+        assert program == "lopt"
+        subprocess.run([LOPT, *arguments], check=True)
     again = normalizers.find(str(tmp_path / path.name))[PACKAGED_TASK]
     np.testing.assert_array_equal(again.steps, packaged.steps)
     # Other processors round otherwise, and 10,000 steps make the most of it.

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.json_reading import parse_json
-from learned_optimization.registry import is_packaged
+from learned_optimization.registry import is_packaged, source_file
 
 _FOLDER = ".code"
 _MAX_BYTES = 1_000_000
@@ -37,22 +38,15 @@ def digest_of(cls: type) -> str | None:
     Returns:
       None of one that comes with the package, or has no file.
     """
-    file = _file_of(sys.modules.get(cls.__module__))
+    file = source_file(sys.modules.get(cls.__module__))
     if is_packaged(cls.__module__) or file is None:
         return None
     folder = os.path.dirname(file)
-    loaded = {_file_of(module) for module in [*sys.modules.values()]}
+    loaded = {source_file(module) for module in [*sys.modules.values()]}
     digest = hashlib.sha256()
     for path in sorted(p for p in loaded if p and os.path.dirname(p) == folder):
         digest.update(ast.dump(ast.parse(Path(path).read_bytes())).encode())
     return digest.hexdigest()[:16]
-
-
-def _file_of(module: object) -> str | None:
-    file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or not file.endswith(".py"):
-        return None
-    return os.path.realpath(file) if os.path.isfile(file) else None
 
 
 def trained_with_other_code(
@@ -80,11 +74,15 @@ def _noted(opt_name: str) -> dict[str, str]:
     path = _path(opt_name)
     if not filesystem.exists(path):
         return {}
-    # A note that cannot be read says nothing of the code.
     with suppress(ValueError):
         digests = parse_json(filesystem.read_all(path, _MAX_BYTES))
         if isinstance(digests, dict):
             return digests
+    warnings.warn(
+        f"{path} is damaged: whether the code of {opt_name} has changed since it was "
+        "trained is not known",
+        stacklevel=3,
+    )
     return {}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from learned_optimization.baselines.suites.files import load_sets_and_suites
 from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.optimizers.base import all_optimizers
+from learned_optimization.registry import source_file
 from learned_optimization.training.plan import RunPlan
 
 BASELINES = (
@@ -80,7 +82,11 @@ def sets_of_file(path: str | os.PathLike, suite: Suite) -> list[HParamSet]:
     if sets := import_file(path):
         return [_checked(s, suite) for s in sets]
     real = os.path.realpath(path)
-    optimizers = [n for n, cls in all_optimizers().items() if _file_of(cls) == real]
+    optimizers = [
+        name
+        for name, cls in all_optimizers().items()
+        if source_file(sys.modules.get(cls.__module__)) == real
+    ]
     if not optimizers:
         raise LoptError(
             f"{os.fspath(path)} defines no optimizer and no set: decorate a class "
@@ -148,15 +154,6 @@ def standard_set(optimizer: str, suite: Suite) -> HParamSet:
         eval_batches=plan.eval_batches,
         last_eval_batches=plan.last_eval_batches,
     )
-
-
-def _file_of(cls: type) -> str | None:
-    try:
-        file = inspect.getsourcefile(cls)
-    except TypeError:
-        # Of a notebook.
-        return None
-    return file and os.path.realpath(file)
 
 
 def _of_suite(hparam_set: HParamSet, suite: Suite) -> HParamSet:

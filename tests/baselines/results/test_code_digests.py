@@ -68,10 +68,12 @@ def test_notes_are_of_each_task():
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"A": 1', b"\xff" * 20])
-def test_a_note_that_cannot_be_read_says_nothing(content):
+def test_a_note_that_cannot_be_read_is_named(content):
     code_digests.note("Own", "a", ["A"])
     path = Path(utils.get_root_baseline_dir(), ".code", "Own.json")
     path.write_bytes(content)
-    assert code_digests.trained_with_other_code("Own", "b", ["A"]) == []
-    code_digests.note("Own", "a", ["A"])
+    with pytest.warns(UserWarning, match=r"Own\.json is damaged: whether the code of"):
+        assert code_digests.trained_with_other_code("Own", "b", ["A"]) == []
+    with pytest.warns(UserWarning, match="is damaged"):
+        code_digests.note("Own", "a", ["A"])
     assert code_digests.trained_with_other_code("Own", "b", ["A"]) == ["A"]

@@ -309,11 +309,24 @@ class RunStoppedError(Exception):
     """A run was told to stop, and saved what it had done."""
 
 
+# Shorter ones are the beginning of too much.
+_SHORTEST_FAMILY = 3
+
+
 def nearest_names(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Return at most `n` names of `known` that look like `name`, best first."""
+    """Return at most `n` names of `known` that look like `name`, best first.
+
+    Those of its family, which begin with all of it, count as near: `LionLR_1000_R5` is
+    near to `Lion`.
+    """
     by_lower = {k.lower(): k for k in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=n, cutoff=0.6)
-    return [by_lower[c] for c in close]
+    family = name.lower() if len(name) >= _SHORTEST_FAMILY else None
+    close += sorted(
+        (k for k in by_lower if family and k.startswith(family) and k not in close),
+        key=lambda k: (len(k), k),
+    )
+    return [by_lower[c] for c in close[:n]]
 
 
 def check_at_least(

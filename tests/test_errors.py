@@ -16,6 +16,14 @@ def test_nearest_names_ignore_case():
     assert str(error) == "unknown task 'adamlr': did you mean AdamLR? (`lopt sets`)"
 
 
+def test_names_of_a_family_are_near():
+    known = ["LionLR_10000_R5", "LionLR_1000_R5", "LiLR", "AdamLR_1000_R5"]
+    error = UnknownNameError("set", "lion", [*known, *map(str, range(9))])
+    assert str(error).endswith("did you mean LionLR_1000_R5 or LionLR_10000_R5?")
+    error = UnknownNameError("set", "li", [*known, *map(str, range(9))])
+    assert "LionLR" not in str(error)
+
+
 def test_few_names_are_all_listed():
     error = UnknownNameError("split", "xyz", ["train", "test"])
     assert str(error) == "unknown split 'xyz': known: test, train."

@@ -65,7 +65,7 @@ def status(
         bool, typer.Option("--check", help="Read and check every byte of every file.")
     ] = False,
 ) -> None:
-    """Count the trials of sets by state: done, diverged, failed, missing, bad.
+    """Count the trials of sets by state: done, diverged, failed, archived, missing.
 
     A pattern such as 'Adam*' chooses among the tasks and sets that have results.
     """

@@ -73,6 +73,11 @@ def list_hparam_sets_for_task(task_name: str) -> list[str]:
     return [path.rsplit("/", 1)[-1].removesuffix(".npz") for path in paths]
 
 
+def archived_tasks() -> list[str]:
+    """Return names of the tasks that have archives, sorted."""
+    return filesystem.list_folders(get_baseline_archive_rootdir())
+
+
 def delete_archive(task_name: str, hparam_set_name: str) -> str:
     """Delete one archive and return its path.
 

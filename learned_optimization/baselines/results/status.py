@@ -17,6 +17,7 @@ from learned_optimization.baselines.layout import (
     get_root_baseline_dir,
 )
 from learned_optimization.baselines.results import run_notes
+from learned_optimization.baselines.results.archives import archived_tasks
 from learned_optimization.baselines.results.claim_files import Claim
 from learned_optimization.baselines.results.index import (
     TrialEntry,
@@ -29,8 +30,12 @@ from learned_optimization.baselines.results.run_notes import RunNote
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.errors import FileContentError, MissingFileError
 
-STATES = ("done", "diverged", *run_notes.UNFINISHED, "missing")
-"""The states; every trial of a set is in one of them."""
+STATES = ("done", "diverged", *run_notes.UNFINISHED, "archived", "missing")
+"""The states; every trial of a set is in one of them.
+
+`archived` are trials without a result file, of a set that has an archive, such as a
+fetched one.
+"""
 
 OTHER = "(other)"
 """Stands for results of a task that belong to no known set."""
@@ -51,8 +56,8 @@ class SetStatus:
       modified: seconds since 1970 of the newest result file; 0 if there is none.
       archive: `yes`, `no`, or `old` if a result is newer than the archive.
       more_seeds: results of its configurations with seeds beyond its last.
-      trials: for each trial that is neither done nor missing, its folder, seed, state
-        and the reason.
+      trials: for each trial that is not done, archived or missing, its folder, seed,
+        state and the reason.
       bad_files: path and problem of each bad file.
       running: the claims of those who train trials of the set now, and how many
         each trains.
@@ -169,7 +174,10 @@ def status(
             f"{reasons}",
             stacklevel=2,
         )
-    tasks = sorted(task_names or {*by_task, *(_task_of(p, root) for p, _ in notes)})
+    tasks = sorted(
+        task_names
+        or {*by_task, *(_task_of(p, root) for p, _ in notes), *archived_tasks()}
+    )
     rows = []
     for task in tasks:
         folders = by_task[task]
@@ -243,6 +251,7 @@ def _row(
     with suppress(MissingFileError):
         is_old = filesystem.info(path).modified < row.modified
         row.archive = "old" if is_old else "yes"
+        row.counts["archived"] = row.counts.pop("missing", 0)
     return row
 
 

@@ -125,11 +125,17 @@ def how_to_get(name: str, variant: str = "") -> str:
     row = get_dataset(name)
     command = prepare_command(name, variant)
     folder = data_dir() / name
+    by_hand = row.how_to_get
+    if row.hugging_face is not None:
+        by_hand = f"{by_hand[0].lower()}{by_hand[1:]}"
+        by_hand = (
+            f"Run `{command} --from huggingface`, which downloads it; or {by_hand}"
+        )
     if isinstance(row, ImageDataset) and row.image_size:
         then = f"or run `{command} --from DIR` with the folder they are in."
-        return f"{row.how_to_get} into {folder}, {then}"
+        return f"{by_hand} into {folder}, {then}"
     then = f"and run `{command}`, or run that with `--from DIR` if they are elsewhere."
-    return f"{row.how_to_get} into {folder} {then}"
+    return f"{by_hand} into {folder} {then}"
 
 
 def prepare_command(name: str, variant: str = "") -> str:

@@ -51,6 +51,7 @@ def test_every_way_to_stand(small_set):
         [row] = status([TASK], [small_set])
     assert {state: row.counts[state] for state in STATES} == {
         **dict.fromkeys(STATES, 1),
+        "archived": 0,
         "missing": 3,
     }
     assert sum(row.counts.values()) == row.num_trials == 9
@@ -72,6 +73,19 @@ def test_every_way_to_stand(small_set):
     assert len(data["not_done"]) == 5
     assert third not in str(data["bad_files"])
     assert second not in str(data["bad_files"])
+
+
+def test_what_is_only_in_an_archive_is_not_missing(small_set):
+    write(small_set.opt_names[0], 0)
+    others = tiny_set("TinySGD_20_R1")
+    for hparam_set, task in ((small_set, TASK), (others, "Fetched")):
+        utils.write_archive(task, hparam_set.name, {"eval/test/loss": np.zeros((3, 3))})
+    rows = status([], [], [small_set, others])
+    counts = {(r.task, r.hparam_set): +r.counts for r in rows if r.archive != "no"}
+    assert counts == {
+        (TASK, small_set.name): {"done": 1, "archived": 8},
+        ("Fetched", others.name): {"archived": others.num_trials},
+    }
 
 
 def test_a_result_outweighs_a_note(small_set):
@@ -153,7 +167,7 @@ def test_archiving_finds_it_too_and_takes_another_repetition(small_set):
     assert archive(TASK, small_set)
     assert status([TASK], [small_set])[0].bad == 1
     os.remove(spare)
-    assert status([TASK], [small_set])[0].counts["missing"] == 1
+    assert status([TASK], [small_set])[0].counts["archived"] == 1
 
 
 def test_a_set_with_a_file_that_turns_out_damaged_is_incomplete(small_set):

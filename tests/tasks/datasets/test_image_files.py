@@ -158,7 +158,8 @@ def test_missing_data_says_what_to_do(tmp_path, monkeypatch):
     assert text.startswith("the data set mnist is not on this machine.")
     assert f"LOPT_DATA_DIR is set to {tmp_path / 'data'}, which does not exist" in text
     assert str(tmp_path / "data" / "mnist") in text
-    assert "lopt data prepare mnist --from DIR" in text
+    by_itself = "Run `lopt data prepare mnist --from huggingface`, which downloads it"
+    assert text.index(by_itself) < text.index("lopt data prepare mnist --from DIR")
     without_debian(monkeypatch)
     with pytest.raises(DataNotFoundError, match="apt-get install dataset-fashion-mn"):
         fashion_mnist(8).load()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from typing import Any
 import jax
 
 from learned_optimization.baselines.sets.hparam_set import LEARNING_RATES
+from learned_optimization.benchmarking.memory import peak_mib
 from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.benchmarking.step_profile import step_profile
 from learned_optimization.eval_training import EVAL_SPLITS, RunPlan, use_all_cores
@@ -87,7 +87,7 @@ def grid(
         "trial_steps_per_second": measured.trial_steps_per_second,
         "seconds_at_end": measured.seconds_at_end,
         "compile_seconds": measured.compile_seconds,
-        "peak_mib": _peak_mib(),
+        "peak_mib": peak_mib(),
     }
 
 
@@ -151,7 +151,7 @@ def loop(task_name: str, seconds: str) -> dict[str, Any]:
     return {
         "trial_steps_per_second": PLAN.eval_every / each,
         "compile_seconds": max(0.0, first - each),
-        "peak_mib": _peak_mib(),
+        "peak_mib": peak_mib(),
     }
 
 
@@ -161,10 +161,6 @@ def _batches(task: Task) -> tuple[Iterator[Any], list[Iterator[Any]]]:
         nothing = itertools.repeat(None)
         return nothing, [nothing] * len(EVAL_SPLITS)
     return data.split("train", seed=1), [data.split(name) for name in EVAL_SPLITS]
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

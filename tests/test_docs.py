@@ -146,8 +146,8 @@ def test_scripts_for_many_machines(tmp_path):
     files = titled_blocks("docs/clusters.md")
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    # There is no Slurm or Kubernetes: their commands, and ours, say what they got.
-    for name in ("lopt", "srun", "sbatch", "kubectl"):
+    # There is no Slurm, Docker or Kubernetes: these, and ours, say what they got.
+    for name in ("lopt", "srun", "sbatch", "docker", "kubectl"):
         (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
         (tmp_path / name).chmod(0o755)
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": "7"}
@@ -189,6 +189,23 @@ def test_manifest_for_kubernetes():
     # Ray refuses nodes of another version than the image has.
     pins = (ROOT / "constraints.txt").read_text().splitlines()
     assert f"ray=={cluster['rayVersion']}" in pins
+
+
+@pytest.mark.slow
+def test_page_on_machines(tmp_path):
+    output = "".join(run(*block, tmp_path) for block in blocks("docs/machines.md"))
+    assert "70 trials run, 0 had results" in output
+
+
+def test_images_have_what_there_is():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    known = extras["optional-dependencies"].keys()
+    texts = [(ROOT / name).read_text() for name in ("Dockerfile", "docs/machines.md")]
+    [default] = re.findall(r'ARG EXTRAS="(.*)"', texts[0])
+    [of_gpus] = re.findall(r"--build-arg EXTRAS=(\S+)", texts[1])
+    [installed] = re.findall(r'"/opt/optimizer-baselines\[(.*?)\]"', texts[0])
+    assert installed == "$EXTRAS"
+    assert {*default.split(","), *of_gpus.split(",")} <= known
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ import pytest
 import learned_optimization
 from learned_optimization import cache, filesystem
 from learned_optimization.baselines import layout
+from learned_optimization.baselines.release.places import releases, releases_dir
 from learned_optimization.baselines.results import index, remembered
 from learned_optimization.baselines.speedups.specs import own_folder
 from learned_optimization.baselines.sweeps.checkpoints import _seconds
@@ -70,6 +71,8 @@ READ = {
     "LOPT_BASELINE_ARCHIVES_DIR": lambda: checked(layout.get_baseline_archive_rootdir),
     "LOPT_DATA_DIR": data_dir,
     "LOPT_NORMALIZERS_DIR": own_folder,
+    "LOPT_RELEASES_DIR": releases_dir,
+    "LOPT_NO_RELEASES": releases,
     "LOPT_OPT_LIST": load_opt_list,
     "LOPT_OPT_LIST_URL": load_opt_list,
     "LOPT_SENTENCEPIECE_MODEL": lambda: get_sentencepiece("x", [], "", Path("/x")),

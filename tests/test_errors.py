@@ -54,6 +54,7 @@ MAY_NAME_COMMANDS = {
     "baselines/report/race.py": "so does that of a race",
     "baselines/report/cost_words.py": "a report says what measures the costs it lacks",
     "baselines/speedups/specs.py": "a normalizer's file records how to build it",
+    "baselines/release/build.py": "a manifest records what trains each archive",
 }
 
 

@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from learned_optimization import configuration, filesystem
-from learned_optimization.baselines.layout import (
-    get_baseline_archive_rootdir,
-    get_root_baseline_dir,
+from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.results.archives import (
+    list_archived_tasks,
+    list_hparam_sets_for_task,
 )
-from learned_optimization.baselines.results.archives import list_hparam_sets_for_task
 from learned_optimization.baselines.sets.checkpoint_sets import TEMPLATES
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import known_hparam_sets
@@ -168,8 +168,7 @@ def _archives_of(tasks: Iterable[str]) -> set[str]:
 
 def _unknown(name: str, known: list[str], with_archives: bool) -> LoptError:
     if with_archives:
-        folders = filesystem.list_folders(get_baseline_archive_rootdir())
-        archived = {task: list_hparam_sets_for_task(task) for task in folders}
+        archived = {t: list_hparam_sets_for_task(t) for t in list_archived_tasks()}
         having = [task for task, of_task in archived.items() if name in of_task]
         if having:
             return LoptError(
@@ -234,8 +233,8 @@ def import_files(files: list[str] | None) -> None:
 
 def tasks_with_files() -> set[str]:
     """Return names of the tasks that have results or archives."""
-    roots = get_root_baseline_dir(), get_baseline_archive_rootdir()
-    return {name for root in roots for name in filesystem.list_folders(root)}
+    with_results = filesystem.list_folders(get_root_baseline_dir())
+    return {*with_results, *list_archived_tasks()}
 
 
 def fixed_tasks() -> set[str]:

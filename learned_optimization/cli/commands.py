@@ -167,6 +167,29 @@ COMMANDS: dict[str, Command | Group] = {
             ),
         },
     ),
+    "release": Group(
+        "Baselines that are already trained: list, fetch, verify and build releases.",
+        {
+            "list": Command(
+                "release:list_releases",
+                "List the releases on this machine, or what lies at an address.",
+            ),
+            "fetch": Command(
+                "release:fetch",
+                "Fetch a release, or archives others published, and check them.",
+                _ARCHIVES,
+            ),
+            "verify": Command(
+                "release:verify",
+                "Check a release: its bytes, its form, and trials trained again.",
+            ),
+            "build": Command(
+                "release:build",
+                "Build a release: train what is not trained yet, and thin it.",
+                _TASKS_AND_SETS,
+            ),
+        },
+    ),
     "normalize": Group(
         "Speed-ups over a tuned baseline: build, apply and show normalizers.",
         {

@@ -19,6 +19,7 @@ from learned_optimization.baselines.layout import (
     get_baseline_archive_rootdir,
     get_root_baseline_dir,
 )
+from learned_optimization.baselines.release import places
 from learned_optimization.cache import cache_dir
 from learned_optimization.errors import ResultError
 
@@ -41,6 +42,11 @@ def names_of(*kinds: str) -> list[str]:
             names.update(filesystem.list_folders(root))
     if "archive" in kinds and _is_near(archives):
         names.update(path.stem for path in Path(archives).glob("*/*.npz"))
+    released = [a for release in places.releases() for a in release.manifest.archives]
+    if "task" in kinds:
+        names.update(archive.task for archive in released)
+    if "archive" in kinds:
+        names.update(archive.hparam_set for archive in released)
     # The shell would print a name of a folder that holds control characters as it is.
     return sorted(name for name in names if name.isprintable())
 

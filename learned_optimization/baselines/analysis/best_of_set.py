@@ -17,6 +17,11 @@ from learned_optimization.baselines.analysis.hyperparameters import (
     of_file,
     recorded,
 )
+from learned_optimization.baselines.release.thin import (
+    THIN_KEYS,
+    Thinned,
+    thinned_of,
+)
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.baselines.results.index import summary_of
@@ -42,12 +47,14 @@ class Curves:
       losses: split name to float `[num_configs, num_seeds, num_evals]`.
       opt_names: name of each configuration.
       hparams: hyper-parameters of each configuration, where they are known.
+      thinned: what the archive lacks of a whole one; None if it is whole.
     """
 
     xs: np.ndarray
     losses: dict[str, np.ndarray]
     opt_names: tuple[str, ...]
     hparams: Hyperparameters = field(default_factory=Hyperparameters)
+    thinned: Thinned | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,8 @@ def _read(path: str, stamp: str, where: str) -> tuple[Curves, dict[str, np.ndarr
     for values in curves.losses.values():
         # The same arrays are returned to whoever asks again.
         values.flags.writeable = False
-    arrays = read_archive(path, WHOLE_KEYS, missing_ok=True)
+    arrays = read_archive(path, [*WHOLE_KEYS, *THIN_KEYS], missing_ok=True)
+    curves = replace(curves, thinned=thinned_of(arrays))
     if not has_whole(arrays):
         return curves, {}
     return curves, {split: last_losses(arrays, split, True) for split in EVAL_SPLITS}
@@ -164,7 +172,8 @@ def curves_of(where: str, archive: Result) -> Curves:
 
     Args:
       where: the archive, for messages.
-      archive: at least the arrays of `CURVE_KEYS`.
+      archive: at least the arrays of `CURVE_KEYS`, and those of `THIN_KEYS` that it
+        has.
 
     Raises:
       ResultError: if it holds no trial, or trials that were evaluated at different
@@ -175,6 +184,7 @@ def curves_of(where: str, archive: Result) -> Curves:
         xs=common_steps(where, xs),
         losses={split: archive[f"eval/{split}/loss"] for split in EVAL_SPLITS},
         opt_names=tuple(str(name) for name in names[:, 0]),
+        thinned=thinned_of(archive),
     )
 
 

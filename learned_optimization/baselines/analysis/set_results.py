@@ -25,6 +25,7 @@ from learned_optimization.baselines.analysis.hyperparameters import (
     of_file,
 )
 from learned_optimization.baselines.analysis.rates import rate_line, sensitivity_on
+from learned_optimization.baselines.release.thin import THIN_KEYS
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.baselines.results.last_losses import (
@@ -214,7 +215,7 @@ def load_set_result(
     check_eval_split(report)
     if arrays is None:
         path = find_archive(task_name, set_name)
-        keys = [*CURVE_KEYS, *WHOLE_KEYS, *_FACTS]
+        keys = [*CURVE_KEYS, *WHOLE_KEYS, *THIN_KEYS, *_FACTS]
         arrays = read_archive(path, keys, missing_ok=True)
         read = of_file(path)
     else:

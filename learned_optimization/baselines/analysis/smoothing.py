@@ -9,7 +9,25 @@ import numpy as np
 from learned_optimization.errors import LoptError
 
 
-def smooth(values: np.ndarray, ema: float) -> np.ndarray:
+def spacings(xs: np.ndarray) -> np.ndarray:
+    """Return distances of evaluations over the least of them: 1 of a whole archive.
+
+    Thin archives lack evaluations. Averages decay with the updates between two of
+    theirs, so that they reach as far back as those of a whole archive.
+
+    Args:
+      xs: rising numbers `[num_evals]`.
+
+    Returns:
+      Float64 `[num_evals - 1]`, at least 1.
+    """
+    distances = np.diff(np.asarray(xs, np.float64))
+    return distances / distances.min() if distances.size else distances
+
+
+def smooth(
+    values: np.ndarray, ema: float, gaps: np.ndarray | None = None
+) -> np.ndarray:
     """Return the exponential moving average over the last axis, corrected at its start.
 
     Non-finite values make all later ones NaN: a diverged run stays diverged.
@@ -17,6 +35,8 @@ def smooth(values: np.ndarray, ema: float) -> np.ndarray:
     Args:
       values: float `[..., num_evals]`.
       ema: decay per evaluation, in [0, 1); 0 leaves the values as they are.
+      gaps: float `[num_evals - 1]`, of `spacings`; evaluations are evenly spaced if
+        None.
 
     Returns:
       Float64 array of the same shape.
@@ -30,10 +50,15 @@ def smooth(values: np.ndarray, ema: float) -> np.ndarray:
     values = np.asarray(values, np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
     # One row per evaluation, so that each step is of numbers side by side.
-    total = (1.0 - ema) * np.ascontiguousarray(np.moveaxis(values, -1, 0))
-    for i in range(1, len(total)):
-        total[i] += ema * total[i - 1]
-    weights = 1.0 - ema ** np.arange(1, len(total) + 1)
+    total = np.ascontiguousarray(np.moveaxis(values, -1, 0))
+    if gaps is None:
+        gaps = np.ones(max(len(total) - 1, 0))
+    decays = ema**gaps
+    total[:1] *= 1.0 - ema
+    for i, decay in enumerate(decays.tolist(), start=1):
+        total[i] = (1.0 - decay) * total[i] + decay * total[i - 1]
+    ages = np.concatenate([[0.0], np.cumsum(gaps)])[: len(total)]
+    weights = 1.0 - ema ** (1.0 + ages)
     return np.moveaxis(total, 0, -1) / weights
 
 

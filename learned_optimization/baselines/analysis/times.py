@@ -16,7 +16,7 @@ from scipy import special
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.losses import seed_ids, seed_order
 from learned_optimization.baselines.analysis.set_results import SetResult
-from learned_optimization.baselines.analysis.smoothing import smooth
+from learned_optimization.baselines.analysis.smoothing import smooth, spacings
 from learned_optimization.baselines.stats.chains import chain
 
 EMA_OF_TIMES = 0.9
@@ -63,19 +63,20 @@ class Times:
         return np.log(np.minimum(self.steps, max(self.num_steps, 1)))
 
 
-def smoothed(losses: np.ndarray) -> np.ndarray:
+def smoothed(losses: np.ndarray, xs: np.ndarray) -> np.ndarray:
     """Return smoothed curves; inf from where one diverges.
 
     Args:
       losses: float `[..., num_evals]`.
+      xs: int `[num_evals]`, number of the update of each evaluation.
     """
-    curves = losses.reshape(-1, losses.shape[-1])
+    curves, gaps = losses.reshape(-1, losses.shape[-1]), spacings(xs)
     timed = np.full(curves.shape, np.inf)
     # A loss that overflows before training does not end a run.
     starts = np.argmax(np.isfinite(curves), axis=1)
     for start in np.unique(starts):
         here = starts == start
-        timed[here, start:] = smooth(curves[here, start:], EMA_OF_TIMES)
+        timed[here, start:] = smooth(curves[here, start:], EMA_OF_TIMES, gaps[start:])
     return stats.mark_diverged(timed).reshape(losses.shape)
 
 
@@ -84,7 +85,7 @@ def lowest(result: SetResult) -> float:
 
     Of an even number it is the upper one, so that at least half get there.
     """
-    each = smoothed(result.best_curves()).min(axis=-1)
+    each = smoothed(result.best_curves(), result.curves.xs).min(axis=-1)
     return float(np.quantile(each, 0.5, method="higher"))
 
 
@@ -100,7 +101,9 @@ def times_to(result: SetResult, target: float) -> Times:
         # There is no cost below that of one update.
         np.maximum(
             stats.steps_to_target(
-                smoothed(result.curves.losses[split]), result.curves.xs, target
+                smoothed(result.curves.losses[split], result.curves.xs),
+                result.curves.xs,
+                target,
             ),
             1.0,
         )[:, order]

@@ -20,7 +20,11 @@ from learned_optimization.baselines.analysis.best_of_set import (
     comparable_ends,
 )
 from learned_optimization.baselines.analysis.left_out import OnLeftOut, load_some
-from learned_optimization.baselines.analysis.smoothing import mean_and_error, smooth
+from learned_optimization.baselines.analysis.smoothing import (
+    mean_and_error,
+    smooth,
+    spacings,
+)
 from learned_optimization.baselines.plots.axes import (
     finish,
     line_options,
@@ -185,7 +189,7 @@ def draw_best_of_sets(
     short = short_labels(opt_sets, given)
     for name, (curves, _) in loaded.items():
         best = best_of_set(ends[name], select)
-        losses = smooth(curves.losses[split][best.index], ema)
+        losses = smooth(curves.losses[split][best.index], ema, spacings(curves.xs))
         mean, error = mean_and_error(losses)
         color = _by_name(colors, opt_sets).get(name, look[name].color)
         label = given.get(name, _label(name, best))
@@ -209,7 +213,12 @@ def draw_best_of_sets(
     ax.set_xlabel("updates")
     ax.set_ylabel(f"{split} loss")
     of = f" ({short.pattern})" if short.pattern else ""
-    set_title(ax, f"{task}\nbest of each set{of} by {select} loss")
+    is_thin = any(curves.thinned is not None for curves, _ in loaded.values())
+    set_title(
+        ax,
+        f"{task}\nbest of each set{of} by {select} loss"
+        + (", thin curves of a release" if is_thin else ""),
+    )
     finish(ax)
     return ax, [entry for _, entry in sorted(entries, key=lambda e: e[0])]
 

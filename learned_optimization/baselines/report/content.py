@@ -25,6 +25,7 @@ from learned_optimization.baselines.analysis.smoothing import (
     kept_points,
     mean_and_error,
     smooth,
+    spacings,
     thinned_band,
 )
 from learned_optimization.baselines.analysis.standings import TaskVerdict
@@ -186,7 +187,7 @@ def _of_set(result: SetResult) -> dict[str, Any]:
 def _curve(result: SetResult, split: str, ema: float) -> dict[str, Any]:
     """Return the mean over seeds, and a standard error to both sides, thinned."""
     xs = result.curves.xs
-    mean, error = mean_and_error(smooth(result.best_curves(split), ema))
+    mean, error = mean_and_error(smooth(result.best_curves(split), ema, spacings(xs)))
     # A curve ends where it diverges, and so does its band.
     finite = np.flatnonzero(np.isfinite(mean))
     end = int(finite[-1]) + 1 if finite.size else 1

@@ -17,6 +17,7 @@ from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.standings import TaskVerdict
 from learned_optimization.baselines.analysis.times import EMA_OF_TIMES
 from learned_optimization.baselines.analysis.verdicts import Verdict
+from learned_optimization.baselines.release.thin import Thinned
 from learned_optimization.baselines.report.cost_words import not_measured
 from learned_optimization.baselines.report.verdict_words import (
     Told,
@@ -171,6 +172,7 @@ def caveats(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[st
         said.append(f"Trained with {shown(config)}: {of_config}.")
     said += _measured_by(results)
     said += not_measured(results)
+    said += _thinned(results)
     seeds = sorted({r.num_seeds for r in everything})
     if seeds[0] < 4:
         said.append(
@@ -278,6 +280,30 @@ def _measured_by(results: Sequence[Sequence[SetResult]]) -> list[str]:
         return ["Final losses are over whole splits."]
     some = f"; on {listed(whole)} over whole splits" if whole else ""
     return [f"Final losses are of the last evaluation, over a few batches{some}."]
+
+
+def _thinned(results: Sequence[Sequence[SetResult]]) -> list[str]:
+    """Return which curves are of thin archives, and what that means."""
+    thin = [r for row in results for r in row if r.curves.thinned is not None]
+    if not thin:
+        return []
+    kept = sorted({(len(r.curves.xs), t.evaluations) for r, t in _with_thinned(thin)})
+    of_all = sum(map(len, results))
+    widest = max(int(np.diff(r.curves.xs).max(initial=0)) for r in thin)
+    errors = {2.0 ** -(t.loss_bits + 1) for _, t in _with_thinned(thin)}
+    return [
+        f"Of {len(thin)} of {of_all} archives, mostly a release's, curves are thin: "
+        f"{listed([f'{k} of {n} evaluations' for k, n in kept])}, log-spaced, their "
+        f"losses rounded by up to {100 * max(errors):.1g}%. Final losses over whole "
+        "splits are as they were measured; times to a target are read between "
+        f"evaluations up to {count(widest, 'update')} apart."
+    ]
+
+
+def _with_thinned(
+    results: Sequence[SetResult],
+) -> list[tuple[SetResult, Thinned]]:
+    return [(r, r.curves.thinned) for r in results if r.curves.thinned is not None]
 
 
 def _unshared(results: Sequence[Sequence[SetResult]]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Archives: one file per task and set, with all its trials."""
+"""Archives: one file per task and set, with all its trials.
+
+Where there is none of one's own, that of a release stands in (`release.places`).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from learned_optimization.baselines.layout import (
     get_baseline_archive_path,
     get_baseline_archive_rootdir,
 )
+from learned_optimization.baselines.release import places
 from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.errors import MissingArchiveError
 from learned_optimization.npz import write_npz
@@ -44,7 +48,8 @@ def load_archive(
 
     Returns:
       Result key to array; curves are `[num_configs, num_seeds, num_evals]` (or
-      `num_steps + 1` for `train/*`), and so are `train/xs` and `eval/xs`.
+      `num_steps + 1` for `train/*`), and so are `train/xs` and `eval/xs`. That of a
+      release may be thin, which its keys `thin/*` say: with fewer evaluations, rounded.
 
     Raises:
       MissingArchiveError: if there is no such archive, naming those there are.
@@ -55,22 +60,42 @@ def load_archive(
 def find_archive(task_name: str, hparam_set_name: str) -> str:
     """Return the path of the archive of one task and set, which is there.
 
+    It is one's own, or else that of a release.
+
     Raises:
       MissingArchiveError: if there is no such archive, naming those there are.
     """
     path = get_baseline_archive_path(task_name, hparam_set_name)
-    if not filesystem.exists(path):
-        archived = list_hparam_sets_for_task(task_name)
-        raise MissingArchiveError(task_name, hparam_set_name, path, archived)
-    return path
+    if not places.is_alone() and filesystem.exists(path):
+        return path
+    released = places.find(task_name, hparam_set_name)
+    if released is not None:
+        return places.readable(released)
+    archived = list_hparam_sets_for_task(task_name)
+    raise MissingArchiveError(task_name, hparam_set_name, path, archived)
+
+
+def list_archived_tasks() -> list[str]:
+    """Return names of the tasks that have archives, sorted; releases' are among them.
+
+    Raises:
+      ResultError: if the archives cannot be reached.
+    """
+    own = filesystem.list_folders(get_baseline_archive_rootdir())
+    return sorted({*own, *places.tasks()})
 
 
 def list_hparam_sets_for_task(task_name: str) -> list[str]:
-    """Return names of the sets archived for a task, sorted."""
+    """Return names of the sets archived for a task, sorted; releases' are among them.
+
+    Raises:
+      ResultError: if the archives cannot be reached.
+    """
     check_roots()
     folder = filesystem.join(get_baseline_archive_rootdir(), task_name)
     paths = filesystem.list_files(folder, ".npz")
-    return [path.rsplit("/", 1)[-1].removesuffix(".npz") for path in paths]
+    own = {path.rsplit("/", 1)[-1].removesuffix(".npz") for path in paths}
+    return sorted(own | places.sets_of(task_name))
 
 
 def archived_tasks() -> list[str]:

@@ -64,6 +64,7 @@ _RULES = (
     _Rule("final/num_examples/*", "iu", least=1),
     _Rule("final/*", _NUMBER),
     _Rule("timing/*", _NUMBER, finite=True),
+    _Rule("thin/*", "iu", least=1),
     _Rule("num_steps", _NUMBER, finite=True, least=0),
     _Rule("eval_every", _NUMBER, finite=True, least=1),
     _Rule("accelerator_devs", _NUMBER, finite=True, least=0),

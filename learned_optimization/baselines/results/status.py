@@ -16,6 +16,7 @@ from learned_optimization.baselines.layout import (
     get_baseline_archive_path,
     get_root_baseline_dir,
 )
+from learned_optimization.baselines.release import places
 from learned_optimization.baselines.results import run_notes
 from learned_optimization.baselines.results.archives import archived_tasks
 from learned_optimization.baselines.results.claim_files import Claim
@@ -54,7 +55,8 @@ class SetStatus:
       copies: result files of trials that have another one, which is used.
       size: bytes of the result files.
       modified: seconds since 1970 of the newest result file; 0 if there is none.
-      archive: `yes`, `no`, or `old` if a result is newer than the archive.
+      archive: `yes`, `no`, `old` if a result is newer than the archive, or `release` if
+        there is none but that of a release.
       more_seeds: results of its configurations with seeds beyond its last.
       trials: for each trial that is not done, archived or missing, its folder, seed,
         state and the reason.
@@ -248,6 +250,8 @@ def _row(
         _count_files(row, of_set)
     row.running = list(claimed.items())
     path = get_baseline_archive_path(task, hparam_set.name)
+    if places.find(task, hparam_set.name) is not None:
+        row.archive = "release"
     with suppress(MissingFileError):
         is_old = filesystem.info(path).modified < row.modified
         row.archive = "old" if is_old else "yes"

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from learned_optimization.baselines.analysis.best_of_set import common_steps
-from learned_optimization.baselines.results.archives import load_archive
+from learned_optimization.baselines.release.thin import THIN_KEYS, thinned_of
+from learned_optimization.baselines.results.archives import find_archive
+from learned_optimization.baselines.results.format import Result, read_archive
 from learned_optimization.errors import LoptError, check_at_least
 
 EMA = 0.95
@@ -55,7 +57,9 @@ class BaselineCurve:
     band: Band | None = None
 
 
-def ema(values: np.ndarray, decay: float = EMA) -> np.ndarray:
+def ema(
+    values: np.ndarray, decay: float = EMA, gaps: np.ndarray | None = None
+) -> np.ndarray:
     """Return the average normalizers are defined with: it starts at the first value.
 
     That value keeps the weight `decay**i` at evaluation `i`; `vis.smooth` weighs it
@@ -65,13 +69,17 @@ def ema(values: np.ndarray, decay: float = EMA) -> np.ndarray:
     Args:
       values: float `[..., num_evals]`.
       decay: per evaluation, in [0, 1).
+      gaps: float `[num_evals - 1]`, of `smoothing.spacings`; evaluations are evenly
+        spaced if None.
 
     Returns:
       Float64 array of the same shape.
     """
     out = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
-    for i in range(1, out.shape[-1]):
-        out[..., i] = decay * out[..., i - 1] + (1.0 - decay) * out[..., i]
+    even = np.ones(max(out.shape[-1] - 1, 0))
+    decays = np.power(decay, even if gaps is None else gaps)
+    for i, d in enumerate(decays.tolist(), start=1):
+        out[..., i] = d * out[..., i - 1] + (1.0 - d) * out[..., i]
     return out
 
 
@@ -148,8 +156,7 @@ def _curve(steps: np.ndarray, xs: np.ndarray, smoothed: np.ndarray) -> np.ndarra
 
 def _load(task: str, hparam_sets: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return all sets' steps `[evals]` and losses `[configs, seeds, evals]`."""
-    keys = ["eval/xs", "eval/train/loss"]
-    archives = {name: load_archive(task, name, keys) for name in hparam_sets}
+    archives = {name: _load_losses(task, name) for name in hparam_sets}
     xs = {
         name: common_steps(f"{name} on {task}", archive["eval/xs"])
         for name, archive in archives.items()
@@ -157,6 +164,23 @@ def _load(task: str, hparam_sets: Sequence[str]) -> tuple[np.ndarray, np.ndarray
     losses = {name: archive["eval/train/loss"] for name, archive in archives.items()}
     _check_alike(task, xs, losses)
     return next(iter(xs.values())), np.concatenate(list(losses.values()))
+
+
+def _load_losses(task: str, hparam_set: str) -> Result:
+    keys = ["eval/xs", "eval/train/loss", *THIN_KEYS]
+    arrays = read_archive(find_archive(task, hparam_set), keys, missing_ok=True)
+    for key in keys[:2]:
+        if key not in arrays:
+            raise LoptError(f"the archive of {hparam_set} on {task} lacks {key}.")
+    thinned, kept = thinned_of(arrays), arrays["eval/xs"].shape[-1]
+    if thinned is not None and kept < thinned.evaluations:
+        raise LoptError(
+            f"the archive of {hparam_set} on {task} is thin: it has {kept} of "
+            f"{thinned.evaluations} evaluations, each over a few batches, and a "
+            "baseline is an average over all of them. Sweep the set on this task: an "
+            "archive of your own comes before a release's."
+        )
+    return arrays
 
 
 def _check_alike(

@@ -11,6 +11,7 @@ from learned_optimization.baselines.analysis.best_of_set import (
     check_eval_split,
     load_curves,
 )
+from learned_optimization.baselines.analysis.smoothing import spacings
 from learned_optimization.baselines.speedups.curve import ema
 from learned_optimization.baselines.speedups.normalizer import Normalizer
 from learned_optimization.errors import LoptError
@@ -90,7 +91,7 @@ def speedup_of_set(
             "is no best one to compare. Sweep a set with lower learning rates."
         )
     later = curves.xs > 0
-    losses = ema(curves.losses[split][best.index])[:, later]
+    losses = ema(curves.losses[split][best.index], gaps=spacings(curves.xs))[:, later]
     mean = losses.mean(axis=0)
     has_band = normalizer.band is not None
     low, high = normalizer.interval(mean) if has_band else (None, None)

@@ -114,6 +114,33 @@ def replay(path: str) -> Replay:
       LoptError: if the file cannot be read, or the trial cannot be made.
     """
     stored = read_result(path)
+    trial, result = train_again(path, stored)
+    keys = compared_keys(stored, result)
+    return Replay(
+        trial=trial,
+        result=result,
+        differences=differences(stored, result, keys),
+        early=_early(stored["train/loss"], result["train/loss"]),
+        changed_versions=_changed_versions(str(stored.get("versions", ""))),
+        elsewhere=_elsewhere(stored, result),
+    )
+
+
+def train_again(path: str, stored: Result) -> tuple[Trial, Result]:
+    """Train the trial of a result again; nothing is written.
+
+    The global gin configuration is replaced.
+
+    Args:
+      path: where the result is from, for messages.
+      stored: what it holds, of one trial.
+
+    Returns:
+      The trial, and its new result.
+
+    Raises:
+      LoptError: if the trial cannot be made.
+    """
     trial = trial_of(path, stored)
     was_synthetic = bool(stored.get("synthetic_data", False))
     if was_synthetic != trial.is_synthetic:
@@ -124,15 +151,7 @@ def replay(path: str) -> Replay:
     strategy = Strategy.parse(str(stored["strategy"])) if "strategy" in stored else None
     trial.opt.prepare()
     [(_, result)] = TrialGrid([[trial]]).run(strategy=strategy)
-    keys = compared_keys(stored, result)
-    return Replay(
-        trial=trial,
-        result=result,
-        differences=differences(stored, result, keys),
-        early=_early(stored["train/loss"], result["train/loss"]),
-        changed_versions=_changed_versions(str(stored.get("versions", ""))),
-        elsewhere=_elsewhere(stored, result),
-    )
+    return trial, result
 
 
 def compared_keys(stored: Result, result: Result) -> list[str]:

@@ -16,6 +16,7 @@ from learned_optimization.baselines.analysis.best_of_set import (
     load_final_losses,
 )
 from learned_optimization.baselines.analysis.hyperparameters import Hyperparameters
+from learned_optimization.baselines.release.thin import THIN_KEYS
 from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 
 SPLITS = ("train", "outer_valid", "test")
@@ -251,7 +252,8 @@ def test_no_stale_curve_is_ever_seen(monkeypatch):
     for _ in range(3):
         assert load_curves("T", "A_1_R3").opt_names == old.opt_names
         load_final_losses("T", "A_1_R3")
-    assert reads == [best_of_set_module.CURVE_KEYS, best_of_set_module.WHOLE_KEYS]
+    rest = [*best_of_set_module.WHOLE_KEYS, *THIN_KEYS]
+    assert reads == [best_of_set_module.CURVE_KEYS, rest]
     # Archived again: the same names, shapes and size, other losses.
     write("A_1_R3", new)
     for ends in (load_curves("T", "A_1_R3"), load_final_losses("T", "A_1_R3")):

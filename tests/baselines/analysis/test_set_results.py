@@ -133,11 +133,24 @@ def test_overflow_before_training_does_not_end_a_run():
 
 def test_smoothing_of_curves_that_diverge_or_begin_late():
     inf = np.inf
-    got = smoothed(np.asarray([[[1.0, 0.5, NAN, 0.1], [inf, 1.0, 0.5, 0.25]]]))
+    losses = np.asarray([[[1.0, 0.5, NAN, 0.1], [inf, 1.0, 0.5, 0.25]]])
+    got = smoothed(losses, np.arange(0, 40, 10))
     second = (0.09 * 1.0 + 0.1 * 0.5) / 0.19
     third = (0.9 * 0.19 * second + 0.1 * 0.25) / (0.9 * 0.19 + 0.1)
     want = [[1.0, second, inf, inf], [inf, 1.0, second, third]]
     np.testing.assert_allclose(got[0], want)
+
+
+def test_an_average_over_thin_evaluations_reaches_as_far_back_in_updates():
+    """Every loss of 40 updates, against those of 0, 10 and 40 alone, by hand."""
+    losses = np.asarray([[[4.0, 2.0, 1.0]]])
+    got = smoothed(losses, np.asarray([0, 10, 40]))
+    # The last one stands for the three evaluations since the one before.
+    new = 1 - 0.9**3
+    sums = [0.1 * 4.0, 0.9 * 0.1 * 4.0 + 0.1 * 2.0]
+    sums.append((1 - new) * sums[1] + new * 1.0)
+    want = np.asarray(sums) / [0.1, 1 - 0.9**2, 1 - 0.9**5]
+    np.testing.assert_allclose(got[0, 0], want)
 
 
 @pytest.mark.parametrize("seeds", [[[0, 1], [0, 2]], [[3, 3], [3, 3]], None])

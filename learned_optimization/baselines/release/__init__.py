@@ -1,0 +1,5 @@
+"""Releases: thin archives with a manifest, so that nobody trains every baseline again.
+
+`thin`, `packing`, `manifest` and `places` say what a release is and find what it has;
+`build`, `verify` and `fetch` make, check and get one.
+"""

@@ -1,0 +1,253 @@
+"""The manifest of a release: what it has, and how each archive of it was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from learned_optimization import filesystem
+from learned_optimization.errors import (
+    DamagedFileError,
+    LoptError,
+    NewerSchemaError,
+)
+from learned_optimization.json_reading import parse_json
+from learned_optimization.text import brief
+
+NAME = "manifest.json"
+"""Name of the manifest's file, in the folder of a release."""
+
+FORMAT = 1
+"""Version of the manifests written."""
+
+MAX_BYTES = 64 << 20
+"""Bytes a manifest may have: one of a thousand archives has a megabyte."""
+
+MAX_ARCHIVE_BYTES = 4 << 30
+"""Bytes an archive of a release may have."""
+
+_SHA256_DIGITS = 64
+
+
+@dataclass(frozen=True)
+class ReleasedArchive:
+    """One archive of a release.
+
+    Attributes:
+      task: the task's name.
+      hparam_set: the set's name.
+      file: its file, relative to the folder of the release.
+      sha256: digest of the file's bytes, hexadecimal.
+      num_bytes: its size.
+      num_configs: configurations of the set.
+      num_seeds: seeds of each.
+      num_steps: number of the last update.
+      evaluations: evaluations of each trial that it has.
+      of_evaluations: those that the whole archive has; the same if it is whole.
+      seeds: the seeds, where the archive says.
+      versions: `package==version`, of those that trained it, where it says.
+      hardware: what it was trained on, where it says.
+      date: day on which the whole archive was written, `YYYY-MM-DD`.
+      command: what trains it again.
+      whole_sha256: digest of the whole archive's file that it was made of; empty where
+        it is whole itself.
+    """
+
+    task: str
+    hparam_set: str
+    file: str
+    sha256: str
+    num_bytes: int
+    num_configs: int
+    num_seeds: int
+    num_steps: int
+    evaluations: int
+    of_evaluations: int
+    seeds: tuple[int, ...] = ()
+    versions: tuple[str, ...] = ()
+    hardware: str = ""
+    date: str = ""
+    command: str = ""
+    whole_sha256: str = ""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Task and set."""
+        return self.task, self.hparam_set
+
+    @property
+    def num_trials(self) -> int:
+        """Trials of it."""
+        return self.num_configs * self.num_seeds
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether it lacks evaluations of the whole archive, or has them rounded."""
+        return bool(self.whole_sha256)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a release has.
+
+    Attributes:
+      name: the release.
+      archives: its archives, in the order of tasks and sets.
+      command: what makes the release again.
+      made_by: version of this package that made it, `optimizer-baselines==0.1.0`.
+      source: where its archives come from, of others' archives; else empty.
+    """
+
+    name: str
+    archives: tuple[ReleasedArchive, ...] = ()
+    command: str = ""
+    made_by: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        pairs = [archive.pair for archive in self.archives]
+        if len(set(pairs)) < len(pairs):
+            twice = next(pair for pair in pairs if pairs.count(pair) > 1)
+            raise LoptError(f"{twice[1]} on {twice[0]} is there twice.")
+
+    def of(self, task: str, hparam_set: str) -> ReleasedArchive | None:
+        """Return its archive of a set on a task, or None."""
+        wanted = (task, hparam_set)
+        return next((a for a in self.archives if a.pair == wanted), None)
+
+    def with_archive(self, archive: ReleasedArchive) -> Manifest:
+        """Return it with an archive, in the place of one of that task and set."""
+        return self._with([*self._others([archive.pair]), archive])
+
+    def without(self, pairs: Iterable[tuple[str, str]]) -> Manifest:
+        """Return it without the archives of some tasks and sets."""
+        return self._with(self._others(pairs))
+
+    def _others(self, pairs: Iterable[tuple[str, str]]) -> list[ReleasedArchive]:
+        left_out = set(pairs)
+        return [a for a in self.archives if a.pair not in left_out]
+
+    def _with(self, archives: Iterable[ReleasedArchive]) -> Manifest:
+        ordered = sorted(archives, key=lambda archive: archive.pair)
+        return replace(self, archives=tuple(ordered))
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of its archives."""
+        return sum(archive.num_bytes for archive in self.archives)
+
+    @property
+    def num_trials(self) -> int:
+        """Trials of its archives."""
+        return sum(archive.num_trials for archive in self.archives)
+
+
+def read_manifest(folder: str) -> Manifest:
+    """Read the manifest of a release.
+
+    Args:
+      folder: folder or URL of the release.
+
+    Raises:
+      MissingFileError: if there is none.
+      NewerSchemaError: if a newer version of this package wrote it.
+      DamagedFileError: if it is not of the form.
+      ResultError: if it cannot be reached.
+    """
+    path = filesystem.join(folder, NAME)
+    content = filesystem.read_all(path, MAX_BYTES)
+    try:
+        said = parse_json(content)
+        if not isinstance(said, dict):
+            raise TypeError(f"it is {brief(said)}, and no object")
+        version = said.get("format")
+        if isinstance(version, int) and version > FORMAT:
+            raise NewerSchemaError(
+                path,
+                f"it has format {version}, and this version of optimizer-baselines "
+                f"reads up to {FORMAT}",
+            )
+        if version != FORMAT:
+            raise ValueError(f"its format is {brief(version)}, and should be {FORMAT}")
+        return _manifest_of(said)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, NewerSchemaError):
+            raise
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise DamagedFileError(path, reason.rstrip(".")) from error
+
+
+def write_manifest(folder: str, manifest: Manifest) -> None:
+    """Write the manifest of a release, whole or not at all.
+
+    Args:
+      folder: folder or URL of the release.
+      manifest: what it has.
+
+    Raises:
+      ResultError: if it cannot be written.
+    """
+    path, text = filesystem.join(folder, NAME), _as_json(manifest)
+    filesystem.write_whole(path, lambda file: file.write(text.encode()))
+
+
+def _as_json(manifest: Manifest) -> str:
+    """Return a manifest as JSON, one archive on each line."""
+    said = {"format": FORMAT, **asdict(manifest)}
+    archives = ",\n".join(json.dumps(archive) for archive in said.pop("archives"))
+    head = json.dumps(said, indent=1).removesuffix("\n}")
+    return f'{head},\n "archives": [\n{archives}\n]\n}}\n'
+
+
+def _manifest_of(said: dict[str, Any]) -> Manifest:
+    return Manifest(
+        name=_text(said, "name"),
+        archives=tuple(_archive_of(one) for one in said["archives"]),
+        command=str(said.get("command", "")),
+        made_by=str(said.get("made_by", "")),
+        source=str(said.get("source", "")),
+    )
+
+
+def _archive_of(said: Any) -> ReleasedArchive:
+    if not isinstance(said, dict):
+        raise TypeError(f"an archive is {brief(said)}, and no object")
+    # What a later version of the same format adds is not known here, and not needed.
+    known = {f.name: said[f.name] for f in fields(ReleasedArchive) if f.name in said}
+    for name in ("seeds", "versions"):
+        known[name] = tuple(known.get(name, ()))
+    archive = ReleasedArchive(**known)
+    for name in ("task", "hparam_set", "file"):
+        _text(said, name)
+    for part in archive.pair:
+        if "/" in part or part.startswith("."):
+            raise ValueError(f"{brief(part)} is no name of a task or set")
+    _check_relative(archive.file)
+    _check_sha256(archive.sha256, archive.file)
+    for name in ("num_bytes", "num_configs", "num_seeds", "evaluations"):
+        value = getattr(archive, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name} of {archive.file} is {brief(value)}")
+    return archive
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    value = said[name]
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"{name!r} is {brief(value)}, and should be text")
+    return value
+
+
+def _check_relative(path: str) -> None:
+    """Refuse a path that leads out of the release's folder."""
+    parts = path.split("/")
+    if path.startswith("/") or "://" in path or not {"", ".", ".."}.isdisjoint(parts):
+        raise ValueError(f"{brief(path)} is no path within the release")
+
+
+def _check_sha256(digest: Any, path: str) -> None:
+    is_one = isinstance(digest, str) and len(digest) == _SHA256_DIGITS
+    if not is_one or not set(digest) <= set("0123456789abcdef"):
+        raise ValueError(f"the sha256 of {path} is {brief(digest)}")

@@ -15,7 +15,9 @@ from contextlib import suppress
 
 from learned_optimization import configuration, filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.release import places
 from learned_optimization.baselines.results.archives import (
+    is_own_archive,
     list_archived_tasks,
     list_hparam_sets_for_task,
 )
@@ -82,7 +84,8 @@ def split_tasks_and_archives(
       checkpoints: checkpoints of learned optimizers, `NAME=PATH` each.
 
     Returns:
-      Names of the tasks and of the sets, as of `split_tasks_and_sets`.
+      Names of the tasks and of the sets, as of `split_tasks_and_sets`; where neither
+      names nor files say a set, those of `usual_archives`.
 
     Raises:
       UnknownNameError: if a name is of no task, set or archive.
@@ -90,7 +93,35 @@ def split_tasks_and_archives(
     """
     from_files = load_sets(set_files, imports)
     names = with_checkpoints(names or (), load_checkpoints(checkpoints))
-    return _split(names, from_files, with_archives=True)
+    tasks, sets = _split(names, from_files, with_archives=True)
+    return tasks, sets or usual_archives(tasks)
+
+
+def usual_archives(tasks: Sequence[str]) -> list[str]:
+    """Return names of the sets that are compared where none is named.
+
+    They are all those that have archives of one's own on every task, and, of releases
+    that have them on every task, the usual baselines of the shortest length.
+
+    Args:
+      tasks: names of tasks.
+    """
+    if not tasks:
+        return []
+    there = [set(list_hparam_sets_for_task(task)) for task in tasks]
+    found = [places.find(task, name) for task in tasks for name in places.sets_of(task)]
+    steps = {f.archive.hparam_set: f.archive.num_steps for f in found if f is not None}
+    everywhere = sorted(set.intersection(*there))
+    own = [n for n in everywhere if all(is_own_archive(task, n) for task in tasks)]
+    released = [name for name in everywhere if name not in own and name in steps]
+    if not released:
+        return own
+    # It imports jax, which takes seconds; `lopt status` does without.
+    from learned_optimization.baselines.suites.challengers import BASELINES
+
+    usual = [n for n in released if n.partition("LR_")[0] in BASELINES]
+    shortest = min((steps[name] for name in usual), default=0)
+    return sorted([*own, *(name for name in usual if steps[name] == shortest)])
 
 
 def tasks_and_sets_to_run(

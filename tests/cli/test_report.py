@@ -25,6 +25,14 @@ def test_report(tmp_path):
     assert (output / "index.html").stat().st_size < 3e6
 
 
+def test_where_no_set_is_named_all_that_are_archived_are_compared(tmp_path):
+    names = write_three(TASK)
+    result = lopt_here("report", TASK, "-o", str(tmp_path / "report"))
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert all(name in page for name in names)
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -32,7 +40,7 @@ def test_report(tmp_path):
             [TASK, "AdamLR_1000_R"],
             "suite or set 'AdamLR_1000_R': did you mean",
         ),
-        ([TASK], "at least one task and one set"),
+        ([], "at least one task and one set"),
         ([TASK, "SGDLR_1000_R5"], "no archive of SGDLR_1000_R5"),
         ([TASK, *SETS, "--reference", "SGDLR_1000_R5"], "reference SGDLR_1000_R5 is"),
         ([TASK, *SETS, "--split", "tset"], "unknown evaluated split 'tset'"),

@@ -56,6 +56,18 @@ class Curves:
     hparams: Hyperparameters = field(default_factory=Hyperparameters)
     thinned: Thinned | None = None
 
+    def at(self, xs: np.ndarray) -> Curves:
+        """Return the curves at some of their evaluations.
+
+        Args:
+          xs: rising numbers of updates, all among those of the curves.
+        """
+        if len(xs) == len(self.xs):
+            return self
+        places = np.searchsorted(self.xs, xs)
+        losses = {split: values[:, :, places] for split, values in self.losses.items()}
+        return replace(self, xs=self.xs[places], losses=losses)
+
 
 @dataclass(frozen=True)
 class FinalLosses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -185,9 +186,24 @@ def comparable(row: Sequence[SetResult]) -> list[SetResult]:
     """Return sets on a task whose final losses are measured in the same way.
 
     They are those over whole splits where all sets have them, or else those of the
-    last evaluations.
+    last evaluations. Curves are alike too: where some are thin, others of their length
+    have the evaluations that all have, as an average over more of them would reach a
+    target later.
     """
-    return measured_alike(row)
+    return _at_shared_evaluations(measured_alike(row))
+
+
+def _at_shared_evaluations(row: list[SetResult]) -> list[SetResult]:
+    shared: dict[int, np.ndarray] = {}
+    for num_steps in {r.num_steps for r in row if r.curves.thinned is not None}:
+        of_length = [r.curves.xs for r in row if r.num_steps == num_steps]
+        shared[num_steps] = functools.reduce(np.intersect1d, of_length)
+    return [
+        replace(r, curves=r.curves.at(shared[r.num_steps]))
+        if r.num_steps in shared
+        else r
+        for r in row
+    ]
 
 
 def load_set_result(

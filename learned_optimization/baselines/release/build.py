@@ -67,7 +67,8 @@ def everything_of(suite: Suite) -> list[Pair]:
     pairs = [(task, s) for task in suite.tasks for s in own]
     perceptrons = [t for t in suite.tasks if t.startswith(_PERCEPTRONS)]
     pairs += [(task, s) for task in perceptrons for s in published]
-    return list(dict.fromkeys(pairs))
+    # Where the suite has their length, they are among its own.
+    return list({(task, s.name): (task, s) for task, s in pairs}.values())
 
 
 def train_and_archive(task: str, hparam_set: HParamSet) -> None:

@@ -294,7 +294,8 @@ def _thinned(results: Sequence[Sequence[SetResult]]) -> list[str]:
     return [
         f"Of {len(thin)} of {of_all} archives, mostly a release's, curves are thin: "
         f"{listed([f'{k} of {n} evaluations' for k, n in kept])}, log-spaced, their "
-        f"losses rounded by up to {100 * max(errors):.1g}%. Final losses over whole "
+        f"losses rounded by up to {100 * max(errors):.1g}%. Sets of one length are "
+        "compared at the evaluations that all of them have. Final losses over whole "
         "splits are as they were measured; times to a target are read between "
         f"evaluations up to {count(widest, 'update')} apart."
     ]

@@ -66,13 +66,23 @@ def find_archive(task_name: str, hparam_set_name: str) -> str:
       MissingArchiveError: if there is no such archive, naming those there are.
     """
     path = get_baseline_archive_path(task_name, hparam_set_name)
-    if not places.is_alone() and filesystem.exists(path):
+    if is_own_archive(task_name, hparam_set_name):
         return path
     released = places.find(task_name, hparam_set_name)
     if released is not None:
         return places.readable(released)
     archived = list_hparam_sets_for_task(task_name)
     raise MissingArchiveError(task_name, hparam_set_name, path, archived)
+
+
+def is_own_archive(task_name: str, hparam_set_name: str) -> bool:
+    """Return whether there is an archive of one's own, which comes before a release's.
+
+    Raises:
+      ResultError: if the archives cannot be reached.
+    """
+    path = get_baseline_archive_path(task_name, hparam_set_name)
+    return not places.is_alone() and filesystem.exists(path)
 
 
 def list_archived_tasks() -> list[str]:

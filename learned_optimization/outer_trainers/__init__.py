@@ -1,0 +1,1 @@
+"""Meta-training: estimators of meta-gradients, and the loops that step by them."""

@@ -1,0 +1,444 @@
+"""Meta-training step by step: workers estimate gradients, a learner averages them.
+
+`SingleMachineGradientLearner` does both. `program.MetaProgram` does the same as one
+compiled program; this is for estimators of one's own, and for several machines.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from learned_optimization.configurable import configurable
+from learned_optimization.errors import LoptError
+from learned_optimization.learned_optimizers import checkpoints
+from learned_optimization.learned_optimizers.base import MetaParams
+from learned_optimization.learned_optimizers.checkpoints import ParameterCheckpoint
+from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.prng import key_of_seed
+from learned_optimization.tasks.base import PRNGKey
+
+__all__ = [
+    "AggregatedGradient",
+    "GradientEstimator",
+    "GradientEstimatorOut",
+    "GradientLearner",
+    "GradientLearnerState",
+    "OptCheckpoint",
+    "OuterState",
+    "ParameterCheckpoint",
+    "SingleMachineGradientLearner",
+    "SingleMachineState",
+    "UnrollInfo",
+    "WorkerComputeOut",
+    "WorkerWeights",
+    "gradient_worker_compute",
+]
+
+_configurable = configurable(__name__)
+
+_LOSS_OF_NAN = 20.0
+
+
+@flax.struct.dataclass
+class OuterState:
+    """What of meta-training inner problems may know.
+
+    Attributes:
+      outer_iteration: int32, meta-steps done.
+    """
+
+    outer_iteration: jax.Array
+
+
+@flax.struct.dataclass
+class WorkerWeights:
+    """What a worker needs to estimate a gradient.
+
+    Attributes:
+      theta: meta-parameters.
+      theta_model_state: part of the published interface; None.
+      outer_state: as of `OuterState`.
+    """
+
+    theta: MetaParams
+    theta_model_state: Any
+    outer_state: OuterState
+
+
+@flax.struct.dataclass
+class UnrollInfo:
+    """What updates of inner problems told, `[steps, tasks]`; see `TruncatedUnrollOut`.
+
+    Attributes:
+      loss: meta-losses.
+      iteration: updates done.
+      task_param: configurations of the tasks.
+      is_done: whether a problem was over.
+    """
+
+    loss: jax.Array
+    iteration: jax.Array
+    task_param: Any
+    is_done: jax.Array
+
+
+@flax.struct.dataclass
+class GradientEstimatorOut:
+    """An estimate.
+
+    Attributes:
+      mean_loss: float32 scalar.
+      grad: a tree as theta.
+      unroll_state: where the inner problems are now.
+      unroll_info: what they told; None where there is nothing.
+    """
+
+    mean_loss: jax.Array
+    grad: MetaParams
+    unroll_state: Any
+    unroll_info: UnrollInfo | None
+
+
+@flax.struct.dataclass
+class AggregatedGradient:
+    """What a worker sends.
+
+    Attributes:
+      theta_grads: the mean gradient of its estimators.
+      theta_model_state: part of the published interface; None.
+      mean_loss: float32 scalar.
+    """
+
+    theta_grads: MetaParams
+    theta_model_state: Any
+    mean_loss: Any
+
+
+@flax.struct.dataclass
+class WorkerComputeOut:
+    """What a worker computed.
+
+    Attributes:
+      to_put: what it sends.
+      unroll_states: where its inner problems are, one state per estimator.
+      metrics: name to number.
+      event_info: what the inner problems told, one per estimator.
+    """
+
+    to_put: AggregatedGradient
+    unroll_states: Sequence[Any]
+    metrics: Mapping[str, Any]
+    event_info: Any
+
+
+@flax.struct.dataclass
+class OptCheckpoint:
+    """A learner's state, apart from theta.
+
+    Attributes:
+      gradient_learner_state: of `GradientLearner`.
+      elapsed_time: seconds of meta-training.
+      total_inner_steps: updates of inner problems.
+    """
+
+    gradient_learner_state: Any
+    elapsed_time: Any
+    total_inner_steps: Any
+
+
+class GradientEstimator:
+    """Estimates the meta-gradient, a truncation at a time.
+
+    A subclass is traceable where `datas_list` is given.
+    """
+
+    truncated_step: Any
+
+    def init_worker_state(self, worker_weights: WorkerWeights, key: PRNGKey) -> Any:
+        """Return where the inner problems begin.
+
+        Args:
+          worker_weights: meta-parameters, and where meta-training is.
+          key: PRNG key.
+        """
+        raise NotImplementedError
+
+    def compute_gradient_estimate(
+        self,
+        worker_weights: WorkerWeights,
+        key: PRNGKey,
+        state: Any,
+        with_summary: bool = False,
+        datas_list: Any = None,
+    ) -> tuple[GradientEstimatorOut, Mapping[str, jax.Array]]:
+        """Return an estimate and metrics.
+
+        Args:
+          worker_weights: meta-parameters, and where meta-training is.
+          key: PRNG key.
+          state: where the inner problems are.
+          with_summary: part of the published interface; has no effect.
+          datas_list: data of all updates, a list of batches or one tree
+            `[steps, ...]`; taken from the data sets if None.
+        """
+        raise NotImplementedError
+
+    def task_name(self) -> str:
+        """Return the name of the inner problems, for records."""
+        return self.truncated_step.task_name()
+
+    @property
+    def cfg_name(self) -> str:
+        """What is trained, for records."""
+        return self.truncated_step.cfg_name
+
+    # A compiled estimate is kept by the estimator: there is one per object.
+    @functools.cached_property
+    def _jitted(self) -> Any:
+        return jax.jit(self._estimate)
+
+    def _estimate(
+        self, worker_weights: WorkerWeights, key: PRNGKey, state: Any, data: Any
+    ) -> GradientEstimatorOut:
+        raise NotImplementedError
+
+
+def _finite(tree: Any, nan: float) -> Any:
+    return jax.tree.map(
+        lambda x: np.nan_to_num(np.asarray(x), nan=nan, posinf=nan, neginf=nan), tree
+    )
+
+
+@_configurable
+def gradient_worker_compute(
+    worker_weights: WorkerWeights,
+    gradient_estimators: Sequence[GradientEstimator],
+    unroll_states: Sequence[Any],
+    key: PRNGKey,
+    with_metrics: bool = False,
+    clip_nan_loss_to_value: float | None = _LOSS_OF_NAN,
+    device: Any = None,
+) -> WorkerComputeOut:
+    """Run every estimator once, and return the mean of their gradients.
+
+    Args:
+      worker_weights: meta-parameters, and where meta-training is.
+      gradient_estimators: the estimators.
+      unroll_states: where the inner problems of each are.
+      key: PRNG key.
+      with_metrics: part of the published interface; has no effect.
+      clip_nan_loss_to_value: what a loss counts that is no number or infinite; such
+        entries of a gradient are 0.
+      device: where to compute; jax's default device if None.
+
+    Raises:
+      LoptError: if there is no estimator.
+    """
+    if not gradient_estimators:
+        raise LoptError("gradient_estimators must hold at least one, got none.")
+    states, infos, losses, total, metrics = [], [], [], None, {}
+    keys = jax.random.split(key, len(gradient_estimators))
+    for estimator, state, one in zip(
+        gradient_estimators, unroll_states, keys, strict=True
+    ):
+        with jax.default_device(device):
+            out, told = estimator.compute_gradient_estimate(
+                worker_weights, one, state, with_metrics
+            )
+        total = out.grad if total is None else jax.tree.map(jnp.add, total, out.grad)
+        losses.append(out.mean_loss)
+        states.append(out.unroll_state)
+        infos.append(out.unroll_info)
+        metrics.update({f"{estimator.task_name()}/{k}": v for k, v in told.items()})
+    grads = jax.tree.map(lambda g: g / len(gradient_estimators), total)
+    loss = jnp.mean(jnp.stack(losses))
+    if clip_nan_loss_to_value is not None:
+        loss = _finite(loss, clip_nan_loss_to_value)
+    sent = AggregatedGradient(_finite(grads, 0.0), None, np.asarray(loss))
+    return WorkerComputeOut(sent, tuple(states), metrics, tuple(infos))
+
+
+@flax.struct.dataclass
+class GradientLearnerState:
+    """Where a learner is.
+
+    Attributes:
+      theta_opt_state: of the outer optimizer; theta is its parameters.
+    """
+
+    theta_opt_state: Any
+
+
+@_configurable
+class GradientLearner:
+    """Steps meta-parameters by the mean of gradients that workers send.
+
+    Args:
+      meta_init: has `init(key)`, which makes meta-parameters: a learned optimizer.
+      theta_opt: the outer optimizer.
+      init_theta_from_path: a checkpoint that meta-parameters begin from.
+      init_outer_state_from_path: part of the published interface; must be None.
+      reset_outer_iteration: part of the published interface; has no effect.
+      num_steps: meta-steps, told to the outer optimizer.
+      init_seed: seed of the first meta-parameters, in place of the key given.
+    """
+
+    def __init__(
+        self,
+        meta_init: Any,
+        theta_opt: Optimizer,
+        init_theta_from_path: str | None = None,
+        init_outer_state_from_path: str | None = None,
+        reset_outer_iteration: bool = False,
+        num_steps: int | None = None,
+        init_seed: int | None = None,
+    ):
+        del reset_outer_iteration
+        if init_outer_state_from_path is not None:
+            raise LoptError(
+                "init_outer_state_from_path is not supported: a run goes on from its "
+                "own folder, and init_theta_from_path begins from a checkpoint."
+            )
+        self._meta_init, self._theta_opt = meta_init, theta_opt
+        self._init_theta_from_path = init_theta_from_path
+        self._num_steps, self._init_seed = num_steps, init_seed
+
+    def init(self, key: PRNGKey) -> GradientLearnerState:
+        """Return the state before the first meta-step."""
+        if self._init_seed is not None:
+            key = key_of_seed(self._init_seed)
+        theta_key, opt_key = jax.random.split(key)
+        theta = self._meta_init.init(theta_key)
+        if self._init_theta_from_path:
+            stored = checkpoints.read(self._init_theta_from_path).params
+            theta = checkpoints.match(stored, theta, self._init_theta_from_path)
+        theta = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), theta)
+        state = self._theta_opt.init(theta, num_steps=self._num_steps, key=opt_key)
+        return GradientLearnerState(state)
+
+    def get_meta_params(self, state: GradientLearnerState) -> MetaParams:
+        """Return the meta-parameters."""
+        return self._theta_opt.get_params(state.theta_opt_state)
+
+    def get_state_for_worker(
+        self, state: GradientLearnerState, outer_iteration: Any = None
+    ) -> WorkerWeights:
+        """Return what a worker needs.
+
+        Args:
+          state: where the learner is.
+          outer_iteration: meta-steps done; the outer optimizer's count if None.
+        """
+        if outer_iteration is None:
+            outer_iteration = getattr(state.theta_opt_state, "iteration", 0)
+        outer = OuterState(jnp.asarray(outer_iteration, jnp.int32))
+        return WorkerWeights(self.get_meta_params(state), None, outer)
+
+    def update(
+        self,
+        state: GradientLearnerState,
+        grads_list: Sequence[AggregatedGradient],
+        with_metrics: bool = False,
+        key: PRNGKey | None = None,
+    ) -> tuple[GradientLearnerState, dict[str, Any]]:
+        """Return the state after one meta-step, and metrics.
+
+        Args:
+          state: where the learner is.
+          grads_list: what workers sent, one at least.
+          with_metrics: part of the published interface; has no effect.
+          key: PRNG key of the outer optimizer.
+        """
+        del with_metrics
+        mean = jax.tree.map(
+            lambda *g: sum(g) / len(grads_list), *[g.theta_grads for g in grads_list]
+        )
+        loss = sum(g.mean_loss for g in grads_list) / len(grads_list)
+        opt_state = self._theta_opt.update(
+            state.theta_opt_state, mean, loss=jnp.asarray(loss), key=key
+        )
+        return GradientLearnerState(opt_state), {"mean_loss": loss}
+
+
+@flax.struct.dataclass
+class SingleMachineState:
+    """Where meta-training on one machine is.
+
+    Attributes:
+      gradient_learner_state: of the learner.
+      gradient_estimator_states: where the inner problems are, one per estimator.
+      outer_iteration: meta-steps done.
+    """
+
+    gradient_learner_state: GradientLearnerState
+    gradient_estimator_states: Sequence[Any]
+    outer_iteration: int = 0
+
+
+@_configurable
+class SingleMachineGradientLearner:
+    """Meta-trains on one machine, one call per meta-step.
+
+    Args:
+      meta_init: has `init(key)`: a learned optimizer.
+      gradient_estimators: their gradients are averaged.
+      theta_opt: the outer optimizer.
+      num_steps: meta-steps, told to the outer optimizer.
+    """
+
+    def __init__(
+        self,
+        meta_init: Any,
+        gradient_estimators: Sequence[GradientEstimator],
+        theta_opt: Optimizer,
+        num_steps: int | None = None,
+    ):
+        self.gradient_learner = GradientLearner(
+            meta_init, theta_opt, num_steps=num_steps
+        )
+        self.gradient_estimators = tuple(gradient_estimators)
+
+    def init(self, key: PRNGKey) -> SingleMachineState:
+        """Return the state before the first meta-step."""
+        learner_key, key = jax.random.split(key)
+        learner = self.gradient_learner.init(learner_key)
+        weights = self.gradient_learner.get_state_for_worker(learner, 0)
+        keys = jax.random.split(key, len(self.gradient_estimators))
+        states = [
+            estimator.init_worker_state(weights, one)
+            for estimator, one in zip(self.gradient_estimators, keys, strict=True)
+        ]
+        return SingleMachineState(learner, tuple(states), 0)
+
+    def update(
+        self, state: SingleMachineState, key: PRNGKey, with_metrics: bool = False
+    ) -> tuple[SingleMachineState, jax.Array, Mapping[str, Any]]:
+        """Return the state after a meta-step, the mean meta-loss, and metrics."""
+        worker_key, learner_key = jax.random.split(key)
+        done = state.outer_iteration
+        weights = self.gradient_learner.get_state_for_worker(
+            state.gradient_learner_state, done
+        )
+        out = gradient_worker_compute(
+            weights,
+            self.gradient_estimators,
+            state.gradient_estimator_states,
+            worker_key,
+            with_metrics,
+        )
+        learner, _ = self.gradient_learner.update(
+            state.gradient_learner_state, [out.to_put], with_metrics, learner_key
+        )
+        after = SingleMachineState(learner, out.unroll_states, done + 1)
+        return after, out.to_put.mean_loss, out.metrics
+
+    def get_meta_params(self, state: SingleMachineState) -> MetaParams:
+        """Return the meta-parameters."""
+        return self.gradient_learner.get_meta_params(state.gradient_learner_state)

@@ -24,7 +24,8 @@ class Pairs(NamedTuple):
       positive: losses at theta plus the perturbation.
       negative: losses at theta minus it.
       mask: whether there was an update, and so a loss.
-      is_done: whether the problem was over with that update.
+      is_done: whether the problem began again with that update: that loss and those
+        that follow are of the next one.
     """
 
     positive: jax.Array
@@ -100,7 +101,7 @@ def pes(
     if sign_delta_loss_scalar is not None:
         mean = masked_mean(delta, pairs.mask)
         delta = jnp.sign(mean) * sign_delta_loss_scalar * jnp.ones_like(delta)
-    # From the update on with which a run ends, what follows is of the next run.
+    # From the update on with which a run begins again, losses are of the next one.
     over = jnp.cumsum(pairs.is_done, 0) > 0
     of_old = masked_mean(jnp.where(over, 0, delta), pairs.mask)
     of_new = masked_mean(jnp.where(over, delta, 0), pairs.mask)

@@ -115,7 +115,10 @@ class FullES(GradientEstimator):
             np.concatenate(side) for side in zip(*blocks, strict=True)
         )
         if self.loss_type == "last_recompute":
-            losses = self._recompute(thetas, states, key, worker_weights.outer_state)
+            end_key = jax.random.fold_in(key, num_blocks)
+            losses = self._recompute(
+                thetas, states, end_key, worker_weights.outer_state
+            )
         else:
             losses = tuple(
                 estimates.loss_of_run(jnp.asarray(side), self.loss_type)
@@ -169,7 +172,7 @@ class FullES(GradientEstimator):
     def _recompute(self, thetas: Any, states: Any, key: PRNGKey, outer: Any) -> Any:
         step, samples = self.truncated_step, self.recompute_samples
         data = step.get_outer_batch(samples)
-        keys = jax.random.split(jax.random.fold_in(key, -1), samples)
+        keys = jax.random.split(key, samples)
 
         @jax.jit
         def of_side(theta: Any, state: Any) -> jax.Array:

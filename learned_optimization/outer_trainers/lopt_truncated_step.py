@@ -85,7 +85,9 @@ class LOptTruncatedStep(TruncatedStep):
 
     An update of a problem that is done begins it again instead, with a new task of the
     family, new parameters and a new length: a problem of length L takes L + 1 updates.
-    The optimizer is told the length.
+    The optimizer is told the length. (The published step reports `is_done` with a run's
+    last update, so that PES weighs its loss by the last perturbation alone; here it is
+    reported where the run begins again, which leaves no bias.)
 
     Attributes:
       task_family: what tasks are drawn of.
@@ -198,7 +200,7 @@ class LOptTruncatedStep(TruncatedStep):
         over = state.is_done
         begun_out = TruncatedUnrollOut(
             loss=jnp.zeros_like(out.loss),
-            is_done=jnp.zeros_like(out.is_done),
+            is_done=jnp.ones_like(out.is_done),
             task_param=begun.task_param,
             iteration=begun.inner_step,
             mask=jnp.zeros_like(out.mask),
@@ -241,7 +243,7 @@ class LOptTruncatedStep(TruncatedStep):
         )
         out = TruncatedUnrollOut(
             loss=jnp.asarray(self.meta_loss(task, loss), jnp.float32),
-            is_done=jnp.asarray(is_done),
+            is_done=jnp.zeros([], bool),
             task_param=state.task_param,
             iteration=step,
             mask=jnp.ones([], bool),
@@ -324,12 +326,12 @@ def _take(datasets: Datasets | None, split: str, steps: int | None) -> Batch:
     """Return the next batch of a split, or several: `[steps, ...]`."""
     if datasets is None:
         # Scanned and mapped over as any other data.
-        return jnp.zeros(() if steps is None else (steps,))
+        return np.zeros(() if steps is None else (steps,), np.float32)
     batches = getattr(datasets, split)
     if steps is None:
-        return jax.tree.map(jnp.asarray, next(batches))
+        return next(batches)
     drawn = [next(batches) for _ in range(steps)]
-    return jax.tree.map(lambda *x: jnp.asarray(np.stack(x)), *drawn)
+    return jax.tree.map(lambda *x: np.stack(x), *drawn)
 
 
 @_configurable
@@ -429,6 +431,12 @@ class VectorizedLOptTruncatedStep(VectorizedTruncatedStep):
         mapped = map_in_groups(one, axes, self.num_tasks, at_once)
         state, out = mapped(theta, unroll_state, keys, data)
         return state, jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), out)
+
+    def _stacked(self, get: Any, steps: int | None) -> Batch:
+        if self.task_family.datasets is not None:
+            return super()._stacked(get, steps)
+        leading = () if steps is None else (steps,)
+        return np.zeros((*leading, self.num_tasks), np.float32)
 
     def task_name(self) -> str:
         """Return the name of the inner problems, for records."""

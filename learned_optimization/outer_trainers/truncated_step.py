@@ -6,7 +6,7 @@ from typing import Any
 
 import flax.struct
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from learned_optimization.learned_optimizers.base import MetaParams
@@ -24,7 +24,8 @@ class TruncatedUnrollOut:
 
     Attributes:
       loss: float32, the meta-loss; 0 where the problem began again.
-      is_done: bool, whether the problem is over with this update.
+      is_done: bool, whether the problem before was over, and began again with this
+        update: its loss and those that follow are of the next one.
       task_param: the configuration of the task.
       iteration: int32, updates done.
       mask: bool, False where the problem began again in place of an update.
@@ -243,7 +244,7 @@ class VectorizedTruncatedStep(TruncatedStep):
     def _stacked(self, get: Any, steps: int | None) -> Batch:
         each = [get(steps) for _ in range(self.num_tasks)]
         axis = 0 if steps is None else 1
-        return jax.tree.map(lambda *x: jnp.stack(x, axis), *each)
+        return jax.tree.map(lambda *x: np.stack(x, axis), *each)
 
     @property
     def cfg_name(self) -> str:

@@ -21,6 +21,7 @@ from learned_optimization.learned_optimizers import checkpoints
 from learned_optimization.learned_optimizers.base import LEARNED_OPTIMIZERS
 from learned_optimization.learned_optimizers.celo import Celo
 from learned_optimization.tasks import registry
+from tests.torch_optimizers.conftest import require
 
 ROOT = Path(__file__).parent.parent
 INSTALL_AND_QUICKSTART, TEST_COMMAND, *_ = re.findall(
@@ -127,6 +128,17 @@ def test_page_on_learned_optimizers(tmp_path):
     assert "12 trials run, 0 had results" in output
     assert output.rstrip().endswith("5")
     assert (tmp_path / "learned.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_page_on_pytorch(tmp_path):
+    require("torch")
+    page = "docs/torch_optimizers.md"
+    for name, text in titled_blocks(page).items():
+        (tmp_path / name).write_text(text)
+    output = "".join(run(*block, tmp_path) for block in blocks(page))
+    assert "12 trials run, 0 had results, 0 diverged" in output
+    assert (tmp_path / "torch.png").stat().st_size > 5_000
 
 
 @pytest.mark.slow

@@ -36,6 +36,7 @@ ROOMS = [
     "tasks.datasets",
     "tasks",
     "optimizers",
+    "torch_optimizers",
     "learned_optimizers",
     "research",
     "training",
@@ -85,6 +86,7 @@ IMPORT_BY_NAME = {
     "tasks.datasets.locations": "one module per format of files, named in a data set",
     "optimizers.base": "names that moved, on demand: their modules import this one",
     "learned_optimizers.base": "published names, on demand: their modules import it",
+    "torch_optimizers.define": "the class a user names, and the library it is in",
     "baselines.exporting.frames": "pandas or polars, which need not be installed",
     "cli.lazy": "a command's module is imported when it is called",
 }

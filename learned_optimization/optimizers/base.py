@@ -101,9 +101,12 @@ class Optimizer:
     Attributes:
       not_supported: parameters of the published optimizer of this name that this
         one does not have, each with a sentence for the person who sets it.
+      is_traceable: whether jax can compile `init` and `update`; what cannot be
+        compiled is a `SteppedOptimizer`.
     """
 
     not_supported: ClassVar[Mapping[str, str]] = {}
+    is_traceable: ClassVar[bool] = True
 
     if TYPE_CHECKING:
         # Which hyper-parameters `type[Optimizer]` takes depends on the class.
@@ -118,6 +121,11 @@ class Optimizer:
     def defined_by(self) -> type:
         """The class whose code steps, which messages name."""
         return type(self)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Distributions whose code steps, besides those that every result records."""
+        return ()
 
     def prepare(self) -> None:
         """Fetch and check what the optimizer reads from elsewhere.

@@ -54,10 +54,14 @@ def check_definition(cls: Any) -> None:
       LoptError: as `check_one_update`.
     """
     absent = dataclasses.MISSING
-    if is_packaged(cls.__module__) or any(
-        field.default is absent and field.default_factory is absent
-        for field in dataclasses.fields(cls)
-        if field.init
+    if (
+        not cls.is_traceable
+        or is_packaged(cls.__module__)
+        or any(
+            field.default is absent and field.default_factory is absent
+            for field in dataclasses.fields(cls)
+            if field.init
+        )
     ):
         return
     try:
@@ -83,6 +87,8 @@ def check_one_update_once(opt: Any, task: Any, num_steps: int) -> None:
     Raises:
       LoptError: as `check_one_update`.
     """
+    if not opt.is_traceable:
+        return
     leaves, structure = jax.tree.flatten(opt)
     holds_anything = any(leaf is opt for leaf in leaves)
     if is_packaged(opt.defined_by.__module__) and not holds_anything:

@@ -60,7 +60,7 @@ P = ParamSpec("P")
 Factory = Callable[P, optax.GradientTransformation]
 
 # How common hyper-parameters are written in `Optimizer.name`.
-_SHORT = {
+SHORT_NAMES = {
     "learning_rate": "lr",
     "beta1": "b1",
     "beta2": "b2",
@@ -281,7 +281,7 @@ def _hyperparameters(factory: Factory) -> dict[str, Any]:
 
 
 def _field(owner: str, parameter: inspect.Parameter) -> Any:
-    default, short = parameter.default, _SHORT.get(parameter.name, parameter.name)
+    default, short = parameter.default, SHORT_NAMES.get(parameter.name, parameter.name)
     if isinstance(default, Field):
         return default
     if isinstance(default, float) or default is None:

@@ -185,9 +185,19 @@ class GridRunner:
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go to where a checkpoint was made, if there is one of this grid."""
-        saved = checkpoint.load(self._unpadded_state(), self._fits)
-        if saved is None:
+        saved = checkpoint.load(self._state_like(), self._fits)
+        if saved is None or not self._restore(saved.opt_state):
             return
+        self._feed.skip(saved.blocks_done)
+        self._done, self._chunks = saved.blocks_done, [saved.chunk]
+        self.run_seconds = saved.run_seconds
+
+    def _state_like(self) -> Any:
+        """Return a tree shaped as the state in a checkpoint."""
+        return self._unpadded_state()
+
+    def _restore(self, state: Any) -> bool:
+        """Take over the state of a checkpoint; return whether it could be."""
         layout = self._layout
         rows, columns = (
             np.minimum(np.arange(padded), size - 1)
@@ -195,12 +205,10 @@ class GridRunner:
                 layout.padded, (layout.num_seeds, layout.num_configs), strict=True
             )
         )
-        padded = jax.tree.map(lambda x: x[rows][:, columns], saved.opt_state)
+        padded = jax.tree.map(lambda x: x[rows][:, columns], state)
         state = jax.tree.map(from_numbers, padded, self._opt_state)
         self._opt_state = layout.put(state, layout.over_grid)
-        self._feed.skip(saved.blocks_done)
-        self._done, self._chunks = saved.blocks_done, [saved.chunk]
-        self.run_seconds = saved.run_seconds
+        return True
 
     def _fits(self, saved: Saved) -> bool:
         """Return whether the curves of a checkpoint are of this plan and grid."""

@@ -124,32 +124,16 @@ class TrialProgram:
 
         def evaluate(opt_state, step, block):
             params, state = self.evaluated(hparams, opt_state)
-            eval_key = jax.random.fold_in(jax.random.fold_in(key, EVAL_KEY), step)
-
-            def one_split(indices, split_key):
-                batch = self.eval_pool.batch(eval_arrays, indices)
-                return self._metrics(params, state, split_key, batch)
-
-            def add_batch(b, total):
-                keys = jax.random.split(
-                    jax.random.fold_in(eval_key, b), len(EVAL_SPLITS)
-                )
-                metrics = jax.vmap(one_split)(eval_indices[block, b], keys)
-                return jax.tree.map(jnp.add, total, metrics)
-
-            count = inputs.eval_batches[block]
-            zeros = {name: _zeros(len(EVAL_SPLITS)) for name in metric_names}
-            total = lax.fori_loop(0, count, add_batch, zeros)
-            return jax.tree.map(lambda x: x / count, total)
+            indices, count = eval_indices[block], inputs.eval_batches[block]
+            return self.evaluate(
+                params, state, key, step, indices, count, eval_arrays, metric_names
+            )
 
         def update(step, row, opt_state):
             params, state = opt.get_params_state(opt_state)
-            batch = self.train_pool.batch(train_arrays, train_indices[row])
-            loss_key = jax.random.fold_in(jax.random.fold_in(key, LOSS_KEY), step)
-
-            def loss_with_state(params):
-                return self.task.loss_with_state(params, state, loss_key, batch)
-
+            loss_with_state = self.loss_function(
+                state, key, step, train_indices[row], train_arrays
+            )
             (loss, new_state), grad = jax.value_and_grad(loss_with_state, has_aux=True)(
                 params
             )
@@ -196,6 +180,75 @@ class TrialProgram:
             {m: _zeros(self.max_blocks, len(EVAL_SPLITS)) for m in metric_names},
         )
         return lax.fori_loop(0, inputs.num_blocks, block, (opt_state, out))
+
+    def loss_function(
+        self,
+        model_state: Any,
+        key: jax.Array,
+        step: jax.Array,
+        indices: jax.Array,
+        arrays: Any,
+    ) -> Callable[[Any], tuple[jax.Array, Any]]:
+        """Return the loss of one update's batch as a function of the parameters.
+
+        Args:
+          model_state: the model's state before the update.
+          key: PRNG key of the seed.
+          step: int32 scalar, number of the update.
+          indices: int32 `[batch]`, rows of its batch.
+          arrays: tree of stored arrays of the training data.
+
+        Returns:
+          A function to the loss, a scalar, and the model's state behind it.
+        """
+        batch = self.train_pool.batch(arrays, indices)
+        loss_key = jax.random.fold_in(jax.random.fold_in(key, LOSS_KEY), step)
+
+        def loss_with_state(params: Any) -> tuple[jax.Array, Any]:
+            return self.task.loss_with_state(params, model_state, loss_key, batch)
+
+        return loss_with_state
+
+    def evaluate(
+        self,
+        params: Any,
+        model_state: Any,
+        key: jax.Array,
+        step: jax.Array,
+        indices: jax.Array,
+        num_batches: jax.Array,
+        arrays: Any,
+        metric_names: list[str],
+    ) -> dict[str, jax.Array]:
+        """Return the mean metrics of one evaluation within the run.
+
+        Args:
+          params: parameters, and ...
+          model_state: ... the model's state, as of `evaluated`.
+          key: PRNG key of the seed.
+          step: int32 scalar, number of the update the evaluation precedes.
+          indices: int32 `[max_batches, 3, batch]`.
+          num_batches: int32 scalar, batches of each split to evaluate.
+          arrays: tree of stored arrays of the evaluation data.
+          metric_names: as of `metric_names`.
+
+        Returns:
+          Metric name to float32 `[3]`, a split each.
+        """
+        eval_key = jax.random.fold_in(jax.random.fold_in(key, EVAL_KEY), step)
+
+        def one_split(indices, split_key):
+            batch = self.eval_pool.batch(arrays, indices)
+            return self._metrics(params, model_state, split_key, batch)
+
+        def add_batch(b, total):
+            keys = jax.random.split(jax.random.fold_in(eval_key, b), len(EVAL_SPLITS))
+            metrics = jax.vmap(one_split)(indices[b], keys)
+            return jax.tree.map(jnp.add, total, metrics)
+
+        zeros = {name: _zeros(len(EVAL_SPLITS)) for name in metric_names}
+        total = lax.fori_loop(0, num_batches, add_batch, zeros)
+        return jax.tree.map(lambda x: x / num_batches, total)
 
     def evaluated(self, hparams: Any, opt_state: Any) -> tuple[Any, Any]:
         """Return the parameters and the model's state that a trial is evaluated at.

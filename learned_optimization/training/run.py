@@ -21,6 +21,7 @@ from learned_optimization.training.plan import RunPlan
 from learned_optimization.training.pools import pool_of
 from learned_optimization.training.program import TrialProgram
 from learned_optimization.training.results import GridResult, Measurement, Progress
+from learned_optimization.training.stepped import SteppedRunner
 from learned_optimization.training.strategy import (
     Strategy,
     default_strategy,
@@ -87,13 +88,14 @@ def run_grid(
     should_stop = checkpoint.should_stop if checkpoint else (lambda: False)
     remembered = Remembered.of(task, layout)
     saved = checkpoint if can_restart else None
+    is_traceable = opts[0].is_traceable
     known = strategy or (saved and saved.strategy()) or remembered.load()
 
     def run(strategy: Strategy) -> GridResult:
         runner = start(strategy)
         if saved:
             runner.resume(saved)
-        if known is None and can_restart:
+        if known is None and can_restart and is_traceable:
             runner.advance(MEASURED_SECONDS, on_progress, checkpoint)
             starts = [
                 partial(start, other)
@@ -107,8 +109,9 @@ def run_grid(
         return runner.result()
 
     default = _default_strategy(task, layout)
-    if not can_restart:
-        # What is drawn from an iterator is gone: one attempt, and none to measure.
+    if not (can_restart and is_traceable):
+        # What is drawn from an iterator is gone: one attempt, and none to measure. Nor
+        # is there another way to run a trial that is stepped in Python.
         return run(known or default)
     return _while_it_fits(run, known or default, layout.trials_per_device)
 
@@ -188,7 +191,8 @@ def _prepare(
         max_blocks=max_blocks(plan, train_pool, eval_pool, len(keys)),
     )
     words = [key_words(key) for key in keys]
-    start = partial(GridRunner, program, layout, plan, hparams, words)
+    runner = GridRunner if opts[0].is_traceable else SteppedRunner
+    start = partial(runner, program, layout, plan, hparams, words)
     return layout, start, train_pool.can_restart and eval_pool.can_restart
 
 

@@ -36,6 +36,7 @@ from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.optimizers.base import Optimizer, get_optimizer
 from learned_optimization.text import brief
+from learned_optimization.torch_optimizers.define import PREFIX, torch_class
 from learned_optimization.training.plan import RunPlan
 
 __all__ = [
@@ -74,7 +75,8 @@ def hparam_set(
 
     Args:
       name: the set's name: letters, digits and `_ . + -`.
-      optimizer: name of an optimizer, or its class.
+      optimizer: name of an optimizer, or its class; `torch:torch.optim.Adam` names a
+        class of PyTorch, or of a library for it.
       num_steps: number of the last update.
       space: hyper-parameter to a list of values or a range; see `search_space`.
       fixed: hyper-parameter to its value in every configuration.
@@ -140,6 +142,8 @@ def _check_name(name: Any) -> None:
 
 
 def _optimizer_name(optimizer: Any) -> str:
+    if isinstance(optimizer, str) and optimizer.startswith(PREFIX):
+        return torch_class(optimizer).__name__
     if isinstance(optimizer, str):
         get_optimizer(optimizer)
         return optimizer

@@ -201,6 +201,8 @@ def check_starts(
     started: set[Any] = set()
     for setting, opt in zip(settings, opts, strict=True):
         opt.prepare()
+        if not opt.is_traceable:
+            continue
         leaves, structure = jax.tree.flatten(opt)
         kind = structure, *(float if type(v) is float else repr(v) for v in leaves)
         if kind not in started:

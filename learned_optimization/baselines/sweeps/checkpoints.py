@@ -109,8 +109,8 @@ def grid_name(grid: TrialGrid) -> str:
 
 
 def _identity(grid: TrialGrid) -> str:
-    first = [f"schema {SCHEMA_VERSION}", *versions(), *numerics.record().splitlines()]
-    return "\n".join([*first, *_names(grid)])
+    decided_by = [*versions(grid.first.opt), *numerics.record().splitlines()]
+    return "\n".join([f"schema {SCHEMA_VERSION}", *decided_by, *_names(grid)])
 
 
 def _names(grid: TrialGrid) -> list[str]:

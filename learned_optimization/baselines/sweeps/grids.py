@@ -122,7 +122,8 @@ def make_grids(trials: Iterable[Trial]) -> list[TrialGrid]:
     """Arrange trials into as few grids as run together.
 
     Trials share a grid if they have the same task and plan, optimizers of one
-    structure, and the same seeds, a few hundred at most.
+    structure, and the same seeds, a few hundred at most. One that is stepped in Python
+    is a grid of its own.
 
     Raises:
       LoptError: if two settings share a name, so that their results would mix.
@@ -133,9 +134,13 @@ def make_grids(trials: Iterable[Trial]) -> list[TrialGrid]:
         _check_same_setting(by_seed.values(), trial)
         by_seed[trial.seed] = trial
     grids: dict[Any, list[list[Trial]]] = defaultdict(list)
+    alone: list[TrialGrid] = []
     for by_seed in configs.values():
         row = [by_seed[seed] for seed in sorted(by_seed)]
         first = row[0]
+        if not first.opt.is_traceable:
+            alone += [TrialGrid([[trial]]) for trial in row]
+            continue
         key = (
             _identity(first.task),
             _identity(first.eval_task),
@@ -147,11 +152,12 @@ def make_grids(trials: Iterable[Trial]) -> list[TrialGrid]:
             tuple(sorted(by_seed)),
         )
         grids[key].append(row)
-    return [
+    together = [
         TrialGrid(rows[first : first + _rows_of_a_grid(rows)])
         for rows in grids.values()
         for first in range(0, len(rows), _rows_of_a_grid(rows))
     ]
+    return together + alone
 
 
 def _rows_of_a_grid(rows: Sequence[Sequence[Trial]]) -> int:

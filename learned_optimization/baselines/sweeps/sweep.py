@@ -20,6 +20,10 @@ from learned_optimization.baselines.sweeps.observing import (
 from learned_optimization.baselines.sweeps.running import SweepRun
 from learned_optimization.baselines.sweeps.running import check_data as check_data
 from learned_optimization.baselines.sweeps.shards import Shard
+from learned_optimization.baselines.sweeps.side_by_side import (
+    SideBySide,
+    num_processes,
+)
 from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
@@ -156,7 +160,12 @@ def run_trials(
 
     Arguments, result and errors are those of `run_sweep`.
     """
-    run = SweepRun(
-        trials, observer or SilentObserver(), should_stop, strategy, deadline
-    )
-    return run.run()
+    how = (observer or SilentObserver(), should_stop, strategy, deadline)
+    stepped = [trial for trial in trials if not trial.opt.is_traceable]
+    processes = num_processes(stepped) if stepped else 1
+    if processes == 1:
+        return SweepRun(trials, *how).run()
+    others = [trial for trial in trials if trial.opt.is_traceable]
+    summary = SweepRun(others, *how).run() if others else SweepSummary()
+    summary.add(SideBySide(stepped, *how).run(processes))
+    return summary

@@ -119,7 +119,7 @@ def result_record(
         "diverged_from": np.int64(step),
         "divergence_note": "" if step < 0 else _divergence_note(trial),
         "synthetic_data": np.bool_(trial.is_synthetic),
-        "versions": "\n".join(versions()),
+        "versions": "\n".join(versions(trial.opt)),
         "jax_config": numerics.record(),
         "strategy": str(result.strategy),
         "timing/run_seconds_per_trial": np.float64(result.run_seconds / num_trials),
@@ -135,10 +135,17 @@ def _divergence_note(trial: Trial) -> str:
     return NOTE if is_so else ""
 
 
-def versions() -> list[str]:
-    """Return `package==version` of all that decides a curve."""
-    packages = [f"{package}=={_version_of(package)}" for package in _RECORDED_PACKAGES]
-    return [f"python=={python_version()}", *packages]
+def versions(opt: Optimizer | None = None) -> list[str]:
+    """Return `package==version` of all that decides a curve.
+
+    Args:
+      opt: the optimizer, where the packages that step it count too.
+    """
+    packages = (*_RECORDED_PACKAGES, *(opt.packages if opt else ()))
+    return [
+        f"python=={python_version()}",
+        *(f"{package}=={_version_of(package)}" for package in packages),
+    ]
 
 
 # Every trial records them, and looking them up takes longer than writing a result.

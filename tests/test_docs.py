@@ -142,6 +142,40 @@ def test_page_on_pytorch(tmp_path):
 
 
 @pytest.mark.slow
+def test_page_on_own_tasks(tmp_path):
+    page = "docs/own_tasks.md"
+    for name, text in titled_blocks(page).items():
+        (tmp_path / name).write_text(text)
+    snippets = [text for language, text in blocks(page) if language == "sh"]
+    output = "".join(run("sh", text, tmp_path) for text in snippets)
+    assert "A tanh MLP" in output or "SineRegression" in output
+    assert "140 trials run, 0 had results" in output
+    assert (tmp_path / "sine.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["nnx", "equinox", "haiku"])
+def test_models_of_other_libraries_train(library, tmp_path):
+    if library != "nnx":
+        pytest.importorskip(library, reason=f"NO {library.upper()} is installed")
+    (tmp_path / "task.py").write_text(
+        titled_blocks("docs/own_tasks.md")[f"{library}_task.py"]
+    )
+    text = (tmp_path / "task.py").read_text()
+    [name] = re.findall(r"def (\w+_FashionMnist8_Relu32)", text)
+    (tmp_path / "set.yaml").write_text(
+        "imports: [task.py]\nname: A_60_R1\noptimizer: Adam\nnum_steps: 60\n"
+        "seeds: 1\nfixed: {learning_rate: 0.003}\n"
+    )
+    run("sh", f"lopt sweep {name} --set set.yaml", tmp_path)
+    with np.load(tmp_path / "archives" / name / "A_60_R1.npz") as archive:
+        losses = archive["eval/test/loss"][0, 0]
+    # As those of the package's own MLP of this size.
+    assert 2.0 < losses[0] < 2.7
+    assert losses[-1] < 1.2
+
+
+@pytest.mark.slow
 def test_page_on_many_machines(tmp_path):
     output = "".join(run(*block, tmp_path) for block in blocks("docs/clusters.md"))
     assert output.count("trials run, 0 had results") == 3

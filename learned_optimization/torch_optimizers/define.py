@@ -170,10 +170,11 @@ def torch_class(path: str) -> type[TorchOptimizer]:
     if known is not None and issubclass(known, TorchOptimizer):
         return known
     check_torch()
+    from torch.optim import Optimizer
+
     factory = _imported(path)
-    is_step = callable(getattr(factory, "step", None))
-    if not inspect.isclass(factory) or not is_step:
-        raise LoptError(f"{path} is no class of optimizers: it has no step().")
+    if not (inspect.isclass(factory) and issubclass(factory, Optimizer)):
+        raise LoptError(f"{path} is no class of torch.optim.Optimizer.")
     return _made(factory, name, __name__, False, is_own=False, path=path)
 
 

@@ -63,7 +63,7 @@ class TorchStepper:
             demands_closure(part) or (with_closure and _is_optimizer(part))
             for part in self._parts
         ]
-        self._is_tried = False
+        self._is_tried = self._has_stepped = False
         self._tell("train")
 
     def step(self, gradient: GradientFn) -> None:
@@ -76,6 +76,7 @@ class TorchStepper:
             return torch.from_dlpack(loss)
 
         closure()
+        self._has_stepped = True
         if not self._is_tried:
             self._try(closure)
             return
@@ -107,7 +108,8 @@ class TorchStepper:
     @contextmanager
     def evaluated(self) -> Iterator[list[jax.Array]]:
         """Give the parameters to evaluate: those after `eval()`, where there is one."""
-        if not any(_has(part, "eval") for part in self._parts):
+        # Before the first step there is no average yet: it would be of nothing else.
+        if not (self._has_stepped and any(_has(p, "eval") for p in self._parts)):
             yield self._read()
             return
         # Going there and back rounds: when it is evaluated must not change a curve.
@@ -165,6 +167,7 @@ class TorchStepper:
                 part.load_state_dict(own)
                 vars(part).update(more)
             torch.set_rng_state(content["random"])
+            self._has_stepped = True
         # Whatever torch, or anyone's `load_state_dict`, raises.
         except Exception as error:
             raise LoptError(
@@ -194,14 +197,15 @@ def optimizers_of(made: Any) -> list[Any]:
             )
     if not any(map(_is_optimizer, parts)):
         raise LoptError(
-            "a torch optimizer's function returns at least one torch.optim.Optimizer, "
-            f"got {made!r}."
+            "a torch optimizer's function returns at least one optimizer, got "
+            f"{made!r}."
         )
     return parts
 
 
 def _is_optimizer(part: Any) -> bool:
-    return isinstance(part, torch.optim.Optimizer)
+    # What wraps an optimizer need not be one by its class.
+    return not isinstance(part, torch.optim.lr_scheduler.LRScheduler)
 
 
 def _has(part: Any, method: str) -> bool:

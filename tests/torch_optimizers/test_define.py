@@ -10,7 +10,11 @@ from learned_optimization.baselines.sets.files import load_user_file
 from learned_optimization.baselines.sweeps.sweep import set_trials
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.base import get_optimizer
-from learned_optimization.torch_optimizers import torch_class, torch_optimizer
+from learned_optimization.torch_optimizers import (
+    Parameters,
+    torch_class,
+    torch_optimizer,
+)
 from learned_optimization.torch_optimizers.arrangement import TorchArrangement
 
 TASK = "ImageMLP_FashionMnist8_Relu32"
@@ -25,7 +29,7 @@ def test_a_class_has_its_arguments_as_hyper_parameters(torch) -> None:
         "torch_optim_Adam_lr0.003_b10.9_b20.95_eps1e-08_wd0_amsgradFalse"
     )
     param = torch.nn.Parameter(torch.ones(2))
-    [group] = opt.make([param], num_steps=7).param_groups
+    [group] = opt.make(Parameters(["bias"], [param]), num_steps=7).param_groups
     assert (group["lr"], group["betas"]) == (0.003, (0.9, 0.95))
     assert opt.packages == ("torch",)
 
@@ -67,7 +71,7 @@ def test_what_cannot_be_an_optimizer_is_refused(torch, make, message) -> None:
 def test_what_is_made_is_checked(torch) -> None:
     with pytest.raises(LoptError, match=r"returns a torch\.optim\.Optimizer"):
         torch_optimizer(lambda params: None)
-    with pytest.raises(LoptError, match=r"returns at least one torch\.optim"):
+    with pytest.raises(LoptError, match="returns at least one optimizer"):
         torch_optimizer(lambda params: [])
 
 
@@ -76,7 +80,7 @@ def test_what_is_made_is_checked(torch) -> None:
     [
         ("Adam", "torch:Adam names no class"),
         ("torch.optim.Adan", "did you mean Adam"),
-        ("torch.optim.lr_scheduler", "is no class of optimizers"),
+        ("torch.optim.lr_scheduler.StepLR", "is no class of torch.optim.Optimizer"),
         ("no_such_library.Adam", "cannot be imported: .*Install the package"),
     ],
 )
@@ -116,11 +120,11 @@ def test_yaml_names_a_class(torch, tmp_path) -> None:
         f"torch_optim_Adam_lr{lr}_b20.99_amsgradTrue" for lr in (0.001, 0.01)
     )
     trials = set_trials(TASK, made)
-    assert [(t.seed, t.opt.learning_rate, t.opt.amsgrad) for t in trials] == [
-        (0, 0.001, True),
-        (0, 0.01, True),
-        (1, 0.001, True),
-        (1, 0.01, True),
+    assert [(t.seed, vars(t.opt)["learning_rate"]) for t in trials] == [
+        (0, 0.001),
+        (0, 0.01),
+        (1, 0.001),
+        (1, 0.01),
     ]
     for wrong, message in (
         ("lr: 0.1", "has no hyper-parameter 'lr': it is called learning_rate here"),

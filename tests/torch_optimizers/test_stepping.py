@@ -32,7 +32,8 @@ class Bowl(Task):
         return {"layer": {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}}
 
     def loss(self, params, key, data):
-        return 0.5 * sum(jnp.sum(x**2) for x in jax.tree.leaves(params))
+        squares = [jnp.sum(x**2) for x in jax.tree.leaves(params)]
+        return 0.5 * jnp.stack(squares).sum()
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class Flat(Bowl):
         return self.loss(params, key, data), of_layer
 
 
-def run(opt, task: Task, num_steps: int, **plan: int) -> dict[str, np.ndarray]:
-    return single_task_training_curves(task, opt, num_steps, key_of_seed(0), **plan)
+def run(opt, task: Task, num_steps: int, eval_every: int = 10) -> dict[str, np.ndarray]:
+    key = key_of_seed(0)
+    return single_task_training_curves(task, opt, num_steps, key, eval_every)
 
 
 def test_a_closure_is_given_to_who_demands_one(torch) -> None:
@@ -98,13 +100,16 @@ class _Averaging:
 
             def __init__(self, params, lr):
                 super().__init__(params, lr)
-                self.is_training = False
+                self.is_training = True
 
             def train(self):
-                self._mix(2.0)
+                if not self.is_training:
+                    self._mix(2.0)
                 self.is_training = True
 
             def eval(self):
+                # Before the first step there is nothing to average, as in some.
+                assert any(p.grad is not None for p in self.param_groups[0]["params"])
                 self._mix(0.5)
                 self.is_training = False
 

@@ -17,6 +17,8 @@ from learned_optimization.registry import is_packaged
 from learned_optimization.tasks.registry import TASKS
 from learned_optimization.torch_optimizers.define import torch_class
 
+_MAIN = "__main__"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -76,11 +78,10 @@ def module_files(trial: Trial) -> set[str]:
     files = set[str]()
     opt, task = type(trial.opt), TASKS.all().get(trial.task_name)
     is_same = trial.task is trial.eval_task
-    for module in (opt.__module__, task.module if task and is_same else "__main__"):
+    for module in (opt.__module__, task.module if task and is_same else _MAIN):
         if not is_packaged(module):
-            file = getattr(sys.modules.get(module), "__file__", None)
-            is_file = file is not None and module != "__main__"
-            files.add(os.path.realpath(file) if is_file else "")
+            file = getattr(sys.modules.get(module), "__file__", None) or ""
+            files.add(os.path.realpath(file) if file and module != _MAIN else "")
     return files
 
 

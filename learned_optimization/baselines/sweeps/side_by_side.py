@@ -46,9 +46,9 @@ def num_processes(trials: Sequence[Trial]) -> int:
       trials: trials that are stepped in Python.
     """
     devices = local_devices()
-    files = set(files_read())
+    files = {file for file in files_read() if os.path.exists(file)}
     # What a notebook or a script defines is known in its own process alone.
-    is_known_elsewhere = all(os.path.exists(file) for file in files) and all(
+    is_known_elsewhere = all(
         trial.device is None and files >= module_files(trial) for trial in trials
     )
     if devices[0].platform != "cpu" or not is_known_elsewhere:
@@ -100,6 +100,8 @@ class SideBySide:
         self._stop = self._context.Event()
         self._workers: list[_Worker] = []
         self._left: list[Trial] = []
+        needed = set[str]().union(*map(module_files, trials))
+        self._files = tuple(file for file in files_read() if file in needed)
 
     def run(self, num_processes: int) -> SweepSummary:
         """Train every trial that has no result, and return what was done.
@@ -137,7 +139,7 @@ class SideBySide:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=train_trials,
-            args=(theirs, self._stop, tuple(files_read()), self._strategy),
+            args=(theirs, self._stop, self._files, self._strategy),
             name="trial",
             daemon=True,
         )
@@ -181,7 +183,7 @@ class SideBySide:
     def _hear(self, worker: _Worker) -> None:
         try:
             answer: Answer = worker.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._lose(worker)
             return
         for message in answer.warnings:
@@ -221,17 +223,14 @@ class SideBySide:
 
     def _report(self) -> None:
         """Tell the observer how far all running trials are together."""
-        running = [w for w in self._workers if w.trial and w.answer]
+        running = [
+            (w.trial, w.answer.progress)
+            for w in self._workers
+            if w.trial and w.answer and w.answer.progress
+        ]
         if not running:
             return
-        first = running[0]
-        assert first.trial is not None
-        assert first.answer is not None
-        progress = [
-            w.answer.progress for w in running if w.answer and w.answer.progress
-        ]
-        if not progress:
-            return
+        progress = [one for _, one in running]
         done = sum(p.updates_done for p in progress)
         rate = sum(p.updates_done / max(p.run_seconds, 1e-9) for p in progress)
         together = Progress(

@@ -6,7 +6,7 @@ import multiprocessing
 import signal
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -62,17 +62,24 @@ def train_trials(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         keep_compiled()
-        read_files(files)
+        is_ready = False
         while True:
             try:
                 recipe: Recipe = connection.recv()
+                if not is_ready:
+                    read_files(files)
+                    is_ready = True
+                answer = _trained(recipe, connection, should_stop, strategy)
             except EOFError:
                 return
-            answer = _trained(recipe, connection, should_stop, strategy)
+            except LoptError as error:
+                # A subclass may need more arguments than a message: it cannot be
+                # pickled.
+                answer = Answer(error=LoptError(said(error)))
             texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
             caught.clear()
             try:
-                connection.send(Answer(**{**vars(answer), "warnings": texts}))
+                connection.send(replace(answer, warnings=texts))
             except OSError:
                 # Nobody listens any more.
                 return
@@ -92,9 +99,8 @@ def _trained(
         return Answer(summary=run.run())
     except RunStoppedError:
         return Answer(is_stopped=True)
-    except LoptError as error:
-        # A subclass may need more arguments than a message: it cannot be pickled.
-        return Answer(error=LoptError(said(error)))
+    except LoptError:
+        raise
     except Exception as error:
         failed = SweepSummary(num_trials=1, num_failed=1, failures=[named(error)])
         return Answer(summary=failed)

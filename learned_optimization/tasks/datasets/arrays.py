@@ -10,6 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from learned_optimization.errors import LoptError, UnknownNameError, check_at_least
+from learned_optimization.text import brief
+
 Batch = Mapping[str, Any]
 """One batch of arrays: field name to array."""
 
@@ -79,6 +82,87 @@ def split_ranges(num_train: int, num_test: int) -> dict[str, tuple[int, int]]:
         "outer_valid": (b, num_train),
         "test": (num_train, num_train + num_test),
     }
+
+
+def joined(
+    train: Batch,
+    test: Batch,
+    divisors: Mapping[str, float] | None = None,
+    shuffle_seed: int | None = None,
+) -> ArrayData:
+    """Return a training and a test part as one data set, in 32 bits.
+
+    Args:
+      train: field name to array `[num_train, ...]`, or what becomes one.
+      test: the same of the test part, `[num_test, ...]`.
+      divisors: as of `ArrayData`.
+      shuffle_seed: puts the training part in an order drawn by it before it is split;
+        if None, it stays as it is.
+
+    Raises:
+      LoptError: naming a field that is missing, or of another length, shape or type.
+    """
+    parts = {"train": _part("train", train), "test": _part("test", test)}
+    if parts["train"].keys() != parts["test"].keys():
+        raise LoptError(
+            f"train has the fields {', '.join(sorted(parts['train']))}, and test "
+            f"{', '.join(sorted(parts['test']))}: both must have the same."
+        )
+    for field in divisors or ():
+        if field not in parts["train"]:
+            raise UnknownNameError("field of the data", field, parts["train"])
+    sizes = {name: len(next(iter(part.values()))) for name, part in parts.items()}
+    check_at_least("the number of training examples", sizes["train"], 10)
+    check_at_least("the number of test examples", sizes["test"], 1)
+    arrays = {}
+    order: Any = slice(None)
+    if shuffle_seed is not None:
+        order = np.random.default_rng(shuffle_seed).permutation(sizes["train"])
+    for field, values in parts["train"].items():
+        others = parts["test"][field]
+        if (values.shape[1:], values.dtype) != (others.shape[1:], others.dtype):
+            raise LoptError(
+                f"examples of the field {field!r} are {_described(values)} in train, "
+                f"and {_described(others)} in test: they must be alike."
+            )
+        arrays[field] = np.concatenate([values[order], others])
+    ranges = split_ranges(sizes["train"], sizes["test"])
+    return ArrayData(arrays, ranges, dict(divisors or {}))
+
+
+def _part(name: str, given: Batch) -> dict[str, np.ndarray]:
+    if not isinstance(given, Mapping) or not given:
+        raise LoptError(
+            f"{name} maps each field to its array, e.g. {{'image': images, 'label': "
+            f"labels}}, got {brief(given)}."
+        )
+    part = {f: _in_32_bits(f"{name}[{f!r}]", values) for f, values in given.items()}
+    lengths = {field: len(values) for field, values in part.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{n} of {field}" for field, n in lengths.items())
+        raise LoptError(f"the fields of {name} must be of one length, got {shown}.")
+    return part
+
+
+def _in_32_bits(what: str, values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim == 0 or array.dtype.kind not in "biuf":
+        raise LoptError(
+            f"{what} must be an array of numbers [num_examples, ...], got "
+            f"{array.dtype} {list(array.shape)}."
+        )
+    if array.dtype.kind == "f":
+        return array.astype(np.float32)
+    if array.dtype.itemsize <= 4:
+        return array
+    limits = np.iinfo(np.int32)
+    if array.size and not (limits.min <= array.min() <= array.max() <= limits.max):
+        raise LoptError(f"{what} holds whole numbers beyond 32 bits.")
+    return array.astype(np.int32)
+
+
+def _described(values: np.ndarray) -> str:
+    return f"{values.dtype} {list(values.shape[1:])}"
 
 
 def abstract_array(array: Any) -> jax.ShapeDtypeStruct:

@@ -1,25 +1,32 @@
 """The interface of a data set: four splits of batches.
 
-A user's own data is a `Datasets` of four iterators, or of functions that make them.
-Data in arrays is a subclass with a method `load`, a light handle: making one,
-comparing two and asking for the shape of a batch read nothing; drawing a batch loads
-the arrays once.
+A user's own data is made by `Datasets.from_arrays`, or a `Datasets` of four iterators,
+or of functions that make them. Data in arrays is a subclass with a method `load`, a
+light handle: making one, comparing two and asking for the shape of a batch read no
+files; drawing a batch loads the arrays once.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar, cast
 
 import jax
 import numpy as np
 
-from learned_optimization.errors import AbsentError, LoptError, UnknownNameError
+from learned_optimization.errors import (
+    AbsentError,
+    LoptError,
+    UnknownNameError,
+    check_at_least,
+)
 from learned_optimization.tasks.datasets.arrays import (
     ArrayData,
     Batch,
     abstract_array,
+    joined,
     split_ranges,
 )
 from learned_optimization.tasks.datasets.iterators import (
@@ -108,6 +115,48 @@ class Datasets:
         self._abstract_batch = None
         if abstract_batch is not None:
             self._abstract_batch = jax.tree.map(abstract_array, abstract_batch)
+
+    @staticmethod
+    def from_arrays(
+        train: Batch,
+        test: Batch,
+        batch_size: int = 128,
+        *,
+        divisors: Mapping[str, float] | None = None,
+        shuffle_seed: int | None = 0,
+        extra_info: Mapping[str, Any] | None = None,
+        name: str = "own_data",
+    ) -> Datasets:
+        """Make a data set of arrays: a training and a test part.
+
+        The first 80% of the training part are `train`, the next 10% `inner_valid`, the
+        last 10% `outer_valid`. Whole runs are compiled, whole splits are evaluated at
+        their end, and two that hold the same are equal.
+
+        Args:
+          train: field name to array `[num_train, ...]`, e.g. `image` and `label`.
+          test: the same of the test part.
+          batch_size: examples per batch.
+          divisors: field name to the number its values are divided by on use, e.g.
+            `{"image": 255.0}`: such a field is stored as the integers it holds.
+          shuffle_seed: puts the training part in an order drawn by it before it is
+            split; if None it is split as it is, which is right only where its order
+            says nothing, as that of sorted labels would.
+          extra_info: facts such as `num_classes`; where there is a field `label` of
+            whole numbers, their number is taken from it.
+          name: the data set's name.
+
+        Raises:
+          LoptError: naming a field that is missing, or of another length, shape or
+            type; or if there are too few examples.
+        """
+        check_at_least("batch_size", batch_size, 1)
+        data = joined(train, test, divisors, shuffle_seed)
+        facts: dict[str, Any] = {}
+        label = data.arrays.get("label")
+        if label is not None and label.dtype.kind in "iu":
+            facts["num_classes"] = int(label.max()) + 1
+        return _OwnArrays(data, batch_size, facts | dict(extra_info or {}), name)
 
     @property
     def is_synthetic(self) -> bool:
@@ -206,6 +255,47 @@ class Datasets:
     def test(self) -> Iterator[Any]:
         """Batches to report: those of the test part."""
         return self._going_on("test")
+
+
+class _OwnArrays(Datasets):
+    """A user's arrays, known by what they hold."""
+
+    def __init__(
+        self, data: ArrayData, batch_size: int, extra_info: Mapping[str, Any], name: str
+    ):
+        self.name, self.batch_size = name, batch_size
+        self._data, self._extra_info = data, dict(extra_info)
+
+    def load(self) -> ArrayData:
+        """Return the arrays."""
+        return self._data
+
+    @property
+    def abstract_batch(self) -> Any:
+        """Shapes and dtypes of one batch."""
+        row = self._data.take(np.zeros(1, np.int64))
+        return {
+            field: jax.ShapeDtypeStruct((self.batch_size, *x.shape[1:]), x.dtype)
+            for field, x in row.items()
+        }
+
+    @cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256(repr(sorted(self._extra_info.items())).encode())
+        for field, array in sorted(self._data.arrays.items()):
+            told = f"{field} {array.dtype} {array.shape} {self._data.divisors}"
+            digest.update(told.encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return f"{self.name}({self._digest}, batch_size={self.batch_size})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _OwnArrays) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
 
 class LazyDataset(Datasets):

@@ -23,7 +23,7 @@ Close Compare Configure Connect Convolve Count Cut Decode Delete Describe Downlo
 End Estimate Execute Export Fetch Fill Find Forget Gather Give Go Import Join Keep Leave
 Let List Load Look Make Map Measure Move Normalize Note Open Pass Place Plot Prepare
 Print Put Raise Read Record Refuse Register Remove Replace Report Resize Return Run Say
-Scale Separate Set Show Split Start Store Submit Take Tell Time Train Turn Wait Warn
+Scale Send Separate Set Show Split Start Store Submit Take Tell Time Train Turn Wait Warn
 Work Wrap Write Yield
 """
 VERBS = frozenset(_VERBS.split())

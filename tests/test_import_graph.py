@@ -40,6 +40,7 @@ ROOMS = [
     "learned_optimizers",
     "research",
     "training",
+    "outer_trainers",
     "benchmarking.optimizer_cost",
     "eval_training",
     "baselines.layout",

@@ -84,6 +84,7 @@ def test_the_state_is_the_published() -> None:
     check(state.clip.value, "dynamic_clip|value")
 
 
+@pytest.mark.slow
 def test_steps_are_those_of_plain_arithmetic() -> None:
     """The size of the LSTM and of the network, and validation losses, included."""
     given: dict[str, Any] = {"step_multiplier": 0.05, "magnitude_rate": 0.3}

@@ -85,14 +85,22 @@ def is_own_archive(task_name: str, hparam_set_name: str) -> bool:
     return not places.is_alone() and filesystem.exists(path)
 
 
+def own_archived_tasks() -> list[str]:
+    """Return names of the tasks that have archives of one's own, sorted.
+
+    Raises:
+      ResultError: if the archives cannot be reached.
+    """
+    return filesystem.list_folders(get_baseline_archive_rootdir())
+
+
 def list_archived_tasks() -> list[str]:
     """Return names of the tasks that have archives, sorted; releases' are among them.
 
     Raises:
       ResultError: if the archives cannot be reached.
     """
-    own = filesystem.list_folders(get_baseline_archive_rootdir())
-    return sorted({*own, *places.tasks()})
+    return sorted({*own_archived_tasks(), *places.tasks()})
 
 
 def list_hparam_sets_for_task(task_name: str) -> list[str]:
@@ -106,11 +114,6 @@ def list_hparam_sets_for_task(task_name: str) -> list[str]:
     paths = filesystem.list_files(folder, ".npz")
     own = {path.rsplit("/", 1)[-1].removesuffix(".npz") for path in paths}
     return sorted(own | places.sets_of(task_name))
-
-
-def archived_tasks() -> list[str]:
-    """Return names of the tasks that have archives, sorted."""
-    return filesystem.list_folders(get_baseline_archive_rootdir())
 
 
 def delete_archive(task_name: str, hparam_set_name: str) -> str:

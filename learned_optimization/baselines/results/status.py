@@ -18,7 +18,7 @@ from learned_optimization.baselines.layout import (
 )
 from learned_optimization.baselines.release import places
 from learned_optimization.baselines.results import run_notes
-from learned_optimization.baselines.results.archives import archived_tasks
+from learned_optimization.baselines.results.archives import own_archived_tasks
 from learned_optimization.baselines.results.claim_files import Claim
 from learned_optimization.baselines.results.index import (
     TrialEntry,
@@ -178,7 +178,7 @@ def status(
         )
     tasks = sorted(
         task_names
-        or {*by_task, *(_task_of(p, root) for p, _ in notes), *archived_tasks()}
+        or {*by_task, *(_task_of(p, root) for p, _ in notes), *own_archived_tasks()}
     )
     rows = []
     for task in tasks:

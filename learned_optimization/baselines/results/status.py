@@ -81,9 +81,11 @@ class SetStatus:
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is anything of any trial."""
-        is_missing = self.counts["missing"] == self.num_trials
-        return self.bad + self.more_seeds > 0 or not is_missing
+        """Whether there is anything of one's own of any trial."""
+        absent = self.counts["missing"]
+        if self.archive == "release":
+            absent += self.counts["archived"]
+        return self.bad + self.more_seeds > 0 or absent < self.num_trials
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dict that JSON can hold."""
@@ -255,6 +257,7 @@ def _row(
     with suppress(MissingFileError):
         is_old = filesystem.info(path).modified < row.modified
         row.archive = "old" if is_old else "yes"
+    if row.archive != "no":
         row.counts["archived"] = row.counts.pop("missing", 0)
     return row
 

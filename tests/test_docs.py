@@ -102,6 +102,15 @@ def test_page_on_challenging(tmp_path):
 
 
 @pytest.mark.slow
+def test_page_on_releases(tmp_path):
+    output = "".join(run(*block, tmp_path) for block in blocks("docs/releases.md"))
+    assert "my_release: 2 archives, 140 trials" in output
+    assert "3 of 3 trials trained again are the same" in output
+    assert "2 archives fetched, 0 were there" in output
+    assert "(14, 5) (14, 5, 101)" in output
+
+
+@pytest.mark.slow
 def test_page_on_speed(tmp_path):
     output = "".join(run(*block, tmp_path) for block in blocks("docs/speed.md"))
     assert re.search(r"AdamLR_1000_R5 +│ +70 │ +0 │", output)

@@ -19,7 +19,11 @@ import jax
 
 from learned_optimization import filesystem
 from learned_optimization.cache import cache_dir
+from learned_optimization.errors import DamagedFileError
 from learned_optimization.training.backend import num_cores, processor
+
+# Of a file of measurements, each of which takes two thousand.
+_MAX_BYTES = 64 << 20
 
 
 class Quartiles(NamedTuple):
@@ -209,6 +213,31 @@ def load_costs(
         if key not in newest or newest[key].measured < cost.measured:
             newest[key] = cost
     return [newest[key] for key in sorted(newest)]
+
+
+def write_costs(path: Path, costs: Iterable[OptimizerCost]) -> None:
+    """Write measurements into one file, which `read_costs` reads on any machine.
+
+    Raises:
+      ResultError: if it cannot be written.
+    """
+    ordered = sorted(costs, key=lambda cost: (cost.task, cost.name))
+    text = json.dumps([asdict(cost) for cost in ordered], indent=1) + "\n"
+    filesystem.write_whole(path, lambda file: file.write(text.encode()))
+
+
+def read_costs(path: Path) -> list[OptimizerCost]:
+    """Return the measurements of a file of `write_costs`.
+
+    Raises:
+      DamagedFileError: if it is no such file.
+      ResultError: if it cannot be read.
+    """
+    content = filesystem.read_all(path, _MAX_BYTES)
+    try:
+        return [_from_json(stored) for stored in json.loads(content)]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DamagedFileError(str(path), f"it holds no costs: {error}") from error
 
 
 def _folder() -> Path:

@@ -15,8 +15,7 @@ TASKS = ("ImageMLP_FashionMnist8_Relu32", "NoisyQuadratic_100dim_condition1000")
 @pytest.fixture
 def built(tmp_path, monkeypatch):
     """A release of three sets on two tasks, with nothing of one's own left."""
-    for task in TASKS:
-        names = write_three(task)
+    [names, _] = [write_three(task) for task in TASKS]
     folder = tmp_path / "r"
     result = lopt_here("release", "build", *TASKS, *names, "--out", str(folder))
     assert result.returncode == 0, result.stderr

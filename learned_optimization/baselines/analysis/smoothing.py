@@ -12,17 +12,44 @@ from learned_optimization.errors import LoptError
 def spacings(xs: np.ndarray) -> np.ndarray:
     """Return distances of evaluations over the least of them: 1 of a whole archive.
 
-    Thin archives lack evaluations. Averages decay with the updates between two of
-    theirs, so that they reach as far back as those of a whole archive.
-
     Args:
       xs: rising numbers `[num_evals]`.
 
     Returns:
-      Float64 `[num_evals - 1]`, at least 1.
+      Int64 `[num_evals - 1]`, at least 1.
     """
     distances = np.diff(np.asarray(xs, np.float64))
-    return distances / distances.min() if distances.size else distances
+    if not distances.size:
+        return np.empty(0, np.int64)
+    return np.round(distances / distances.min()).astype(np.int64)
+
+
+def evenly_spaced(
+    values: np.ndarray, gaps: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return curves with the evaluations that thin archives lack, interpolated.
+
+    Averages that decay with evaluations then reach as far back as those of a whole
+    archive, and lag as much behind a curve that falls.
+
+    Args:
+      values: float `[..., num_evals]`, NaN where there is no curve.
+      gaps: int `[num_evals - 1]`, of `spacings`.
+
+    Returns:
+      Float64 `[..., sum(gaps) + 1]`, and int64 `[num_evals]`, the places in it of the
+      values given.
+    """
+    values = np.asarray(values, np.float64)
+    places = np.concatenate([[0], np.cumsum(gaps)]).astype(np.int64)
+    if len(places) == places[-1] + 1:
+        return values, places
+    before = np.repeat(np.arange(len(gaps)), gaps)
+    share = (np.arange(places[-1]) - places[before]) / np.asarray(gaps)[before]
+    low, high = values[..., before], values[..., before + 1]
+    # What is given must not become NaN beside what is.
+    between = np.where(share == 0.0, low, (1.0 - share) * low + share * high)
+    return np.concatenate([between, values[..., -1:]], axis=-1), places
 
 
 def smooth(
@@ -35,8 +62,8 @@ def smooth(
     Args:
       values: float `[..., num_evals]`.
       ema: decay per evaluation, in [0, 1); 0 leaves the values as they are.
-      gaps: float `[num_evals - 1]`, of `spacings`; evaluations are evenly spaced if
-        None.
+      gaps: int `[num_evals - 1]`, of `spacings`: those of a thin archive are
+        interpolated (`evenly_spaced`). Evenly spaced if None.
 
     Returns:
       Float64 array of the same shape.
@@ -50,16 +77,15 @@ def smooth(
     values = np.asarray(values, np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
     # One row per evaluation, so that each step is of numbers side by side.
-    total = np.ascontiguousarray(np.moveaxis(values, -1, 0))
-    if gaps is None:
-        gaps = np.ones(max(len(total) - 1, 0))
-    decays = ema**gaps
-    total[:1] *= 1.0 - ema
-    for i, decay in enumerate(decays.tolist(), start=1):
-        total[i] = (1.0 - decay) * total[i] + decay * total[i - 1]
-    ages = np.concatenate([[0.0], np.cumsum(gaps)])[: len(total)]
-    weights = 1.0 - ema ** (1.0 + ages)
-    return np.moveaxis(total, 0, -1) / weights
+    places = np.arange(values.shape[-1])
+    if gaps is not None:
+        values, places = evenly_spaced(values, gaps)
+    # One row per evaluation, so that each step is of numbers side by side.
+    total = (1.0 - ema) * np.ascontiguousarray(np.moveaxis(values, -1, 0))
+    for i in range(1, len(total)):
+        total[i] += ema * total[i - 1]
+    weights = 1.0 - ema ** np.arange(1, len(total) + 1)
+    return (np.moveaxis(total, 0, -1) / weights)[..., places]
 
 
 def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from learned_optimization.baselines.analysis.best_of_set import common_steps
+from learned_optimization.baselines.analysis.smoothing import evenly_spaced
 from learned_optimization.baselines.release.thin import THIN_KEYS, thinned_of
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
@@ -69,18 +70,19 @@ def ema(
     Args:
       values: float `[..., num_evals]`.
       decay: per evaluation, in [0, 1).
-      gaps: float `[num_evals - 1]`, of `smoothing.spacings`; evaluations are evenly
-        spaced if None.
+      gaps: int `[num_evals - 1]`, of `smoothing.spacings`: those of a thin archive
+        are interpolated. Evenly spaced if None.
 
     Returns:
       Float64 array of the same shape.
     """
     out = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
-    even = np.ones(max(out.shape[-1] - 1, 0))
-    decays = np.power(decay, even if gaps is None else gaps)
-    for i, d in enumerate(decays.tolist(), start=1):
-        out[..., i] = d * out[..., i - 1] + (1.0 - d) * out[..., i]
-    return out
+    places = np.arange(out.shape[-1])
+    if gaps is not None:
+        out, places = evenly_spaced(out, gaps)
+    for i in range(1, out.shape[-1]):
+        out[..., i] = decay * out[..., i - 1] + (1.0 - decay) * out[..., i]
+    return out[..., places]
 
 
 def build_curve(

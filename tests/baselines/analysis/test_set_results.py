@@ -141,16 +141,16 @@ def test_smoothing_of_curves_that_diverge_or_begin_late():
     np.testing.assert_allclose(got[0], want)
 
 
-def test_an_average_over_thin_evaluations_reaches_as_far_back_in_updates():
-    """Every loss of 40 updates, against those of 0, 10 and 40 alone, by hand."""
-    losses = np.asarray([[[4.0, 2.0, 1.0]]])
+def test_an_average_over_thin_evaluations_reaches_as_far_back():
+    """Those between are interpolated, and the average is over all of them, by hand."""
+    losses = np.asarray([[[4.0, 2.0, 0.5], [4.0, 2.0, NAN]]])
     got = smoothed(losses, np.asarray([0, 10, 40]))
-    # The last one stands for the three evaluations since the one before.
-    new = 1 - 0.9**3
-    sums = [0.1 * 4.0, 0.9 * 0.1 * 4.0 + 0.1 * 2.0]
-    sums.append((1 - new) * sums[1] + new * 1.0)
-    want = np.asarray(sums) / [0.1, 1 - 0.9**2, 1 - 0.9**5]
-    np.testing.assert_allclose(got[0, 0], want)
+    total, means = 0.0, []
+    for i, loss in enumerate([4.0, 2.0, 1.5, 1.0, 0.5], start=1):
+        total = 0.9 * total + 0.1 * loss
+        means.append(total / (1 - 0.9**i))
+    np.testing.assert_allclose(got[0, 0], [means[0], means[1], means[4]])
+    np.testing.assert_allclose(got[0, 1], [means[0], means[1], np.inf])
 
 
 @pytest.mark.parametrize("seeds", [[[0, 1], [0, 2]], [[3, 3], [3, 3]], None])

@@ -81,7 +81,7 @@ def test_a_copy_that_was_changed_is_found_and_fetched_again(others):
 def test_what_is_no_archive_is_left_and_the_others_come(others):
     (others / "T" / f"{SET}.npz").write_bytes(b"half of one")
     with (others / "T" / "Other.npz").open("wb") as file:
-        np.savez(file, **{"eval/xs": np.zeros((1, 1, 1))})
+        np.savez(file, xs=np.zeros((1, 1, 1)))
     done = fetch(str(others))
     assert done.num_new == 2
     assert len(done.problems) == 2

@@ -1,0 +1,215 @@
+"""The board: every optimizer of a release on a suite, in groups that compare alike.
+
+What it says is of `analysis` and `stats`; here it is put in rows. `board_page` makes
+the page of them, `board_figures` draws them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from learned_optimization.baselines import stats
+from learned_optimization.baselines.analysis.costs import with_costs
+from learned_optimization.baselines.analysis.losses import ceilings_of, clipped
+from learned_optimization.baselines.analysis.overall import Overall
+from learned_optimization.baselines.analysis.scores import improvement
+from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.verdicts import Verdict, compare
+from learned_optimization.baselines.analysis.verdicts import load_results as load
+from learned_optimization.baselines.plots.labels import short_labels
+from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.benchmarking.optimizer_cost import OptimizerCost
+from learned_optimization.errors import LoptError
+
+TRIES = (1, 3, 14)
+"""Numbers of configurations tried, of which the board says what is expected."""
+
+CONSTANT, SCHEDULED, OTHERS = "constant", "scheduled", "others"
+"""The groups: a learning rate that stays, one that falls, and other searches."""
+
+_SCHEDULES = ("Cosine", "Linear")
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One optimizer of a group.
+
+    Attributes:
+      set_name: its set.
+      label: what the group calls it.
+      place: from 1, best first.
+      overall: how it stands over tasks.
+      outcome: against the first of its group; None of the first itself.
+      tries: expected score after each of `TRIES`, as far as the set has so many.
+      decades: how wide the range of good learning rates is, median over tasks; NaN
+        where no learning rate is varied.
+      diverged: share of all its trials that diverged.
+      cost: what was measured of it, median over tasks; None if nothing.
+      fails_on: tasks on which it has less than half of the reference's improvement.
+    """
+
+    set_name: str
+    label: str
+    place: int
+    overall: Overall
+    outcome: stats.PairOutcome | None
+    tries: tuple[float, ...]
+    decades: float
+    diverged: float
+    cost: OptimizerCost | None
+    fails_on: tuple[str, ...]
+
+    @property
+    def may_be_best(self) -> bool:
+        """Whether no other set of its group is better beyond chance."""
+        return not self.overall.is_out
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Sets that are compared with each other.
+
+    Attributes:
+      name: one of `CONSTANT`, `SCHEDULED` and `OTHERS`.
+      lines: best first; the reference is among them.
+      equivalent: labels of lines that are all equivalent to each other, at least two.
+      verdict: of them.
+      results: that it is of, for each task one per set.
+    """
+
+    name: str
+    lines: tuple[Line, ...]
+    equivalent: tuple[tuple[str, ...], ...]
+    verdict: Verdict
+    results: list[list[SetResult]]
+
+
+def kind_of(set_name: str) -> str:
+    """Return the group that a set belongs to."""
+    known = all_hparam_sets().get(set_name)
+    family = known.family if known is not None and known.family else set_name
+    if family.partition("LR_")[0].endswith(_SCHEDULES):
+        return SCHEDULED
+    is_of_rates = "LR_" in set_name and (known is None or _varies_rate(set_name))
+    return CONSTANT if is_of_rates else OTHERS
+
+
+def _varies_rate(set_name: str) -> bool:
+    hparams = all_hparam_sets()[set_name].hparams
+    return all(any(k.endswith("learning_rate") for k in setting) for setting in hparams)
+
+
+def group(
+    name: str,
+    task_names: Sequence[str],
+    set_names: Sequence[str],
+    reference: str,
+    costs: Sequence[OptimizerCost] = (),
+) -> Group:
+    """Compare the sets of one group on all tasks.
+
+    Args:
+      name: one of `CONSTANT`, `SCHEDULED` and `OTHERS`.
+      task_names: the tasks.
+      set_names: the sets, archived on all of them.
+      reference: the set that scores refer to, which is added if it is not among them.
+      costs: what was measured of optimizers.
+
+    Raises:
+      LoptError: if the sets cannot be compared on all of the tasks.
+    """
+    names = list(dict.fromkeys([reference, *set_names]))
+    results = load(task_names, names, "outer_valid", "test", None)
+    results = with_costs(results, costs)
+    verdict = compare(results, reference)
+    missing = set(names) - {o.set_name for o in verdict.overall}
+    if missing or len(verdict.over_tasks.task_names) < len(task_names):
+        reasons = "; ".join(map(str, verdict.left_out))
+        raise LoptError(f"a board needs every set on every task: {reasons}.")
+    labels = short_labels(names).of
+    lines = [
+        _line(place, overall, labels[overall.set_name], results, verdict)
+        for place, overall in enumerate(verdict.overall, start=1)
+    ]
+    return Group(name, tuple(lines), _equivalent(lines, verdict), verdict, results)
+
+
+def _line(
+    place: int,
+    overall: Overall,
+    label: str,
+    results: Sequence[Sequence[SetResult]],
+    verdict: Verdict,
+) -> Line:
+    name, first = overall.set_name, verdict.overall[0].set_name
+    own = [next(r for r in row if r.set_name == name) for row in results]
+    widths = [r.sensitivity.decades for r in own if r.sensitivity is not None]
+    comparison = verdict.over_tasks.comparison
+    outcome = None
+    if comparison is not None and name != first:
+        outcome = comparison.pair(name, first).outcome
+    failures = verdict.over_tasks.failures
+    return Line(
+        set_name=name,
+        label=label,
+        place=place,
+        overall=overall,
+        outcome=outcome,
+        tries=_tries(results, name, verdict.reference),
+        decades=float(np.median(widths)) if len(widths) == len(own) else float("nan"),
+        diverged=sum(r.best.num_diverged for r in own)
+        / sum(r.best.num_trials for r in own),
+        cost=_cost(own),
+        fails_on=tuple(f.task_name for f in failures if f.set_name == name),
+    )
+
+
+def _tries(
+    results: Sequence[Sequence[SetResult]], set_name: str, reference: str
+) -> tuple[float, ...]:
+    """Return expected scores of the best of so many configurations drawn at random.
+
+    Losses are clipped at the one before training, as everywhere in the comparison.
+    """
+    scores = []
+    for row in results:
+        ceilings = ceilings_of(row)
+        result = next(r for r in row if r.set_name == set_name)
+        losses = [
+            clipped(result, split, ceilings).mean(axis=1)
+            for split in (result.select, result.report)
+        ]
+        ks = [k for k in TRIES if k <= len(losses[1])]
+        expected = stats.best_after(*losses, ks=ks).expected
+        gained = ceilings[result.report] - expected
+        scores.append(gained / improvement(row, reference))
+    return tuple(np.mean(scores, axis=0).tolist())
+
+
+def _cost(own: Sequence[SetResult]) -> OptimizerCost | None:
+    """Return the measurement whose step is the median one of those there are."""
+    costs = [r.cost for r in own if r.cost is not None]
+    costs.sort(key=lambda cost: cost.step_ratio.median)
+    return costs[len(costs) // 2] if costs else None
+
+
+def _equivalent(lines: Sequence[Line], verdict: Verdict) -> tuple[tuple[str, ...], ...]:
+    """Return sets of which every two are equivalent, each in the first that it fits."""
+    comparison = verdict.over_tasks.comparison
+    if comparison is None:
+        return ()
+    groups: list[list[Line]] = []
+    for line in lines:
+        for members in groups:
+            pairs = [comparison.pair(line.set_name, m.set_name) for m in members]
+            if all(p.outcome is stats.PairOutcome.EQUIVALENT for p in pairs):
+                members.append(line)
+                break
+        else:
+            groups.append([line])
+    return tuple(
+        tuple(line.label for line in members) for members in groups if len(members) > 1
+    )

@@ -1,0 +1,90 @@
+"""Make `docs/board.md` and its figures: every optimizer of a release, ranked.
+
+    python scripts/make_board.py [--release FOLDER] [--suite laptop] [--check]
+
+The numbers are of the release's archives alone, those of the package by default; costs
+are those of its `costs.json`, if it has one (`--measured` writes what `lopt bench
+--optimizers` measured on this machine there). With `--check` nothing is written: the
+page is compared with a fresh one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import generated_page
+
+from learned_optimization.baselines.plots.saving import save
+from learned_optimization.baselines.release import places
+from learned_optimization.baselines.release.manifest import Manifest
+from learned_optimization.baselines.report import board_figures
+from learned_optimization.baselines.report.board import (
+    CONSTANT,
+    OTHERS,
+    SCHEDULED,
+    Group,
+    group,
+    kind_of,
+)
+from learned_optimization.baselines.report.board_page import page
+from learned_optimization.baselines.suites.registry import get_suite
+from learned_optimization.benchmarking.optimizer_cost import (
+    load_costs,
+    read_costs,
+    write_costs,
+)
+
+PAGE = generated_page.DOCS / "board.md"
+IMAGES = "images/board"
+
+
+def groups_of(manifest: Manifest, suite_name: str, folder: str) -> list[Group]:
+    """Return the groups of those sets that a release has on all tasks of a suite."""
+    suite = get_suite(suite_name)
+    has = {a.pair for a in manifest.archives if a.num_steps == suite.num_steps}
+    tasks = [t for t in suite.tasks if any(task == t for task, _ in has)]
+    names = sorted({name for _, name in has})
+    everywhere = [n for n in names if all((task, n) in has for task in tasks)]
+    reference = f"AdamLR_{suite.num_steps}_R{suite.seeds}"
+    costs = Path(folder) / "costs.json"
+    measured = read_costs(costs) if costs.exists() else []
+    made = []
+    for kind in (CONSTANT, SCHEDULED, OTHERS):
+        if of_kind := [name for name in everywhere if kind_of(name) == kind]:
+            made.append(group(kind, tasks, of_kind, reference, measured))
+    return made
+
+
+def draw(groups: list[Group]) -> None:
+    """Draw the figures of the page."""
+    folder = PAGE.parent / IMAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    save(board_figures.ranking(groups), folder / "ranking.svg")
+    save(board_figures.on_tasks(groups), folder / "tasks.svg")
+    save(board_figures.curves(groups), folder / "curves.svg")
+
+
+def main() -> None:
+    """Make the page, or check it."""
+    parser = argparse.ArgumentParser(description="Make docs/board.md.")
+    parser.add_argument("--release", default=str(places.PACKAGED / "laptop"))
+    parser.add_argument("--suite", default="laptop")
+    parser.add_argument("--measured", action="store_true", help="keep costs measured")
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    given = parser.parse_args()
+    with places.only(given.release) as release:
+        if given.measured:
+            write_costs(Path(given.release) / "costs.json", load_costs())
+        groups = groups_of(release.manifest, given.suite, given.release)
+        text = page(groups, release.manifest, given.suite, IMAGES)
+        if not given.check:
+            draw(groups)
+            PAGE.write_text(text)
+        elif PAGE.read_text() != text:
+            sys.exit(f"{PAGE} is out of date: run python {sys.argv[0]}")
+
+
+if __name__ == "__main__":
+    main()

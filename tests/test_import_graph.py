@@ -61,6 +61,7 @@ ROOMS = [
     "baselines.release.verify",
     "baselines.normalizers",
     "baselines.exporting",
+    "baselines.importing",
     "baselines.plots",
     "baselines.vis",
     "baselines.best_of_set",

@@ -101,6 +101,11 @@ COMMANDS: dict[str, Command | Group] = {
         "Export archived sets: every set named, on every task named.",
         _ARCHIVES,
     ),
+    "import": Command(
+        "importing:import_curves",
+        "Make an archive of curves that were trained elsewhere, from CSV or parquet.",
+        ("task",),
+    ),
     "train": Command(
         "train:train", "Train one task with one optimizer, configured by gin."
     ),

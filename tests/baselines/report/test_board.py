@@ -1,0 +1,138 @@
+"""The board: its groups, its figures by hand, and the page made of them."""
+
+import numpy as np
+import pytest
+
+from learned_optimization.baselines.plots.saving import save
+from learned_optimization.baselines.release.manifest import Manifest
+from learned_optimization.baselines.report import board_figures
+from learned_optimization.baselines.report.board import (
+    CONSTANT,
+    OTHERS,
+    SCHEDULED,
+    group,
+    kind_of,
+)
+from learned_optimization.baselines.report.board_page import page
+from learned_optimization.benchmarking.optimizer_cost import read_costs, write_costs
+from learned_optimization.errors import DamagedFileError, LoptError
+from tests.baselines.archives import FACTS, write_archive
+from tests.baselines.costs import cost_of
+
+TASKS = ("T", "U")
+ADAM, FAST, WORSE = "AdamLR_1000_R5", "SGDMLR_1000_R5", "LambLR_1000_R5"
+COSINE = "AdamCosineLR_1000_R5"
+# Ends of the three rates; before training the loss is 2.
+ENDS = {
+    ADAM: [0.8, 0.5, 0.9],
+    FAST: [0.9, 0.3, 0.6],
+    WORSE: [1.9, 1.8, 2.6],
+    COSINE: [0.8, 0.4, 0.9],
+}
+
+
+@pytest.fixture
+def archives():
+    rng = np.random.default_rng(0)
+    for task in TASKS:
+        for name, ends in ENDS.items():
+            final = np.asarray(ends)[:, None] + 0.001 * rng.standard_normal((3, 5))
+            opt = name.partition("LR")[0]
+            write_archive(task, name, final, opt=opt, seeds=range(5), facts=FACTS)
+
+
+@pytest.fixture
+def groups(archives):
+    return [
+        group(CONSTANT, TASKS, [ADAM, FAST, WORSE], ADAM),
+        group(SCHEDULED, TASKS, [COSINE], ADAM),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        (ADAM, CONSTANT),
+        ("MuonLR_1000_R5", CONSTANT),
+        ("RMSPropMomLR_10000_R5", CONSTANT),
+        (COSINE, SCHEDULED),
+        ("AdamLinearLR_1000_R5", SCHEDULED),
+        ("DoGInit_1000_R5", OTHERS),
+        ("ProdigyCoef_1000_R5", OTHERS),
+        ("LBFGS_1000_R5", OTHERS),
+        ("MineLR_1000_R5", CONSTANT),
+    ],
+)
+def test_kinds(name, kind):
+    assert kind_of(name) == kind
+
+
+def test_lines_by_hand(groups):
+    constant, scheduled = groups
+    assert [line.set_name for line in constant.lines] == [FAST, ADAM, WORSE]
+    assert [line.label for line in constant.lines] == ["SGDM", "Adam", "Lamb"]
+    assert [line.may_be_best for line in constant.lines] == [True, False, False]
+    assert [line.set_name for line in scheduled.lines] == [COSINE, ADAM]
+    fast, adam, worse = constant.lines
+    assert adam.overall.score.estimate == pytest.approx(1.0, abs=0.01)
+    assert fast.overall.score.estimate == pytest.approx(1.7 / 1.5, abs=0.01)
+    # What ends above 2 counts as not trained; one try is any of the three.
+    for line, losses in ((fast, [0.9, 0.3, 0.6]), (worse, [1.9, 1.8, 2.0])):
+        one, all_three = line.tries
+        assert one == pytest.approx((2 - np.mean(losses)) / 1.5, abs=0.01)
+        assert all_three == pytest.approx((2 - min(losses)) / 1.5, abs=0.01)
+    assert worse.fails_on == TASKS
+    assert fast.fails_on == ()
+    assert fast.diverged == 0
+
+
+def test_equivalent_sets_are_named_together(archives):
+    for task in TASKS:
+        final = np.asarray(ENDS[FAST])[:, None] + 1e-4 * np.ones((3, 5))
+        final += 1e-5 * np.random.default_rng(1).standard_normal((3, 5))
+        write_archive(task, "LionLR_1000_R5", final, seeds=range(5), facts=FACTS)
+    sets = [ADAM, FAST, "LionLR_1000_R5"]
+    assert group(CONSTANT, TASKS, sets, ADAM).equivalent == (("SGDM", "Lion"),)
+
+
+def test_a_set_that_is_not_everywhere_is_refused(archives):
+    write_archive("T", "LionLR_1000_R5", np.full((3, 5), np.nan), start=np.nan)
+    with pytest.raises(LoptError, match="LionLR_1000_R5"):
+        group(CONSTANT, TASKS, [ADAM, "LionLR_1000_R5"], ADAM)
+
+
+def test_costs_are_kept_in_a_file(archives, tmp_path):
+    costs = [cost_of("T", FAST), cost_of("T", ADAM)]
+    write_costs(tmp_path / "costs.json", costs)
+    read = read_costs(tmp_path / "costs.json")
+    assert {c.name: c for c in read} == {c.name: c for c in costs}
+    made = group(CONSTANT, TASKS, [ADAM, FAST], ADAM, read)
+    assert all(line.cost is not None for line in made.lines)
+    (tmp_path / "costs.json").write_text('[{"name": 1}]')
+    with pytest.raises(DamagedFileError, match="it holds no costs"):
+        read_costs(tmp_path / "costs.json")
+
+
+def test_the_page_and_its_figures(groups, tmp_path):
+    manifest = Manifest("r", command="lopt release build T U --out r")
+    text = page(groups, manifest, "laptop", "images/board")
+    assert text.index("cannot say") < text.index("## At a constant learning rate")
+    [row] = [line for line in text.splitlines() if line.startswith("| 1 | **SGDM**")]
+    assert "| 1.13" in row
+    assert text.count("[releases](releases.md)") == 1
+    assert "`T`, `U`" in next(x for x in text.splitlines() if "| Lamb |" in x)
+    assert "lopt release build T U --out r" in text
+    for name in (FAST, WORSE, COSINE):
+        assert f"lopt sweep laptop {name} && " in text
+    assert page(groups, manifest, "laptop", "images/board") == text
+    for name, figure in {
+        "ranking": board_figures.ranking(groups),
+        "tasks": board_figures.on_tasks(groups),
+        "curves": board_figures.curves(groups),
+    }.items():
+        save(figure, tmp_path / f"{name}.svg")
+    ranking = (tmp_path / "ranking.svg").read_text()
+    for label in ("SGDM", "Adam", "Lamb", "AdamCosine"):
+        assert label in ranking
+    tasks = (tmp_path / "tasks.svg").read_text()
+    assert tasks.count("1.13") == 2

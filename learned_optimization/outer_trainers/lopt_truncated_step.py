@@ -15,6 +15,7 @@ import numpy as np
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.learned_optimizers.base import LearnedOptimizer, MetaParams
+from learned_optimization.outer_trainers.meta_losses import normalized_loss
 from learned_optimization.outer_trainers.resets import unless_any
 from learned_optimization.outer_trainers.truncated_step import (
     TruncatedStep,
@@ -51,11 +52,6 @@ MetaLoss = Callable[[Task, jax.Array], jax.Array]
 """From a task and a training loss of it to what meta-training lowers."""
 
 SAME_DATA = "same_data"
-
-
-def normalized_loss(task: Task, loss: jax.Array) -> jax.Array:
-    """Return the task's normalized loss, the published meta-loss."""
-    return task.normalizer(loss)
 
 
 @flax.struct.dataclass
@@ -178,7 +174,9 @@ class LOptTruncatedStep(TruncatedStep):
         outer_state: Any,
     ) -> tuple[TruncatedUnrollState, TruncatedUnrollOut]:
         """Return the state after an update; see `TruncatedStep.unroll_step`."""
-        return self._general(theta, unroll_state, key, data, outer_state, self.arrays)
+        key, begin_key = jax.random.split(key)
+        done = self._update(theta, unroll_state, key, data, outer_state)
+        return self._or_begun(unroll_state.is_done, done, theta, begin_key, outer_state)
 
     def quick_step(
         self,
@@ -189,15 +187,21 @@ class LOptTruncatedStep(TruncatedStep):
         outer_state: Any,
     ) -> tuple[TruncatedUnrollState, TruncatedUnrollOut]:
         """Return what `unroll_step` does, faster, but with no gradient."""
-        step = unless_any(self._update, self._general)
-        args = (theta, unroll_state, key, data, outer_state, self.arrays)
-        return step(unroll_state.is_done, *args)
+        key, begin_key = jax.random.split(key)
+        done = self._update(theta, unroll_state, key, data, outer_state)
 
-    def _general(self, theta, state, key, data, outer_state, arrays):
-        """Return the state after an update, or of the problem begun again."""
-        updated, out = self._update(theta, state, key, data, outer_state, arrays)
-        begun = self._begun(theta, outer_state, jax.random.fold_in(key, 1))
-        over = state.is_done
+        def keep(over, done, theta, key, outer_state):
+            del over, theta, key, outer_state
+            return done
+
+        step = unless_any(keep, self._or_begun)
+        over = unroll_state.is_done
+        return step(over, over, done, theta, begin_key, outer_state)
+
+    def _or_begun(self, over, done, theta, key, outer_state):
+        """Return what an update did, or the problem begun again if it was over."""
+        begun = self._begun(theta, outer_state, key)
+        _, out = done
         begun_out = TruncatedUnrollOut(
             loss=jnp.zeros_like(out.loss),
             is_done=jnp.ones_like(out.is_done),
@@ -206,14 +210,12 @@ class LOptTruncatedStep(TruncatedStep):
             mask=jnp.zeros_like(out.mask),
         )
         return jax.tree.map(
-            lambda new, old: jnp.where(over, new, old),
-            (begun, begun_out),
-            (updated, out),
+            lambda new, old: jnp.where(over, new, old), (begun, begun_out), done
         )
 
-    def _update(self, theta, state, key, data, outer_state, arrays):
+    def _update(self, theta, state, key, data, outer_state):
         key, length_key = jax.random.split(key)
-        batch, meta_batch = self._batches(data, arrays)
+        batch, meta_batch = self._batches(data)
         opt = self.learned_opt.opt_fn(theta, is_training=True)
         task = self.task_family.task_fn(state.task_param)
         params, model_state = opt.get_params_state(state.inner_opt_state)
@@ -253,15 +255,15 @@ class LOptTruncatedStep(TruncatedStep):
         )
         return updated, out
 
-    def _batches(self, data: Batch, arrays: Any) -> tuple[Batch, Batch]:
+    def _batches(self, data: Batch) -> tuple[Batch, Batch]:
         """Return the batch of an update, and that of its meta-loss."""
         of_meta_loss = None
         if self.has_two_batches:
             data, of_meta_loss = data
-        if arrays is not None:
-            data = self.pool.batch(arrays, data)
+        if self.arrays is not None:
+            data = self.pool.batch(self.arrays, data)
             if of_meta_loss is not None:
-                of_meta_loss = self.pool.batch(arrays, of_meta_loss)
+                of_meta_loss = self.pool.batch(self.arrays, of_meta_loss)
         return data, data if of_meta_loss is None else of_meta_loss
 
     @property

@@ -116,7 +116,7 @@ class Checkpoint:
             "run_seconds": np.float64(saved.run_seconds),
             "train_loss": saved.chunk.train_loss,
             **{_METRIC + name: m for name, m in saved.chunk.metrics.items()},
-            **{f"{_STATE}{i}": _as_bytes(leaf) for i, leaf in enumerate(leaves)},
+            **{f"{_STATE}{i}": as_bytes(leaf) for i, leaf in enumerate(leaves)},
         }
         try:
             # What could not be read would keep the ones before from being used.
@@ -226,7 +226,7 @@ def _restored(arrays: dict[str, np.ndarray], template: Any) -> Saved | None:
     }
     try:
         restored = [
-            _from_bytes(arrays[f"{_STATE}{i}"], leaf) for i, leaf in enumerate(leaves)
+            from_bytes(arrays[f"{_STATE}{i}"], leaf) for i, leaf in enumerate(leaves)
         ]
         return Saved(
             blocks_done=int(arrays["blocks_done"]),
@@ -256,11 +256,13 @@ def join(chunks: Sequence[ChunkOutputs]) -> ChunkOutputs:
 
 
 # Not every dtype of jax has a form in npz files: bytes have.
-def _as_bytes(leaf: Any) -> np.ndarray:
+def as_bytes(leaf: Any) -> np.ndarray:
+    """Return the bytes of an array, uint8 `[bytes]`."""
     return np.ascontiguousarray(leaf).reshape(-1).view(np.uint8)
 
 
-def _from_bytes(data: np.ndarray, like: Any) -> np.ndarray:
+def from_bytes(data: np.ndarray, like: Any) -> np.ndarray:
+    """Return the array whose bytes these are, of the type and shape of another."""
     if data.dtype != np.uint8:
         raise ValueError(f"a state is held as bytes, got {data.dtype}")
     return data.view(like.dtype).reshape(like.shape)

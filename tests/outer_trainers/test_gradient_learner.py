@@ -95,7 +95,7 @@ def test_one_machine_lowers_the_meta_loss() -> None:
     for i in range(15):
         state, loss, _ = learner.update(state, key_of_seed(i))
         rates.append(float(jnp.exp(learner.get_meta_params(state)["log_lr"])))
+        assert np.isfinite(loss)
     assert rates == sorted(rates)
-    assert 0.3 < rates[-1] < 0.7
-    assert losses_at(np.log(rates[-1]), 10, 10).mean() < 1.5
-    assert float(loss) < 3
+    mean_loss = losses_at(np.log([0.1, rates[-1]]), 10, 10).mean(-1)
+    assert mean_loss[1] < 0.8 * mean_loss[0]

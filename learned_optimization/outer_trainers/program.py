@@ -1,0 +1,390 @@
+"""Meta-training as one compiled program: many meta-steps a call, on all devices.
+
+A meta-step trains both sides of every antithetic pair for a truncation, estimates the
+meta-gradient, averages it over devices by one reduction, and steps the outer optimizer.
+Inner problems are split over devices. Data is in arrays; which rows updates read is
+decided before a call, as in the training engine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from learned_optimization.errors import LoptError
+from learned_optimization.learned_optimizers.base import LearnedOptimizer, MetaParams
+from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.outer_trainers.gradient_learner import (
+    OuterState,
+    WorkerWeights,
+)
+from learned_optimization.outer_trainers.lopt_truncated_step import (
+    VectorizedLOptTruncatedStep,
+)
+from learned_optimization.outer_trainers.truncated_es import TruncatedES
+from learned_optimization.outer_trainers.truncated_grad import TruncatedGrad
+from learned_optimization.outer_trainers.truncated_pes import TruncatedPES
+from learned_optimization.prng import key_of_seed
+from learned_optimization.tasks.datasets.streams import EpochStream
+from learned_optimization.training.strategy import Strategy
+
+_AXIS = "problems"
+_INIT, _STEP = range(2)
+# What a meta-loss counts that is no number.
+_LOSS_OF_NAN = 20.0
+
+Estimator = TruncatedPES | TruncatedES | TruncatedGrad
+
+
+@flax.struct.dataclass
+class MetaState:
+    """Where meta-training is.
+
+    Attributes:
+      opt_state: of the outer optimizer; theta is its parameters.
+      average: the moving average of theta.
+      problems: states of the inner problems, one per estimator.
+      iteration: int32, meta-steps done.
+    """
+
+    opt_state: Any
+    average: MetaParams
+    problems: tuple[Any, ...]
+    iteration: jax.Array
+
+
+@dataclass(frozen=True, eq=False)
+class MetaProgram:
+    """How meta-training is done; `MetaRunner` runs it.
+
+    Attributes:
+      learned_opt: the learned optimizer.
+      estimators: of the gradient, each on inner problems of its own.
+      theta_opt: the outer optimizer.
+      num_steps: meta-steps in all, told to the outer optimizer.
+      seed: of all that is random.
+      average_decay: of the moving average of theta, corrected for its start.
+      at_once: how many estimators a meta-step has, in rotation; all if None.
+      grad_clip: what entries of the gradient are clipped to.
+    """
+
+    learned_opt: LearnedOptimizer
+    estimators: Sequence[Estimator]
+    theta_opt: Optimizer
+    num_steps: int
+    seed: int = 0
+    average_decay: float = 0.98
+    at_once: int | None = None
+    grad_clip: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not self.estimators:
+            raise LoptError("estimators must hold at least one, got none.")
+        for estimator in self.estimators:
+            if not isinstance(estimator, Estimator) or not isinstance(
+                estimator.truncated_step, VectorizedLOptTruncatedStep
+            ):
+                raise LoptError(
+                    "meta-training as one program takes TruncatedPES, TruncatedES and "
+                    "TruncatedGrad of VectorizedLOptTruncatedStep, got "
+                    f"{type(estimator).__name__} of "
+                    f"{type(estimator.truncated_step).__name__}: step it with "
+                    "SingleMachineGradientLearner."
+                )
+
+    @property
+    def active(self) -> int:
+        """How many estimators a meta-step has."""
+        return min(self.at_once or len(self.estimators), len(self.estimators))
+
+    def is_active(self, index: int, iteration: Any) -> Any:
+        """Return whether an estimator's turn is at a meta-step."""
+        count = len(self.estimators)
+        return (index - iteration * self.active) % count < self.active
+
+    @property
+    def updates_per_step(self) -> float:
+        """Updates of inner problems in a meta-step, on the mean."""
+        total = sum(
+            e.num_updates
+            * e.truncated_step.num_tasks
+            * (1 if isinstance(e, TruncatedGrad) else 2)
+            for e in self.estimators
+        )
+        return total * self.active / len(self.estimators)
+
+    def num_devices(self, available: int) -> int:
+        """Return how many devices inner problems can be split over."""
+        tasks = [e.truncated_step.num_tasks for e in self.estimators]
+        return max(n for n in range(1, available + 1) if math.gcd(*tasks) % n == 0)
+
+    def theta(self, state: MetaState) -> MetaParams:
+        """Return the meta-parameters."""
+        return self.theta_opt.get_params(state.opt_state)
+
+    def init(self, theta: MetaParams | None = None) -> MetaState:
+        """Return the state before the first meta-step.
+
+        Args:
+          theta: meta-parameters to begin from; those of `init` if None.
+        """
+        key = jax.random.fold_in(key_of_seed(self.seed), _INIT)
+        theta_key, key = jax.random.split(key)
+        if theta is None:
+            theta = self.learned_opt.init(theta_key)
+        theta = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), theta)
+        outer = OuterState(jnp.zeros([], jnp.int32))
+        weights = WorkerWeights(theta, None, outer)
+        problems = tuple(
+            estimator.init_worker_state(weights, jax.random.fold_in(key, i))
+            for i, estimator in enumerate(self.estimators)
+        )
+        opt_state = self.theta_opt.init(theta, num_steps=self.num_steps)
+        zeros = jax.tree.map(jnp.zeros_like, theta)
+        return MetaState(opt_state, zeros, problems, outer.outer_iteration)
+
+    def averaged(self, state: MetaState) -> MetaParams:
+        """Return the average of theta, corrected for its start; theta at the start."""
+        done = int(state.iteration)
+        if not done:
+            return jax.tree.map(np.asarray, self.theta(state))
+        share = 1 - self.average_decay**done
+        return jax.tree.map(lambda x: np.asarray(x) / np.float32(share), state.average)
+
+    def meta_steps(
+        self, state: MetaState, count: Any, data: tuple[Any, ...], arrays: Any
+    ) -> tuple[MetaState, jax.Array]:
+        """Do some meta-steps on a device's share of the inner problems.
+
+        Args:
+          state: the state before, with this device's problems.
+          count: int32 scalar, how many.
+          data: rows to read, one tree per estimator, `[most, updates, problems, ...]`.
+          arrays: stored arrays of the data, one tree per estimator.
+
+        Returns:
+          The state, and the mean meta-loss of every meta-step, float32 `[most]`.
+        """
+        most = jax.tree.leaves(data)[0].shape[0]
+
+        def body(i: Any, carry: tuple[MetaState, jax.Array]) -> Any:
+            state, losses = carry
+            rows = jax.tree.map(lambda x: x[i], data)
+            state, loss = self._meta_step(state, rows, arrays)
+            return state, losses.at[i].set(loss)
+
+        return lax.fori_loop(0, count, body, (state, jnp.zeros(most, jnp.float32)))
+
+    def _meta_step(self, state: MetaState, rows: Any, arrays: Any) -> Any:
+        theta = self.theta(state)
+        weights = WorkerWeights(theta, None, OuterState(state.iteration))
+        key = jax.random.fold_in(key_of_seed(self.seed), _STEP)
+        key = jax.random.fold_in(key, state.iteration)
+        own_key = jax.random.fold_in(key, lax.axis_index(_AXIS))
+        total, unravel = ravel_pytree(
+            (jnp.zeros([]), jax.tree.map(jnp.zeros_like, theta))
+        )
+        problems = []
+        for i, estimator in enumerate(self.estimators):
+
+            def run(problem, i=i, estimator=estimator):
+                share = jax.tree.leaves(problem)[0].shape[0]
+                step = estimator.truncated_step.reading(arrays[i], share)
+                out = dataclasses.replace(estimator, truncated_step=step)._estimate(
+                    weights, jax.random.fold_in(own_key, i), problem, rows[i]
+                )
+                made, _ = ravel_pytree((out.mean_loss, out.grad))
+                return out.unroll_state, made
+
+            def skip(problem, total=total):
+                return problem, jnp.zeros_like(total)
+
+            if self.active == len(self.estimators):
+                problem, made = run(state.problems[i])
+            else:
+                turn = self.is_active(i, state.iteration)
+                problem, made = lax.cond(turn, run, skip, state.problems[i])
+            problems.append(problem)
+            total = total + made
+        # Loss and gradient are one array: a meta-step waits for other devices once.
+        loss, grad = unravel(lax.pmean(total, _AXIS) / self.active)
+        grad = jax.tree.map(
+            lambda g: jnp.clip(
+                jnp.nan_to_num(g, nan=0.0, posinf=0.0, neginf=0.0),
+                -self.grad_clip,
+                self.grad_clip,
+            ),
+            grad,
+        )
+        loss = jnp.where(jnp.isfinite(loss), loss, _LOSS_OF_NAN)
+        opt_state = self.theta_opt.update(
+            state.opt_state, grad, loss=loss, key=jax.random.fold_in(key, 1 << 30)
+        )
+        theta, decay = self.theta_opt.get_params(opt_state), self.average_decay
+        average = jax.tree.map(
+            lambda old, new: decay * old + (1 - decay) * new, state.average, theta
+        )
+        after = MetaState(opt_state, average, tuple(problems), state.iteration + 1)
+        return after, loss
+
+
+class Rows:
+    """Which rows of its data the updates of one estimator read, in order.
+
+    Args:
+      program: the meta-training.
+      index: number of the estimator.
+    """
+
+    def __init__(self, program: MetaProgram, index: int):
+        self._program, self._index = program, index
+        self._estimator = program.estimators[index]
+        step = self._estimator.truncated_step.truncated_step
+        self._has_data = step.task_family.datasets is not None
+        splits = ["train", step.meta_loss_split] if step.has_two_batches else ["train"]
+        self._is_pair = step.has_two_batches
+        self._streams: list[EpochStream] = []
+        self.arrays: Any = None
+        if self._has_data:
+            pool = step.pool
+            assert pool.data is not None
+            self.arrays, self._batch_size = pool.arrays, pool.batch_size
+            self._streams = [
+                EpochStream([program.seed, index, number], pool.data.splits[str(split)])
+                for number, split in enumerate(splits)
+            ]
+
+    def _shape(self) -> tuple[int, ...]:
+        estimator = self._estimator
+        shape = (estimator.num_updates, estimator.truncated_step.num_tasks)
+        return (*shape, self._batch_size) if self._has_data else shape
+
+    def take(self, first: int, count: int, room: int) -> Any:
+        """Return the rows of some meta-steps, `[room, updates, problems, batch]`.
+
+        Args:
+          first: number of the first meta-step, the one behind the last call's last.
+          count: how many.
+          room: length of the result, zero behind them.
+        """
+        if not self._has_data:
+            return np.zeros((room, *self._shape()), np.float32)
+        turns = [
+            i for i in range(count) if self._program.is_active(self._index, first + i)
+        ]
+        made = []
+        for stream in self._streams:
+            rows = np.zeros((room, *self._shape()), np.int32)
+            rows[turns] = stream.take(len(turns), *self._shape())
+            made.append(rows)
+        return tuple(made) if self._is_pair else made[0]
+
+    def skip(self, num_steps: int) -> None:
+        """Pass over the rows of the first meta-steps, which were done before."""
+        turns = sum(
+            bool(self._program.is_active(self._index, i)) for i in range(num_steps)
+        )
+        for stream in self._streams:
+            stream.skip(turns * math.prod(self._shape()))
+
+
+class MetaRunner:
+    """A meta-training, as far as it has come.
+
+    Args:
+      program: how it is done.
+      devices: where; as many are used as problems can be split over.
+      room: meta-steps of a call, at most.
+      theta: meta-parameters to begin from; new ones if None.
+
+    Attributes:
+      state: where it is.
+      num_devices: devices used.
+    """
+
+    def __init__(
+        self,
+        program: MetaProgram,
+        devices: Sequence[Any],
+        room: int = 20,
+        theta: MetaParams | None = None,
+    ):
+        self.program, self._room = program, room
+        self.num_devices = program.num_devices(len(devices))
+        used = np.asarray(devices[: self.num_devices])
+        self._mesh = Mesh(used, (_AXIS,))
+        self._rows = [Rows(program, i) for i in range(len(program.estimators))]
+        everywhere = NamedSharding(self._mesh, PartitionSpec())
+        self._arrays = jax.device_put(
+            tuple(rows.arrays for rows in self._rows), everywhere
+        )
+        self.state = self._placed(jax.jit(program.init)(theta))
+        self.done = 0
+        self._compiled: Any = None
+
+    def _placed(self, state: MetaState) -> MetaState:
+        def put(tree: Any, spec: PartitionSpec) -> Any:
+            return jax.device_put(tree, NamedSharding(self._mesh, spec))
+
+        return MetaState(
+            put(state.opt_state, PartitionSpec()),
+            put(state.average, PartitionSpec()),
+            put(state.problems, PartitionSpec(_AXIS)),
+            put(state.iteration, PartitionSpec()),
+        )
+
+    def restore(self, state: MetaState) -> None:
+        """Go on from a state that was saved.
+
+        Args:
+          state: shaped as `state`, of numpy arrays.
+        """
+        self.state, self.done = self._placed(state), int(state.iteration)
+        for rows in self._rows:
+            rows.skip(self.done)
+
+    def advance(self, count: int) -> np.ndarray:
+        """Do some meta-steps, and return the meta-loss of each, float32 `[count]`.
+
+        Args:
+          count: how many; no more than there is room for in a call.
+        """
+        data = tuple(rows.take(self.done, count, self._room) for rows in self._rows)
+        data = jax.device_put(
+            data,
+            NamedSharding(self._mesh, PartitionSpec(None, None, _AXIS)),
+        )
+        args = (self.state, jnp.asarray(count, jnp.int32), data, self._arrays)
+        if self._compiled is None:
+            self._compiled = self._compile(*args)
+        self.state, losses = self._compiled(*args)
+        self.done += count
+        return np.asarray(losses)[:count]
+
+    def _compile(self, *args: Any) -> Any:
+        everywhere, split = PartitionSpec(), PartitionSpec(_AXIS)
+        of_state = MetaState(everywhere, everywhere, split, everywhere)
+        of_data = PartitionSpec(None, None, _AXIS)
+        mapped = jax.shard_map(
+            self.program.meta_steps,
+            mesh=self._mesh,
+            in_specs=(of_state, everywhere, of_data, everywhere),
+            out_specs=(of_state, everywhere),
+            check_vma=False,
+        )
+        platform = self._mesh.devices.flat[0].platform
+        # Products this small are slower by the kernels of libraries.
+        options = Strategy(1).compiler_options(platform)
+        lowered = jax.jit(mapped, donate_argnums=(0,)).lower(*args)
+        return lowered.compile(compiler_options=options)

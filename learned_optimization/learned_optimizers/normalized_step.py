@@ -285,7 +285,7 @@ class NormalizedStepLOpt(LearnedOptimizer):
         all_scales = [jnp.ones([1]), per_param[None], scales, scales]
         weights = [layers.weights[0] * jnp.concatenate(all_scales)[:, None]]
         weights += layers.weights[1:]
-        (output,) = _written_out(Layers(weights, layers.biases), features)
+        output = _written_out(Layers(weights, layers.biases), features)
         nominal = 1 + self.nominal_momentum
         adam = averaged[nominal] * root * scales[nominal]
         return adam + output
@@ -371,14 +371,16 @@ def _with_constants(layers: Layers, constants: jax.Array) -> Layers:
     return Layers([first[:count], *layers.weights[1:]], [bias, *layers.biases[1:]])
 
 
-def _written_out(layers: Layers, features: Sequence[jax.Array]) -> list[jax.Array]:
-    """Return what a network makes of features of one shape, a sum per unit.
+@jax.custom_vjp
+def _written_out(layers: Layers, features: list[jax.Array]) -> jax.Array:
+    """Return what a network of one output makes of features `[*shape]`: `[*shape]`.
 
-    XLA makes one loop over the parameters of all of it, from the features to the
-    output: of a small network that is several times as fast as products of matrices,
-    and nothing between two layers is in memory.
+    With a sum for each unit, XLA makes one loop over the parameters of all of it, from
+    the features to the output: of a small network that is several times as fast as
+    products of matrices, and nothing between two layers is in memory. Derivatives are
+    those of products: sums for each weight would take minutes to compile.
     """
-    values = list(features)
+    values = features
     for i, (weights, bias) in enumerate(
         zip(layers.weights, layers.biases, strict=True)
     ):
@@ -387,4 +389,27 @@ def _written_out(layers: Layers, features: Sequence[jax.Array]) -> list[jax.Arra
             sum((w[j] * x for w, x in zip(weights, inputs, strict=True)), bias[j])
             for j in range(bias.shape[0])
         ]
-    return values
+    (output,) = values
+    return output
+
+
+def _products(layers: Layers, features: list[jax.Array]) -> jax.Array:
+    """Return the same as `_written_out`, by products of matrices."""
+    values = jnp.stack(features).reshape(len(features), -1)
+    for i, (weights, bias) in enumerate(
+        zip(layers.weights, layers.biases, strict=True)
+    ):
+        inputs = jax.nn.relu(values) if i else values
+        values = jnp.matmul(weights.T, inputs, precision="highest") + bias[:, None]
+    return values.reshape(features[0].shape)
+
+
+def _forward(layers: Layers, features: list[jax.Array]) -> tuple[jax.Array, Any]:
+    return _written_out(layers, features), (layers, features)
+
+
+def _backward(inputs: Any, slope: jax.Array) -> Any:
+    return jax.vjp(_products, *inputs)[1](slope)
+
+
+_written_out.defvjp(_forward, _backward)

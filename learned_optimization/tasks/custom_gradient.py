@@ -55,6 +55,22 @@ class CustomGradientTask(WrappedTask):
         return loss, after, aux
 
 
+def with_gradient(params: Params, loss: jax.Array, grad: Params) -> jax.Array:
+    """Return a loss whose gradient with respect to the parameters is a given one.
+
+    Args:
+      params: the parameters.
+      loss: the loss, which does not depend on them for `jax.grad`.
+      grad: the gradient, a tree like `params`.
+    """
+    return cast("jax.Array", _with_gradient(_given, params, loss, ([], (grad,))))
+
+
+def _given(captured: Any, params: Params, grad: Params) -> Params:
+    del captured, params
+    return grad
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _with_gradient(
     function: Callable[..., Params], params: Params, loss: jax.Array, inputs: Any

@@ -47,6 +47,7 @@ _PUBLISHED = {
     "published_rnn_lm": ("RNNLM_", "recurrent networks that model text"),
     "published_lm": ("TransformerLM_", "transformers that model text"),
     "published_es": ("ESWrapped_", "perceptrons trained by evolution strategies"),
+    "published_lopt": ("LOpt", "learned optimizers whose meta-parameters are trained"),
 }
 
 

@@ -9,6 +9,7 @@ from learned_optimization.tasks.fixed.image_mlp import *  # noqa: F403
 from learned_optimization.tasks.fixed.image_mlp_ae import *  # noqa: F403
 from learned_optimization.tasks.fixed.laptop import *  # noqa: F403
 from learned_optimization.tasks.fixed.laptop_heldout import *  # noqa: F403
+from learned_optimization.tasks.fixed.lopt import *  # noqa: F403
 from learned_optimization.tasks.fixed.mlp_mixer import *  # noqa: F403
 from learned_optimization.tasks.fixed.resnet import *  # noqa: F403
 from learned_optimization.tasks.fixed.rnn_lm import *  # noqa: F403

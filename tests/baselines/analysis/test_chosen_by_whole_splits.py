@@ -1,7 +1,5 @@
 """What tables, figures and exports choose is what the report chooses."""
 
-from types import SimpleNamespace
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from learned_optimization.baselines.analysis.set_results import (
     comparable,
     load_set_result,
 )
-from learned_optimization.baselines.exporting import events
+from learned_optimization.baselines.exporting.runs import write_runs
 from learned_optimization.baselines.plots.curves import plot_tasks_and_sets
 from learned_optimization.baselines.plots.final_losses import (
     plot_sensitivity,
@@ -123,16 +121,14 @@ def test_a_search_alone_is_drawn_over_whole_splits():
 
 
 @CASES
-def test_exports_of_the_best(others, index, mean, monkeypatch, tmp_path):
-    written = {}
-
-    def write(archive, settings, arrays, folder, only):
-        written[archive.set_name] = only
-        return 1
-
-    read = SimpleNamespace(settings={}, arrays={})
-    monkeypatch.setattr(events, "_write_archive", write)
-    monkeypatch.setattr(events, "_read", lambda a: (read.settings, read.arrays))
+def test_exports_of_the_best(others, index, mean):
     names = ["Whole", *others]
-    assert events.write_events("T", names, str(tmp_path / "logs")) == 2
-    assert written == dict.fromkeys(names, index)
+    chosen = {}
+
+    def take(runs):
+        for run in runs:
+            chosen.setdefault(run.set_name, set()).add(run.opt_name)
+
+    write_runs("T", names, take)
+    of_index = {n: str(utils.load_archive("T", n)["opt_name"][index, 0]) for n in names}
+    assert chosen == {name: {of_index[name]} for name in names}

@@ -109,6 +109,10 @@ COMMANDS: dict[str, Command | Group] = {
     "train": Command(
         "train:train", "Train one task with one optimizer, configured by gin."
     ),
+    "meta-train": Command(
+        "meta_train:meta_train",
+        "Train a learned optimizer, and keep the best on held-out tasks.",
+    ),
     "status": Command(
         "status:status",
         "Count the trials of sets by state: done, diverged, failed, missing, bad.",

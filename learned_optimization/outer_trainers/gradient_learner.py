@@ -405,6 +405,21 @@ class SingleMachineGradientLearner:
         )
         self.gradient_estimators = tuple(gradient_estimators)
 
+    @classmethod
+    def of(
+        cls, learner: GradientLearner, estimators: Sequence[GradientEstimator]
+    ) -> SingleMachineGradientLearner:
+        """Return one of a learner that is made already.
+
+        Args:
+          learner: the learner.
+          estimators: their gradients are averaged.
+        """
+        made = object.__new__(cls)
+        made.gradient_learner = learner
+        made.gradient_estimators = tuple(estimators)
+        return made
+
     def init(self, key: PRNGKey) -> SingleMachineState:
         """Return the state before the first meta-step."""
         learner_key, key = jax.random.split(key)

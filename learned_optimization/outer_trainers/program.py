@@ -311,6 +311,8 @@ class MetaRunner:
     Attributes:
       state: where it is.
       num_devices: devices used.
+      room: as given.
+      done: meta-steps done.
     """
 
     def __init__(
@@ -320,7 +322,7 @@ class MetaRunner:
         room: int = 20,
         theta: MetaParams | None = None,
     ):
-        self.program, self._room = program, room
+        self.program, self.room = program, room
         self.num_devices = program.num_devices(len(devices))
         used = np.asarray(devices[: self.num_devices])
         self._mesh = Mesh(used, (_AXIS,))
@@ -360,7 +362,7 @@ class MetaRunner:
         Args:
           count: how many; no more than there is room for in a call.
         """
-        data = tuple(rows.take(self.done, count, self._room) for rows in self._rows)
+        data = tuple(rows.take(self.done, count, self.room) for rows in self._rows)
         data = jax.device_put(
             data,
             NamedSharding(self._mesh, PartitionSpec(None, None, _AXIS)),

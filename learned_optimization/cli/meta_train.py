@@ -1,0 +1,361 @@
+"""`lopt meta-train`: train a learned optimizer."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.live import Live
+
+from learned_optimization import configuration, filesystem
+from learned_optimization.baselines.exporting.frames import require
+from learned_optimization.baselines.suites.registry import get_suite
+from learned_optimization.cli.choosing import import_files, load_gin
+from learned_optimization.cli.completion import completer
+from learned_optimization.cli.options import (
+    GinBindings,
+    GinFiles,
+    GinImports,
+    Imports,
+    SkipUnknown,
+)
+from learned_optimization.cli.output import folder_of, say
+from learned_optimization.cli.signals import stop_requests
+from learned_optimization.cli.tables import Console, Table, console
+from learned_optimization.errors import LoptError
+from learned_optimization.eval_training import (
+    RunStoppedError,
+    keep_compiled,
+    use_all_cores,
+)
+from learned_optimization.learned_optimizers import checkpoints
+from learned_optimization.learned_optimizers.base import (
+    LearnedOptimizer,
+    MetaParams,
+    get_learned_optimizer,
+)
+from learned_optimization.outer_trainers import held_out
+from learned_optimization.outer_trainers.recipe import (
+    Recipe,
+    families_of,
+    small_perceptrons,
+)
+from learned_optimization.outer_trainers.run import (
+    CURVES,
+    HeldOut,
+    MetaProgress,
+    MetaRun,
+)
+from learned_optimization.prng import key_of_seed
+
+_QUICK_OPTIMIZER = "NormalizedStepLOpt"
+_QUICK_TASK = "ImageMLP_FashionMnist8_Relu32"
+# Neither trained on nor compared on at the end: it chooses among checkpoints.
+_QUICK_HELD_OUT = ("ImageMLP_FashionMnist8_64x64_Relu_MSE",)
+_QUICK_STEPS, _QUICK_SEEDS = 400, 5
+_DEFAULTS = Recipe()
+
+
+class _Display:
+    """One line that follows a run, or now and then a line without a terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, refresh_per_second=4)
+        self._last = 0
+
+    def __enter__(self) -> _Display:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def show(self, progress: MetaProgress) -> None:
+        """Show how far a run has come."""
+        text = _sentence(progress)
+        if self._console.is_terminal:
+            self._live.update(text)
+        elif progress.done == progress.num_steps or (
+            progress.done >= self._last + max(1, progress.num_steps // 10)
+        ):
+            self._last = progress.done
+            say(text, err=True)
+
+
+def _sentence(progress: MetaProgress) -> str:
+    left = (progress.num_steps - progress.done) / progress.steps_per_second
+    score = ""
+    if progress.score is not None and progress.best_score is not None:
+        score = (
+            f", held out {_percent(progress.score)} of tuned Adam's loss"
+            f" (best {_percent(progress.best_score)})"
+        )
+    return (
+        f"meta-step {progress.done:,} of {progress.num_steps:,}: meta-loss "
+        f"{progress.meta_loss:.4f}{score}, {progress.steps_per_second:.1f} per second, "
+        f"{left:.0f} s left"
+    )
+
+
+def _percent(score: float) -> str:
+    return f"{100 * np.exp(score):.1f}%" if np.isfinite(score) else "diverged"
+
+
+def meta_train(
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            "--optimizer",
+            metavar="NAME",
+            help="A learned optimizer; `lopt lopts` lists them. NormalizedStepLOpt by "
+            "default.",
+            autocompletion=completer("learned optimizer"),
+        ),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="TASK",
+            help="A task to train on; repeatable.",
+            autocompletion=completer("task"),
+        ),
+    ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite",
+            metavar="SUITE",
+            help="Train on the tasks of a suite.",
+            autocompletion=completer("suite"),
+        ),
+    ] = None,
+    out: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FOLDER",
+            help="Where it goes; the same command goes on with a run that was stopped.",
+        ),
+    ] = "meta_run",
+    length: Annotated[
+        str,
+        typer.Option(
+            metavar="MIN-MAX",
+            help="Updates of the runs that are trained on, drawn log-uniformly.",
+        ),
+    ] = "200-2000",
+    estimator: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the meta-gradient: pes, es or grad.")
+    ] = _DEFAULTS.estimator,
+    meta_steps: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Meta-steps in all.")
+    ] = _DEFAULTS.num_steps,
+    pairs: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Pairs of runs on each task, at a time."),
+    ] = _DEFAULTS.num_tasks,
+    truncation: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Updates of each run per meta-step.")
+    ] = _DEFAULTS.truncation,
+    std: Annotated[
+        float, typer.Option(metavar="STD", help="Standard deviation of perturbations.")
+    ] = _DEFAULTS.std,
+    outer_rate: Annotated[
+        float,
+        typer.Option(
+            metavar="RATE",
+            help="Learning rate of the outer Adam; it falls to a tenth of that.",
+        ),
+    ] = _DEFAULTS.learning_rate,
+    meta_loss: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="log or normalized: of a loss, what counts."),
+    ] = _DEFAULTS.meta_loss,
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Tasks of a meta-step, in rotation; all by default.",
+        ),
+    ] = None,
+    reparametrize: Annotated[
+        float,
+        typer.Option(
+            metavar="FACTOR",
+            help="Measure each tensor in units of up to so much, or down to so little.",
+        ),
+    ] = _DEFAULTS.reparametrize,
+    held_out_task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--held-out",
+            metavar="TASK",
+            help="A task that chooses the best meta-parameters, against Adam with "
+            "cosine decay and the best of 14 rates; repeatable. None by default: the "
+            "last are kept.",
+            autocompletion=completer("task"),
+        ),
+    ] = None,
+    held_out_steps: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Length of runs on those.")
+    ] = 1000,
+    evaluate_every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Meta-steps between evaluations.")
+    ] = 100,
+    init_from: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="A checkpoint to begin from."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="SEED", help="Of all that is random.")
+    ] = 0,
+    tensorboard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Also write the curves as TensorBoard reads them."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Train on small perceptrons for a minute or two, and compare with "
+            "tuned Adam.",
+        ),
+    ] = False,
+    imports: Imports = None,
+    gin_file: GinFiles = None,
+    gin_bindings: GinBindings = None,
+    gin_import: GinImports = None,
+    skip_unknown: SkipUnknown = False,
+) -> None:
+    """Train a learned optimizer, and keep the best on held-out tasks.
+
+    With gin bindings of `run_train`, it is configured as published ones are.
+    """
+    import_files(imports)
+    if gin_file or gin_bindings:
+        from learned_optimization import outer_train
+
+        load_gin(gin_file, gin_bindings, gin_import, skip_unknown)
+        if "run_train.lopt" in configuration.bound_parameters():
+            use_all_cores()
+            keep_compiled()
+            configuration.call_bound(outer_train.run_train)
+            return
+    tasks = list(task or [])
+    if suite is not None:
+        tasks += get_suite(suite).tasks
+    if quick and tasks:
+        raise LoptError("--quick chooses its tasks itself: leave out --task, --suite.")
+    if not quick and not tasks:
+        raise LoptError("nothing to train on: name tasks by --task, or a suite.")
+    lopt: LearnedOptimizer = get_learned_optimizer(optimizer or _QUICK_OPTIMIZER)()
+    shortest, longest = _lengths(length)
+    recipe = Recipe(
+        estimator,
+        _QUICK_STEPS if quick and meta_steps == _DEFAULTS.num_steps else meta_steps,
+        shortest,
+        longest,
+        truncation,
+        pairs,
+        std,
+        outer_rate,
+        meta_loss,
+        at_once,
+        reparametrize,
+        seed,
+    )
+    judged = HeldOut(
+        tuple(held_out_task or (_QUICK_HELD_OUT if quick else ())),
+        held_out_steps,
+        every=evaluate_every,
+    )
+    if tensorboard is not None:
+        require("tensorboard.summary.writer.record_writer", "tensorboard")
+    folder = folder_of(out)
+    filesystem.check_writable(folder)
+    use_all_cores()
+    keep_compiled()
+    families = small_perceptrons() if quick else families_of(tasks)
+    theta = None
+    if init_from is not None:
+        stored = checkpoints.read(init_from).params
+        theta = checkpoints.match(stored, lopt.init(key_of_seed(0)), init_from)
+    identity = "\n".join(
+        [
+            f"optimizer={lopt!r}",
+            f"tasks={[family.name for family in families]}",
+            *(f"{k}={v!r}" for k, v in dataclasses.asdict(recipe).items()),
+            f"held_out={judged}",
+            f"init_from={init_from}",
+        ]
+    )
+    run = MetaRun(recipe.program(lopt, families), judged, folder, identity, theta)
+    try:
+        with _Display() as display, stop_requests() as should_stop:
+            best = run.run(display.show, should_stop)
+    except (KeyboardInterrupt, RunStoppedError) as stopped:
+        say(f"{stopped or 'stopped'}; the same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
+    say(
+        f"{lopt.name}, meta-step {run.best_step:,}: {filesystem.join(folder, 'params')}"
+    )
+    if tensorboard is not None:
+        from learned_optimization.baselines.exporting.meta_events import (
+            write_meta_events,
+        )
+
+        write_meta_events(filesystem.join(folder, CURVES), folder_of(tensorboard))
+        say(f"tensorboard --logdir {tensorboard}")
+    if quick:
+        _compare(lopt, best)
+
+
+def _lengths(text: str) -> tuple[int, int]:
+    parts = text.split("-")
+    if len(parts) not in (1, 2) or not all(part.isdigit() for part in parts):
+        raise LoptError(
+            f"--length must be a number of updates or MIN-MAX, as 200-2000, got {text}."
+        )
+    return int(parts[0]), int(parts[-1])
+
+
+def _compare(lopt: LearnedOptimizer, theta: MetaParams) -> None:
+    """Print how it does on a task that it did not choose by, against tuned Adam."""
+    steps, seeds = HeldOut(()).num_steps, _QUICK_SEEDS
+    own = held_out.final_losses(_QUICK_TASK, [lopt.opt_fn(theta)], steps, seeds).report[
+        0
+    ]
+    rows = [(f"{lopt.name}, not tuned", own)]
+    for name, cosine in (("Adam, constant rate", False), ("Adam, cosine", True)):
+        adam = held_out.tune_adam(_QUICK_TASK, steps, seeds, cosine=cosine)
+        rows.append(
+            (f"{name}, best of 14 ({adam.learning_rate:g})", np.asarray(adam.report))
+        )
+    # How much of it is the form of the step, and not what was learned.
+    plain = lopt.opt_fn(lopt.init(key_of_seed(0)))
+    losses = held_out.final_losses(_QUICK_TASK, [plain], steps, seeds).report[0]
+    rows.append((f"{lopt.name} before any learning", losses))
+    table = Table()
+    table.add_column(f"{_QUICK_TASK}, {steps:,} steps", no_wrap=True)
+    table.add_column("test loss", justify="right")
+    table.add_column("ratio", justify="right")
+    for name, losses in rows:
+        error = losses.std(ddof=1) / np.sqrt(len(losses))
+        ratio = losses.mean() / own.mean()
+        table.add_row(name, f"{losses.mean():.4f} +- {error:.4f}", f"{ratio:.4f}")
+    console().print(table)
+    wins = all(own.mean() < losses.mean() for _, losses in rows[1:3])
+    say(
+        f"{lopt.name} is {'better' if wins else 'not better'} than Adam with either "
+        f"schedule, on the mean of {seeds} seeds"
+    )

@@ -1,0 +1,162 @@
+"""Meta-training of a learned optimizer on some tasks, with settings that work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from learned_optimization.errors import LoptError, UnknownNameError, check_at_least
+from learned_optimization.learned_optimizers.base import LearnedOptimizer
+from learned_optimization.optimizers.learning_rate_schedules import CosineDecay
+from learned_optimization.optimizers.optax_opts import Adam
+from learned_optimization.outer_trainers.lopt_truncated_step import (
+    VectorizedLOptTruncatedStep,
+)
+from learned_optimization.outer_trainers.meta_losses import META_LOSSES
+from learned_optimization.outer_trainers.program import Estimator, MetaProgram
+from learned_optimization.outer_trainers.truncated_es import TruncatedES
+from learned_optimization.outer_trainers.truncated_grad import TruncatedGrad
+from learned_optimization.outer_trainers.truncated_pes import TruncatedPES
+from learned_optimization.outer_trainers.truncation_schedule import (
+    LogUniformLengthSchedule,
+)
+from learned_optimization.tasks.base import (
+    TaskFamily,
+    get_task_from_name,
+    single_task_to_family,
+)
+from learned_optimization.tasks.datasets.image import fashion_mnist
+from learned_optimization.tasks.parametric.image_mlp import ImageMLPFamily
+from learned_optimization.tasks.task_augmentation import ReparamWeightsFamily
+
+ESTIMATORS = ("pes", "es", "grad")
+"""Names of estimators that meta-training as one program has."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of meta-training.
+
+    Attributes:
+      estimator: one of `ESTIMATORS`.
+      num_steps: meta-steps.
+      min_length: shortest run of an inner problem, in updates.
+      max_length: longest; lengths are drawn log-uniformly.
+      truncation: updates of a meta-step.
+      num_tasks: inner problems of each task or family, pairs of trajectories.
+      std: standard deviation of perturbations.
+      learning_rate: of the outer Adam, at first; it falls along half a cosine to a
+        tenth.
+      meta_loss: `"log"` of the normalized loss, or `"normalized"`.
+      at_once: how many tasks or families a meta-step has, in rotation; all if None.
+      reparametrize: the largest factor of the reparametrisation of each tensor, drawn
+        log-uniformly from its inverse on; 1 for none.
+      seed: of all that is random.
+    """
+
+    estimator: str = "pes"
+    num_steps: int = 1000
+    min_length: int = 200
+    max_length: int = 2000
+    truncation: int = 50
+    num_tasks: int = 8
+    std: float = 0.01
+    learning_rate: float = 3e-3
+    meta_loss: str = "log"
+    at_once: int | None = None
+    reparametrize: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ESTIMATORS:
+            raise UnknownNameError("estimator", self.estimator, ESTIMATORS)
+        if self.meta_loss not in META_LOSSES:
+            raise UnknownNameError("meta-loss", self.meta_loss, META_LOSSES)
+        for name in ("num_steps", "min_length", "truncation", "num_tasks"):
+            check_at_least(name, getattr(self, name), 1)
+        if self.max_length < self.min_length:
+            raise LoptError(
+                f"max_length must be at least min_length, {self.min_length}, got "
+                f"{self.max_length}."
+            )
+        for name in ("std", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise LoptError(f"{name} must be above 0, got {getattr(self, name)!r}.")
+        if not self.reparametrize >= 1:
+            raise LoptError(
+                f"reparametrize must be at least 1, got {self.reparametrize!r}."
+            )
+
+    def program(
+        self, lopt: LearnedOptimizer, families: Sequence[TaskFamily]
+    ) -> MetaProgram:
+        """Return the meta-training of a learned optimizer on some families.
+
+        Args:
+          lopt: the learned optimizer.
+          families: what inner problems are drawn of.
+        """
+        outer = Adam(
+            CosineDecay(
+                num_steps=float(self.num_steps),
+                learning_rate=self.learning_rate,
+                final_fraction=0.1,
+            ),
+            beta1=0.9,
+            beta2=0.99,
+        )
+        return MetaProgram(
+            lopt,
+            [self._estimator(lopt, family) for family in families],
+            outer,
+            self.num_steps,
+            self.seed,
+            at_once=self.at_once,
+        )
+
+    def _estimator(self, lopt: LearnedOptimizer, family: TaskFamily) -> Estimator:
+        if self.reparametrize > 1:
+            scales = (1 / self.reparametrize, self.reparametrize)
+            family = ReparamWeightsFamily(family, "tensor", scales)
+        step = VectorizedLOptTruncatedStep(
+            family,
+            lopt,
+            LogUniformLengthSchedule(self.min_length, self.max_length),
+            self.num_tasks,
+            # So that problems do not all begin again at once.
+            random_initial_iteration_offset=self.max_length,
+            meta_loss=META_LOSSES[self.meta_loss],
+        )
+        if self.estimator == "pes":
+            return TruncatedPES(step, self.truncation, self.std)
+        if self.estimator == "es":
+            return TruncatedES(step, self.truncation, std=self.std)
+        return TruncatedGrad(step, self.truncation)
+
+
+def families_of(task_names: Sequence[str]) -> list[TaskFamily]:
+    """Return fixed tasks as families of their own."""
+    return [single_task_to_family(get_task_from_name(name)) for name in task_names]
+
+
+def small_perceptrons() -> list[TaskFamily]:
+    """Return three families of small perceptrons on 8x8 Fashion-MNIST.
+
+    They differ in width, depth and batch size, and draw activations and losses.
+    """
+
+    def family(batch_size: int, hidden: tuple[int, ...], relu: float, **given: Any):
+        return ImageMLPFamily(
+            fashion_mnist(batch_size, image_size=8),
+            hidden,
+            {"relu": relu, "tanh": 1 - relu},
+            **given,
+        )
+
+    both = {"cross_entropy": 0.5, "mse": 0.5}
+    return [
+        family(128, (32,), 0.7),
+        family(32, (16, 16), 0.5, losses=both),
+        family(64, (16, 16, 16), 0.7, losses={"cross_entropy": 0.7, "mse": 0.3}),
+    ]

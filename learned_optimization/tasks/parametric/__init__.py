@@ -1,0 +1,1 @@
+"""Families of tasks, of which meta-training draws."""

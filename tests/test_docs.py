@@ -185,6 +185,14 @@ def test_models_of_other_libraries_train(library, tmp_path):
 
 
 @pytest.mark.slow
+def test_page_on_meta_training(tmp_path):
+    output = "".join(run(*block, tmp_path) for block in blocks("docs/meta_training.md"))
+    assert "NormalizedStepLOpt" in output
+    assert output.rstrip().endswith("True")
+    assert (tmp_path / "my_run" / "meta.curves").exists()
+
+
+@pytest.mark.slow
 def test_page_on_many_machines(tmp_path):
     output = "".join(run(*block, tmp_path) for block in blocks("docs/clusters.md"))
     assert output.count("trials run, 0 had results") == 3

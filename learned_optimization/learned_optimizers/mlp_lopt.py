@@ -105,16 +105,20 @@ class MLPLOpt(LearnedOptimizer):
         del given
         layers = layers_of(theta)
         constants = features.tanh_of_time(opt_state.iteration)
-        params, momenta = [], []
-        for p, g, m in zip(
-            tensors(opt_state.params), tensors(grad), opt_state.momenta, strict=True
-        ):
-            m = averages(m, g, DECAYS)
-            direction, magnitude = network.apply(
-                layers, list, (g[None], p[None], m), p.shape, constants=constants
-            )
-            params.append(p - step(direction, magnitude, self.exp_mult, self.step_mult))
-            momenta.append(m)
+        old, grads = tensors(opt_state.params), tensors(grad)
+        momenta = [
+            averages(m, g, DECAYS)
+            for m, g in zip(opt_state.momenta, grads, strict=True)
+        ]
+        features_of_each = [
+            jnp.concatenate([g[None], p[None], m])
+            for p, g, m in zip(old, grads, momenta, strict=True)
+        ]
+        outputs = network.apply_to_all(layers, features_of_each, constants=constants)
+        params = [
+            p - step(direction, magnitude, self.exp_mult, self.step_mult)
+            for p, (direction, magnitude) in zip(old, outputs, strict=True)
+        ]
         return MLPLOptState(
             put_back(opt_state.params, params),
             model_state,

@@ -151,6 +151,61 @@ def apply(
     return lax.fori_loop(0, parts.count, write, jnp.zeros((num_outputs, *shape)))
 
 
+def apply_to_all(
+    layers: Layers,
+    features: Sequence[jax.Array],
+    *,
+    constants: jax.Array | None = None,
+    epsilon: float = 1e-5,
+) -> list[jax.Array]:
+    """Return what `apply` does of each of several tensors, small ones together.
+
+    A layer is then one product for all small tensors: of biases, which have few
+    parameters, calling a product takes longer than the product.
+
+    Args:
+      layers: the network.
+      features: float32 `[k, *shape]` of each tensor.
+      constants: as of `apply`, and so is `epsilon`.
+      epsilon: what is added to the mean square of a feature.
+
+    Returns:
+      The outputs of each tensor, float32 `[outputs, *shape]`.
+    """
+    sizes = [math.prod(x.shape[1:]) for x in features]
+    if len(features) < 2 or sum(sizes) > _PART_ON_CPU:
+        return [
+            apply(
+                layers,
+                lambda x: (x,),
+                x,
+                x.shape[1:],
+                constants=constants,
+                epsilon=epsilon,
+            )
+            for x in features
+        ]
+    normalized = []
+    for x in features:
+        flat = x.reshape(x.shape[0], -1)
+        scale = lax.rsqrt(epsilon + jnp.mean(jnp.square(flat), 1, keepdims=True))
+        normalized.append(flat * scale)
+    joined = jnp.concatenate(normalized, 1)
+    outputs = apply(
+        layers,
+        lambda x: (x,),
+        joined,
+        joined.shape[1:],
+        constants=constants,
+        epsilon=None,
+    )
+    ends = np.cumsum(sizes)[:-1]
+    return [
+        part.reshape(-1, *x.shape[1:])
+        for part, x in zip(jnp.split(outputs, ends, 1), features, strict=True)
+    ]
+
+
 class _First(NamedTuple):
     """The first layer with the normalization in it, in the order of packed groups."""
 

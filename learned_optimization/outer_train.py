@@ -82,7 +82,7 @@ def local_train(
     seed: int = 0,
     on_step: Callable[[int, float], None] | None = None,
 ) -> MetaParams:
-    """Meta-train in this process, and return the meta-parameters.
+    """Train meta-parameters in this process, and return the meta-parameters.
 
     Args:
       train_log_dir: folder that `params` and `config.gin` are written to at the end;
@@ -131,7 +131,7 @@ def run_train(
     summary_every_n: int = _REPORT_EVERY,
     seed: int = 0,
 ) -> MetaParams:
-    """Meta-train as published configurations say.
+    """Train meta-parameters as published configurations say.
 
     Args:
       lopt: the learned optimizer.

@@ -165,7 +165,7 @@ class MetaProgram:
     def meta_steps(
         self, state: MetaState, count: Any, data: tuple[Any, ...], arrays: Any
     ) -> tuple[MetaState, jax.Array]:
-        """Do some meta-steps on a device's share of the inner problems.
+        """Run some meta-steps on a device's share of the inner problems.
 
         Args:
           state: the state before, with this device's problems.
@@ -357,7 +357,7 @@ class MetaRunner:
             rows.skip(self.done)
 
     def advance(self, count: int) -> np.ndarray:
-        """Do some meta-steps, and return the meta-loss of each, float32 `[count]`.
+        """Run some meta-steps, and return the meta-loss of each, float32 `[count]`.
 
         Args:
           count: how many; no more than there is room for in a call.

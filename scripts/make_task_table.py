@@ -33,8 +33,12 @@ counts made by hand.
 
 Published, but not here: `JAXNeRF_HotdogBlenderTask`, `JAXNeRF_LegoBlenderTask`
 and `JAXNeRF_ShipBlenderTask`, named in the published normalizers, because their
-code was never released; and the tasks that train learned optimizers (`LOpt*`),
-which are planned.
+code was never released.
+
+The parameters of the tasks that train learned optimizers (`LOpt*`, some spelled as
+published) are meta-parameters, and their loss is that of the runs inside. A batch is
+those of a whole inner run (`LOptTask`), or of a truncation of all pairs
+(`TruncatedPESTask`, whose splits are all the training data, as published).
 
 For all of them, batch norm uses the statistics of the current batch, and dropout
 drops, in evaluation as well as in training, as in the published baselines.

@@ -44,6 +44,8 @@ ROOMS = [
     "benchmarking.optimizer_cost",
     "eval_training",
     "outer_trainers",
+    "tasks.fixed.lopt",
+    "tasks.fixed.all",
     "baselines.layout",
     "baselines.folder_names",
     "baselines.stats",

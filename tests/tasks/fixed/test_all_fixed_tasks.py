@@ -23,9 +23,10 @@ from learned_optimization.tasks.cost import cost
 from learned_optimization.tasks.datasets.base import ArrayData
 from learned_optimization.tasks.es_wrapper import ESTask
 from learned_optimization.tasks.models.classification import ImageClassificationTask
+from learned_optimization.tasks.wrapped_task import WrappedTask
 from learned_optimization.training import whole_splits
 from tests import golden
-from tests.tasks.fixed import published
+from tests.tasks.fixed import published, published_lopt
 from tests.tiny import data_of
 
 TASKS = registry.all_fixed_tasks()
@@ -44,6 +45,16 @@ ONE_STEP_QUICKLY = TRAINED_QUICKLY | {
     "ImageMLP_Cifar10_128x128x128_BatchNorm_Tanh",
     "RNNLM_lm1bbytes_Patch32_IRNN128_Embed64",
     "TransformerLM_kjvbytes_1layer_64width",
+}
+TRACED_QUICKLY = {
+    "LOpt_LearnableAdam_Cifar10_8_50",
+    "LOptPES_Adafac_Fashion_OuterBS4_Length50_Trunc5",
+}
+# Learned optimizers are meta-trained in test_lopt.py; one of each kind has a step here.
+ONE_META_STEP = {
+    "LOpt_AdafacMLPLOpt_FashionMnist_20",
+    "LOpt_ES4_AdafacMLPLOpt_FashionMnist_20",
+    "LOptPES_Adafac_Cifar_OuterBS4_Length50_Trunc5",
 }
 # What takes too long, or too much memory, on a small machine: beyond the first
 # limit a task is trained by the exhaustive tests only (`pytest -m exhaustive`),
@@ -90,13 +101,15 @@ def up_to(limit):
 
     def num_params(name):
         # In closed form: to trace every task takes half a minute.
+        if name in published_lopt.NAMES:
+            return published_lopt.num_params(name)
         is_ours = name not in published.TABLE
         return size(shapes(name)[0]) if is_ours else published.num_params(name)
 
     return {name for name in TASKS if num_params(name) <= limit}
 
 
-def some_tasks(slow, quick):
+def some_tasks(slow, quick, among=frozenset(TASKS)):
     """Tasks of at most `MAX_PARAMS_ONE_STEP` parameters, marked by what they cost."""
 
     def marks(name):
@@ -104,18 +117,35 @@ def some_tasks(slow, quick):
             return ()
         return pytest.mark.slow if name in slow else pytest.mark.exhaustive
 
-    names = sorted(up_to(MAX_PARAMS_ONE_STEP))
+    names = sorted(up_to(MAX_PARAMS_ONE_STEP) & among)
     return pytest.mark.parametrize(
         "name", [pytest.param(name, marks=marks(name)) for name in names]
     )
 
 
 every_task = pytest.mark.parametrize("name", TASKS)
+# To trace whole inner runs takes seconds.
+every_traced_task = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.slow
+            if name in published_lopt.NAMES and name not in TRACED_QUICKLY
+            else (),
+        )
+        for name in TASKS
+    ],
+)
 published_task = pytest.mark.parametrize("name", published.TABLE)
-one_step_task = some_tasks(up_to(MAX_PARAMS_ONE_STEP), ONE_STEP_QUICKLY)
+SUPERVISED = TASKS.keys() - set(published_lopt.NAMES)
+one_step_task = some_tasks(
+    (up_to(MAX_PARAMS_ONE_STEP) & SUPERVISED) | ONE_META_STEP, ONE_STEP_QUICKLY
+)
 trained_task = some_tasks(
     (up_to(MAX_PARAMS_TRAINED) | TRAINED_THOUGH_LARGE) - TRAINED_BY_ANOTHER_SIZE,
     TRAINED_QUICKLY,
+    SUPERVISED,
 )
 
 
@@ -127,8 +157,10 @@ def affordable(task):
 
 
 def with_batch_size(task, batch_size):
-    if isinstance(task, ESTask):
-        inner = with_batch_size(task.task, batch_size)
+    if isinstance(task, WrappedTask):
+        # Of one that trains inner runs, a batch is many of the inner task's.
+        count = task.datasets.batch_size // task.task.datasets.batch_size
+        inner = with_batch_size(task.task, max(1, batch_size // count))
         return dataclasses.replace(task, task=inner)
     datasets = dataclasses.replace(task.datasets, batch_size=batch_size)
     return dataclasses.replace(task, datasets=datasets)
@@ -136,8 +168,12 @@ def with_batch_size(task, batch_size):
 
 def test_registered_and_published_tasks_are_the_same():
     ours = {name for name, task in TASKS.items() if task.is_published}
-    assert ours == published.TABLE.keys()
-    assert len(ours) == 106
+    assert ours == published.TABLE.keys() | set(published_lopt.NAMES)
+    assert (len(published.TABLE), len(published_lopt.NAMES), len(ours)) == (
+        106,
+        23,
+        129,
+    )
     assert TASKS.keys() >= ONE_STEP_QUICKLY
 
 
@@ -202,7 +238,7 @@ def test_settings_that_shapes_do_not_tell(name):
     assert getattr(task, "norm", None) == kinds[norm]
 
 
-@every_task
+@every_traced_task
 def test_losses_are_scalars(name):
     _, state, loss, state_after, aux = shapes(name)
     assert (loss.shape, loss.dtype) == ((), jnp.float32)
@@ -318,7 +354,7 @@ def test_one_loss_and_gradient(name, monkeypatch):
         low, high = published.loss_at_init(name, batch)
         assert low <= float(loss) <= high
     (again, _), _ = step(params, state_after, KEY, batch)
-    if published_dropout(task) == 0:
+    if published_dropout(task) == 0 and "LOptPES" not in name:
         # The moving averages are kept, but nothing is computed from them.
         np.testing.assert_allclose(again, loss, rtol=1e-6)
 

@@ -19,6 +19,7 @@ from learned_optimization.cli.tables import (
     Console,
     Table,
     console,
+    is_live,
     json_option,
     print_json,
 )
@@ -127,7 +128,7 @@ def prepare_dataset(
         TimeRemainingColumn(),
         console=shown,
         transient=True,
-        disable=not shown.is_terminal,
+        disable=not is_live(shown),
     ) as bar:
         work = bar.add_task(f"preparing {name}", total=None)
         folder = prepare(

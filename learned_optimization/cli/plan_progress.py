@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from learned_optimization.baselines.sweeps.estimate import Estimate
 from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.planning import SweepPlan
-from learned_optimization.cli.tables import Console
+from learned_optimization.cli.tables import Console, is_live
 
 
 class PlanProgress:
@@ -32,7 +32,7 @@ class PlanProgress:
             MofNCompleteColumn(),
             TextColumn("{task.fields[known]} in all so far", markup=False),
             console=shown,
-            disable=not shown.is_terminal,
+            disable=not is_live(shown),
             # The table stays where it was sent to.
             redirect_stdout=is_below,
             transient=True,

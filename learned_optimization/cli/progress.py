@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from rich.progress import (
@@ -15,10 +14,13 @@ from rich.progress import (
 )
 
 from learned_optimization import eval_training
+from learned_optimization.baselines.sweeps.counting import (
+    CountingObserver,
+    NowAndThen,
+    named_grid,
+)
 from learned_optimization.baselines.sweeps.grids import TrialGrid
-from learned_optimization.baselines.sweeps.trials import Trial, num_updates
-from learned_optimization.cli.tables import Console
-from learned_optimization.text import named
+from learned_optimization.cli.tables import Console, is_live
 
 if TYPE_CHECKING:
     from learned_optimization.cluster.sweep import ClusterProgress
@@ -33,6 +35,7 @@ class _Bar:
 
     def __init__(self, total: float | None) -> None:
         self._console = Console(stderr=True)
+        self._is_live = is_live(self._console)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
@@ -42,8 +45,9 @@ class _Bar:
                 "{task.fields[rate]}  {task.fields[diverged]} diverged", markup=False
             ),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=not self._is_live,
         )
+        self._now_and_then = NowAndThen(lambda line: self._console.print(line))
         self._row = self._bar.add_task("starting", total=total, rate="", diverged=0)
         self._start = time.monotonic()
 
@@ -55,83 +59,51 @@ class _Bar:
         self._bar.stop()
 
 
-class ProgressBar(_Bar):
-    """An `Observer` that draws a bar, or prints one line per grid without a terminal.
+class ProgressBar(_Bar, CountingObserver):
+    """An `Observer` that draws a bar, or prints lines where no bar can be drawn.
 
     Args:
       verbose: also print how each grid is computed.
     """
 
     def __init__(self, verbose: bool = False) -> None:
-        super().__init__(total=1)
+        CountingObserver.__init__(self)
+        _Bar.__init__(self, total=1)
         self._verbose = verbose
-        self._finished_updates = self._finished_diverged = 0
         self._grid: TrialGrid | None = None
 
-    def started(self, num_trials: int, num_done: int, total_updates: int) -> None:
-        """Set the length of the bar, which begins again."""
-        self._finished_updates = self._finished_diverged = 0
+    def show(self) -> None:
+        """Move the bar."""
         self._bar.update(
             self._row,
-            total=max(total_updates, 1),
-            completed=0,
-            description="compiling",
+            description=self.what,
+            total=self.total,
+            completed=self.done,
+            rate=f"{self.rate:,.0f} trial-steps/s" if self.rate else "",
+            diverged=self.num_diverged,
         )
-        if num_done:
-            self._console.print(f"{num_done} of {num_trials} trials have results")
+        if self.done and not self._is_live:
+            self._now_and_then(self.line)
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._console.print(text, soft_wrap=True)
+
+    def say_finished(self, text: str) -> None:
+        """Print that a grid is done, where no bar shows it."""
+        if not self._is_live:
+            self.say(text)
 
     def progressed(self, grid: TrialGrid, progress: eval_training.Progress) -> None:
-        """Move the bar."""
+        """Move the bar; say how the grid is computed, if that is asked for."""
         if self._verbose and grid is not self._grid:
             self._grid = grid
-            self._console.print(
-                f"{_named(grid)}: {progress.num_trials} trials "
+            self.say(
+                f"{named_grid(grid)}: {progress.num_trials} trials "
                 f"on {progress.num_devices} devices, {progress.strategy}, compiled in "
-                f"{progress.compile_seconds:.1f} s",
-                soft_wrap=True,
+                f"{progress.compile_seconds:.1f} s"
             )
-        done = progress.updates_done * progress.num_trials
-        rate = done / max(progress.run_seconds, 1e-9)
-        self._bar.update(
-            self._row,
-            description=_named(grid),
-            completed=self._finished_updates + done,
-            rate=f"{rate:,.0f} trial-steps/s",
-            diverged=self._finished_diverged + progress.num_diverged,
-        )
-
-    def finished(self, grid: TrialGrid, num_diverged: int) -> None:
-        """Add a finished grid to what is done."""
-        trials = grid.trials
-        self._finished_updates += grid.num_updates
-        self._finished_diverged += num_diverged
-        if not self._console.is_terminal:
-            self._console.print(
-                f"{_named(grid)}: {len(trials)} trials done, "
-                f"{num_diverged} diverged, {time.monotonic() - self._start:.0f} s",
-                soft_wrap=True,
-            )
-
-    def failed(self, grid: TrialGrid, error: Exception) -> None:
-        """Print what failed, and count the updates of the grid as done."""
-        self._finished_updates += grid.num_updates
-        self._console.print(
-            f"{_named(grid)}: {len(grid.trials)} trials failed: {named(error)}"
-        )
-
-    def waiting(self, owner: str) -> None:
-        """Print who trains what is left."""
-        self._bar.update(self._row, description="waiting")
-        self._console.print(f"waiting for {owner}")
-
-    def found(self, trials: Sequence[Trial]) -> None:
-        """Count the updates of trials that others trained as done."""
-        self._finished_updates += num_updates(trials)
-        self._console.print(f"{len(trials)} trials have results of others now")
-
-
-def _named(grid: TrialGrid) -> str:
-    return f"{grid.first.opt.defined_by.__name__} on {grid.task_name}"
+        super().progressed(grid, progress)
 
 
 class ClusterBar(_Bar):
@@ -163,7 +135,7 @@ class ClusterBar(_Bar):
                 "a machine or its process was lost; its group begins again "
                 f"({self._groups_lost} so far)"
             )
-        if not self._console.is_terminal and progress.groups_done > self._groups_done:
+        if not self._is_live and progress.groups_done > self._groups_done:
             self._groups_done = progress.groups_done
             self._console.print(
                 f"{groups} done, {running}, {seconds:.0f} s, "

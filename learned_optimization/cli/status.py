@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import sys
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated
@@ -29,8 +28,10 @@ from learned_optimization.cli.options import (
 )
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import (
+    Console,
     Table,
     console,
+    is_live,
     json_option,
     print_json,
     size,
@@ -106,7 +107,7 @@ def _matches(names: Collection[str], patterns: Sequence[str]) -> set[str]:
 
 
 def _say_how_many(done: int, total: int) -> None:
-    if sys.stderr.isatty() and total > 1000:
+    if total > 1000 and is_live(Console(stderr=True)):
         end = "\r" if done < total else "\n"
         say(f"opened {done:,} of {total:,} files", err=True, end=end)
 

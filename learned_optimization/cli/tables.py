@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -131,6 +132,18 @@ def console() -> Console:
     """Return a console that does not cut tables where there is no terminal."""
     plain = Console()
     return plain if plain.is_terminal else Console(width=max(plain.width, _MIN_WIDTH))
+
+
+def is_live(console: rich.console.Console) -> bool:
+    """Return whether what a console shows can be drawn over, as a bar is.
+
+    A log file keeps every refresh. So does the cell of a notebook, whose `!lopt` has a
+    terminal that is none: programs that a kernel starts know it by a variable.
+
+    Args:
+      console: where to.
+    """
+    return console.is_terminal and "JPY_PARENT_PID" not in os.environ
 
 
 def size(num_bytes: float) -> str:

@@ -29,7 +29,6 @@ from learned_optimization.baselines.report.challenge import (
     sentence,
     what_would_decide,
 )
-from learned_optimization.baselines.results import code_digests
 from learned_optimization.baselines.results.archives import list_hparam_sets_for_task
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.stats.race_words import count
@@ -42,6 +41,7 @@ from learned_optimization.baselines.suites.challengers import (
 )
 from learned_optimization.baselines.suites.registry import get_suite
 from learned_optimization.baselines.suites.suite import Suite
+from learned_optimization.baselines.sweeps.own_code import OwnCode
 from learned_optimization.baselines.sweeps.retraining import forget
 from learned_optimization.cli import challenge_table, optimizer_costs
 from learned_optimization.cli.checkpoints import load_checkpoints
@@ -55,7 +55,6 @@ from learned_optimization.cli.sweep import run_and_archive
 from learned_optimization.cli.tables import console, print_json
 from learned_optimization.errors import LoptError, UnknownNameError
 from learned_optimization.eval_training import keep_compiled, use_all_cores
-from learned_optimization.optimizers.base import all_optimizers
 
 # More lines in a panel of the figure would hide each other.
 _DRAWN_BASELINES = 4
@@ -168,7 +167,7 @@ def challenge(
     use_all_cores()
     keep_compiled()
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
-        _check_code(tasks, own, retrain)
+        _check_code(tasks, own, others, retrain)
     if race:
         run_and_report(
             tasks,
@@ -248,28 +247,28 @@ def _challengers(
     return list({s.name: s for s in sets}.values())
 
 
-def _check_code(tasks: Sequence[str], own: Sequence[HParamSet], retrain: bool) -> None:
-    """Refuse results of an optimizer whose code has changed since they were trained."""
-    known = all_optimizers()
-    for hparam_set in own:
-        name = hparam_set.optimizer
-        cls = known.get(name)
-        digest = None if cls is None else code_digests.digest_of(cls)
-        stale = []
-        if digest is not None:
-            stale = code_digests.trained_with_other_code(name, digest, tasks)
-        if stale and not retrain:
-            raise LoptError(
-                f"the code of {name} has changed since it was trained on "
-                f"{count(len(stale), 'task')} ({', '.join(stale)}): --retrain deletes "
-                "those results and trains it again, or give the changed one another "
-                "name to keep both."
-            )
-        if retrain:
+def _check_code(
+    tasks: Sequence[str],
+    own: Sequence[HParamSet],
+    others: Sequence[HParamSet],
+    retrain: bool,
+) -> None:
+    """Refuse results of code of one's own that has changed since they were trained."""
+    code = OwnCode(tasks, [*own, *others])
+    for name, pairs in {} if retrain else code.changed().items():
+        stale = list(dict.fromkeys(task for task, _ in pairs))
+        raise LoptError(
+            f"the code of {name} has changed since it was trained on "
+            f"{count(len(stale), 'task')} ({', '.join(stale)}): --retrain deletes "
+            "those results and trains it again, or give the changed one another "
+            "name to keep both."
+        )
+    if retrain:
+        for hparam_set in own:
             deleted = sum(forget(task, hparam_set) for task in tasks)
             say(f"deleted {deleted:,} files of {hparam_set.name}")
-        if digest is not None:
-            code_digests.note(name, digest, tasks)
+        code.forget_changed()
+    code.note()
 
 
 def _train(

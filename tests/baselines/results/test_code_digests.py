@@ -56,24 +56,36 @@ def test_what_has_no_file_or_is_of_the_package_has_no_digest():
     assert code_digests.digest_of(type("Made", (), {"__module__": "nowhere"})) is None
 
 
-def test_notes_are_of_each_task():
-    asked = ("Own", "b", ["A", "B", "C"])
+def test_notes_are_of_each_folder():
+    root = utils.get_root_baseline_dir()
+    a, b, c = (f"{root}/{task}/Own_lr0.1/20_10_5_10" for task in "ABC")
+    asked = ("optimizer Own", "b", [a, b, c])
     assert code_digests.trained_with_other_code(*asked) == []
-    code_digests.note("Own", "a", ["A", "B"])
-    assert code_digests.trained_with_other_code(*asked) == ["A", "B"]
-    code_digests.note("Own", "b", ["B"])
-    assert code_digests.trained_with_other_code(*asked) == ["A"]
-    assert code_digests.trained_with_other_code("Own", "b", ["B", "C"]) == []
-    assert code_digests.trained_with_other_code("Another", "b", ["A"]) == []
+    code_digests.note("optimizer Own", "a", [a, b])
+    assert code_digests.trained_with_other_code(*asked) == [a, b]
+    code_digests.note("optimizer Own", "b", [b])
+    assert code_digests.trained_with_other_code(*asked) == [a]
+    assert code_digests.trained_with_other_code("optimizer Own", "b", [b, c]) == []
+    assert code_digests.trained_with_other_code("task Own", "b", [a]) == []
+
+
+def test_notes_move_with_the_results(tmp_path, monkeypatch):
+    code_digests.note("task A", "a", [f"{utils.get_root_baseline_dir()}/A/x"])
+    moved = Path(utils.get_root_baseline_dir()).rename(tmp_path / "moved")
+    monkeypatch.setenv("LOPT_BASELINE_DIR", str(moved))
+    there = [f"{moved}/A/x"]
+    assert code_digests.trained_with_other_code("task A", "b", there) == there
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"A": 1', b"\xff" * 20])
 def test_a_note_that_cannot_be_read_is_named(content):
-    code_digests.note("Own", "a", ["A"])
-    path = Path(utils.get_root_baseline_dir(), ".code", "Own.json")
+    code_digests.note("task Own", "a", ["A"])
+    path = Path(utils.get_root_baseline_dir(), ".code", "task-Own.json")
     path.write_bytes(content)
-    with pytest.warns(UserWarning, match=r"Own\.json is damaged: whether the code of"):
-        assert code_digests.trained_with_other_code("Own", "b", ["A"]) == []
+    with pytest.warns(
+        UserWarning, match=r"Own\.json is damaged: whether the code"
+    ):
+        assert code_digests.trained_with_other_code("task Own", "b", ["A"]) == []
     with pytest.warns(UserWarning, match="is damaged"):
-        code_digests.note("Own", "a", ["A"])
-    assert code_digests.trained_with_other_code("Own", "b", ["A"]) == ["A"]
+        code_digests.note("task Own", "a", ["A"])
+    assert code_digests.trained_with_other_code("task Own", "b", ["A"]) == ["A"]

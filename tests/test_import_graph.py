@@ -93,7 +93,7 @@ IMPORT_BY_NAME = {
     "optimizers.base": "names that moved, on demand: their modules import this one",
     "learned_optimizers.base": "published names, on demand: their modules import it",
     "torch_optimizers.define": "the class a user names, and the library it is in",
-    "baselines.exporting.frames": "pandas or polars, which need not be installed",
+    "baselines.exporting.libraries": "what extras install, which need not be there",
     "cli.lazy": "a command's module is imported when it is called",
 }
 

@@ -78,7 +78,7 @@ def write_events(
 
 def _write_all(runs: Iterator[Run], folder: str) -> None:
     for run in runs:
-        path = filesystem.join(folder, run.name, _FILE_NAME)
+        path = filesystem.join(folder, run.task, run.name, _FILE_NAME)
         filesystem.write_whole(path, lambda file, run=run: _write(file, run))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 from learned_optimization.baselines.analysis.left_out import (
@@ -12,6 +11,7 @@ from learned_optimization.baselines.analysis.left_out import (
     check_some_left,
 )
 from learned_optimization.baselines.exporting.archives import find_archives
+from learned_optimization.baselines.exporting.libraries import require
 from learned_optimization.errors import LoptError, UnknownNameError
 
 LIBRARIES = ("pandas", "polars", "pyarrow")
@@ -106,18 +106,3 @@ def to_frame(
     if library == "pandas":
         return table.to_pandas()
     return module.from_arrow(table) if library == "polars" else table
-
-
-def require(module: str, extra: str) -> Any:
-    """Import what an extra installs.
-
-    Raises:
-      LoptError: naming the extra, if it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise LoptError(
-            f"this export needs the package {module.partition('.')[0]}: "
-            f"pip install 'optimizer-baselines[{extra}]'."
-        ) from error

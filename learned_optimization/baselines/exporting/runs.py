@@ -62,12 +62,12 @@ class Run:
 
     @property
     def group(self) -> str:
-        """The name that the seeds of its configuration share."""
-        return posixpath.join(self.task, self.set_name, self.opt_name)
+        """The name on its task that the seeds of its configuration share."""
+        return posixpath.join(self.set_name, self.opt_name)
 
     @property
     def name(self) -> str:
-        """The name that no other trial has."""
+        """The name that no other trial on its task has."""
         return posixpath.join(self.group, f"seed{self.seed}")
 
     @property

@@ -113,7 +113,7 @@ class _Reporter(SilentObserver):
         self._connection = connection
 
     def progressed(self, grid: TrialGrid, progress: Progress) -> None:
-        """Send how far it is."""
+        """Report how far it is."""
         del grid
         try:
             self._connection.send(Answer(progress=progress))

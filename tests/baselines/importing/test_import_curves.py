@@ -28,9 +28,9 @@ def write(path, header, rows) -> str:
 
 
 def long_rows(splits=("train", "val", "test")):
-    ours = {"val": "outer_valid"}
+    ours = {"train": "train", "val": "outer_valid", "test": "test"}
     return [
-        [rate, seed, step, split, loss(rate, seed, step, ours.get(split, split)), 0.5]
+        [rate, seed, step, split, loss(rate, seed, step, ours[split]), 0.5]
         for rate in RATES
         for seed in SEEDS
         for step in STEPS
@@ -95,7 +95,8 @@ def test_charts_of_weights_and_biases(tmp_path) -> None:
     files = []
     ours = {"train": "train", "val": "outer_valid", "test": "test"}
     for split, own in ours.items():
-        header, columns = ["Step"], [list(STEPS)]
+        header: list[str] = ["Step"]
+        columns: list[list[float]] = [list(STEPS)]
         for rate in RATES:
             for seed in SEEDS:
                 values = [loss(rate, seed, step, own) for step in STEPS]

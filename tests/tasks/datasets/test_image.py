@@ -118,6 +118,14 @@ def test_sizes_are_whole_and_positive(bad):
         mnist(8, image_size=bad)
 
 
+def test_missing_data_is_downloaded_from_hugging_face_where_that_has_it():
+    with pytest.raises(DataNotFoundError) as caught:
+        cifar10(4).load()
+    way, _, other = str(caught.value).partition("Or: ")
+    assert "`lopt data prepare cifar10 --from huggingface`" in way
+    assert "--from DIR" in other
+
+
 def test_unknown_data_set():
     with pytest.raises(UnknownNameError, match="did you mean mnist"):
         catalog.get_image_dataset("mnits")

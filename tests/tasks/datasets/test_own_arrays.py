@@ -22,6 +22,12 @@ def made(**changed):
     return Datasets.from_arrays(**(given | changed))
 
 
+def arrays(**changed):
+    data = made(**changed).load()
+    assert data is not None
+    return data.arrays
+
+
 def test_splits_are_parts_of_what_is_given() -> None:
     data = made(shuffle_seed=None).load()
     assert data is not None
@@ -39,7 +45,7 @@ def test_splits_are_parts_of_what_is_given() -> None:
 
 
 def test_the_training_part_is_put_in_another_order() -> None:
-    first, again, other = (made(shuffle_seed=s).load().arrays for s in (0, 0, 1))
+    first, again, other = (arrays(shuffle_seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first["label"], again["label"])
     assert first["label"][:48].tolist() != LABELS[:48].tolist()
     assert first["label"].tolist() != other["label"].tolist()

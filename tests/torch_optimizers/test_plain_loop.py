@@ -80,7 +80,8 @@ def test_it_is_where_ours_is(torch, tmp_path) -> None:
         for name in ("PlainTorch_200_R3", "Ours_200_R3")
     )
     assert theirs.best.index == mine.best.index == 1
-    # Means over three seeds of ten batches: their noise is about one percent.
+    # Means over three seeds, three evaluations and ten batches.
     for split in ("train", "outer_valid", "test"):
         got, want = (r.best_curves(split).mean(axis=0) for r in (theirs, mine))
-        np.testing.assert_allclose(got, want, rtol=0.06, err_msg=split)
+        np.testing.assert_allclose(got[0], want[0], rtol=0.05, err_msg=split)
+        assert got[2:].mean() == pytest.approx(want[2:].mean(), rel=0.06), split

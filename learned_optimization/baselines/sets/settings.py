@@ -28,7 +28,7 @@ from learned_optimization.filesystem import MAX_NAME_BYTES
 from learned_optimization.learned_optimizers.base import digest_of
 from learned_optimization.learned_optimizers.opt_from_checkpoint import lopt_and_theta
 from learned_optimization.optimizers.base import Optimizer, check_hparams
-from learned_optimization.prng import key_of_seed
+from learned_optimization.prng import key_of_words
 from learned_optimization.text import brief, said
 
 Setting = Mapping[str, Any]
@@ -211,13 +211,15 @@ def check_starts(
 
 
 def _start(opt: Optimizer, num_steps: int, setting: Setting, optimizer: str) -> None:
-    params = {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)}
-
-    def start(key: jax.Array) -> Any:
+    # Nothing is computed: jax's devices are chosen later, when training begins.
+    def start(params: Any, words: Any) -> Any:
+        key = key_of_words(words)
         return opt.init(params, model_state=None, num_steps=num_steps, key=key)
 
+    shapes = {"w": (2, 2), "b": (2,)}
+    params = {k: jax.ShapeDtypeStruct(s, jnp.float32) for k, s in shapes.items()}
     try:
-        jax.eval_shape(start, key_of_seed(0))
+        jax.eval_shape(start, params, jax.ShapeDtypeStruct((2,), jnp.uint32))
     except Exception as error:  # whatever a user's own optimizer raises
         shown = show_setting(optimizer, setting)
         raise LoptError(f"{shown} cannot start: {said(error)}") from error

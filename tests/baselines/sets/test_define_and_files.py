@@ -1,7 +1,9 @@
 """Sets of one's own: names, files, and everything that is refused."""
 
 import dataclasses
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from operator import attrgetter
@@ -666,3 +668,20 @@ def test_what_is_missing_is_to_be_made_from_the_file(tmp_path):
         command += f" --set {source}`" if source else "`"
         assert command not in str(error)
         assert with_advice(error) == f"{error}\nTrain them with {command}."
+
+
+@pytest.mark.slow
+def test_defining_a_set_starts_no_backend() -> None:
+    # It would begin with one device, and a sweep of a file's sets use one core.
+    code = """
+from learned_optimization.baselines.sets.define import hparam_set
+import jax
+hparam_set("OwnLR_10_R1", "Adam", num_steps=10, space={"learning_rate": [0.1, 0.2]})
+jax.config.update("jax_num_cpu_devices", 3)
+print(len(jax.devices()))
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert (result.stdout.strip(), result.returncode) == ("3", 0), result.stderr

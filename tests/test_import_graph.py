@@ -40,7 +40,6 @@ ROOMS = [
     "learned_optimizers",
     "research",
     "training",
-    "outer_trainers",
     "benchmarking.optimizer_cost",
     "eval_training",
     "outer_trainers",

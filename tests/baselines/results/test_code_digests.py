@@ -82,9 +82,7 @@ def test_a_note_that_cannot_be_read_is_named(content):
     code_digests.note("task Own", "a", ["A"])
     path = Path(utils.get_root_baseline_dir(), ".code", "task-Own.json")
     path.write_bytes(content)
-    with pytest.warns(
-        UserWarning, match=r"Own\.json is damaged: whether the code"
-    ):
+    with pytest.warns(UserWarning, match=r"Own\.json is damaged: whether the code"):
         assert code_digests.trained_with_other_code("task Own", "b", ["A"]) == []
     with pytest.warns(UserWarning, match="is damaged"):
         code_digests.note("task Own", "a", ["A"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 from learned_optimization import filesystem
@@ -107,15 +109,18 @@ class Manifest:
     source: str = ""
 
     def __post_init__(self) -> None:
-        pairs = [archive.pair for archive in self.archives]
-        if len(set(pairs)) < len(pairs):
-            twice = next(pair for pair in pairs if pairs.count(pair) > 1)
-            raise LoptError(f"{twice[1]} on {twice[0]} is there twice.")
+        counts = Counter(archive.pair for archive in self.archives)
+        for (task, hparam_set), times in counts.items():
+            if times > 1:
+                raise LoptError(f"{hparam_set} on {task} is there twice.")
 
     def of(self, task: str, hparam_set: str) -> ReleasedArchive | None:
         """Return its archive of a set on a task, or None."""
-        wanted = (task, hparam_set)
-        return next((a for a in self.archives if a.pair == wanted), None)
+        return self._by_pair.get((task, hparam_set))
+
+    @cached_property
+    def _by_pair(self) -> dict[tuple[str, str], ReleasedArchive]:
+        return {archive.pair: archive for archive in self.archives}
 
     def with_archive(self, archive: ReleasedArchive) -> Manifest:
         """Return it with an archive, in the place of one of that task and set."""

@@ -121,7 +121,12 @@ def releases() -> list[Release]:
         return [alone]
     if environment.flag("LOPT_NO_RELEASES"):
         return []
-    return [*_below(releases_dir(), False), *_below(str(PACKAGED), True)]
+    return [*_below(releases_dir(), False), *packaged()]
+
+
+def packaged() -> list[Release]:
+    """Return the releases of the package, whatever the environment says."""
+    return list(_below(str(PACKAGED), True))
 
 
 def _below(root: str, is_packaged: bool) -> Iterator[Release]:

@@ -35,7 +35,7 @@ from learned_optimization.outer_trainers.lopt_truncated_step import (
 from learned_optimization.outer_trainers.truncated_es import TruncatedES
 from learned_optimization.outer_trainers.truncated_grad import TruncatedGrad
 from learned_optimization.outer_trainers.truncated_pes import TruncatedPES
-from learned_optimization.prng import key_of_seed
+from learned_optimization.prng import key_of_words, seed_words
 from learned_optimization.tasks.datasets.streams import EpochStream
 from learned_optimization.training.strategy import Strategy
 
@@ -133,13 +133,14 @@ class MetaProgram:
         """Return the meta-parameters."""
         return self.theta_opt.get_params(state.opt_state)
 
-    def init(self, theta: MetaParams | None = None) -> MetaState:
+    def init(self, words: Any, theta: MetaParams | None = None) -> MetaState:
         """Return the state before the first meta-step.
 
         Args:
+          words: of the seed's key, an argument so that seeds share one program.
           theta: meta-parameters to begin from; those of `init` if None.
         """
-        key = jax.random.fold_in(key_of_seed(self.seed), _INIT)
+        key = jax.random.fold_in(key_of_words(words), _INIT)
         theta_key, key = jax.random.split(key)
         if theta is None:
             theta = self.learned_opt.init(theta_key)
@@ -163,7 +164,12 @@ class MetaProgram:
         return jax.tree.map(lambda x: np.asarray(x) / np.float32(share), state.average)
 
     def meta_steps(
-        self, state: MetaState, count: Any, data: tuple[Any, ...], arrays: Any
+        self,
+        state: MetaState,
+        count: Any,
+        data: tuple[Any, ...],
+        arrays: Any,
+        words: Any,
     ) -> tuple[MetaState, jax.Array]:
         """Run some meta-steps on a device's share of the inner problems.
 
@@ -172,6 +178,7 @@ class MetaProgram:
           count: int32 scalar, how many.
           data: rows to read, one tree per estimator, `[most, updates, problems, ...]`.
           arrays: stored arrays of the data, one tree per estimator.
+          words: of the seed's key.
 
         Returns:
           The state, and the mean meta-loss of every meta-step, float32 `[most]`.
@@ -181,15 +188,15 @@ class MetaProgram:
         def body(i: Any, carry: tuple[MetaState, jax.Array]) -> Any:
             state, losses = carry
             rows = jax.tree.map(lambda x: x[i], data)
-            state, loss = self._meta_step(state, rows, arrays)
+            state, loss = self._meta_step(state, rows, arrays, words)
             return state, losses.at[i].set(loss)
 
         return lax.fori_loop(0, count, body, (state, jnp.zeros(most, jnp.float32)))
 
-    def _meta_step(self, state: MetaState, rows: Any, arrays: Any) -> Any:
+    def _meta_step(self, state: MetaState, rows: Any, arrays: Any, words: Any) -> Any:
         theta = self.theta(state)
         weights = WorkerWeights(theta, None, OuterState(state.iteration))
-        key = jax.random.fold_in(key_of_seed(self.seed), _STEP)
+        key = jax.random.fold_in(key_of_words(words), _STEP)
         key = jax.random.fold_in(key, state.iteration)
         own_key = jax.random.fold_in(key, lax.axis_index(_AXIS))
         total, unravel = ravel_pytree(
@@ -328,10 +335,11 @@ class MetaRunner:
         self._mesh = Mesh(used, (_AXIS,))
         self._rows = [Rows(program, i) for i in range(len(program.estimators))]
         everywhere = NamedSharding(self._mesh, PartitionSpec())
+        self._words = seed_words(program.seed)
         self._arrays = jax.device_put(
             tuple(rows.arrays for rows in self._rows), everywhere
         )
-        self.state = self._placed(jax.jit(program.init)(theta))
+        self.state = self._placed(jax.jit(program.init)(self._words, theta))
         self.done = 0
         self._compiled: Any = None
 
@@ -367,7 +375,8 @@ class MetaRunner:
             data,
             NamedSharding(self._mesh, PartitionSpec(None, None, _AXIS)),
         )
-        args = (self.state, jnp.asarray(count, jnp.int32), data, self._arrays)
+        count_here = jnp.asarray(count, jnp.int32)
+        args = (self.state, count_here, data, self._arrays, self._words)
         if self._compiled is None:
             self._compiled = self._compile(*args)
         self.state, losses = self._compiled(*args)
@@ -381,7 +390,7 @@ class MetaRunner:
         mapped = jax.shard_map(
             self.program.meta_steps,
             mesh=self._mesh,
-            in_specs=(of_state, everywhere, of_data, everywhere),
+            in_specs=(of_state, everywhere, of_data, everywhere, everywhere),
             out_specs=(of_state, everywhere),
             check_vma=False,
         )

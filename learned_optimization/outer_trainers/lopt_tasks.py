@@ -17,8 +17,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from learned_optimization.errors import LoptError, check_at_least
-from learned_optimization.learned_optimizers.base import LearnedOptimizer
-from learned_optimization.outer_trainers.gradient_learner import WorkerWeights
+from learned_optimization.learned_optimizers.base import LearnedOptimizer, MetaParams
+from learned_optimization.outer_trainers.gradient_learner import (
+    OuterState,
+    WorkerWeights,
+)
 from learned_optimization.outer_trainers.lopt_truncated_step import LOptTruncatedStep
 from learned_optimization.outer_trainers.truncated_pes import TruncatedPES
 from learned_optimization.outer_trainers.truncated_step import VectorizedTruncatedStep
@@ -101,6 +104,11 @@ class _ManyBatches(Datasets):
 @functools.lru_cache(maxsize=4)
 def _train_only(data: ArrayData) -> ArrayData:
     return dataclasses.replace(data, splits=dict.fromkeys(SPLITS, data.splits["train"]))
+
+
+def _weights(theta: MetaParams) -> WorkerWeights:
+    # Lengths are constant here: how many meta-steps there were changes nothing.
+    return WorkerWeights(theta, None, OuterState(jnp.zeros([], jnp.int32)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +251,7 @@ class TruncatedPESTask(_OfBatches):
         """Return meta-parameters that nothing has trained, and where pairs begin."""
         theta_key, key = jax.random.split(key)
         theta = self.lopt.init(theta_key)
-        weights = WorkerWeights(theta, None, None)
+        weights = _weights(theta)
         return theta, self.estimator.init_worker_state(weights, key)
 
     def init(self, key: PRNGKey) -> Params:
@@ -254,7 +262,7 @@ class TruncatedPESTask(_OfBatches):
         self, params: Params, state: ModelState, key: PRNGKey, data: Batch
     ) -> tuple[jax.Array, ModelState, Any]:
         """Return the loss of a truncation, and where the pairs are after it."""
-        weights = WorkerWeights(lax.stop_gradient(params), None, None)
+        weights = _weights(lax.stop_gradient(params))
         out, _ = self.estimator.compute_gradient_estimate(
             weights, key, state, datas_list=self.batches(data)
         )

@@ -6,6 +6,7 @@ from learned_optimization.learned_optimizers.adafac_mlp_lopt import AdafacMLPLOp
 from learned_optimization.learned_optimizers.learnable import LearnableAdam
 from learned_optimization.learned_optimizers.mlp_lopt import MLPLOpt
 from learned_optimization.outer_trainers.lopt_tasks import LOptTask, TruncatedPESTask
+from learned_optimization.tasks.base import Task
 from learned_optimization.tasks.es_wrapper import ESTask
 from learned_optimization.tasks.fixed import conv, image_mlp
 from learned_optimization.tasks.registry import fixed_task
@@ -16,7 +17,7 @@ _STD = 0.01
 
 
 def _pes(
-    task: image_mlp.ImageMLPTask, num_tasks: int, total_length: int, trunc_length: int
+    task: Task, num_tasks: int, total_length: int, trunc_length: int
 ) -> TruncatedPESTask:
     return TruncatedPESTask(
         task, AdafacMLPLOpt(), num_tasks, total_length, trunc_length, _STD

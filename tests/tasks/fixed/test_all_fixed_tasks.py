@@ -109,7 +109,7 @@ def up_to(limit):
     return {name for name in TASKS if num_params(name) <= limit}
 
 
-def some_tasks(slow, quick, among=frozenset(TASKS)):
+def some_tasks(slow, quick, among=None):
     """Tasks of at most `MAX_PARAMS_ONE_STEP` parameters, marked by what they cost."""
 
     def marks(name):
@@ -117,7 +117,7 @@ def some_tasks(slow, quick, among=frozenset(TASKS)):
             return ()
         return pytest.mark.slow if name in slow else pytest.mark.exhaustive
 
-    names = sorted(up_to(MAX_PARAMS_ONE_STEP) & among)
+    names = sorted(up_to(MAX_PARAMS_ONE_STEP) & (among or set(TASKS)))
     return pytest.mark.parametrize(
         "name", [pytest.param(name, marks=marks(name)) for name in names]
     )
@@ -159,7 +159,7 @@ def affordable(task):
 def with_batch_size(task, batch_size):
     if isinstance(task, WrappedTask):
         # Of one that trains inner runs, a batch is many of the inner task's.
-        count = task.datasets.batch_size // task.task.datasets.batch_size
+        count = data_of(task).batch_size // data_of(task.task).batch_size
         inner = with_batch_size(task.task, max(1, batch_size // count))
         return dataclasses.replace(task, task=inner)
     datasets = dataclasses.replace(task.datasets, batch_size=batch_size)

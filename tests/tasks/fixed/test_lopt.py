@@ -11,7 +11,10 @@ from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import single_task_training_curves
 from learned_optimization.learned_optimizers.learnable import LearnableSGD
 from learned_optimization.optimizers.optax_opts import Adam
-from learned_optimization.outer_trainers.gradient_learner import WorkerWeights
+from learned_optimization.outer_trainers.gradient_learner import (
+    OuterState,
+    WorkerWeights,
+)
 from learned_optimization.outer_trainers.lopt_tasks import LOptTask, TruncatedPESTask
 from learned_optimization.tasks import registry
 from learned_optimization.tasks.base import Task
@@ -101,7 +104,10 @@ def test_the_gradient_of_a_truncation_is_the_estimators() -> None:
     for i in range(3):
         key = jax.random.PRNGKey(i)
         want = task.estimator._jitted(
-            WorkerWeights(theta, None, None), key, state, None
+            WorkerWeights(theta, None, OuterState(jnp.zeros([], jnp.int32))),
+            key,
+            state,
+            None,
         )
         (loss, state), grad = step(theta, state, key, None)
         np.testing.assert_allclose(loss, want.mean_loss, rtol=1e-6)

@@ -49,7 +49,8 @@ class SteppedRunner(GridRunner):
       strategy: how the gradient is compiled.
 
     Raises:
-      LoptError: if there is more than one trial, or its device is not jax's first.
+      LoptError: if there is more than one trial, or its device is not jax's first, or
+        is no CPU.
     """
 
     def __init__(
@@ -242,10 +243,11 @@ def _check_alone(opt: SteppedOptimizer, layout: Layout) -> None:
             f"{layout.num_seeds}."
         )
     device, first = layout.mesh.devices.flat[0], local_devices()[0]
-    if device != first:
+    if device != first or device.platform != "cpu":
         raise LoptError(
             f"{opt.defined_by.__name__} steps in Python, where memory is shared with "
-            f"jax's first device alone: it is {first}, got {device}."
+            f"jax's first device alone, and that must be a CPU: it is {first}, and the "
+            f"trial is to run on {device}. JAX_PLATFORMS=cpu makes it one."
         )
 
 

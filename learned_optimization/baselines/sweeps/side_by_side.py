@@ -13,7 +13,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -100,6 +100,7 @@ class SideBySide:
         self._stop = self._context.Event()
         self._workers: list[_Worker] = []
         self._left: list[Trial] = []
+        self._was_cut_short = False
         needed = set[str]().union(*map(module_files, trials))
         self._files = tuple(file for file in files_read() if file in needed)
 
@@ -130,6 +131,11 @@ class SideBySide:
                 self._look()
         finally:
             self._end_workers()
+        if self._left or self._was_cut_short:
+            raise RunStoppedError("stopped; what was trained is saved")
+        # As if the trials of all processes were one program: they ran at a time.
+        self._summary.run_seconds /= num_processes
+        self._summary.compile_seconds /= num_processes
         return self._summary
 
     def _is_to_stop(self) -> bool:
@@ -155,7 +161,9 @@ class SideBySide:
         worker.trial = worker.answer = None
         if self._left and not self._stop.is_set():
             worker.trial = self._left.pop(self._place_of_next())
-            worker.connection.send(Recipe.of(worker.trial))
+            # One that has ended is found by its sentinel.
+            with suppress(OSError):
+                worker.connection.send(Recipe.of(worker.trial))
 
     def _place_of_next(self) -> int:
         """Return the place of a trial that nobody trains, or else of the first one."""
@@ -175,10 +183,8 @@ class SideBySide:
             elif worker.process.sentinel in ready:
                 self._lose(worker)
         self._report()
-        if self._is_to_stop() and not self._stop.is_set():
+        if self._is_to_stop():
             self._stop.set()
-        if self._stop.is_set() and not any(w.trial for w in self._workers):
-            raise RunStoppedError("stopped; what was trained is saved")
 
     def _hear(self, worker: _Worker) -> None:
         try:
@@ -195,7 +201,7 @@ class SideBySide:
             self._count(worker, answer.summary)
             self._give(worker)
         elif answer.is_stopped:
-            worker.trial = None
+            worker.trial, self._was_cut_short = None, True
 
     def _count(self, worker: _Worker, summary: SweepSummary) -> None:
         assert worker.trial is not None

@@ -2,7 +2,9 @@
 
 import json
 import os
+import sqlite3
 import sys
+from contextlib import closing
 
 import polars as pl
 import pytest
@@ -16,7 +18,7 @@ from tests.baselines.exporting.exported import (
     TASK,
     register,
 )
-from tests.cli.running import lopt_here, refused
+from tests.cli.running import lopt, lopt_here, refused
 
 FIXED = "ImageMLP_FashionMnist8_Relu32"
 
@@ -66,6 +68,34 @@ def test_export_to_tensorboard(handmade):
     assert len(files) == 6
 
 
+@pytest.mark.slow
+def test_export_to_mlflow(handmade):
+    said = lopt("export", TASK, COSINE.name, "--to", "mlflow", "-o", "runs.db")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout == (
+        "3 trials: mlflow ui --backend-store-uri sqlite:///runs.db\n"
+    )
+    assert os.listdir() == ["runs.db"]
+    # Where MLflow's users say that runs go.
+    variable = {"MLFLOW_TRACKING_URI": "sqlite:///runs.db"}
+    said = lopt("export", TASK, COSINE.name, "--to", "mlflow", "--all", **variable)
+    assert (said.stdout, said.stderr) == ("6 trials: sqlite:///runs.db\n", "")
+    again = lopt("export", TASK, COSINE.name, "--to", "mlflow", "-o", "runs.db")
+    assert again.returncode == 2
+    assert again.stderr.startswith("error: cannot write runs.db: ")
+    with closing(sqlite3.connect("runs.db")) as database:
+        assert database.execute("SELECT count(*) FROM runs").fetchone() == (9,)
+
+
+@pytest.mark.slow
+def test_export_to_wandb(handmade):
+    said = lopt("export", TASK, COSINE.name, "--to", "wandb", "-o", "runs")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout == "3 trials: wandb sync runs/wandb/offline-run-*\n"
+    assert os.listdir() == ["runs"]
+    assert len(os.listdir("runs/wandb")) == 3
+
+
 def test_a_set_of_a_file(monkeypatch):
     register()
     with open("mine.yaml", "w") as file:
@@ -108,7 +138,11 @@ def test_telling_tasks_from_sets(handmade):
         ([FIXED, "AdamLR_1000_R5", "-o", "a.xlsx"], "cannot tell a format by"),
         (
             [FIXED, "AdamLR_1000_R5", "--to", "tensorboard", "--no-curves"],
-            "--no-curves is for tables",
+            "--no-curves is for tables: TensorBoard",
+        ),
+        (
+            [FIXED, "AdamLR_1000_R5", "--to", "mlflow", "--no-curves"],
+            "--no-curves is for tables: MLflow",
         ),
     ],
 )
@@ -123,6 +157,11 @@ def test_without_what_an_extra_installs(handmade, monkeypatch):
     result = lopt_here("export", TASK, COSINE.name, "--to", "tensorboard")
     assert result.returncode == 2
     assert "pip install 'optimizer-baselines[tensorboard]'" in result.stderr
+    for name in ("mlflow", "wandb"):
+        monkeypatch.setitem(sys.modules, name, None)
+        result = lopt_here("export", TASK, COSINE.name, "--to", name)
+        assert result.returncode == 2
+        assert f"pip install 'optimizer-baselines[{name}]'" in result.stderr
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     result = lopt_here("export", TASK, COSINE.name)
     assert result.returncode == 2

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.analysis.left_out import OnLeftOut
@@ -87,6 +86,11 @@ def write_mlflow(
 def is_address(to: str) -> bool:
     """Return whether a text is an address of MLflow's, and not a local file."""
     return "://" in to or to == "databricks"
+
+
+def without_password(address: str) -> str:
+    """Return an address without who may write there, which is not to be shown."""
+    return re.sub("://[^/]*@", "://", address)
 
 
 def _write_file(path: str, runs: Iterable[Run]) -> None:
@@ -179,9 +183,7 @@ def _naming(address: str) -> Iterator[None]:
     try:
         yield
     except _errors() as error:
-        # Users may write a password into an address: it is not to be shown.
-        url = urlsplit(address)
-        place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+        place = without_password(address)
         reason = str(error).replace(address, place)
         raise ResultError(f"MLflow cannot write to {place}: {reason}") from error
 

@@ -77,6 +77,8 @@ ROOMS = [
     "cli.output",
     "cli.gin_command",
     "outer_train",
+    "cli.signals",
+    "notebooks",
     "baselines.run_archive",
     "baselines.run_time_task",
     "baselines.run_trainer",

@@ -12,6 +12,7 @@ import typer
 from learned_optimization import filesystem
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.report.race_data import headline, plain_data
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sweeps.race import run_race
 from learned_optimization.baselines.sweeps.race_standing import RaceStanding
@@ -49,7 +50,7 @@ class RaceBar(ProgressBar):
 
     def looked(self, standing: RaceStanding) -> None:
         """Print how the race stands."""
-        self._console.print(race_table.headline(standing), soft_wrap=True)
+        self._console.print(headline(standing), soft_wrap=True)
         if self._console.is_terminal:
             for table in race_table.tables(standing):
                 self._console.print(table)
@@ -225,7 +226,7 @@ def run_and_report(
     _check_missing(standing, as_json)
     page = None if folder is None else _write_report(standing, folder)
     if as_json:
-        print_json({**race_table.as_json(standing), "report": page})
+        print_json({**plain_data(standing), "report": page})
     else:
         _print(standing, page)
 
@@ -238,7 +239,7 @@ def _write_report(standing: RaceStanding, folder: str) -> str | None:
     from learned_optimization.baselines.report.build import PAGE, write
     from learned_optimization.baselines.report.race import files_of_race
 
-    race_json = json_text(race_table.as_json(standing))
+    race_json = json_text(plain_data(standing))
     try:
         files = files_of_race(standing)
     except LoptError as error:
@@ -257,7 +258,7 @@ def _print(standing: RaceStanding, page: str | None = None) -> None:
             out.print(table)
         for line in race_table.losers(standing):
             say(line)
-        say(race_table.headline(standing))
+        say(headline(standing))
     if standing.num_run:
         say(
             f"{standing.num_run:,} trials run, {summary.run_seconds:.1f} s training, "
@@ -284,7 +285,7 @@ def _check_missing(standing: RaceStanding, as_json: bool) -> None:
     if not missing:
         return
     if as_json:
-        print_json(race_table.as_json(standing))
+        print_json(plain_data(standing))
     else:
         _print(standing)
     for failure in standing.summary.failures:

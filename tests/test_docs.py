@@ -3,12 +3,14 @@
 import contextlib
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,7 @@ from learned_optimization.learned_optimizers import checkpoints
 from learned_optimization.learned_optimizers.base import LEARNED_OPTIMIZERS
 from learned_optimization.learned_optimizers.celo import Celo
 from learned_optimization.tasks import registry
+from tests.baselines.release.test_fetch_published import write_published
 from tests.torch_optimizers.conftest import require
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +89,99 @@ def test_pages_on_comparing(tmp_path):
     assert (tmp_path / "report" / "index.html").stat().st_size > 1_000_000
     for name in ("curves.svg", "rates.pdf", "tuning.png", "profile.png"):
         assert (tmp_path / name).stat().st_size > 5_000
+
+
+def test_landing_page_installs_as_the_readme_does():
+    assert titled_blocks("docs/index.md")["two commands"] == INSTALL_AND_QUICKSTART
+
+
+def test_every_page_is_in_the_navigation_once():
+    text = (ROOT / "mkdocs.yml").read_text()
+    listed = re.findall(r"^ +- (?:.*: )?(\S+\.md)$", text, flags=re.MULTILINE)
+    pages = {p.relative_to(ROOT / "docs") for p in (ROOT / "docs").rglob("*.md")}
+    assert sorted(listed) == sorted(str(page) for page in pages)
+
+
+def test_site_says_the_version_at_its_foot():
+    hook = runpy.run_path(str(ROOT / "scripts" / "site_version.py"))["on_config"]
+    config = hook(SimpleNamespace(site_name="Site", copyright="Apache-2.0"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert config.copyright == f"Site {project['version']} · Apache-2.0"
+
+
+@pytest.mark.slow
+def test_page_on_installing(tmp_path):
+    page = "docs/install.md"
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / page).read_text(), flags=re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert extras == project["optional-dependencies"].keys()
+    output = "".join(run(*block, tmp_path) for block in blocks(page))
+    assert project["version"] in output
+    assert "Optimizer Baselines" in output
+
+
+@pytest.mark.slow
+def test_tutorials_gallery_and_api(tmp_path):
+    # In this order: what one has trained the others find.
+    names = ("first_comparison", "own_optimizer", "two_hyperparameters")
+    names += ("learned_optimizer", "cluster")
+    pages = [*(f"docs/tutorials/{name}.md" for name in names), "docs/gallery.md"]
+    api = sorted((ROOT / "docs" / "api").glob("*.md"))
+    output = ""
+    for page in [*pages, *(f"docs/api/{path.name}" for path in api)]:
+        assert blocks(page), page
+        for name, text in titled_blocks(page).items():
+            (tmp_path / name).write_text(text)
+        for block in blocks(page):
+            output += run(*block, tmp_path)
+    trained = re.findall(r"([\d,]+) trials run, ([\d,]+) had results", output)
+    assert trained == [
+        ("140", "0"),  # a first comparison
+        ("21", "70"),  # an own optimizer, and Adam
+        ("140", "70"),  # two hyper-parameters, and Adam
+        ("24", "0"),  # a search
+        ("5", "70"),  # a learned optimizer, and Adam
+        ("70", "0"),  # at equal tuning
+        ("6", "0"),  # shards
+        ("6", "0"),
+        ("490", "140"),  # the gallery
+        ("0", "140"),
+    ]
+    assert "(14, 5, 101)" in output
+    assert "(32, 3)" in output
+    drawn = (ROOT / "docs" / "images" / "gallery").iterdir()
+    for name in [path.name for path in drawn]:
+        assert (tmp_path / name).stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_tutorial_on_published_curves(tmp_path, monkeypatch):
+    # Where there is no network, a folder of archives of that form stands in.
+    page = "docs/tutorials/published_curves.md"
+    task = "ImageMLP_FashionMnist8_Relu32"
+    write_published(tmp_path / "others", task)
+    monkeypatch.delenv("LOPT_NO_RELEASES")
+    for name, text in titled_blocks(page).items():
+        (tmp_path / name).write_text(text)
+    output = ""
+    for language, text in blocks(page):
+        text = re.sub(r"(release \w+) published", r"\1 file://$PWD/others", text)
+        output += run(language, text, tmp_path)
+    assert "1 archives fetched, 0 were there" in output
+    assert "(15, 5, 11)" in output
+    assert "6 trials run, 0 had results" in output
+    assert "lion: 1 archives, 6 trials" in output
+    for name in ("with_published.svg", "speedup.svg"):
+        assert (tmp_path / name).stat().st_size > 5_000
+
+
+def test_gallery_is_small_and_of_the_grid_of_its_tutorial():
+    page, tutorial = "docs/gallery.md", "docs/tutorials/two_hyperparameters.md"
+    grid = titled_blocks(page)["adam_grid.yaml"]
+    assert titled_blocks(tutorial)["adam_grid.yaml"] == grid
+    images = (ROOT / "docs" / "images" / "gallery").iterdir()
+    assert sum(path.stat().st_size for path in images) < 1_000_000
 
 
 @pytest.mark.slow
@@ -338,7 +434,13 @@ def test_version_to_cite_is_that_of_the_package():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "script", ["make_task_table.py", "make_optimizer_table.py", "make_lopt_table.py"]
+    "script",
+    [
+        "make_gallery.py",
+        "make_lopt_table.py",
+        "make_optimizer_table.py",
+        "make_task_table.py",
+    ],
 )
 def test_generated_pages_are_up_to_date(script):
     command = [sys.executable, ROOT / "scripts" / script, "--check"]

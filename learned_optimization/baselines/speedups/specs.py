@@ -235,7 +235,8 @@ def find_file(name_or_path: str | os.PathLike) -> str:
     """Return the path of the file that `find` reads.
 
     Raises:
-      as `find`.
+      MissingNormalizerError: if no file of that name is here.
+      UnknownNameError: if it is neither a name nor ends in `.json`.
     """
     given = os.path.expanduser(os.fspath(name_or_path))
     if given.endswith(SUFFIX):

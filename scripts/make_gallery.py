@@ -173,18 +173,14 @@ A set keeps its colour from figure to figure. The ending of the file decides the
 `.png`, `.svg` or `.pdf`.
 """
 
-_TAIL = f"""
+_TAIL = """
 ## The report
 
 All of these and the verdict, on one page that can be searched, zoomed and sent:
-[The report](report.md). `lopt race` and `lopt challenge` end with one too.
+`lopt report`, with the same tasks and sets ([The report](report.md)). `lopt race` and
+`lopt challenge` end with one too.
 
 ![The report on six sets](images/report.png)
-
-```sh
-lopt report {_TASK} \\
-  {_SETS} -o gallery_report
-```
 
 ## How fast this machine is
 

@@ -92,18 +92,18 @@ run_in(Path(sys.argv[1])).run(told)
 @pytest.mark.exhaustive
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     whole = run_in(tmp_path / "whole").run()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path / "killed")],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if int(line) >= 2:
-            break
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= 2:
+                break
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
     assert (tmp_path / "killed" / "checkpoint.npz").exists()
     again = run_in(tmp_path / "killed").run()
     for a, b in zip(*map(_arrays, (whole, again)), strict=True):

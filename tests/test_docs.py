@@ -292,6 +292,16 @@ def test_page_on_meta_training(tmp_path):
 
 
 @pytest.mark.slow
+def test_page_on_notebooks(tmp_path):
+    [(language, text)] = [b for b in blocks("docs/notebooks.md") if b[0] == "python"]
+    output = run(language, text, tmp_path)
+    assert "\nAdam_lr0.01 0.5" in output
+    assert "AdamLR_1000_R5 comes first" in output
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    assert (tmp_path / "report" / "index.html").stat().st_size > 1_000_000
+
+
+@pytest.mark.slow
 def test_page_on_many_machines(tmp_path):
     output = "".join(run(*block, tmp_path) for block in blocks("docs/clusters.md"))
     assert output.count("trials run, 0 had results") == 3

@@ -255,10 +255,10 @@ def _check_code(
 ) -> None:
     """Refuse results of code of one's own that has changed since they were trained."""
     code = OwnCode(tasks, [*own, *others])
-    for name, pairs in {} if retrain else code.changed().items():
+    for what, pairs in {} if retrain else code.changed().items():
         stale = list(dict.fromkeys(task for task, _ in pairs))
         raise LoptError(
-            f"the code of {name} has changed since it was trained on "
+            f"{what} has changed since it was trained on "
             f"{count(len(stale), 'task')} ({', '.join(stale)}): --retrain deletes "
             "those results and trains it again, or give the changed one another "
             "name to keep both."

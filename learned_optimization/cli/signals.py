@@ -21,6 +21,10 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
       A function that says whether to stop.
     """
     asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        # Python lets the main thread alone take signals.
+        yield asked.is_set
+        return
 
     def ask(number: int, frame: FrameType | None) -> None:
         del frame

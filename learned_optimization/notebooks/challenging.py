@@ -12,7 +12,6 @@ from learned_optimization.baselines.report.challenge import (
     sentence,
     what_would_decide,
 )
-from learned_optimization.baselines.results import archiving
 from learned_optimization.baselines.results.archives import list_hparam_sets_for_task
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.stats.race_words import count
@@ -24,7 +23,7 @@ from learned_optimization.baselines.suites.challengers import (
 from learned_optimization.baselines.suites.registry import get_suite
 from learned_optimization.errors import UnknownNameError
 from learned_optimization.notebooks.reporting import Report
-from learned_optimization.notebooks.sweeping import train
+from learned_optimization.notebooks.sweeping import prepare, train_and_archive
 from learned_optimization.optimizers.base import Optimizer
 
 
@@ -74,12 +73,15 @@ def challenge(
     )
     [own] = sets_of_name(name, chosen)
     others = [s for s in baseline_sets(chosen, against) if s.name != own.name]
+    prepare(tasks, [own, *others], retrain)
+    sets = {s.name: s for s in [own, *others]}
+    groups: dict[tuple[str, ...], list[str]] = {}
     for task in tasks:
         there = list_hparam_sets_for_task(task)
-        missing = [own, *(s for s in others if s.name not in there)]
-        train([task], missing, retrain, None)
-        for one in missing:
-            archiving.archive(task, one)
+        lacking = tuple(n for n in sets if n == own.name or n not in there)
+        groups.setdefault(lacking, []).append(task)
+    for lacking, of_tasks in groups.items():
+        train_and_archive(of_tasks, [sets[name] for name in lacking])
     set_names = [own.name, *(s.name for s in others)]
     results, verdict = analyse(tasks, set_names, tolerance=tolerance)
     said = [

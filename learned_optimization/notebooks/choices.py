@@ -90,12 +90,12 @@ def check_code(
     code = OwnCode(tasks, hparam_sets)
     if retrain:
         code.forget_changed()
-    for name, pairs in code.changed().items():
+    for what, pairs in code.changed().items():
         trained = [f"{one} on {task}" for task, one in pairs[:3]]
         if len(pairs) > len(trained):
             trained.append(count(len(pairs) - len(trained), "other"))
         raise LoptError(
-            f"the code of {name} has changed since it trained {listed(trained)}. "
+            f"{what} has changed since it trained {listed(trained)}. "
             "retrain=True deletes those results and trains them again; to keep both, "
             "give the changed one another name."
         )

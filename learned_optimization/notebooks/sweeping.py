@@ -99,23 +99,19 @@ def sweep(
       RunStoppedError: if it was interrupted, or the time is up.
     """
     names, chosen = task_names(tasks), chosen_sets(sets)
-    summary = train(names, chosen, retrain, time_limit)
-    for task in names:
-        for one in chosen:
-            archiving.archive(task, one)
+    prepare(names, chosen, retrain)
+    summary = train_and_archive(names, chosen, time_limit)
     set_names = tuple(s.name for s in chosen)
     rows = [row for task in names for row in _best(task, set_names)]
     return SweepResult(tuple(names), set_names, summary, rows)
 
 
-def train(
+def train_and_archive(
     tasks: Sequence[str],
     hparam_sets: Sequence[HParamSet],
-    retrain: bool,
-    time_limit: float | None,
+    time_limit: float | None = None,
 ) -> SweepSummary:
-    """Train what has no result; arguments and errors are those of `sweep`."""
-    prepare(tasks, hparam_sets, retrain)
+    """Train what has no result, and archive; errors are those of `sweep`."""
     with progress() as shown, stop_requests() as should_stop:
         summary = run_sweep(
             tasks, hparam_sets, shown, should_stop, deadline=deadline(time_limit)
@@ -125,6 +121,9 @@ def train(
             f"{summary.num_failed} trials failed: {'; '.join(summary.failures)}. The "
             "same call tries them again."
         )
+    for task in tasks:
+        for one in hparam_sets:
+            archiving.archive(task, one)
     return summary
 
 

@@ -5,13 +5,18 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
 from learned_optimization.baselines import load_archive
+from learned_optimization.baselines.sets.checkpoint_sets import CheckpointTemplate
 from learned_optimization.baselines.sets.define import hparam_set
 from learned_optimization.errors import LoptError
+from learned_optimization.learned_optimizers import checkpoints
+from learned_optimization.learned_optimizers.config_gin import class_lines
+from learned_optimization.learned_optimizers.learnable import LearnableSGD
 from learned_optimization.notebooks import challenge, race, report, sweep
 from learned_optimization.notebooks.choices import chosen_sets, task_names
 from learned_optimization.notebooks.pictures import Page, Picture, table
@@ -254,3 +259,25 @@ def test_other_code_is_told_and_trained_again(notebook: Notebook) -> None:
     other = names["hparam_set"]("Other_10_R1", "SGD", 10, {"learning_rate": [0.1]})
     # What has no results yet is of no other code.
     sweep("BowlOfCell", other)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_was_trained_again_is_told(
+    notebook: Notebook, tmp_path: Any
+) -> None:
+    notebook.run(CELL)
+    path = str(tmp_path / "params")
+
+    def train(rate: float, **options: Any) -> int:
+        lopt = LearnableSGD(rate)
+        checkpoints.save(path, lopt.init(jax.random.PRNGKey(0)))
+        template = CheckpointTemplate("LOpt_10_R1", "as trained", 10, 1, {"{name}": {}})
+        made = template.with_checkpoint("mine", path, class_lines("LearnableSGD"))
+        summary = sweep("BowlOfCell", made, **options).summary
+        return summary.num_trials - summary.num_skipped
+
+    assert train(0.1) == 1
+    assert train(0.1) == 0
+    with pytest.raises(LoptError, match="a setting of mine_LOpt_10_R1 has changed"):
+        train(0.2)
+    assert train(0.2, retrain=True) == 1

@@ -230,3 +230,14 @@ def test_optimizers_inside_are_given_arguments_by_place() -> None:
     state = opt.update(opt.init(PARAMS), GRAD, loss=jnp.float32(1.0))
     stepped = PARAMS["w"] - 0.5 * GRAD["w"]
     np.testing.assert_allclose(opt.get_params(state)["w"], stepped)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_class_that_was_defined_again_is_told(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = run_cell(monkeypatch, kind, 1.0)
+    new = run_cell(monkeypatch, kind, 4.0)
+    with pytest.raises(LoptError, match="Redefined was defined again after this class"):
+        hparam_set("OfOld_10_R1", old, 10, {"learning_rate": [0.1]})
+    assert hparam_set("OfNew_10_R1", new, 10, {"learning_rate": [0.1]}).num_configs == 1

@@ -32,8 +32,9 @@ _MAX_BYTES = 1_000_000
 def digest_of(thing: Any) -> str | None:
     """Return a digest of the code of a class or a function.
 
-    It is of the file that defines it and of the loaded modules beside it; of what the
-    cells of a notebook define, of the definition and all that it uses (`cell_sources`).
+    It is of the file that defines it and of the loaded modules beside it; of what a
+    script or the cells of a notebook define, of the definition and all that it uses
+    (`cell_sources`).
     Comments and how the text is laid out do not count.
 
     Args:
@@ -46,7 +47,8 @@ def digest_of(thing: Any) -> str | None:
     module = sys.modules.get(thing.__module__)
     if is_packaged(thing.__module__) or module is None:
         return None
-    file = source_file(module)
+    # The rest of a script, which trains, is no part of what it defines.
+    file = None if module.__name__ == "__main__" else source_file(module)
     digest = hashlib.sha256()
     for text in texts_of(thing) if file is None else _texts_beside(file):
         digest.update(f"{len(text)}:{text}".encode())

@@ -156,7 +156,13 @@ def _optimizer_name(optimizer: Any) -> str:
         known = get_optimizer(optimizer.__name__)
     except UnknownNameError:
         known = None
-    if known is not optimizer:
+    if known is not None and known.__module__ == optimizer.__module__:
+        if known is not optimizer:
+            raise LoptError(
+                f"{optimizer.__name__} was defined again after this class: pass what "
+                f"has the name now, or {optimizer.__name__!r}."
+            )
+    elif known is not optimizer:
         raise LoptError(
             f"{optimizer.__name__} is not registered: decorate the class with "
             "@optimizer, or make it with @optax_optimizer."

@@ -9,6 +9,7 @@ from typing import Any
 from learned_optimization import filesystem
 from learned_optimization.baselines.results import code_digests
 from learned_optimization.baselines.results.files import CURVES
+from learned_optimization.baselines.results.matching import scan
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import SETS
 from learned_optimization.baselines.sweeps.checkpoints import remove_finished
@@ -41,6 +42,8 @@ class OwnCode:
         # Name of what is defined, to its digest, and to folders by task and set.
         self._digests: dict[str, str] = {}
         self._folders: dict[str, dict[Pair, list[str]]] = defaultdict(dict)
+        # By task and set: folder of results, to the setting that they are to be of.
+        self._settings: dict[Pair, dict[str, str]] = defaultdict(dict)
         packaged = set(SETS.packaged())
         for task in task_names:
             of_task = _of_task(task)
@@ -52,6 +55,7 @@ class OwnCode:
         pair = (task, hparam_set.name)
         places = [(i, 0) for i in range(hparam_set.num_configs)]
         for trial in set_trials_of(task, hparam_set, places):
+            self._settings[pair][trial.save_dir] = trial.opt.name
             for name, thing in {**of_task, **_of_optimizer(trial.opt)}.items():
                 digest = code_digests.digest_of(thing)
                 if digest is not None:
@@ -61,13 +65,25 @@ class OwnCode:
     def changed(self) -> dict[str, list[Pair]]:
         """Return what has results of other code than it has now.
 
+        A setting may have changed too, as that of a checkpoint that was trained again.
+
         Returns:
-          Name of an optimizer or a task, to the tasks and sets of these results.
+          What has changed, as `the code of task Mine`, to the tasks and sets of these
+          results.
+
+        Raises:
+          ResultError: if results cannot be reached.
         """
         found: dict[str, list[Pair]] = {}
         for name, pair in self._of_other_code():
             if any(_has_results(folder) for folder in self._folders[name][pair]):
-                found.setdefault(name, []).append(pair)
+                found.setdefault(f"the code of {name}", []).append(pair)
+        for pair, settings in self._settings.items():
+            for folder, entries in scan(settings).items():
+                known = ("", settings[folder])
+                if any(entry.opt_config not in known for entry in entries):
+                    found.setdefault(f"a setting of {pair[1]}", []).append(pair)
+                    break
         return found
 
     def note(self) -> None:

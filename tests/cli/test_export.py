@@ -19,6 +19,7 @@ from tests.baselines.exporting.exported import (
     register,
 )
 from tests.cli.running import lopt, lopt_here, refused
+from tests.torch_optimizers.conftest import require
 
 FIXED = "ImageMLP_FashionMnist8_Relu32"
 
@@ -70,6 +71,7 @@ def test_export_to_tensorboard(handmade):
 
 @pytest.mark.slow
 def test_export_to_mlflow(handmade):
+    require("mlflow")
     said = lopt("export", TASK, COSINE.name, "--to", "mlflow", "-o", "runs.db")
     assert (said.returncode, said.stderr) == (0, "")
     assert said.stdout == (
@@ -89,6 +91,7 @@ def test_export_to_mlflow(handmade):
 
 @pytest.mark.slow
 def test_export_to_wandb(handmade):
+    require("wandb")
     said = lopt("export", TASK, COSINE.name, "--to", "wandb", "-o", "runs")
     assert (said.returncode, said.stderr) == (0, "")
     assert said.stdout == "3 trials: wandb sync runs/wandb/offline-run-*\n"

@@ -8,6 +8,7 @@ from learned_optimization.baselines import normalizers
 from tests.baselines import faults
 from tests.baselines.archives import write_three
 from tests.cli.running import TASK, lopt_here
+from tests.torch_optimizers.conftest import require
 
 SETS = ["AdamLR_1000_R5", "SGDMLR_1000_R5", "LambLR_1000_R5"]
 OTHER = "ImageMLP_FashionMnist8_Relu64"
@@ -36,10 +37,13 @@ def faulty(monkeypatch, tmp_path):
         (("export", "-o", "out.csv"), "out.csv"),
         (("export", "--curves", "-o", "out.json"), "out.json"),
         (("export", "--to", "tensorboard", "-o", "out"), "out"),
+        (("export", "--to", "wandb", "-o", "out"), "out/wandb"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_what_is_at_fault_is_left_out(command, made, faulty):
+    if "wandb" in command:
+        require("wandb")
     done = lopt_here(command[0], *faulty, *command[1:])
     assert done.returncode == 0, done.stderr
     assert Path(made).exists()

@@ -91,7 +91,7 @@ def write_runs(
     select: str = "outer_valid",
     on_left_out: OnLeftOut | None = None,
 ) -> int:
-    """Hand archived trials to what writes them, an archive after the other.
+    """Write archived trials as runs, an archive after the other.
 
     Args:
       task_names: name of a task, or several.

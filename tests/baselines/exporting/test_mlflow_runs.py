@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.baselines.exporting.exported import (
     register,
     write_both,
 )
+from tests.torch_optimizers.conftest import require
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own use of a loader that sqlalchemy 2.1 has deprecated.
@@ -45,13 +47,22 @@ def runs(address: str) -> dict[str, Any]:
 
 def reader(address: str) -> Any:
     # Its exports are made on demand: type checkers do not see all of them.
-    mlflow: Any = pytest.importorskip("mlflow")
+    mlflow: Any = import_module("mlflow")
     return mlflow.MlflowClient(tracking_uri=address)
 
 
 def history(address: str, run: Any, tag: str) -> list[Any]:
     found = reader(address).get_metric_history(run.info.run_id, tag)
     return sorted(found, key=lambda metric: metric.step)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def library():
+    require("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        # What a test reads with is closed when it has read.
+        patch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+        yield
 
 
 @pytest.fixture(scope="module")

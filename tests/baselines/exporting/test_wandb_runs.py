@@ -3,10 +3,12 @@
 import json
 import math
 import os
+import socket
 import struct
 import sys
 import zlib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,15 @@ from tests.baselines.exporting.exported import (
     TASK,
     published,
 )
+from tests.torch_optimizers.conftest import require
 
 SETS = [MOMENTUM.name, COSINE.name]
 _BLOCK = 32 * 1024
+
+
+@pytest.fixture(autouse=True, scope="module")
+def library():
+    require("wandb")
 
 
 def chunks(content: bytes) -> Iterator[bytes]:
@@ -54,7 +62,7 @@ def chunks(content: bytes) -> Iterator[bytes]:
 def read(path: Path) -> dict[str, Any]:
     """Return what a run's file says of it."""
     # Its classes are made when it is imported: type checkers do not see them.
-    messages: Any = pytest.importorskip("wandb.proto.wandb_internal_pb2")
+    messages: Any = import_module("wandb.proto.wandb_internal_pb2")
     said: dict[str, Any] = {"history": [], "others": set()}
     for chunk in chunks(path.read_bytes()):
         record = messages.Record.FromString(chunk)
@@ -139,14 +147,21 @@ def test_only_the_best_and_its_configuration(handmade, tmp_path):
     }
 
 
-def test_nothing_of_this_machine_and_no_process_is_left(
+def test_nothing_is_sent_or_left_or_of_this_machine(
     handmade, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(tmp_path)
+    server = socket.create_server(("localhost", 0))
+    server.setblocking(False)
+    url = f"http://localhost:{server.getsockname()[1]}"
+    monkeypatch.setenv("WANDB_BASE_URL", url)
+    monkeypatch.setenv("WANDB_API_KEY", 40 * "a")
     before = {p.pid for p in psutil.Process().children(recursive=True)}
     write_wandb(TASK, COSINE.name, "runs")
     after = {p.pid for p in psutil.Process().children(recursive=True)}
     assert after <= before
+    with server, pytest.raises(BlockingIOError):
+        server.accept()
     assert capfd.readouterr() == ("", "")
     assert "WANDB_ERROR_REPORTING" not in os.environ
     files = [p for p in Path("runs").rglob("*") if p.is_file()]
@@ -171,7 +186,7 @@ def test_archives_of_others(tmp_path):
 
 
 def test_not_while_a_run_of_ones_own_is_under_way(handmade, tmp_path):
-    wandb: Any = pytest.importorskip("wandb")
+    wandb: Any = import_module("wandb")
     settings = wandb.Settings(silent=True, console="off", x_disable_stats=True)
     with wandb.init(mode="offline", dir=tmp_path, settings=settings) as own:
         with pytest.raises(LoptError, match="finish it before"):

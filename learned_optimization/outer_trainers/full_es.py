@@ -120,9 +120,9 @@ class FullES(GradientEstimator):
                 thetas, states, end_key, worker_weights.outer_state
             )
         else:
-            losses = tuple(
-                estimates.loss_of_run(jnp.asarray(side), self.loss_type)
-                for side in (positive, negative)
+            losses = (
+                estimates.loss_of_run(jnp.asarray(positive), self.loss_type),
+                estimates.loss_of_run(jnp.asarray(negative), self.loss_type),
             )
         loss, grad = estimates.full_es(
             *losses, drawn, self.std, self.clip_loss_diff, self.sign_delta_loss_scalar

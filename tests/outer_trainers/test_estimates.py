@@ -75,7 +75,8 @@ def test_full_es(
 ) -> None:
     pairs = pairs_of(golden)
     losses = (
-        estimates.loss_of_run(side, kind) for side in (pairs.positive, pairs.negative)
+        estimates.loss_of_run(pairs.positive, kind),
+        estimates.loss_of_run(pairs.negative, kind),
     )
     drawn, std = tree(golden, "in:perturbation"), float(golden["in:std"])
     loss, grad = estimates.full_es(*losses, drawn, std, clip, sign)

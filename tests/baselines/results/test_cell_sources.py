@@ -68,9 +68,10 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
 
 
 def digest(notebook: Notebook, *cells: str) -> str:
-    for cell in cells:
-        names = notebook.run(cell)
-    made = digest_of(names["OfCell"])
+    *before, last = cells
+    for cell in before:
+        notebook.run(cell)
+    made = digest_of(notebook.run(last)["OfCell"])
     assert made is not None
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.report.race_data import headline, plain_data
@@ -88,7 +88,7 @@ def race(
     alpha: float = 0.05,
     max_seeds: int = 128,
     max_trials: int | None = None,
-    until: str = "all",
+    until: Literal["all", "best"] = "all",
     anytime: bool = False,
     fill: int | None = None,
     seed_offset: int = 0,

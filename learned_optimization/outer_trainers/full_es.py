@@ -125,7 +125,12 @@ class FullES(GradientEstimator):
                 estimates.loss_of_run(jnp.asarray(negative), self.loss_type),
             )
         loss, grad = estimates.full_es(
-            *losses, drawn, self.std, self.clip_loss_diff, self.sign_delta_loss_scalar
+            losses[0],
+            losses[1],
+            drawn,
+            self.std,
+            self.clip_loss_diff,
+            self.sign_delta_loss_scalar,
         )
         info = jax.tree.map(lambda *x: np.concatenate(x), *outs)
         return GradientEstimatorOut(loss, grad, state, info), {

@@ -140,7 +140,7 @@ class LOptTruncatedStep(TruncatedStep):
         if not offset:
             return state
         step = jax.random.randint(offset_key, (), 0, offset, jnp.int32)
-        return state.replace(inner_step=step)
+        return dataclasses.replace(state, inner_step=step)
 
     def _begun(
         self, theta: MetaParams, outer_state: Any, key: PRNGKey, length: Any = None
@@ -151,10 +151,12 @@ class LOptTruncatedStep(TruncatedStep):
             init_key
         )
         truncation = self.trunc_sched.init(length_key, outer_state)
+        # An array, as an optimizer's schedule may be given one.
+        num_steps: Any = truncation.length if length is None else length
         opt_state = self.learned_opt.opt_fn(theta, is_training=True).init(
             params,
             model_state=model_state,
-            num_steps=truncation.length if length is None else length,
+            num_steps=num_steps,
             key=opt_key,
         )
         return TruncatedUnrollState(

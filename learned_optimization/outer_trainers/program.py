@@ -92,16 +92,7 @@ class MetaProgram:
         if not self.estimators:
             raise LoptError("estimators must hold at least one, got none.")
         for estimator in self.estimators:
-            if not isinstance(estimator, Estimator) or not isinstance(
-                estimator.truncated_step, VectorizedLOptTruncatedStep
-            ):
-                raise LoptError(
-                    "meta-training as one program takes TruncatedPES, TruncatedES and "
-                    "TruncatedGrad of VectorizedLOptTruncatedStep, got "
-                    f"{type(estimator).__name__} of "
-                    f"{type(estimator.truncated_step).__name__}: step it with "
-                    "SingleMachineGradientLearner."
-                )
+            inner_problems(estimator)
 
     @property
     def active(self) -> int:
@@ -207,7 +198,7 @@ class MetaProgram:
 
             def run(problem, i=i, estimator=estimator):
                 share = jax.tree.leaves(problem)[0].shape[0]
-                step = estimator.truncated_step.reading(arrays[i], share)
+                step = inner_problems(estimator).reading(arrays[i], share)
                 out = dataclasses.replace(estimator, truncated_step=step)._estimate(
                     weights, jax.random.fold_in(own_key, i), problem, rows[i]
                 )
@@ -246,6 +237,25 @@ class MetaProgram:
         return after, loss
 
 
+def inner_problems(estimator: Estimator) -> VectorizedLOptTruncatedStep:
+    """Return the inner problems of an estimator.
+
+    Raises:
+      LoptError: if they, or the estimator, are none that one program can have.
+    """
+    step = estimator.truncated_step
+    if isinstance(estimator, Estimator) and isinstance(
+        step, VectorizedLOptTruncatedStep
+    ):
+        return step
+    raise LoptError(
+        "meta-training as one program takes TruncatedPES, TruncatedES and "
+        "TruncatedGrad of VectorizedLOptTruncatedStep, got "
+        f"{type(estimator).__name__} of {type(step).__name__}: step it with "
+        "SingleMachineGradientLearner."
+    )
+
+
 class Rows:
     """Which rows of its data the updates of one estimator read, in order.
 
@@ -257,7 +267,7 @@ class Rows:
     def __init__(self, program: MetaProgram, index: int):
         self._program, self._index = program, index
         self._estimator = program.estimators[index]
-        step = self._estimator.truncated_step.truncated_step
+        step = inner_problems(self._estimator).truncated_step
         self._has_data = step.task_family.datasets is not None
         splits = ["train", step.meta_loss_split] if step.has_two_batches else ["train"]
         self._is_pair = step.has_two_batches
@@ -385,7 +395,13 @@ class MetaRunner:
 
     def _compile(self, *args: Any) -> Any:
         everywhere, split = PartitionSpec(), PartitionSpec(_AXIS)
-        of_state = MetaState(everywhere, everywhere, split, everywhere)
+        # A prefix of the state: what holds of a part holds of all in it.
+        of_state: Any = MetaState(
+            everywhere,
+            everywhere,
+            split,  # pyright: ignore[reportArgumentType]
+            everywhere,  # pyright: ignore[reportArgumentType]
+        )
         of_data = PartitionSpec(None, None, _AXIS)
         mapped = jax.shard_map(
             self.program.meta_steps,

@@ -79,7 +79,7 @@ def test_full_es(
         estimates.loss_of_run(pairs.negative, kind),
     )
     drawn, std = tree(golden, "in:perturbation"), float(golden["in:std"])
-    loss, grad = estimates.full_es(*losses, drawn, std, clip, sign)
+    loss, grad = estimates.full_es(losses[0], losses[1], drawn, std, clip, sign)
     name = f"full_es_{kind}{'_clip0.1' * bool(clip)}{'_sign' * bool(sign)}"
     check(golden, name, loss, grad)
 

@@ -20,11 +20,11 @@ ROOT = Path(__file__).parent.parent
 _VERBS = """
 Add Adjust Archive Arrange Assign Attend Bind Bring Build Call Check Choose Claim Clip
 Close Compare Configure Connect Convolve Count Cut Decode Delete Describe Download
-Draw End Estimate Execute Export Fetch Fill Find Forget Gather Give Go Hand Import
-Join Keep Leave Let List Load Look Make Map Measure Move Normalize Note Open Pass
-Place Plot Prepare Print Put Raise Read Record Refuse Register Remove Replace Report
-Resize Return Run Say Scale Send Separate Set Show Split Start Store Submit Take Tell
-Time Train Turn Wait Warn Work Wrap Write Yield
+Draw End Estimate Execute Export Fetch Fill Find Forget Gather Give Go Import Join
+Keep Leave Let List Load Look Make Map Measure Move Normalize Note Open Pass Place
+Plot Prepare Print Put Raise Read Record Refuse Register Remove Replace Report Resize
+Return Run Say Scale Separate Set Show Split Start Store Submit Take Tell Time Train
+Turn Wait Warn Work Wrap Write Yield
 """
 VERBS = frozenset(_VERBS.split())
 # "Map of", "Set of": a noun that looks like a verb.

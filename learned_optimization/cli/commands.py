@@ -115,7 +115,7 @@ COMMANDS: dict[str, Command | Group] = {
     ),
     "status": Command(
         "status:status",
-        "Count the trials of sets by state: done, diverged, failed, missing, bad.",
+        "Count the trials of sets by state: done, diverged, failed, archived, missing.",
         _TASKS_AND_SETS,
     ),
     "rm": Command(

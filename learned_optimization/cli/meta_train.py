@@ -176,7 +176,7 @@ def meta_train(
     ] = _DEFAULTS.learning_rate,
     meta_loss: Annotated[
         str,
-        typer.Option(metavar="NAME", help="log or normalized: of a loss, what counts."),
+        typer.Option(metavar="NAME", help="What counts of a loss: log or normalized."),
     ] = _DEFAULTS.meta_loss,
     at_once: Annotated[
         int | None,

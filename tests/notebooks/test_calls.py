@@ -57,13 +57,13 @@ def BowlOfCell():
 
 
 @optax_optimizer
-def OfCell(learning_rate=0.5):
+def OwnOfCell(learning_rate=0.5):
     return optax.sgd(learning_rate)
 
 
 own = hparam_set(
-    name="OfCell_10_R4",
-    optimizer=OfCell,
+    name="OwnOfCell_10_R4",
+    optimizer=OwnOfCell,
     num_steps=10,
     space={"learning_rate": [0.1, 0.2]},
     seeds=4,
@@ -84,7 +84,7 @@ def test_tasks_are_names_suites_or_functions(notebook: Notebook) -> None:
     assert task_names(given)[:2] == ["BowlOfCell", TASK]
     assert set(task_names("laptop")) <= set(TASKS.all())
     assert [s.name for s in chosen_sets([names["own"], "AdamLR_1000_R5"])] == [
-        "OfCell_10_R4",
+        "OwnOfCell_10_R4",
         "AdamLR_1000_R5",
     ]
 
@@ -181,7 +181,7 @@ def test_from_a_cell_to_a_verdict(
     trained = sweep(task, [own, other])
     assert (trained.summary.num_trials, trained.summary.num_skipped) == (12, 0)
     printed = capsys.readouterr().out
-    assert re.search(r"OfCell on BowlOfCell: 8 trials done, 0 diverged", printed)
+    assert re.search(r"OwnOfCell on BowlOfCell: 8 trials done, 0 diverged", printed)
 
     # Gradient descent on a sum of squares, each step: (1 - 2 lr) times as long.
     archive = load_archive("BowlOfCell", own.name)
@@ -189,11 +189,11 @@ def test_from_a_cell_to_a_verdict(
     final = archive["eval/test/loss"][:, :, -1]
     np.testing.assert_allclose(final[0], start[0] * 0.8**20, rtol=1e-4)
     best, last = trained.rows
-    assert (best["set"], best["best"]) == (own.name, "OfCell_lr0.2")
+    assert (best["set"], best["best"]) == (own.name, "OwnOfCell_lr0.2")
     assert best["test_loss"] == pytest.approx(float((start[1] * 0.6**20).mean()), 1e-3)
     assert last["trials"] == 4
     assert "12 trials run, 0 had results" in repr(trained)
-    assert "<td>OfCell_lr0.2</td>" in trained._repr_html_()
+    assert "<td>OwnOfCell_lr0.2</td>" in trained._repr_html_()
     for kind in ("curves", "sensitivity", "tuning"):
         assert trained.figure(kind)._repr_png_().startswith(b"\x89PNG")
     with pytest.raises(LoptError, match="unknown kind of figure"):
@@ -203,7 +203,7 @@ def test_from_a_cell_to_a_verdict(
     assert again.summary.num_skipped == 12
     compared = report(task, [own, other.name], reference=own.name)
     assert compared.rows[0]["set"] == own.name
-    assert "OfCell_10_R4 comes first" in compared.sentences[0]
+    assert "OwnOfCell_10_R4 comes first" in compared.sentences[0]
     assert compared.sentences[0] in repr(compared)
     assert compared.save(str(tmp_path / "report")).endswith("index.html")
     assert (tmp_path / "report" / "tasks.csv").exists()
@@ -221,10 +221,10 @@ def test_other_code_is_told_and_trained_again(notebook: Notebook) -> None:
     names = notebook.run(CELL)
 
     def final() -> np.ndarray:
-        return load_archive("BowlOfCell", "OfCell_10_R4")["eval/test/loss"][..., -1]
+        return load_archive("BowlOfCell", "OwnOfCell_10_R4")["eval/test/loss"][..., -1]
 
     def ran(**options: Any) -> int:
-        summary = sweep("BowlOfCell", "OfCell_10_R4", **options).summary
+        summary = sweep("BowlOfCell", "OwnOfCell_10_R4", **options).summary
         return summary.num_trials - summary.num_skipped
 
     assert ran() == 8
@@ -238,12 +238,12 @@ def test_other_code_is_told_and_trained_again(notebook: Notebook) -> None:
     with pytest.raises(LoptError) as caught:
         ran()
     assert str(caught.value) == (
-        "the code of optimizer OfCell has changed since it trained OfCell_10_R4 on "
-        "BowlOfCell. retrain=True deletes those results and trains them again; to "
+        "the code of optimizer OwnOfCell has changed since it trained OwnOfCell_10_R4 "
+        "on BowlOfCell. retrain=True deletes those results and trains them again; to "
         "keep both, give the changed one another name."
     )
     with pytest.raises(LoptError, match="has changed"):
-        race("BowlOfCell", ["OfCell_10_R4", "AdamLR_1000_R5"], 0.1)
+        race("BowlOfCell", ["OwnOfCell_10_R4", "AdamLR_1000_R5"], 0.1)
     assert ran(retrain=True) == 8
     # 0.1 is stepped as 0.2 was.
     np.testing.assert_allclose(final()[0], first[1], rtol=1e-4)

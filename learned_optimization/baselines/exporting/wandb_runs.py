@@ -6,6 +6,7 @@ import glob
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -132,9 +133,12 @@ def _service(folder: str) -> Iterator[Any]:
             "a run of Weights & Biases is under way in this process: finish it before "
             "others are exported."
         )
+    # It puts functions of its own there, and leaves them.
+    hooked = sys.exit, sys.excepthook
     try:
         yield wandb
     except wandb.Error as error:
         raise ResultError(f"wandb cannot write the folder {folder}: {error}") from error
     finally:
         wandb.teardown()
+        sys.exit, sys.excepthook = hooked

@@ -91,7 +91,8 @@ def own_archived_tasks() -> list[str]:
     Raises:
       ResultError: if the archives cannot be reached.
     """
-    return filesystem.list_folders(get_baseline_archive_rootdir())
+    files = filesystem.walk_files(get_baseline_archive_rootdir(), ".npz")
+    return sorted({f.path.split("/")[-2] for f in files})
 
 
 def list_archived_tasks() -> list[str]:

@@ -82,6 +82,8 @@ def test_one_that_cannot_start_is_found_among_many():
     class Odd:
         """An optimizer's stand-in, of which one value is refused."""
 
+        is_traceable = True
+
         def __init__(self, whole: int, part: float):
             self.whole, self.part = whole, part
 

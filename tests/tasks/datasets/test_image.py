@@ -121,7 +121,7 @@ def test_sizes_are_whole_and_positive(bad):
 def test_missing_data_is_downloaded_from_hugging_face_where_that_has_it():
     with pytest.raises(DataNotFoundError) as caught:
         cifar10(4).load()
-    way, _, other = str(caught.value).partition("Or: ")
+    way, _, other = str(caught.value).partition("; or ")
     assert "`lopt data prepare cifar10 --from huggingface`" in way
     assert "--from DIR" in other
 

@@ -24,7 +24,7 @@ from learned_optimization.learned_optimizers.base import LEARNED_OPTIMIZERS
 from learned_optimization.learned_optimizers.celo import Celo
 from learned_optimization.tasks import registry
 from tests.baselines.release.test_fetch_published import write_published
-from tests.torch_optimizers.conftest import require
+from tests.components import require
 
 ROOT = Path(__file__).parent.parent
 INSTALL_AND_QUICKSTART, TEST_COMMAND, *_ = re.findall(
@@ -265,7 +265,7 @@ def test_page_on_own_tasks(tmp_path):
 @pytest.mark.parametrize("library", ["nnx", "equinox", "haiku"])
 def test_models_of_other_libraries_train(library, tmp_path):
     if library != "nnx":
-        pytest.importorskip(library, reason=f"NO {library.upper()} is installed")
+        require(library)
     (tmp_path / "task.py").write_text(
         titled_blocks("docs/own_tasks.md")[f"{library}_task.py"]
     )

@@ -40,7 +40,7 @@ def test_a_published_configuration_writes_a_published_checkpoint(
     assert code == 0, printed.err
     assert "meta-step 3 of 3" in printed.out
     opt = opt_from_checkpoint(str(folder / "params"))
-    assert opt.name.startswith("LearnableSGD")
+    assert opt.name.startswith("SGD_lr0.01")
     assert "LearnableSGD.initial_lr = 0.01" in (folder / "config.gin").read_text()
 
 

@@ -19,7 +19,7 @@ from tests.baselines.exporting.exported import (
     register,
 )
 from tests.cli.running import lopt, lopt_here, refused
-from tests.torch_optimizers.conftest import require
+from tests.components import require
 
 FIXED = "ImageMLP_FashionMnist8_Relu32"
 

@@ -8,7 +8,7 @@ from learned_optimization.baselines import normalizers
 from tests.baselines import faults
 from tests.baselines.archives import write_three
 from tests.cli.running import TASK, lopt_here
-from tests.torch_optimizers.conftest import require
+from tests.components import require
 
 SETS = ["AdamLR_1000_R5", "SGDMLR_1000_R5", "LambLR_1000_R5"]
 OTHER = "ImageMLP_FashionMnist8_Relu64"

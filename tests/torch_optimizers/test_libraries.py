@@ -7,7 +7,7 @@ from learned_optimization.eval_training import single_task_training_curves
 from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import get_task_from_name
 from learned_optimization.torch_optimizers import torch_class
-from tests.torch_optimizers.conftest import require
+from tests.components import require
 
 TASK = "ImageMLP_FashionMnist8_Relu32"
 LIBRARIES = {

@@ -146,7 +146,7 @@ def test_what_is_evaluated_is_what_eval_leaves(torch) -> None:
 @pytest.mark.slow
 def test_schedule_free_evaluates_its_average_as_ours_does(torch) -> None:
     from learned_optimization.optimizers.schedule_free import ScheduleFreeAdamW
-    from tests.torch_optimizers.conftest import require
+    from tests.components import require
 
     require("schedulefree")
     theirs = torch_class("schedulefree.AdamWScheduleFree")(learning_rate=0.05)

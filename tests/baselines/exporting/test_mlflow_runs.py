@@ -24,12 +24,16 @@ from tests.baselines.exporting.exported import (
     register,
     write_both,
 )
-from tests.torch_optimizers.conftest import require
+from tests.components import require
 
-pytestmark = pytest.mark.filterwarnings(
-    # MLflow's own use of a loader that sqlalchemy 2.1 has deprecated.
-    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
-)
+# Its migrations and imports take seconds.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        # MLflow's own use of a loader that sqlalchemy 2.1 has deprecated.
+        "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
+    ),
+]
 
 SETS = [MOMENTUM.name, COSINE.name]
 LARGEST = np.finfo(np.float64).max

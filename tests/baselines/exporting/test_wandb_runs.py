@@ -29,7 +29,7 @@ from tests.baselines.exporting.exported import (
     TASK,
     published,
 )
-from tests.torch_optimizers.conftest import require
+from tests.components import require
 
 SETS = [MOMENTUM.name, COSINE.name]
 _BLOCK = 32 * 1024

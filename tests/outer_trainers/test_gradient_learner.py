@@ -84,6 +84,7 @@ def test_a_learner_begins_from_a_checkpoint(tmp_path: Any) -> None:
     assert float(theta["log_lr"]) == -1.5
 
 
+@pytest.mark.slow
 def test_one_machine_lowers_the_meta_loss() -> None:
     step = sgd_on_squares(ConstantTruncationSchedule(10), 4)
     # Learning rates of 0.1 to 0.5 are better and better: 0.5 solves it in a step.

@@ -61,6 +61,7 @@ def test_groups_of_tasks_do_what_all_do_together(at_once: int) -> None:
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_lengths_are_drawn_again_and_told() -> None:
     step = tiny_step()
     theta = step.outer_init(key_of_seed(0))
@@ -77,6 +78,7 @@ def test_lengths_are_drawn_again_and_told() -> None:
     np.testing.assert_array_equal(out.mask, out.iteration != 0)
 
 
+@pytest.mark.slow
 def test_an_offset_spreads_the_first_problems() -> None:
     step = sgd_on_squares(
         ConstantTruncationSchedule(100), 50, random_initial_iteration_offset=40

@@ -112,6 +112,7 @@ def test_problems_are_split_over_as_many_devices_as_divide_them() -> None:
     assert [program.num_devices(n) for n in (1, 2, 3, 8)] == [1, 1, 3, 3]
 
 
+@pytest.mark.slow
 def test_an_average_is_corrected_for_its_start() -> None:
     program = MetaProgram(LOPT, [pes_on(QuadraticTask(dim=3))], SGD(0.0), 5)
     runner = MetaRunner(program, jax.devices()[:1], room=2)

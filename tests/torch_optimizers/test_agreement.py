@@ -106,6 +106,7 @@ def test_steps_as_ours_does(torch, torchs, arguments, ours, hparams) -> None:
     assert got["train/loss"][-10:].mean() < 0.7 * got["train/loss"][0]
 
 
+@pytest.mark.slow
 def test_the_state_of_the_model_is_carried(torch) -> None:
     curves = [
         single_task_training_curves(StatefulTask(), opt, 20, key_of_seed(0))

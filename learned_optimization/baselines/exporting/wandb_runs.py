@@ -127,14 +127,14 @@ def _log(wandb: Any, run: Run, folder: str) -> None:
 @contextmanager
 def _service(folder: str) -> Iterator[Any]:
     """Give wandb for as long as it writes: files are whole once its process ended."""
+    # It puts functions of its own there, and leaves them.
+    hooked = sys.exit, sys.excepthook
     wandb = require("wandb", "wandb")
     if wandb.setup().most_recent_active_run is not None:
         raise LoptError(
             "a run of Weights & Biases is under way in this process: finish it before "
             "others are exported."
         )
-    # It puts functions of its own there, and leaves them.
-    hooked = sys.exit, sys.excepthook
     try:
         yield wandb
     except wandb.Error as error:

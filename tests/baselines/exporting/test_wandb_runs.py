@@ -92,6 +92,7 @@ def runs(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_history_is_that_of_the_archive(handmade, tmp_path):
+    hooks = sys.exit, sys.excepthook
     folder = tmp_path / "runs"
     assert write_wandb(TASK, SETS, str(folder), every_config=True) == 12
     found = runs(folder)
@@ -123,6 +124,7 @@ def test_history_is_that_of_the_archive(handmade, tmp_path):
                 [row["seconds"] for row in rows], took, rtol=1e-6
             )
     assert not found
+    assert (sys.exit, sys.excepthook) == hooks
 
 
 def test_only_the_best_and_its_configuration(handmade, tmp_path):
@@ -185,7 +187,10 @@ def test_archives_of_others(tmp_path):
     assert math.isnan(losses[1])
 
 
-def test_not_while_a_run_of_ones_own_is_under_way(handmade, tmp_path):
+def test_not_while_a_run_of_ones_own_is_under_way(handmade, tmp_path, monkeypatch):
+    # wandb puts a function of its own there, and leaves it.
+    monkeypatch.setattr(sys, "exit", sys.exit)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     wandb: Any = import_module("wandb")
     settings = wandb.Settings(silent=True, console="off", x_disable_stats=True)
     with wandb.init(mode="offline", dir=tmp_path, settings=settings) as own:

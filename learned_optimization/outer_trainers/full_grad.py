@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,6 @@ from jax import lax
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import UnknownNameError
 from learned_optimization.learned_optimizers.base import MetaParams
-from learned_optimization.outer_trainers.common import stack_batches
 from learned_optimization.outer_trainers.gradient_learner import (
     GradientEstimator,
     GradientEstimatorOut,
@@ -60,21 +58,6 @@ class FullGrad(GradientEstimator):
         """Return nothing: each estimate begins afresh."""
         del worker_weights, key
         return ()
-
-    def compute_gradient_estimate(
-        self,
-        worker_weights: WorkerWeights,
-        key: PRNGKey,
-        state: Any,
-        with_summary: bool = False,
-        datas_list: Any = None,
-    ) -> tuple[GradientEstimatorOut, Mapping[str, jax.Array]]:
-        """Return an estimate; see `GradientEstimator`."""
-        del with_summary
-        data = stack_batches(datas_list)
-        if data is None:
-            data = self.truncated_step.get_batch(self.unroll_length)
-        return self._jitted(worker_weights, key, state, data), {}
 
     def _estimate(
         self, worker_weights: WorkerWeights, key: PRNGKey, state: Any, data: Any

@@ -21,6 +21,7 @@ from learned_optimization.learned_optimizers import checkpoints
 from learned_optimization.learned_optimizers.base import MetaParams
 from learned_optimization.learned_optimizers.checkpoints import ParameterCheckpoint
 from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.outer_trainers.common import stack_batches
 from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import PRNGKey
 
@@ -43,7 +44,8 @@ __all__ = [
 
 _configurable = configurable(__name__)
 
-_LOSS_OF_NAN = 20.0
+LOSS_OF_NAN = 20.0
+"""What a meta-loss counts that is no number."""
 
 
 @flax.struct.dataclass
@@ -161,6 +163,11 @@ class GradientEstimator:
 
     truncated_step: Any
 
+    @property
+    def num_updates(self) -> int:
+        """Updates of each problem in an estimate."""
+        raise NotImplementedError
+
     def init_worker_state(self, worker_weights: WorkerWeights, key: PRNGKey) -> Any:
         """Return where the inner problems begin.
 
@@ -168,7 +175,9 @@ class GradientEstimator:
           worker_weights: meta-parameters, and where meta-training is.
           key: PRNG key.
         """
-        raise NotImplementedError
+        return self.truncated_step.init_step_state(
+            worker_weights.theta, worker_weights.outer_state, key
+        )
 
     def compute_gradient_estimate(
         self,
@@ -188,7 +197,11 @@ class GradientEstimator:
           datas_list: data of all updates, a list of batches or one tree
             `[steps, ...]`; taken from the data sets if None.
         """
-        raise NotImplementedError
+        del with_summary
+        data = stack_batches(datas_list)
+        if data is None:
+            data = self.truncated_step.get_batch(self.num_updates)
+        return self._jitted(worker_weights, key, state, data), {}
 
     def task_name(self) -> str:
         """Return the name of the inner problems, for records."""
@@ -223,7 +236,7 @@ def gradient_worker_compute(
     unroll_states: Sequence[Any],
     key: PRNGKey,
     with_metrics: bool = False,
-    clip_nan_loss_to_value: float | None = _LOSS_OF_NAN,
+    clip_nan_loss_to_value: float | None = LOSS_OF_NAN,
     device: Any = None,
 ) -> WorkerComputeOut:
     """Run every estimator once, and return the mean of their gradients.

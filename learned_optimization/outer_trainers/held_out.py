@@ -11,14 +11,10 @@ import numpy as np
 from learned_optimization.eval_training import multi_trial_training_curves
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.optimizers.learning_rate_schedules import CosineDecay
+from learned_optimization.optimizers.learning_rates import LEARNING_RATES
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import get_task_from_name
-
-LEARNING_RATES = tuple(
-    float(f"{mantissa}e{exponent}") for exponent in range(-7, 1) for mantissa in (1, 3)
-)[1:-1]
-"""The 14 rates of half a decade that Adam is tuned over, 3e-7 to 1."""
 
 _SELECTION, _REPORT = "outer_valid", "test"
 # Before seeds of anything else that is reported.

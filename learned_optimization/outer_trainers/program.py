@@ -26,6 +26,7 @@ from learned_optimization.errors import LoptError
 from learned_optimization.learned_optimizers.base import LearnedOptimizer, MetaParams
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.outer_trainers.gradient_learner import (
+    LOSS_OF_NAN,
     OuterState,
     WorkerWeights,
 )
@@ -41,8 +42,6 @@ from learned_optimization.training.strategy import Strategy
 
 _AXIS = "problems"
 _INIT, _STEP = range(2)
-# What a meta-loss counts that is no number.
-_LOSS_OF_NAN = 20.0
 
 Estimator = TruncatedPES | TruncatedES | TruncatedGrad
 
@@ -225,7 +224,7 @@ class MetaProgram:
             ),
             grad,
         )
-        loss = jnp.where(jnp.isfinite(loss), loss, _LOSS_OF_NAN)
+        loss = jnp.where(jnp.isfinite(loss), loss, LOSS_OF_NAN)
         opt_state = self.theta_opt.update(
             state.opt_state, grad, loss=loss, key=jax.random.fold_in(key, 1 << 30)
         )

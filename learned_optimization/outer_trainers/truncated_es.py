@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,6 @@ import jax
 from learned_optimization.configurable import configurable
 from learned_optimization.outer_trainers import estimates
 from learned_optimization.outer_trainers.common import (
-    stack_batches,
     unroll_pairs,
     vector_sample_perturbations,
 )
@@ -57,27 +55,6 @@ class TruncatedES(GradientEstimator):
     def num_updates(self) -> int:
         """Updates of a truncation."""
         return self.unroll_length
-
-    def init_worker_state(self, worker_weights: WorkerWeights, key: PRNGKey) -> Any:
-        """Return where the inner problems begin; see `GradientEstimator`."""
-        return self.truncated_step.init_step_state(
-            worker_weights.theta, worker_weights.outer_state, key
-        )
-
-    def compute_gradient_estimate(
-        self,
-        worker_weights: WorkerWeights,
-        key: PRNGKey,
-        state: Any,
-        with_summary: bool = False,
-        datas_list: Any = None,
-    ) -> tuple[GradientEstimatorOut, Mapping[str, jax.Array]]:
-        """Return an estimate; see `GradientEstimator`."""
-        del with_summary
-        data = stack_batches(datas_list)
-        if data is None:
-            data = self.truncated_step.get_batch(self.unroll_length)
-        return self._jitted(worker_weights, key, state, data), {}
 
     def _estimate(
         self, worker_weights: WorkerWeights, key: PRNGKey, state: Any, data: Any

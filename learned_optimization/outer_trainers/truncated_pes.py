@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ from learned_optimization.configurable import configurable
 from learned_optimization.learned_optimizers.base import MetaParams
 from learned_optimization.outer_trainers import estimates
 from learned_optimization.outer_trainers.common import (
-    stack_batches,
     unroll_pairs,
     vector_sample_perturbations,
 )
@@ -87,21 +85,6 @@ class TruncatedPES(GradientEstimator):
         )
         zeros = jax.tree.map(lambda x: jnp.zeros((num_tasks, *jnp.shape(x))), theta)
         return PESWorkerState(begun, begun, zeros)
-
-    def compute_gradient_estimate(
-        self,
-        worker_weights: WorkerWeights,
-        key: PRNGKey,
-        state: PESWorkerState,
-        with_summary: bool = False,
-        datas_list: Any = None,
-    ) -> tuple[GradientEstimatorOut, Mapping[str, jax.Array]]:
-        """Return an estimate; see `GradientEstimator`."""
-        del with_summary
-        data = stack_batches(datas_list)
-        if data is None:
-            data = self.truncated_step.get_batch(self.trunc_length)
-        return self._jitted(worker_weights, key, state, data), {}
 
     def _estimate(
         self,

@@ -10,16 +10,14 @@ from learned_optimization.baselines.folder_names import value_text
 from learned_optimization.baselines.layout import results_dir
 from learned_optimization.baselines.sets.limits import check_size
 from learned_optimization.errors import check_at_least
+from learned_optimization.optimizers.learning_rates import (
+    LEARNING_RATES as LEARNING_RATES,
+)
 from learned_optimization.training.plan import RunPlan
 
 Configuration = dict[str, Any]
 Settings = Mapping[str, Mapping[str, Any]]
 Lengths = Iterable[tuple[int, int]]
-
-LEARNING_RATES = (
-    3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0
-)  # fmt: skip
-"""Half-decade learning rates, 3e-7 to 1."""
 
 PUBLISHED_ONLY_RATE = 1e-7
 """The learning rate that published sets have before those of `LEARNING_RATES`."""

@@ -24,6 +24,7 @@ ROOMS = [
     "numerics",
     "prng",
     "durable",
+    "learning_rates",
     "listing",
     "filesystem",
     "environment",

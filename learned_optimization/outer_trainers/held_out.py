@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from learned_optimization.eval_training import multi_trial_training_curves
+from learned_optimization.learning_rates import LEARNING_RATES
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.optimizers.learning_rate_schedules import CosineDecay
-from learned_optimization.optimizers.learning_rates import LEARNING_RATES
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import get_task_from_name

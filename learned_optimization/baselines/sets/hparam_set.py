@@ -10,7 +10,7 @@ from learned_optimization.baselines.folder_names import value_text
 from learned_optimization.baselines.layout import results_dir
 from learned_optimization.baselines.sets.limits import check_size
 from learned_optimization.errors import check_at_least
-from learned_optimization.optimizers.learning_rates import (
+from learned_optimization.learning_rates import (
     LEARNING_RATES as LEARNING_RATES,
 )
 from learned_optimization.training.plan import RunPlan

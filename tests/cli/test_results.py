@@ -15,6 +15,7 @@ from learned_optimization.baselines.hparam_sets import get_hparam_set
 from learned_optimization.baselines.results.archiving import archive
 from tests.baselines.files import write, write_set
 from tests.cli.running import LOPT, TASK, lopt, lopt_here, refused
+from tests.components import require
 
 SET = "AdamLR_1000_R5"
 
@@ -234,6 +235,22 @@ def test_replay(tmp_path):
     changed = lopt("replay", str(path))
     assert changed.returncode == 1
     assert "beyond the 0.001" in changed.stdout
+
+
+@pytest.mark.slow
+def test_replay_of_a_class_of_pytorch(tmp_path):
+    require("torch")
+    (tmp_path / "set.yaml").write_text(
+        "name: Replayed\noptimizer: torch:torch.optim.Adam\nnum_steps: 50\n"
+        "space:\n  learning_rate: [0.001]\n"
+    )
+    swept = lopt("sweep", TASK, "--set", str(tmp_path / "set.yaml"), "--seeds", "1")
+    assert swept.returncode == 0, swept.stderr
+    [path] = Path(utils.get_root_baseline_dir()).rglob("*.curves")
+    done = lopt("replay", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(f"{TASK}, torch_optim_Adam_lr0.001")
+    assert "the same, bit for bit" in done.stdout
 
 
 FAILING = """\

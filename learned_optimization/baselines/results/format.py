@@ -76,6 +76,7 @@ _RULES = (
     _Rule("*_name", _TEXT),
     _Rule("accelerator_*", _TEXT),
     _Rule("opt_config", _TEXT),
+    _Rule("opt_class", _TEXT),
     _Rule("status", _TEXT),
     _Rule("versions", _TEXT),
     _Rule("jax_config", _TEXT),

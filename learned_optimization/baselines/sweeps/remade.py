@@ -12,7 +12,6 @@ from learned_optimization.baselines.sets.files import import_file, read_sets
 from learned_optimization.baselines.sweeps.inner_training import configured_trial
 from learned_optimization.baselines.sweeps.trials import Trial
 from learned_optimization.errors import LoptError
-from learned_optimization.optimizers.stepped import SteppedOptimizer
 from learned_optimization.registry import is_packaged
 from learned_optimization.tasks.registry import TASKS
 from learned_optimization.torch_optimizers.define import torch_class
@@ -26,20 +25,18 @@ class Recipe:
 
     Attributes:
       gin_text: the gin configuration that makes it.
-      class_path: of an optimizer that is a library's class, where that is.
+      opt_class: of an optimizer that is a library's class, where that is.
       identity: what tells the trial from others.
     """
 
     gin_text: str
-    class_path: str | None
+    opt_class: str | None
     identity: tuple[str, ...]
 
     @classmethod
     def of(cls, trial: Trial) -> Recipe:
         """Return the recipe of a trial."""
-        opt = trial.opt
-        path = opt.class_path if isinstance(opt, SteppedOptimizer) else None
-        return cls(trial.gin_operative_config, path, _identity(trial))
+        return cls(trial.gin_operative_config, trial.opt_class, _identity(trial))
 
     def make(self) -> Trial:
         """Make the trial; the global gin configuration is replaced.
@@ -47,8 +44,8 @@ class Recipe:
         Raises:
           LoptError: if it cannot be made, or is another one.
         """
-        if self.class_path is not None:
-            torch_class(self.class_path)
+        if self.opt_class is not None:
+            torch_class(self.opt_class)
         configuration.load(bindings=[self.gin_text])
         trial = configured_trial()
         if (made := _identity(trial)) != self.identity:

@@ -16,6 +16,7 @@ from learned_optimization.baselines.sweeps.trials import Trial, versions
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
 from learned_optimization.numerics import shown
+from learned_optimization.torch_optimizers.define import torch_class
 
 SAME_STEPS = 1_000
 """Steps for which a curve is the same, up to rounding, however it is executed."""
@@ -71,6 +72,8 @@ def trial_of(path: str, stored: Result) -> Trial:
         )
     text = str(stored["gin_operative_config"])
     try:
+        if "opt_class" in stored:
+            torch_class(str(stored["opt_class"]))
         configuration.load(bindings=[text])
         trial = configured_trial()
     except LoptError as error:

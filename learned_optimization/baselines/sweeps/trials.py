@@ -25,6 +25,7 @@ from learned_optimization.eval_training import (
     trial_curves,
 )
 from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.optimizers.stepped import SteppedOptimizer
 from learned_optimization.optimizers.zero_gradients import (
     NOTE,
     makes_nan_of_zero_gradients,
@@ -71,6 +72,12 @@ class Trial:
         )
 
     @property
+    def opt_class(self) -> str | None:
+        """Path of the class of PyTorch that the optimizer stands for, if it does."""
+        is_stepped = isinstance(self.opt, SteppedOptimizer)
+        return self.opt.class_path if is_stepped else None
+
+    @property
     def save_dir(self) -> str:
         """Folder the result file goes to."""
         return results_dir(self.task_name, self.opt_name, self.plan)
@@ -109,6 +116,7 @@ def result_record(
         "eval_task_name": trial.eval_task_name,
         "opt_name": trial.opt_name,
         "opt_config": trial.opt.name,
+        **({} if trial.opt_class is None else {"opt_class": trial.opt_class}),
         "gin_operative_config": trial.gin_operative_config,
         "accelerator_platform": device.platform,
         "accelerator_kind": device.device_kind,

@@ -242,9 +242,9 @@ def test_replay_of_a_class_of_pytorch(tmp_path):
     require("torch")
     (tmp_path / "set.yaml").write_text(
         "name: Replayed\noptimizer: torch:torch.optim.Adam\nnum_steps: 50\n"
-        "space:\n  learning_rate: [0.001]\n"
+        "seeds: 1\nspace:\n  learning_rate: [0.001]\n"
     )
-    swept = lopt("sweep", TASK, "--set", str(tmp_path / "set.yaml"), "--seeds", "1")
+    swept = lopt("sweep", TASK, "--set", str(tmp_path / "set.yaml"))
     assert swept.returncode == 0, swept.stderr
     [path] = Path(utils.get_root_baseline_dir()).rglob("*.curves")
     done = lopt("replay", str(path))

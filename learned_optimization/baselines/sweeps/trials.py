@@ -74,8 +74,7 @@ class Trial:
     @property
     def opt_class(self) -> str | None:
         """Path of the class of PyTorch that the optimizer stands for, if it does."""
-        is_stepped = isinstance(self.opt, SteppedOptimizer)
-        return self.opt.class_path if is_stepped else None
+        return self.opt.class_path if isinstance(self.opt, SteppedOptimizer) else None
 
     @property
     def save_dir(self) -> str:

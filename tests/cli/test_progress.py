@@ -113,6 +113,24 @@ def test_without_a_terminal_lines_are_printed(
     ]
 
 
+def test_trials_by_themselves_have_no_line_each(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock: Any = Clock()
+    monkeypatch.setattr(
+        "learned_optimization.cli.progress.NowAndThen",
+        lambda say: NowAndThen(say, clock),
+    )
+    alone = [TrialGrid([[trial]]) for [trial] in a_grid().rows]
+    with ProgressBar() as bar:
+        bar.started(9, 0, 9 * 21)
+        for second, grid in enumerate(alone):
+            clock.now = 100.0 + 10.0 * second
+            bar.finished(grid, 0)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("compiling: 44% of 189 trial-steps")
+
+
 def printed_on_a_terminal(arguments: list[str], **variables: str) -> str:
     """Run a command on a pseudo-terminal, as `!lopt` in a cell does."""
     ours, theirs = pty.openpty()

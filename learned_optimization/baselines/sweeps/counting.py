@@ -72,10 +72,12 @@ class CountingObserver:
         self._finished_updates += grid.num_updates
         self._finished_diverged += num_diverged
         self.done, self.num_diverged = self._finished_updates, self._finished_diverged
-        self.say_finished(
-            f"{named_grid(grid)}: {len(grid.trials)} trials done, "
-            f"{num_diverged} diverged, {self.seconds:.0f} s"
-        )
+        # Of trials by themselves, as PyTorch's are, there are hundreds in a sweep.
+        if len(grid.trials) > 1:
+            self.say_finished(
+                f"{named_grid(grid)}: {len(grid.trials)} trials done, "
+                f"{num_diverged} diverged, {self.seconds:.0f} s"
+            )
         self.show()
 
     def failed(self, grid: TrialGrid, error: Exception) -> None:

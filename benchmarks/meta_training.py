@@ -12,90 +12,17 @@ cores. `--table` adds the growth with pairs, hidden units and tasks.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
-from typing import Any
 
-import jax
-
+from learned_optimization.benchmarking.meta_training import (
+    loop_rate,
+    meta_step_flops,
+    program_rate,
+)
 from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.eval_training import keep_compiled, use_all_cores
-from learned_optimization.learned_optimizers.mlp_lopt import DECAYS, MLPLOpt
-from learned_optimization.optimizers.optax_opts import Adam
-from learned_optimization.outer_trainers.gradient_learner import (
-    SingleMachineGradientLearner,
-)
-from learned_optimization.outer_trainers.lopt_truncated_step import (
-    VectorizedLOptTruncatedStep,
-)
-from learned_optimization.outer_trainers.program import MetaProgram, MetaRunner
-from learned_optimization.outer_trainers.truncated_pes import TruncatedPES
-from learned_optimization.outer_trainers.truncation_schedule import (
-    LogUniformLengthSchedule,
-)
-from learned_optimization.prng import key_of_seed
-from learned_optimization.tasks.base import get_task_from_name, single_task_to_family
-from learned_optimization.tasks.cost import cost
 
-TASK, TRUNCATION = "ImageMLP_FashionMnist8_Relu32", 50
 PUBLISHED = 4.8
 """Meta-steps per second of the published system, same settings, 2 idle cores."""
-
-
-def estimator(lopt: MLPLOpt, pairs: int, at_once: int | None) -> TruncatedPES:
-    """Return PES on the task."""
-    step = VectorizedLOptTruncatedStep(
-        single_task_to_family(get_task_from_name(TASK)),
-        lopt,
-        LogUniformLengthSchedule(100, 10_000),
-        pairs,
-        random_initial_iteration_offset=10_000,
-        tasks_at_once=at_once,
-    )
-    return TruncatedPES(step, TRUNCATION)
-
-
-def rate(do: Callable[[int], Any], seconds: float) -> float:
-    """Return meta-steps per second of a function that does some."""
-    do(1)
-    done, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        do(10)
-        done += 10
-    return done / (time.perf_counter() - start)
-
-
-def program_rate(hidden: int, pairs: int, tasks: int, seconds: float) -> float:
-    """Return meta-steps per second of the compiled program."""
-    lopt = MLPLOpt(hidden_size=hidden)
-    estimators = [estimator(lopt, pairs, None) for _ in range(tasks)]
-    program = MetaProgram(lopt, estimators, Adam(1e-3), 10_000)
-    return rate(MetaRunner(program, jax.local_devices(), room=10).advance, seconds)
-
-
-def loop_rate(hidden: int, pairs: int, seconds: float) -> float:
-    """Return meta-steps per second of a loop that dispatches each truncation."""
-    lopt = MLPLOpt(hidden_size=hidden)
-    learner = SingleMachineGradientLearner(
-        lopt, [estimator(lopt, pairs, pairs)], Adam(1e-3)
-    )
-    state = learner.init(key_of_seed(0))
-
-    def do(count: int) -> None:
-        nonlocal state
-        for _ in range(count):
-            state, loss, _ = learner.update(state, key_of_seed(state.outer_iteration))
-            float(loss)
-
-    return rate(do, seconds)
-
-
-def flops(hidden: int, pairs: int) -> float:
-    """Return operations of matrix products in a meta-step."""
-    size = cost(get_task_from_name(TASK))
-    features = 2 + len(DECAYS)
-    network = 2 * size.num_params * (features * hidden + hidden**2 + 2 * hidden)
-    return 2 * pairs * TRUNCATION * (size.flops + network)
 
 
 def main() -> None:
@@ -107,16 +34,16 @@ def main() -> None:
     use_all_cores()
     keep_compiled()
     peak = matmul_peak()
-    ours = program_rate(16, 16, 1, args.seconds)
-    loop = loop_rate(16, 16, args.seconds)
+    ours, _ = program_rate(args.seconds)
+    loop, _ = loop_rate(args.seconds)
     print(f"compiled program      {ours:6.1f} meta-steps per second")
     print(f"loop of truncations   {loop:6.1f}, ratio {ours / loop:.2f}")
     print(f"published system      {PUBLISHED:6.1f}, ratio {ours / PUBLISHED:.2f}")
-    share = ours * flops(16, 16) / peak
+    share = ours * meta_step_flops() / peak
     print(f"share of the peak of matrix products, {peak / 1e9:.0f} GF/s: {share:.0%}")
     if not args.table:
         return
-    print("hidden  pairs  tasks  meta-steps/s")
+    print("hidden  pairs  tasks  meta-steps/s  of peak")
     for hidden, pairs, tasks in (
         (16, 4, 1),
         (16, 16, 1),
@@ -126,8 +53,9 @@ def main() -> None:
         (16, 16, 2),
         (16, 16, 4),
     ):
-        made = program_rate(hidden, pairs, tasks, args.seconds)
-        print(f"{hidden:6}  {pairs:5}  {tasks:5}  {made:12.1f}")
+        made, _ = program_rate(args.seconds, hidden, pairs, tasks)
+        share = made * meta_step_flops(hidden, pairs) / peak
+        print(f"{hidden:6}  {pairs:5}  {tasks:5}  {made:12.1f}  {share:7.0%}")
 
 
 if __name__ == "__main__":

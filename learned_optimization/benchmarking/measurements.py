@@ -19,6 +19,7 @@ from typing import Any
 import jax
 
 from learned_optimization.baselines.sets.hparam_set import LEARNING_RATES
+from learned_optimization.benchmarking import meta_training
 from learned_optimization.benchmarking.memory import peak_mib
 from learned_optimization.benchmarking.peak import matmul_peak
 from learned_optimization.benchmarking.step_profile import step_profile
@@ -155,6 +156,23 @@ def loop(task_name: str, seconds: str) -> dict[str, Any]:
     }
 
 
+def meta(seconds: str) -> dict[str, Any]:
+    """Return how fast the compiled program meta-trains, see `meta_training`."""
+    use_all_cores()
+    rate, compile_seconds = meta_training.program_rate(float(seconds))
+    return {
+        "meta_steps_per_second": rate,
+        "compile_seconds": compile_seconds,
+        "peak_mib": peak_mib(),
+    }
+
+
+def meta_loop(seconds: str) -> dict[str, Any]:
+    """Return how fast a loop that dispatches each truncation meta-trains."""
+    use_all_cores()
+    return {"meta_steps_per_second": meta_training.loop_rate(float(seconds))[0]}
+
+
 def _batches(task: Task) -> tuple[Iterator[Any], list[Iterator[Any]]]:
     data = task.datasets
     if data is None:
@@ -165,5 +183,6 @@ def _batches(task: Task) -> tuple[Iterator[Any], list[Iterator[Any]]]:
 
 if __name__ == "__main__":
     kind, *arguments = sys.argv[1:]
-    kinds = {"peak": peak, "grid": grid, "loop": loop, "profile": profile}
-    print(json.dumps(kinds[kind](*arguments)))
+    kinds = (peak, grid, loop, profile, meta, meta_loop)
+    [measurement] = [function for function in kinds if function.__name__ == kind]
+    print(json.dumps(measurement(*arguments)))

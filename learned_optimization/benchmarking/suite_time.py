@@ -10,6 +10,7 @@ from learned_optimization.baselines.sets.hparam_set import LEARNING_RATES
 from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.baselines.sweeps.estimate import trial_flops
 from learned_optimization.baselines.sweeps.sweep import check_data
+from learned_optimization.benchmarking import meta_training
 from learned_optimization.benchmarking.processes import measure
 from learned_optimization.errors import UnknownNameError
 from learned_optimization.learned_optimizers.base import all_learned_optimizers
@@ -61,6 +62,30 @@ class TaskTime:
         return self.train_seconds + self.final_seconds + self.compile_seconds
 
 
+@dataclass(frozen=True)
+class MetaTime:
+    """How fast a learned optimizer is meta-trained, see `meta_training`.
+
+    Attributes:
+      task: name of the task.
+      meta_steps_per_second: of the compiled program.
+      inner_steps_per_second: updates of the task that this takes.
+      share_of_peak: arithmetic a second against the machine's matrix products, that of
+        the learned optimizer's network included.
+      ratio: meta-steps per second against a loop that dispatches each truncation.
+      compile_seconds: to compile it, where nothing is compiled yet.
+      peak_mib: resident memory at most.
+    """
+
+    task: str
+    meta_steps_per_second: float
+    inner_steps_per_second: float
+    share_of_peak: float
+    ratio: float
+    compile_seconds: float
+    peak_mib: float
+
+
 def run(
     suite: Suite,
     optimizers: Sequence[str] = (REFERENCE,),
@@ -79,8 +104,8 @@ def run(
       on_row: called with each row as it is done.
 
     Returns:
-      `cores`, `peak_gflops`, `rows` and `suite_seconds`, optimizer to the seconds of
-      the whole suite, as they go into the JSON file.
+      `cores`, `peak_gflops`, `rows`, `meta_training` and `suite_seconds`, optimizer to
+      the seconds of the whole suite, as they go into the JSON file.
 
     Raises:
       UnknownNameError: if there is no optimizer of a name.
@@ -105,11 +130,27 @@ def run(
         "cores": num_cores(),
         "peak_gflops": peak["flops_per_second"] / 1e9,
         "rows": [{**asdict(row), "seconds": row.seconds} for row in rows],
+        "meta_training": asdict(_meta_time(seconds, peak["flops_per_second"])),
         "suite_seconds": {
             name: sum(row.seconds for row in rows if row.optimizer == name)
             for name in optimizers
         },
     }
+
+
+def _meta_time(seconds: float, peak: float) -> MetaTime:
+    [program] = measure(1, "meta", seconds)
+    [loop] = measure(1, "meta_loop", seconds)
+    rate = program["meta_steps_per_second"]
+    return MetaTime(
+        task=meta_training.TASK,
+        meta_steps_per_second=rate,
+        inner_steps_per_second=rate * meta_training.inner_steps(),
+        share_of_peak=rate * meta_training.meta_step_flops() / peak,
+        ratio=rate / loop["meta_steps_per_second"],
+        compile_seconds=program["compile_seconds"],
+        peak_mib=program["peak_mib"],
+    )
 
 
 def _row(

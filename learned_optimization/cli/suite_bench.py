@@ -72,6 +72,18 @@ def _print(result: dict[str, Any]) -> None:
         )
         before = row["task"]
     table.add_section()
+    meta = result["meta_training"]
+    table.add_row(
+        f"meta-training on {meta['task']}",
+        "MLPLOpt",
+        f"{meta['inner_steps_per_second']:,.0f}",
+        f"{meta['share_of_peak']:.1%}",
+        f"{meta['ratio']:.1f}",
+        f"{meta['compile_seconds']:.1f} s",
+        "",
+        f"{meta['peak_mib']:,.0f} MiB",
+    )
+    table.add_section()
     for name, seconds in result["suite_seconds"].items():
         table.add_row("the whole suite", name, "", "", "", "", f"{seconds:.0f} s", "")
     console().print(table)

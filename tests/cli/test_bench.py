@@ -73,6 +73,13 @@ def test_a_suite_is_measured_as_a_whole(tmp_path):
     # Only the first optimizer is compared with the loop.
     assert adam["ratio"] > 1
     assert celo["ratio"] is None
+    meta = found["meta_training"]
+    assert meta["inner_steps_per_second"] == pytest.approx(
+        2 * 16 * 50 * meta["meta_steps_per_second"]
+    )
+    assert 0 < meta["share_of_peak"] < 1
+    assert meta["ratio"] > 1
+    assert f"meta-training on {TASK}" in result.stdout
     assert "the whole suite" in result.stdout
 
 

@@ -92,7 +92,9 @@ def test_pages_on_comparing(tmp_path):
 
 
 def test_landing_page_installs_as_the_readme_does():
-    assert titled_blocks("docs/index.md")["install and compare"] == INSTALL_AND_QUICKSTART
+    assert (
+        titled_blocks("docs/index.md")["install and compare"] == INSTALL_AND_QUICKSTART
+    )
 
 
 def test_every_page_is_in_the_navigation_once():

@@ -256,10 +256,12 @@ def _verify_one(release: Release, num_retrained: int, seed: int) -> bool:
     )
     if done.worst is not None:
         same = sum(trial.is_same for trial in done.retrained)
+        amplified = sum(trial.is_amplified for trial in done.retrained)
+        besides = f", {amplified:,} as far off as rounding alone" if amplified else ""
         say(
-            f"{same:,} of {len(done.retrained):,} trials trained again are the same; "
-            f"largest relative difference {done.worst.largest:.3g} ({TOLERANCE:g} is "
-            f"allowed); {time.monotonic() - start:.0f} s"
+            f"{same:,} of {len(done.retrained):,} trials trained again are the same"
+            f"{besides}; largest relative difference {done.worst.largest:.3g} "
+            f"({TOLERANCE:g} is allowed); {time.monotonic() - start:.0f} s"
         )
     return done.is_good
 
@@ -267,8 +269,15 @@ def _verify_one(release: Release, num_retrained: int, seed: int) -> bool:
 def _said_of(trial: Retrained) -> str:
     if not trial.key:
         return "the same"
-    verdict = "within" if trial.is_same else "beyond"
-    return f"{trial.largest:.3g} in {trial.key}, {verdict} {TOLERANCE:g}"
+    difference = f"{trial.largest:.3g} in {trial.key}"
+    if trial.is_same:
+        return f"{difference}, within {TOLERANCE:g}"
+    alone = f"rounding alone makes {trial.by_rounding:.3g}"
+    return (
+        f"{difference}, {alone}"
+        if trial.is_amplified
+        else (f"{difference}, beyond {TOLERANCE:g}; {alone}")
+    )
 
 
 def build(

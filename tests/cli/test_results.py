@@ -224,7 +224,7 @@ def test_replay(tmp_path):
     done = lopt("replay", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith(f"{TASK}, Adam_lr0.001_")
-    assert "timing/trials_run_together 4 then, 1 now" in done.stdout
+    assert "timing/trials_run_together 4 then, 2 now" in done.stdout
     assert "within the 0.001 that rounding" in done.stdout or (
         "the same, bit for bit" in done.stdout
     )

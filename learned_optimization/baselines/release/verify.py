@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from learned_optimization.baselines.release import packing
+from learned_optimization.baselines.release import agreement, packing
 from learned_optimization.baselines.release.manifest import ReleasedArchive
 from learned_optimization.baselines.release.places import (
     Release,
@@ -15,8 +15,7 @@ from learned_optimization.baselines.release.places import (
     read_checked,
     readable,
 )
-from learned_optimization.baselines.release.thin import Thinned, thinned_of
-from learned_optimization.baselines.results.differences import Difference, differences
+from learned_optimization.baselines.release.thin import thinned_of
 from learned_optimization.baselines.results.format import (
     Result,
     check_arrays,
@@ -24,7 +23,7 @@ from learned_optimization.baselines.results.format import (
 )
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.baselines.sweeps.replay import (
-    SAME_STEPS,
+    ROUNDINGS,
     TOLERANCE,
     train_again,
 )
@@ -58,6 +57,9 @@ class Retrained:
         of its curves up to step `SAME_STEPS`, and over whole splits where it has no
         more steps than that; infinite where one is finite and the other is not.
       key: the key with that difference; empty if all are the same.
+      by_rounding: the largest difference of two new results that are rounded in
+        different ways; measured where `largest` is beyond `TOLERANCE`.
+      is_amplified: whether that explains the difference, see `agreement.is_amplified`.
       problem: why it could not be trained again; empty if it was.
     """
 
@@ -66,12 +68,19 @@ class Retrained:
     seed: int
     largest: float = 0.0
     key: str = ""
+    by_rounding: float = 0.0
+    is_amplified: bool = False
     problem: str = ""
 
     @property
     def is_same(self) -> bool:
         """Whether it was trained, to the same losses within `TOLERANCE`."""
         return not self.problem and self.largest <= TOLERANCE
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is the same, but for what rounding makes of it."""
+        return self.is_same or self.is_amplified
 
 
 @dataclass(frozen=True)
@@ -90,15 +99,21 @@ class Verification:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing is wrong and every trial was the same."""
-        return not self.problems and all(trial.is_same for trial in self.retrained)
+        """Whether nothing is wrong, and every trial the same but for rounding."""
+        return not self.problems and all(trial.is_good for trial in self.retrained)
 
     @property
     def worst(self) -> Retrained | None:
-        """The trial that differs most; None if none was trained again."""
+        """The trial that differs most, of those not explained if there are any.
+
+        None if none was trained again.
+        """
         return max(
             self.retrained,
-            key=lambda trial: float("inf") if trial.problem else trial.largest,
+            key=lambda trial: (
+                not trial.is_good,
+                float("inf") if trial.problem else trial.largest,
+            ),
             default=None,
         )
 
@@ -219,48 +234,21 @@ def _retrain(
         _, result = train_again(where, stored)
     except LoptError as error:
         return Retrained(archive, opt_name, seed, problem=str(error))
-    key, largest = worst_difference(stored, result)
-    return Retrained(archive, opt_name, seed, largest, key)
-
-
-def worst_difference(stored: Result, again: Result) -> tuple[str, float]:
-    """Return the key with the largest difference of losses, and that difference.
-
-    Args:
-      stored: a trial of an archive, which may be thin.
-      again: a new result of the same trial.
-
-    Returns:
-      The key, empty if nothing differs; and as `Retrained.largest`.
-    """
-    thinned, num_steps = thinned_of(stored), int(stored["eval/xs"][-1])
-    worst = "", 0.0
-    for key in [k for k in stored if k.endswith("/loss") and k in again]:
-        kind = key.partition("/")[0]
-        old, new = stored[key], again[key]
-        if kind != "final":
-            xs = stored[f"{kind}/xs"]
-            places = np.searchsorted(again[f"{kind}/xs"], xs)
-            early = xs <= SAME_STEPS
-            old, new = old[early], new[places[early]]
-        elif num_steps > SAME_STEPS:
-            continue
-        for difference in differences({key: old}, {key: new}):
-            size = _size_of(difference) - _rounding_of(key, thinned)
-            if size > worst[1]:
-                worst = key, size
-    return worst
-
-
-def _size_of(difference: Difference) -> float:
-    if difference.what or difference.finite_in_one:
-        return float("inf")
-    return difference.largest_relative
-
-
-def _rounding_of(key: str, thinned: Thinned | None) -> float:
-    """Return the largest relative error that rounding has made of a key's values."""
-    if thinned is None or key.startswith("final/"):
-        return 0.0
-    bits = thinned.loss_bits if key.startswith("eval/") else thinned.other_bits
-    return 2.0 ** -(bits + 1)
+    found = agreement.gaps(stored, result)
+    key, largest = agreement.worst(found)
+    if largest <= TOLERANCE or "strategy" not in stored:
+        return Retrained(archive, opt_name, seed, largest, key)
+    seen = agreement.at_steps_of(stored, result)
+    by_rounding = agreement.largest(
+        agreement.gaps(seen, train_again(where, stored, other)[1])
+        for other in ROUNDINGS
+    )
+    return Retrained(
+        archive,
+        opt_name,
+        seed,
+        largest,
+        key,
+        by_rounding=agreement.worst(by_rounding)[1],
+        is_amplified=agreement.is_amplified(found, by_rounding),
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
+import jax
 import numpy as np
 
 from learned_optimization import configuration
@@ -17,6 +19,11 @@ from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
 from learned_optimization.numerics import shown
 from learned_optimization.torch_optimizers.define import torch_class
+
+Rounding = Literal["kernels", "beside"]
+"""What decides how numbers are rounded, and nothing else."""
+
+ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
 
 SAME_STEPS = 1_000
 """Steps for which a curve is the same, up to rounding, however it is executed."""
@@ -129,14 +136,21 @@ def replay(path: str) -> Replay:
     )
 
 
-def train_again(path: str, stored: Result) -> tuple[Trial, Result]:
+def train_again(
+    path: str, stored: Result, other: Rounding | None = None
+) -> tuple[Trial, Result]:
     """Train the trial of a result again; nothing is written.
 
-    The global gin configuration is replaced.
+    It is computed as it was: by the same kernels, and where there were trials beside it
+    beside one, itself. On the machine that it was trained on this gives the same bits,
+    or nearly so. The global gin configuration is replaced.
 
     Args:
       path: where the result is from, for messages.
       stored: what it holds, of one trial.
+      other: what is done in another way than is recorded, so that numbers are rounded
+        in another way: by other kernels of a CPU, or beside a trial if it was alone
+        and alone if it was not.
 
     Returns:
       The trial, and its new result.
@@ -152,9 +166,25 @@ def train_again(path: str, stored: Result) -> tuple[Trial, Result]:
             f"{'set' if was_synthetic else 'unset'} LOPT_SYNTHETIC_DATA."
         )
     strategy = Strategy.parse(str(stored["strategy"])) if "strategy" in stored else None
+    if strategy is not None and other == "kernels":
+        strategy = replace(strategy, library_kernels=not strategy.library_kernels)
+    is_beside = _was_beside(stored, strategy) != (other == "beside")
+    if strategy is not None and is_beside:
+        strategy = replace(strategy, trials_at_once=max(2, strategy.trials_at_once))
     trial.opt.prepare()
-    [(_, result)] = TrialGrid([[trial]]).run(strategy=strategy)
+    # On one device, or each would take one of the two.
+    trial = trial if trial.device else replace(trial, device=jax.local_devices()[0])
+    [(_, result), *_] = TrialGrid([[trial]] * (2 if is_beside else 1)).run(
+        strategy=strategy
+    )
     return trial, result
+
+
+def _was_beside(stored: Result, strategy: Strategy | None) -> bool:
+    """Whether a device computed other trials beside this one, at once."""
+    together = int(stored.get("timing/trials_run_together", 1))
+    devices = int(stored.get("accelerator_devs", 1))
+    return strategy is not None and strategy.trials_at_once > 1 and together > devices
 
 
 def compared_keys(stored: Result, result: Result) -> list[str]:

@@ -152,7 +152,11 @@ def meta_train(
         ),
     ] = "200-2000",
     estimator: Annotated[
-        str, typer.Option(metavar="NAME", help="Of the meta-gradient: pes, es or grad.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Of the meta-gradient: pes, es, grad, full_es or full_grad.",
+        ),
     ] = _DEFAULTS.estimator,
     meta_steps: Annotated[
         int, typer.Option(min=1, metavar="N", help="Meta-steps in all.")
@@ -322,7 +326,7 @@ def meta_train(
 
 def _lengths(text: str) -> tuple[int, int]:
     parts = text.split("-")
-    if len(parts) not in (1, 2) or not all(part.isdigit() for part in parts):
+    if len(parts) not in (1, 2) or not all(part.isdecimal() for part in parts):
         raise LoptError(
             f"--length must be a number of updates or MIN-MAX, as 200-2000, got {text}."
         )

@@ -148,13 +148,24 @@ def full_es(
     return jnp.mean((positive + negative) / 2), _weighted(delta, perturbation, std)
 
 
-def loss_of_run(losses: jax.Array, loss_type: LossType) -> jax.Array:
-    """Return the loss of each run, `[tasks]`, of those of its updates."""
+def loss_of_run(
+    losses: jax.Array, loss_type: LossType, length: Any = None
+) -> jax.Array:
+    """Return the loss of each run, `[tasks]`, of those of its updates.
+
+    Args:
+      losses: `[steps, tasks]`.
+      loss_type: which of them, or their mean.
+      length: how many updates there were, at least one, those behind them being no
+        part of the run; as many as there are losses if None.
+    """
+    length = losses.shape[0] if length is None else length
+    is_of_run = (jnp.arange(losses.shape[0]) < length)[:, None]
     if loss_type == "avg":
-        return jnp.mean(losses, 0)
+        return jnp.sum(jnp.where(is_of_run, losses, 0), 0) / length
     if loss_type == "min":
-        return jnp.min(losses, 0)
-    return losses[-1]
+        return jnp.min(jnp.where(is_of_run, losses, jnp.inf), 0)
+    return losses[length - 1]
 
 
 def _weighted(delta: jax.Array, perturbation: MetaParams, std: float) -> MetaParams:

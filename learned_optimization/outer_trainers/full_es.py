@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args
@@ -10,9 +10,11 @@ from typing import Any, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import UnknownNameError
+from learned_optimization.learned_optimizers.base import MetaParams
 from learned_optimization.outer_trainers import estimates
 from learned_optimization.outer_trainers.common import (
     stack_batches,
@@ -38,7 +40,8 @@ class FullES(GradientEstimator):
     """Compares antithetic pairs over whole runs, fresh ones each time.
 
     All runs of an estimate have one length, drawn by `truncation_schedule` and rounded
-    down to `steps_per_jit`.
+    down to `steps_per_jit`. Meta-training as one program needs a schedule that says how
+    long they are at most.
 
     Attributes:
       truncated_step: the inner problems; they must not end, see
@@ -69,6 +72,16 @@ class FullES(GradientEstimator):
         allowed = get_args(estimates.LossType)
         if self.loss_type not in allowed:
             raise UnknownNameError("loss_type", str(self.loss_type), allowed)
+
+    @property
+    def num_updates(self) -> int:
+        """Updates of a run, at most.
+
+        Raises:
+          LoptError: if the schedule does not say.
+        """
+        num_blocks = max(1, self.truncation_schedule.longest // self.steps_per_jit)
+        return num_blocks * self.steps_per_jit
 
     def init_worker_state(self, worker_weights: WorkerWeights, key: PRNGKey) -> Any:
         """Return nothing: each estimate begins afresh."""
@@ -124,18 +137,55 @@ class FullES(GradientEstimator):
                 estimates.loss_of_run(jnp.asarray(positive), self.loss_type),
                 estimates.loss_of_run(jnp.asarray(negative), self.loss_type),
             )
-        loss, grad = estimates.full_es(
-            losses[0],
-            losses[1],
+        loss, grad = self._of_losses(losses, drawn)
+        info = jax.tree.map(lambda *x: np.concatenate(x), *outs)
+        return GradientEstimatorOut(loss, grad, state, info), {
+            "length": jnp.asarray(length)
+        }
+
+    def _estimate(
+        self, worker_weights: WorkerWeights, key: PRNGKey, state: Any, data: Any
+    ) -> GradientEstimatorOut:
+        """Return the same, of data of the longest run; the length may be traced."""
+        outer, size = worker_weights.outer_state, self.steps_per_jit
+        length_key, draw_key, init_key, key = jax.random.split(key, 4)
+        drawn_length = self.truncation_schedule.init(length_key, outer).length
+        num_blocks = jnp.maximum(1, drawn_length // size)
+        drawn, thetas, states = self._begin(
+            worker_weights, draw_key, init_key, num_blocks * size
+        )
+
+        def block(i: Any, carry: Any) -> Any:
+            states, losses = carry
+            read = jax.tree.map(
+                lambda x: lax.dynamic_slice_in_dim(x, i * size, size), data
+            )
+            block_key = jax.random.fold_in(key, i)
+            states, pairs, _ = self._block(thetas, states, block_key, read, outer)
+            made = jnp.stack([pairs.positive, pairs.negative])
+            return states, lax.dynamic_update_slice_in_dim(losses, made, i * size, 1)
+
+        losses = jnp.zeros((2, self.num_updates, self.truncated_step.num_tasks))
+        _, losses = lax.fori_loop(0, num_blocks, block, (states, losses))
+        of_runs = [
+            estimates.loss_of_run(side, self.loss_type, num_blocks * size)
+            for side in losses
+        ]
+        loss, grad = self._of_losses(of_runs, drawn)
+        return GradientEstimatorOut(loss, grad, state, None)
+
+    def _of_losses(
+        self, losses: Sequence[jax.Array], drawn: MetaParams
+    ) -> tuple[jax.Array, MetaParams]:
+        positive, negative = losses
+        return estimates.full_es(
+            positive,
+            negative,
             drawn,
             self.std,
             self.clip_loss_diff,
             self.sign_delta_loss_scalar,
         )
-        info = jax.tree.map(lambda *x: np.concatenate(x), *outs)
-        return GradientEstimatorOut(loss, grad, state, info), {
-            "length": jnp.asarray(length)
-        }
 
     @cached_property
     def _begin(self) -> Any:
@@ -185,6 +235,6 @@ class FullES(GradientEstimator):
                 key, batch = read
                 return step.meta_loss_batch(theta, state, key, batch, outer, True)
 
-            return jnp.mean(jax.lax.map(one, (keys, data)), 0)
+            return jnp.mean(lax.map(one, (keys, data)), 0)
 
         return tuple(of_side(*side) for side in zip(thetas, states, strict=True))

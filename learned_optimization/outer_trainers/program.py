@@ -12,7 +12,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import flax.struct
 import jax
@@ -22,9 +22,11 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.learned_optimizers.base import LearnedOptimizer, MetaParams
 from learned_optimization.optimizers.base import Optimizer
+from learned_optimization.outer_trainers.full_es import FullES
+from learned_optimization.outer_trainers.full_grad import FullGrad
 from learned_optimization.outer_trainers.gradient_learner import (
     LOSS_OF_NAN,
     OuterState,
@@ -42,8 +44,9 @@ from learned_optimization.training.strategy import Strategy
 
 _AXIS = "problems"
 _INIT, _STEP = range(2)
+_MOST_STEPS_OF_A_CALL, _UPDATES_OF_A_CALL = 20, 1000
 
-Estimator = TruncatedPES | TruncatedES | TruncatedGrad
+Estimator = TruncatedPES | TruncatedES | TruncatedGrad | FullES | FullGrad
 
 
 @flax.struct.dataclass
@@ -92,6 +95,7 @@ class MetaProgram:
             raise LoptError("estimators must hold at least one, got none.")
         for estimator in self.estimators:
             inner_problems(estimator)
+            check_at_least("num_updates", estimator.num_updates, 1)
 
     @property
     def active(self) -> int:
@@ -105,14 +109,26 @@ class MetaProgram:
 
     @property
     def updates_per_step(self) -> float:
-        """Updates of inner problems in a meta-step, on the mean."""
+        """Updates of inner problems in a meta-step, on the mean over turns.
+
+        Runs whose length is drawn count as the longest.
+        """
         total = sum(
             e.num_updates
             * e.truncated_step.num_tasks
-            * (1 if isinstance(e, TruncatedGrad) else 2)
+            * (1 if isinstance(e, TruncatedGrad | FullGrad) else 2)
             for e in self.estimators
         )
         return total * self.active / len(self.estimators)
+
+    @property
+    def usual_room(self) -> int:
+        """How many meta-steps a call has, at most, where nothing else is said.
+
+        What it reads is in memory: a row's number per example.
+        """
+        longest = max(estimator.num_updates for estimator in self.estimators)
+        return max(1, min(_MOST_STEPS_OF_A_CALL, _UPDATES_OF_A_CALL // longest))
 
     def num_devices(self, available: int) -> int:
         """Return how many devices inner problems can be split over."""
@@ -196,7 +212,7 @@ class MetaProgram:
         for i, estimator in enumerate(self.estimators):
 
             def run(problem, i=i, estimator=estimator):
-                share = jax.tree.leaves(problem)[0].shape[0]
+                share = jax.tree.leaves(rows[i])[0].shape[1]
                 step = inner_problems(estimator).reading(arrays[i], share)
                 out = dataclasses.replace(estimator, truncated_step=step)._estimate(
                     weights, jax.random.fold_in(own_key, i), problem, rows[i]
@@ -243,16 +259,23 @@ def inner_problems(estimator: Estimator) -> VectorizedLOptTruncatedStep:
       LoptError: if they, or the estimator, are none that one program can have.
     """
     step = estimator.truncated_step
-    if isinstance(estimator, Estimator) and isinstance(
-        step, VectorizedLOptTruncatedStep
+    if not (
+        isinstance(estimator, Estimator)
+        and isinstance(step, VectorizedLOptTruncatedStep)
     ):
-        return step
-    raise LoptError(
-        "meta-training as one program takes TruncatedPES, TruncatedES and "
-        "TruncatedGrad of VectorizedLOptTruncatedStep, got "
-        f"{type(estimator).__name__} of {type(step).__name__}: step it with "
-        "SingleMachineGradientLearner."
-    )
+        known = ", ".join(each.__name__ for each in get_args(Estimator))
+        raise LoptError(
+            f"meta-training as one program takes {known}, of "
+            f"VectorizedLOptTruncatedStep, got {type(estimator).__name__} of "
+            f"{type(step).__name__}: step it with SingleMachineGradientLearner."
+        )
+    if isinstance(estimator, FullES) and estimator.loss_type == "last_recompute":
+        raise LoptError(
+            "meta-training as one program reads the batches of updates alone: give "
+            "FullES another loss_type than last_recompute, or step it with "
+            "SingleMachineGradientLearner."
+        )
+    return step
 
 
 class Rows:
@@ -321,7 +344,8 @@ class MetaRunner:
     Args:
       program: how it is done.
       devices: where; as many are used as problems can be split over.
-      room: meta-steps of a call, at most.
+      room: meta-steps of a call, at most; as many as have a thousand updates if None,
+        at most 20.
       theta: meta-parameters to begin from; new ones if None.
 
     Attributes:
@@ -335,10 +359,11 @@ class MetaRunner:
         self,
         program: MetaProgram,
         devices: Sequence[Any],
-        room: int = 20,
+        room: int | None = None,
         theta: MetaParams | None = None,
     ):
-        self.program, self.room = program, room
+        self.program = program
+        self.room = program.usual_room if room is None else room
         self.num_devices = program.num_devices(len(devices))
         used = np.asarray(devices[: self.num_devices])
         self._mesh = Mesh(used, (_AXIS,))

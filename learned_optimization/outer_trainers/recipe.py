@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from learned_optimization.errors import LoptError, UnknownNameError, check_at_le
 from learned_optimization.learned_optimizers.base import LearnedOptimizer
 from learned_optimization.optimizers.learning_rate_schedules import CosineDecay
 from learned_optimization.optimizers.optax_opts import Adam
+from learned_optimization.outer_trainers.full_es import FullES
+from learned_optimization.outer_trainers.full_grad import FullGrad
 from learned_optimization.outer_trainers.lopt_truncated_step import (
     VectorizedLOptTruncatedStep,
 )
@@ -19,7 +22,11 @@ from learned_optimization.outer_trainers.truncated_es import TruncatedES
 from learned_optimization.outer_trainers.truncated_grad import TruncatedGrad
 from learned_optimization.outer_trainers.truncated_pes import TruncatedPES
 from learned_optimization.outer_trainers.truncation_schedule import (
+    FOREVER,
+    ConstantTruncationSchedule,
     LogUniformLengthSchedule,
+    NeverEndingTruncationSchedule,
+    TruncationSchedule,
 )
 from learned_optimization.tasks.base import (
     TaskFamily,
@@ -30,8 +37,8 @@ from learned_optimization.tasks.datasets.image import fashion_mnist
 from learned_optimization.tasks.parametric.image_mlp import ImageMLPFamily
 from learned_optimization.tasks.task_augmentation import ReparamWeightsFamily
 
-ESTIMATORS = ("pes", "es", "grad")
-"""Names of estimators that meta-training as one program has."""
+ESTIMATORS = ("pes", "es", "grad", "full_es", "full_grad")
+"""Names of the estimators of a meta-gradient."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ class Recipe:
     """Settings of meta-training.
 
     Attributes:
-      estimator: one of `ESTIMATORS`.
+      estimator: one of `ESTIMATORS`. Those that are `full_` have whole runs in a
+        meta-step, and no truncation; `full_grad` has runs of one length.
       num_steps: meta-steps.
       min_length: shortest run of an inner problem, in updates.
       max_length: longest; lengths are drawn log-uniformly.
@@ -75,17 +83,29 @@ class Recipe:
             raise UnknownNameError("meta-loss", self.meta_loss, META_LOSSES)
         for name in ("num_steps", "min_length", "truncation", "num_tasks"):
             check_at_least(name, getattr(self, name), 1)
+        check_at_least("max_length", self.max_length, 1, FOREVER)
+        if self.at_once is not None:
+            check_at_least("at_once", self.at_once, 1)
         if self.max_length < self.min_length:
             raise LoptError(
                 f"max_length must be at least min_length, {self.min_length}, got "
                 f"{self.max_length}."
             )
-        for name in ("std", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise LoptError(f"{name} must be above 0, got {getattr(self, name)!r}.")
-        if not self.reparametrize >= 1:
+        if self.estimator == "full_grad" and self.max_length > self.min_length:
             raise LoptError(
-                f"reparametrize must be at least 1, got {self.reparametrize!r}."
+                "full_grad differentiates through whole runs of one length: make "
+                "min_length and max_length the same number, got "
+                f"{self.min_length} and {self.max_length}."
+            )
+        for name in ("std", "learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise LoptError(
+                    f"{name} must be a number above 0, got {getattr(self, name)!r}."
+                )
+        if not 1 <= self.reparametrize < math.inf:
+            raise LoptError(
+                "reparametrize must be a number of at least 1, got "
+                f"{self.reparametrize!r}."
             )
 
     def program(
@@ -119,20 +139,42 @@ class Recipe:
         if self.reparametrize > 1:
             scales = (1 / self.reparametrize, self.reparametrize)
             family = ReparamWeightsFamily(family, "tensor", scales)
-        step = VectorizedLOptTruncatedStep(
-            family,
-            lopt,
-            LogUniformLengthSchedule(self.min_length, self.max_length),
-            self.num_tasks,
-            # So that problems do not all begin again at once.
-            random_initial_iteration_offset=self.max_length,
-            meta_loss=META_LOSSES[self.meta_loss],
+
+        def problems(schedule: TruncationSchedule, offset: int = 0) -> Any:
+            return VectorizedLOptTruncatedStep(
+                family,
+                lopt,
+                schedule,
+                self.num_tasks,
+                random_initial_iteration_offset=offset,
+                meta_loss=META_LOSSES[self.meta_loss],
+            )
+
+        shortest, longest = self.min_length, self.max_length
+        constant = ConstantTruncationSchedule(longest)
+        # Of equal bounds, rounding makes less than the length.
+        lengths = (
+            constant
+            if shortest == longest
+            else LogUniformLengthSchedule(shortest, longest)
         )
+        if self.estimator == "full_grad":
+            return FullGrad(problems(constant), longest)
+        if self.estimator == "full_es":
+            endless = problems(NeverEndingTruncationSchedule())
+            return FullES(endless, lengths, self.std, _block(shortest, longest))
+        # So that problems do not all begin again at once.
+        step = problems(lengths, offset=longest)
         if self.estimator == "pes":
             return TruncatedPES(step, self.truncation, self.std)
         if self.estimator == "es":
             return TruncatedES(step, self.truncation, std=self.std)
         return TruncatedGrad(step, self.truncation)
+
+
+def _block(shortest: int, longest: int) -> int:
+    """Return how many updates runs are made of, so that both lengths are exact."""
+    return max(n for n in range(1, 11) if shortest % n == 0 and longest % n == 0)
 
 
 def families_of(task_names: Sequence[str]) -> list[TaskFamily]:

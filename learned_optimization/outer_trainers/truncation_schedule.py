@@ -66,6 +66,18 @@ class TruncationSchedule:
         del key, outer_state
         return state, step >= state.length
 
+    @property
+    def longest(self) -> int:
+        """The greatest length, where it is known before lengths are drawn.
+
+        Raises:
+          LoptError: if it is not.
+        """
+        raise LoptError(
+            f"the greatest length of {type(self).__name__} is not known: take "
+            "ConstantTruncationSchedule, or LogUniformLengthSchedule of two numbers."
+        )
+
 
 @_configurable
 @dataclass(frozen=True)
@@ -85,6 +97,11 @@ class ConstantTruncationSchedule(TruncationSchedule):
         """Return the length; see `TruncationSchedule.init`."""
         del key, outer_state
         return TruncationState(jnp.asarray(self.total_length, jnp.int32))
+
+    @property
+    def longest(self) -> int:
+        """The length."""
+        return self.total_length
 
 
 @_configurable
@@ -130,6 +147,11 @@ class LogUniformLengthSchedule(TruncationSchedule):
                 "min_length must be at least 1 and at most max_length, got "
                 f"{self.min_length!r} and {self.max_length!r}."
             )
+
+    @property
+    def longest(self) -> int:
+        """The greatest length; see `TruncationSchedule.longest`."""
+        return super().longest if callable(self.max_length) else int(self.max_length)
 
     def init(self, key: jax.Array, outer_state: Any) -> TruncationState:
         """Draw a length; see `TruncationSchedule.init`."""

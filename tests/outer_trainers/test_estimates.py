@@ -84,6 +84,15 @@ def test_full_es(
     check(golden, name, loss, grad)
 
 
+@pytest.mark.parametrize("kind", ["avg", "min", "last"])
+def test_what_is_behind_the_end_of_a_run_is_no_part_of_it(kind: Any) -> None:
+    rows = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    rows[4:] = -100.0
+    whole = {"avg": rows[:4].mean(0), "min": rows[:4].min(0), "last": rows[3]}[kind]
+    got = estimates.loss_of_run(jnp.asarray(rows), kind, jnp.asarray(4))
+    np.testing.assert_allclose(got, whole, rtol=1e-6)
+
+
 def test_differences_that_are_no_number_count_nothing() -> None:
     positive, negative = jnp.asarray([np.nan, np.inf, 3.0]), jnp.asarray([1.0, 1, 1])
     drawn = jnp.asarray([[5.0], [7.0], [0.2]])

@@ -9,8 +9,10 @@ import pytest
 from learned_optimization.errors import LoptError
 from learned_optimization.learned_optimizers.mlp_lopt import MLPLOpt
 from learned_optimization.optimizers.optax_opts import SGD, Adam
+from learned_optimization.outer_trainers.full_es import FullES
 from learned_optimization.outer_trainers.full_grad import FullGrad
 from learned_optimization.outer_trainers.gradient_learner import (
+    GradientEstimator,
     OuterState,
     WorkerWeights,
 )
@@ -20,7 +22,10 @@ from learned_optimization.outer_trainers.lopt_truncated_step import (
 from learned_optimization.outer_trainers.program import MetaProgram, MetaRunner
 from learned_optimization.outer_trainers.truncated_pes import TruncatedPES
 from learned_optimization.outer_trainers.truncation_schedule import (
+    ConstantTruncationSchedule,
     LogUniformLengthSchedule,
+    NeverEndingTruncationSchedule,
+    TruncationSchedule,
 )
 from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import single_task_to_family
@@ -29,10 +34,16 @@ from tests.tiny import TinyTask
 
 LOPT = MLPLOpt(hidden_size=4, hidden_layers=1, exp_mult=0.1, step_mult=0.05)
 
+LENGTHS = LogUniformLengthSchedule(3, 9)
 
-def pes_on(task: Any, num_tasks: int = 2) -> TruncatedPES:
+
+def pes_on(
+    task: Any,
+    num_tasks: int = 2,
+    schedule: TruncationSchedule = LENGTHS,
+) -> TruncatedPES:
     step = VectorizedLOptTruncatedStep(
-        single_task_to_family(task), LOPT, LogUniformLengthSchedule(3, 9), num_tasks
+        single_task_to_family(task), LOPT, schedule, num_tasks
     )
     return TruncatedPES(step, 4, std=0.05)
 
@@ -66,11 +77,26 @@ def test_where_calls_are_cut_changes_no_bit(at_once: int | None) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def full_es_on(task: Any) -> FullES:
+    problems = pes_on(task, schedule=NeverEndingTruncationSchedule()).truncated_step
+    return FullES(problems, LogUniformLengthSchedule(4, 13), 0.05, 4)
+
+
+def full_grad_on(task: Any) -> FullGrad:
+    problems = pes_on(task, schedule=ConstantTruncationSchedule(5)).truncated_step
+    return FullGrad(problems, 5)
+
+
 @pytest.mark.slow
-def test_a_meta_step_is_the_mean_of_its_estimators() -> None:
-    program = MetaProgram(
-        LOPT, [pes_on(QuadraticTask(dim=3)), pes_on(QuadraticTask(dim=2))], SGD(0.1), 5
-    )
+@pytest.mark.parametrize(
+    ("estimator_on", "dims"),
+    [(pes_on, (3, 2)), (full_es_on, (3,)), (full_grad_on, (3,))],
+)
+def test_a_meta_step_is_the_mean_of_its_estimators(
+    estimator_on: Any, dims: tuple[int, ...]
+) -> None:
+    estimators = [estimator_on(QuadraticTask(dim=dim)) for dim in dims]
+    program = MetaProgram(LOPT, estimators, SGD(0.1), 5)
     runner = MetaRunner(program, jax.devices()[:1])
     begun = jax.tree.map(np.asarray, runner.state)
     (loss,) = runner.advance(1)
@@ -89,7 +115,7 @@ def test_a_meta_step_is_the_mean_of_its_estimators() -> None:
         loss, np.mean([out.mean_loss for out in outs]), rtol=1e-5
     )
     expected = jax.tree.map(
-        lambda t, a, b: t - 0.1 * np.clip((a + b) / 2, -3, 3),
+        lambda t, *grads: t - 0.1 * np.clip(np.mean(grads, 0), -3, 3),
         theta,
         *[out.grad for out in outs],
     )
@@ -127,7 +153,23 @@ def test_an_average_is_corrected_for_its_start() -> None:
 
 def test_what_one_program_cannot_do_is_refused() -> None:
     step = pes_on(QuadraticTask()).truncated_step
-    with pytest.raises(LoptError, match="FullGrad"):
-        MetaProgram(LOPT, [FullGrad(step, 3)], SGD(0.1), 5)  # pyright: ignore[reportArgumentType]
+
+    class Own(GradientEstimator):
+        truncated_step = step
+
+    def program_with(estimator: Any) -> MetaProgram:
+        return MetaProgram(LOPT, [estimator], SGD(0.1), 5)
+
+    with pytest.raises(LoptError, match=r"TruncatedPES, .*FullGrad, of .* got Own"):
+        program_with(Own())
+    lengths = ConstantTruncationSchedule(10)
+    with pytest.raises(LoptError, match="last_recompute"):
+        program_with(FullES(step, lengths, loss_type="last_recompute"))
+    with pytest.raises(LoptError, match="greatest length of Never"):
+        program_with(FullES(step, NeverEndingTruncationSchedule()))
+    with pytest.raises(LoptError, match="greatest length of LogUniform"):
+        program_with(FullES(step, LogUniformLengthSchedule(1, lambda done: 9)))
+    with pytest.raises(LoptError, match="num_updates must be"):
+        program_with(FullGrad(step, 0))
     with pytest.raises(LoptError, match="at least one"):
         MetaProgram(LOPT, [], SGD(0.1), 5)

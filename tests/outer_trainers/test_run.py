@@ -125,6 +125,11 @@ def test_the_configuration_names_class_and_settings() -> None:
         ({"std": 0.0}, "std"),
         ({"reparametrize": 0.5}, "reparametrize"),
         ({"truncation": 0}, "truncation"),
+        ({"max_length": 1 << 31}, "max_length must be at most"),
+        ({"at_once": 0}, "at_once"),
+        ({"estimator": "full_grad"}, "one length: .* got 200 and 2000"),
+        ({"learning_rate": np.inf}, "learning_rate"),
+        ({"reparametrize": np.nan}, "reparametrize"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: Any, what: str) -> None:

@@ -28,6 +28,18 @@ def test_constant() -> None:
     assert done == [False, True, True]
 
 
+def test_the_longest_is_said_where_it_is_known() -> None:
+    assert ConstantTruncationSchedule(7).longest == 7
+    assert LogUniformLengthSchedule(3, 9.0).longest == 9
+    for schedule in (
+        LogUniformLengthSchedule(3, lambda done: done),
+        NeverEndingTruncationSchedule(),
+        ScheduledTruncationSchedule(lambda done: done),
+    ):
+        with pytest.raises(LoptError, match=type(schedule).__name__):
+            _ = schedule.longest
+
+
 def test_logarithms_are_uniform() -> None:
     schedule = LogUniformLengthSchedule(100, lambda done: 1000 * jnp.exp(done * 0.1))
     keys = jax.random.split(key_of_seed(0), 4000)

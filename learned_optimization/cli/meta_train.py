@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +14,7 @@ from rich.live import Live
 from learned_optimization import configuration, filesystem
 from learned_optimization.baselines.exporting.frames import require
 from learned_optimization.baselines.suites.registry import get_suite
+from learned_optimization.cli import ray_options
 from learned_optimization.cli.choosing import import_files, load_gin
 from learned_optimization.cli.completion import completer
 from learned_optimization.cli.options import (
@@ -24,6 +27,8 @@ from learned_optimization.cli.options import (
 from learned_optimization.cli.output import folder_of, say
 from learned_optimization.cli.signals import stop_requests
 from learned_optimization.cli.tables import Console, Table, console
+from learned_optimization.cluster.connection import connected
+from learned_optimization.cluster.resources import GroupResources
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import (
     RunStoppedError,
@@ -37,6 +42,7 @@ from learned_optimization.learned_optimizers.base import (
     get_learned_optimizer,
 )
 from learned_optimization.outer_trainers import held_out
+from learned_optimization.outer_trainers.program import MetaProgram
 from learned_optimization.outer_trainers.recipe import (
     Recipe,
     families_of,
@@ -47,6 +53,8 @@ from learned_optimization.outer_trainers.run import (
     HeldOut,
     MetaProgress,
     MetaRun,
+    Runner,
+    on_this_machine,
 )
 from learned_optimization.prng import key_of_seed
 
@@ -235,6 +243,9 @@ def meta_train(
             "tuned Adam.",
         ),
     ] = False,
+    ray: ray_options.Address = None,
+    ray_cpus: ray_options.Cpus = None,
+    ray_gpus: ray_options.Gpus = None,
     imports: Imports = None,
     gin_file: GinFiles = None,
     gin_bindings: GinBindings = None,
@@ -245,6 +256,12 @@ def meta_train(
 
     With gin bindings of `run_train`, it is configured as published ones are.
     """
+    resources = ray_options.group_resources(ray, ray_cpus, ray_gpus)
+    if ray is not None and (gin_file or gin_bindings):
+        raise LoptError(
+            "with --ray, leave out --gin_file and --gin_bindings: nodes are told the "
+            "options alone."
+        )
     import_files(imports)
     if gin_file or gin_bindings:
         from learned_optimization import outer_train
@@ -287,29 +304,37 @@ def meta_train(
         require("tensorboard.summary.writer.record_writer", "tensorboard")
     folder = folder_of(out)
     filesystem.check_writable(folder)
-    use_all_cores()
-    keep_compiled()
-    families = small_perceptrons() if quick else families_of(tasks)
-    theta = None
-    if init_from is not None:
-        stored = checkpoints.read(init_from).params
-        theta = checkpoints.match(stored, lopt.init(key_of_seed(0)), init_from)
-    identity = "\n".join(
-        [
-            f"optimizer={lopt!r}",
-            f"tasks={[family.name for family in families]}",
-            *(f"{k}={v!r}" for k, v in dataclasses.asdict(recipe).items()),
-            f"held_out={judged}",
-            f"init_from={init_from}",
-        ]
-    )
-    run = MetaRun(recipe.program(lopt, families), judged, folder, identity, theta)
-    try:
-        with _Display() as display, stop_requests() as should_stop:
-            best = run.run(display.show, should_stop)
-    except (KeyboardInterrupt, RunStoppedError) as stopped:
-        say(f"{stopped or 'stopped'}; the same command goes on from there.", err=True)
-        raise typer.Exit(130) from None
+    # Ray takes the signals over when it connects, and forks, which jax must not see.
+    with nullcontext() if ray is None else connected(ray):
+        use_all_cores()
+        keep_compiled()
+        runner_of = on_this_machine
+        if ray is not None:
+            described = lopt, tasks, recipe
+            runner_of = _on_cluster(*described, resources, may_grow=ray != "local")
+        families = small_perceptrons() if quick else families_of(tasks)
+        theta = None
+        if init_from is not None:
+            stored = checkpoints.read(init_from).params
+            theta = checkpoints.match(stored, lopt.init(key_of_seed(0)), init_from)
+        identity = "\n".join(
+            [
+                f"optimizer={lopt!r}",
+                f"tasks={[family.name for family in families]}",
+                *(f"{k}={v!r}" for k, v in dataclasses.asdict(recipe).items()),
+                f"held_out={judged}",
+                f"init_from={init_from}",
+            ]
+        )
+        program = recipe.program(lopt, families)
+        run = MetaRun(program, judged, folder, identity, theta, runner_of)
+        try:
+            with _Display() as display, stop_requests() as should_stop:
+                best = run.run(display.show, should_stop)
+        except (KeyboardInterrupt, RunStoppedError) as stopped:
+            why = f"{stopped or 'stopped'}; the same command goes on from there."
+            say(why, err=True)
+            raise typer.Exit(130) from None
     say(
         f"{lopt.name}, meta-step {run.best_step:,}: {filesystem.join(folder, 'params')}"
     )
@@ -322,6 +347,25 @@ def meta_train(
         say(f"tensorboard --logdir {tensorboard}")
     if quick:
         _compare(lopt, best)
+
+
+def _on_cluster(
+    lopt: LearnedOptimizer,
+    tasks: list[str],
+    recipe: Recipe,
+    resources: GroupResources,
+    *,
+    may_grow: bool,
+) -> Callable[[MetaProgram, MetaParams | None], Runner]:
+    # `connected` says what to do where the extra `ray` is not installed.
+    from learned_optimization.cluster.meta_training import ClusterRunner, meta_job
+
+    job = meta_job(lopt, tasks, recipe)
+
+    def runner(program: MetaProgram, theta: MetaParams | None) -> Runner:
+        return ClusterRunner(program, job, resources, theta, may_grow=may_grow)
+
+    return runner
 
 
 def _lengths(text: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The options of `lopt sweep` that are for a Ray cluster."""
+"""The options of commands that train on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Address = Annotated[
 ]
 Cpus = Annotated[
     int | None,
-    typer.Option(metavar="N", help="CPU cores of a group of trials; 1 by default."),
+    typer.Option(metavar="N", help="CPU cores of a group; 1 by default."),
 ]
 Gpus = Annotated[
     float | None,
@@ -35,17 +35,22 @@ Trials = Annotated[
 
 
 def group_resources(
-    address: str | None, cpus: int | None, gpus: float | None, trials: int | None
+    address: str | None,
+    cpus: int | None,
+    gpus: float | None,
+    trials: int | None = None,
 ) -> GroupResources:
-    """Return what a group of trials gets.
+    """Return what a group of trials, or of pairs, gets.
 
     Raises:
       LoptError: if that is impossible, or options of Ray are given without `--ray`.
     """
-    if address is None and (cpus, gpus, trials) != (None, None, None):
+    options = {"--ray-cpus": cpus, "--ray-gpus": gpus, "--ray-trials": trials}
+    given = [name for name, value in options.items() if value is not None]
+    if address is None and given:
         raise LoptError(
-            "--ray-cpus, --ray-gpus and --ray-trials are for a Ray cluster: name it "
-            "by --ray ADDRESS, or --ray local for this machine."
+            f"{', '.join(given)} without a Ray cluster: name it by --ray ADDRESS, or "
+            "--ray local for this machine."
         )
     return GroupResources(
         1 if cpus is None else cpus, 0.0 if gpus is None else gpus, trials

@@ -16,28 +16,31 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from learned_optimization import filesystem, numerics
+from learned_optimization import filesystem
 from learned_optimization.baselines.sets.checkpoints import known_checkpoints
 from learned_optimization.baselines.sets.files import files_read
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sweeps.observing import SweepSummary
 from learned_optimization.baselines.sweeps.sweep import sweep_trials
-from learned_optimization.baselines.sweeps.trials import num_updates, versions
+from learned_optimization.baselines.sweeps.trials import num_updates
+from learned_optimization.cluster.alike import Installation
 from learned_optimization.cluster.board import Board, GroupReport
 from learned_optimization.cluster.packed_files import PackedFiles
+from learned_optimization.cluster.remote import (
+    check_has_place,
+    places,
+    remote,
+    result_of,
+)
 from learned_optimization.cluster.resources import GroupResources
 from learned_optimization.cluster.worker import GroupResult, Job, train_group
-from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import RunStoppedError, Strategy
-from learned_optimization.text import said
 
 # Groups kept waiting, per place and at least: an autoscaler looks at what waits.
 _WAITING_PER_PLACE, _LEAST_WAITING = 1, 4
-# How often a group is begun again after its node, or its process, was lost.
-_MAX_RETRIES = 8
 _SECONDS_BETWEEN_LOOKS = 0.5
 # As long as a large program takes to compile: groups cannot stop sooner.
 _SECONDS_TO_STOP = 120.0
@@ -113,12 +116,7 @@ def run_ray_sweep(
     """
     trials = sweep_trials(task_names, hparam_sets)
     total_updates = num_updates(trials)
-    places = _places(resources)
-    if not places:
-        message = f"no node of the cluster has {resources} for a group"
-        if not may_grow:
-            raise LoptError(f"{message}: ask for less.")
-        warnings.warn(f"{message}; waiting for one.", stacklevel=2)
+    num_places = check_has_place(resources, may_grow=may_grow)
     environment = resources.environment()
     root = environment["LOPT_BASELINE_DIR"]
     filesystem.check_writable(root)
@@ -127,11 +125,10 @@ def run_ray_sweep(
         tuple(s.name for s in hparam_sets),
         PackedFiles.pack(files_read()),
         tuple(known_checkpoints()),
-        resources.num_groups(len(trials), places),
+        resources.num_groups(len(trials), num_places),
         strategy,
         sign=filesystem.join(root, f".lopt-sweep-{uuid.uuid4().hex}"),
-        versions=tuple(versions()),
-        jax_config=numerics.record(),
+        installation=Installation.of_this_process(),
     )
     del trials
     filesystem.write_whole(job.sign, lambda file: file.write(b""))
@@ -182,12 +179,7 @@ class _Groups:
         )
         board: Any = ray.remote(num_cpus=0)(Board)
         self._board = board.options(scheduling_strategy=here).remote()
-        self._train: Any = ray.remote(
-            num_cpus=resources.num_cpus,
-            num_gpus=resources.num_gpus,
-            max_retries=_MAX_RETRIES,
-            runtime_env={"env_vars": environment},
-        )(train_group)
+        self._train = remote(train_group, resources, environment)
         self._under_way: dict[Any, int] = {}
         self._next, self._num_done = 1, 0
         self._total_updates, self._updates_of_done = total_updates, 0
@@ -197,8 +189,8 @@ class _Groups:
 
     def submit(self) -> None:
         """Submit groups until every place is taken and some groups wait."""
-        places = _places(self._resources)
-        window = places + max(_WAITING_PER_PLACE * places, _LEAST_WAITING)
+        num_places = places(self._resources)
+        window = num_places + max(_WAITING_PER_PLACE * num_places, _LEAST_WAITING)
         while self._next <= self._num_groups and len(self._under_way) < window:
             ref = self._train.remote(self._job, self._next, self._board)
             self._under_way[ref] = self._next
@@ -218,18 +210,7 @@ class _Groups:
 
     def _result(self, ref: Any, group: int) -> GroupResult:
         which = f"group {group} of {self._num_groups}"
-        try:
-            return ray.get(ref)
-        except RayTaskError as error:
-            if isinstance(error.cause, LoptError):
-                raise LoptError(f"{which}, {error.cause}") from None
-            raise
-        except RayError as error:
-            reason = said(error).partition("\n")[0].rstrip(".")
-            raise LoptError(
-                f"{which} was lost {_MAX_RETRIES + 1} times, or cannot be started: "
-                f"{reason}. The results so far are kept."
-            ) from error
+        return result_of(ref, which, "The results so far are kept.")
 
     def progress(self) -> ClusterProgress:
         """Return how far all groups are."""
@@ -270,7 +251,3 @@ class _Groups:
         except RayError:
             # The groups go on without a board.
             return {}, 0
-
-
-def _places(resources: GroupResources) -> int:
-    return sum(resources.places(n["Resources"]) for n in ray.nodes() if n["Alive"])

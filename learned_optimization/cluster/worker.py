@@ -8,13 +8,14 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from learned_optimization import filesystem, numerics
+from learned_optimization import filesystem
 from learned_optimization.baselines.sets.checkpoints import NamedCheckpoint
 from learned_optimization.baselines.sets.registry import get_hparam_set
 from learned_optimization.baselines.sweeps.observing import SweepSummary
 from learned_optimization.baselines.sweeps.shards import Shard
 from learned_optimization.baselines.sweeps.sweep import run_trials, sweep_trials
-from learned_optimization.baselines.sweeps.trials import Trial, num_updates, versions
+from learned_optimization.baselines.sweeps.trials import Trial, num_updates
+from learned_optimization.cluster.alike import Installation
 from learned_optimization.cluster.board import Reporter
 from learned_optimization.cluster.packed_files import PackedFiles
 from learned_optimization.errors import LoptError
@@ -38,8 +39,7 @@ class Job:
       num_groups: groups that the trials are divided into.
       strategy: how devices compute their shares; if None, the fastest known.
       sign: path of a file that every node must be able to see.
-      versions: `package==version` of all that decides a curve.
-      jax_config: as of `numerics.record`, of the process that starts the sweep.
+      installation: of the process that starts the sweep.
     """
 
     task_names: tuple[str, ...]
@@ -49,8 +49,7 @@ class Job:
     num_groups: int
     strategy: Strategy | None
     sign: str
-    versions: tuple[str, ...]
-    jax_config: str
+    installation: Installation
 
 
 @dataclass(frozen=True)
@@ -101,19 +100,7 @@ def train_group(job: Job, group: int, board: Any) -> GroupResult | None:
 
 
 def _check_node(job: Job) -> None:
-    here = versions()
-    if different := [v for v in job.versions if v not in here]:
-        raise LoptError(
-            f"{', '.join(different)} started the sweep, but there "
-            f"{', '.join(v for v in here if v not in job.versions)} would train it, "
-            "and give other curves. Install the same versions on all nodes."
-        )
-    if (jax_config := numerics.record()) != job.jax_config:
-        raise LoptError(
-            f"the sweep was started with {numerics.shown(job.jax_config)}, but there "
-            f"{numerics.shown(jax_config)} would train it, and give other curves. Set "
-            "jax alike on all nodes, by environment variables."
-        )
+    job.installation.check_is_alike("the sweep")
     if not filesystem.exists(job.sign):
         raise LoptError(
             f"{job.sign} cannot be seen there: LOPT_BASELINE_DIR must be a folder "

@@ -130,10 +130,14 @@ class MetaProgram:
         longest = max(estimator.num_updates for estimator in self.estimators)
         return max(1, min(_MOST_STEPS_OF_A_CALL, _UPDATES_OF_A_CALL // longest))
 
+    @property
+    def most_shares(self) -> int:
+        """The largest number of equal shares that inner problems can be split into."""
+        return math.gcd(*[e.truncated_step.num_tasks for e in self.estimators])
+
     def num_devices(self, available: int) -> int:
         """Return how many devices inner problems can be split over."""
-        tasks = [e.truncated_step.num_tasks for e in self.estimators]
-        return max(n for n in range(1, available + 1) if math.gcd(*tasks) % n == 0)
+        return max(n for n in range(1, available + 1) if self.most_shares % n == 0)
 
     def theta(self, state: MetaState) -> MetaParams:
         """Return the meta-parameters."""
@@ -200,20 +204,54 @@ class MetaProgram:
         return lax.fori_loop(0, count, body, (state, jnp.zeros(most, jnp.float32)))
 
     def _meta_step(self, state: MetaState, rows: Any, arrays: Any, words: Any) -> Any:
-        theta = self.theta(state)
-        weights = WorkerWeights(theta, None, OuterState(state.iteration))
-        key = jax.random.fold_in(key_of_words(words), _STEP)
-        key = jax.random.fold_in(key, state.iteration)
-        own_key = jax.random.fold_in(key, lax.axis_index(_AXIS))
-        total, unravel = ravel_pytree(
-            (jnp.zeros([]), jax.tree.map(jnp.zeros_like, theta))
+        share = lax.axis_index(_AXIS)
+        problems, estimate = self.estimate(
+            self.theta(state),
+            state.iteration,
+            state.problems,
+            rows,
+            arrays,
+            words,
+            share,
         )
-        problems = []
+        # Loss and gradient are one array: a meta-step waits for other devices once.
+        state, loss = self.step(state, lax.pmean(estimate, _AXIS), words)
+        return dataclasses.replace(state, problems=problems), loss
+
+    def estimate(
+        self,
+        theta: MetaParams,
+        iteration: jax.Array,
+        problems: tuple[Any, ...],
+        rows: Any,
+        arrays: Any,
+        words: Any,
+        share: Any,
+    ) -> tuple[tuple[Any, ...], jax.Array]:
+        """Train a share of the inner problems for a truncation.
+
+        Args:
+          theta: meta-parameters.
+          iteration: int32 scalar, meta-steps done.
+          problems: states of the share's problems, one tree per estimator.
+          rows: to read, one tree per estimator, `[updates, problems, ...]`.
+          arrays: stored arrays of the data, one tree per estimator.
+          words: of the seed's key.
+          share: int32 scalar, its number, which decides what is drawn.
+
+        Returns:
+          The states after it, and the share's mean meta-loss and gradient as one
+          array, summed over estimators.
+        """
+        weights = WorkerWeights(theta, None, OuterState(iteration))
+        own_key = jax.random.fold_in(self._step_key(iteration, words), share)
+        total, _ = ravel_pytree(self._nothing(theta))
+        after = []
         for i, estimator in enumerate(self.estimators):
 
             def run(problem, i=i, estimator=estimator):
-                share = jax.tree.leaves(rows[i])[0].shape[1]
-                step = inner_problems(estimator).reading(arrays[i], share)
+                count = jax.tree.leaves(rows[i])[0].shape[1]
+                step = inner_problems(estimator).reading(arrays[i], count)
                 out = dataclasses.replace(estimator, truncated_step=step)._estimate(
                     weights, jax.random.fold_in(own_key, i), problem, rows[i]
                 )
@@ -224,14 +262,29 @@ class MetaProgram:
                 return problem, jnp.zeros_like(total)
 
             if self.active == len(self.estimators):
-                problem, made = run(state.problems[i])
+                problem, made = run(problems[i])
             else:
-                turn = self.is_active(i, state.iteration)
-                problem, made = lax.cond(turn, run, skip, state.problems[i])
-            problems.append(problem)
+                turn = self.is_active(i, iteration)
+                problem, made = lax.cond(turn, run, skip, problems[i])
+            after.append(problem)
             total = total + made
-        # Loss and gradient are one array: a meta-step waits for other devices once.
-        loss, grad = unravel(lax.pmean(total, _AXIS) / self.active)
+        return tuple(after), total
+
+    def step(
+        self, state: MetaState, estimate: jax.Array, words: Any
+    ) -> tuple[MetaState, jax.Array]:
+        """Move theta by an estimate of its gradient.
+
+        Args:
+          state: the state before; its problems are left as they are.
+          estimate: the mean over shares of what `estimate` returns.
+          words: of the seed's key.
+
+        Returns:
+          The state, and the mean meta-loss, float32 scalar.
+        """
+        _, unravel = ravel_pytree(self._nothing(self.theta(state)))
+        loss, grad = unravel(estimate / self.active)
         grad = jax.tree.map(
             lambda g: jnp.clip(
                 jnp.nan_to_num(g, nan=0.0, posinf=0.0, neginf=0.0),
@@ -241,15 +294,22 @@ class MetaProgram:
             grad,
         )
         loss = jnp.where(jnp.isfinite(loss), loss, LOSS_OF_NAN)
-        opt_state = self.theta_opt.update(
-            state.opt_state, grad, loss=loss, key=jax.random.fold_in(key, 1 << 30)
-        )
+        key = jax.random.fold_in(self._step_key(state.iteration, words), 1 << 30)
+        opt_state = self.theta_opt.update(state.opt_state, grad, loss=loss, key=key)
         theta, decay = self.theta_opt.get_params(opt_state), self.average_decay
         average = jax.tree.map(
             lambda old, new: decay * old + (1 - decay) * new, state.average, theta
         )
-        after = MetaState(opt_state, average, tuple(problems), state.iteration + 1)
+        after = MetaState(opt_state, average, state.problems, state.iteration + 1)
         return after, loss
+
+    def _step_key(self, iteration: jax.Array, words: Any) -> jax.Array:
+        key = jax.random.fold_in(key_of_words(words), _STEP)
+        return jax.random.fold_in(key, iteration)
+
+    def _nothing(self, theta: MetaParams) -> tuple[jax.Array, MetaParams]:
+        """Return a loss and a gradient of zero, whose shapes an estimate has."""
+        return jnp.zeros([]), jax.tree.map(jnp.zeros_like, theta)
 
 
 def inner_problems(estimator: Estimator) -> VectorizedLOptTruncatedStep:
@@ -329,10 +389,15 @@ class Rows:
             made.append(rows)
         return tuple(made) if self._is_pair else made[0]
 
-    def skip(self, num_steps: int) -> None:
-        """Pass over the rows of the first meta-steps, which were done before."""
+    def skip(self, until: int, first: int = 0) -> None:
+        """Pass over the rows of meta-steps that were done before, or elsewhere.
+
+        Args:
+          until: number of the meta-step behind them.
+          first: number of the first, the one behind the last call's last.
+        """
         turns = sum(
-            bool(self._program.is_active(self._index, i)) for i in range(num_steps)
+            bool(self._program.is_active(self._index, i)) for i in range(first, until)
         )
         for stream in self._streams:
             stream.skip(turns * math.prod(self._shape()))
@@ -387,6 +452,10 @@ class MetaRunner:
             put(state.problems, PartitionSpec(_AXIS)),
             put(state.iteration, PartitionSpec()),
         )
+
+    def averaged(self) -> MetaParams:
+        """Return the average of theta, as `MetaProgram.averaged`."""
+        return self.program.averaged(self.state)
 
     def restore(self, state: MetaState) -> None:
         """Go on from a state that was saved.

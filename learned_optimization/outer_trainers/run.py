@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -81,6 +81,53 @@ class MetaProgress:
     steps_per_second: float
 
 
+class Runner(Protocol):
+    """Does meta-steps, on this machine (`MetaRunner`) or elsewhere.
+
+    Attributes:
+      room: meta-steps of a call, at most.
+    """
+
+    room: int
+
+    @property
+    def num_devices(self) -> int:
+        """How many shares the inner problems are split into, each drawing its own."""
+        ...
+
+    @property
+    def done(self) -> int:
+        """Meta-steps done."""
+        ...
+
+    @property
+    def state(self) -> MetaState:
+        """Where it is."""
+        ...
+
+    def averaged(self) -> MetaParams:
+        """Return the average of theta, as `MetaProgram.averaged`."""
+        ...
+
+    def restore(self, state: MetaState) -> None:
+        """Go on from a state that was saved, of numpy arrays."""
+        ...
+
+    def advance(self, count: int) -> np.ndarray:
+        """Run some meta-steps, and return the meta-loss of each."""
+        ...
+
+
+def on_this_machine(program: MetaProgram, theta: MetaParams | None) -> Runner:
+    """Return what does meta-steps on all devices of this process.
+
+    Args:
+      program: the meta-training.
+      theta: meta-parameters to begin from; new ones if None.
+    """
+    return MetaRunner(program, local_devices(), theta=theta)
+
+
 @dataclass
 class MetaRun:
     """A run, as far as it has come; `run` goes on to its end.
@@ -91,6 +138,7 @@ class MetaRun:
       folder: local path or URL.
       identity: text that tells this run from others: what goes on is the same run.
       theta: meta-parameters to begin from; new ones if None.
+      runner_of: what does the meta-steps, of the program and theta.
       best_score: the lowest held-out score so far.
       best_step: the meta-step it was at.
     """
@@ -100,6 +148,7 @@ class MetaRun:
     folder: str
     identity: str
     theta: MetaParams | None = None
+    runner_of: Callable[[MetaProgram, MetaParams | None], Runner] = on_this_machine
     best_score: float = math.inf
     best_step: int = 0
     _losses: list[float] = field(default_factory=list)
@@ -123,7 +172,7 @@ class MetaRun:
           RunStoppedError: if it was told to stop; the same run goes on from there.
           LoptError: if the folder holds another run.
         """
-        runner = MetaRunner(self.program, local_devices(), theta=self.theta)
+        runner = self.runner_of(self.program, self.theta)
         self._resume(runner)
         baselines = self._baselines()
         last_saved, size = time.monotonic(), 1
@@ -153,7 +202,7 @@ class MetaRun:
         return self._finish(runner)
 
     def _progress(
-        self, runner: MetaRunner, losses: np.ndarray, rate: float
+        self, runner: Runner, losses: np.ndarray, rate: float
     ) -> MetaProgress:
         scored = bool(self._scores)
         return MetaProgress(
@@ -165,8 +214,8 @@ class MetaRun:
             steps_per_second=rate,
         )
 
-    def _judge(self, runner: MetaRunner, baselines: dict[str, TunedAdam]) -> None:
-        theta = self.program.averaged(runner.state)
+    def _judge(self, runner: Runner, baselines: dict[str, TunedAdam]) -> None:
+        theta = runner.averaged()
         opt = self.program.learned_opt.opt_fn(theta)
         scores = held_out.score(opt, baselines, self.held_out.num_steps)
         self._scores.append(scores)
@@ -197,10 +246,10 @@ class MetaRun:
             filesystem.write_whole(path, lambda file: file.write(text.encode()))
         return made
 
-    def _finish(self, runner: MetaRunner) -> MetaParams:
+    def _finish(self, runner: Runner) -> MetaParams:
         theta = self._best
         if theta is None:
-            theta, self.best_step = self.program.averaged(runner.state), runner.done
+            theta, self.best_step = runner.averaged(), runner.done
         write_published(
             self.folder, self.program.learned_opt, theta, self._gen_id, self.best_step
         )
@@ -236,7 +285,7 @@ class MetaRun:
                 )
         write_npz(filesystem.join(self.folder, CURVES), arrays)
 
-    def _save(self, runner: MetaRunner) -> None:
+    def _save(self, runner: Runner) -> None:
         leaves = jax.tree.leaves(runner.state)
         best = [] if self._best is None else jax.tree.leaves(self._best)
         arrays: dict[str, Any] = {
@@ -253,11 +302,11 @@ class MetaRun:
         write_npz(path, arrays, compress=False)
         self._write_curves()
 
-    def _identity_of(self, runner: MetaRunner) -> str:
-        # Each device draws numbers of its own.
+    def _identity_of(self, runner: Runner) -> str:
+        # Each share draws numbers of its own.
         return f"{self.identity}\ndevices={runner.num_devices}"
 
-    def _resume(self, runner: MetaRunner) -> None:
+    def _resume(self, runner: Runner) -> None:
         path = filesystem.join(self.folder, _CHECKPOINT)
         try:
             with open_npz(path) as npz:
@@ -276,13 +325,12 @@ class MetaRun:
                 f"and not of\n{ours}\nName another folder, or give the settings of "
                 "that run."
             )
-        structure = jax.tree.structure(runner.state)
+        begun, structure = jax.tree.flatten(runner.state)
         leaves = [
-            from_bytes(arrays[f"{_STATE}{i}"], leaf)
-            for i, leaf in enumerate(jax.tree.leaves(runner.state))
+            from_bytes(arrays[f"{_STATE}{i}"], leaf) for i, leaf in enumerate(begun)
         ]
         state: MetaState = jax.tree.unflatten(structure, leaves)
-        like = runner.program.theta(runner.state)
+        like = self.program.theta(state)
         if f"{_BEST}0" in arrays:
             best = [
                 from_bytes(arrays[f"{_BEST}{i}"], leaf)

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -15,6 +14,7 @@ from tests.cli.test_survival import (
     checkpoints,
     wait_for_checkpoints,
 )
+from tests.cluster.nodes import ray_cluster
 
 SET = """\
 name: OnACluster
@@ -28,57 +28,10 @@ STRATEGY = ("--strategy", "trials_at_once=8")
 NUM_GROUPS = 3
 
 
-# Starting a node forks, which a process that has used jax must not do.
-CLUSTER = """\
-from ray.cluster_utils import Cluster
-
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-print(cluster.address, flush=True)
-try:
-    while input() == "kill":
-        cluster.remove_node(nodes.pop(), allow_graceful=False)
-        print("killed", flush=True)
-finally:
-    cluster.shutdown()
-"""
-
-
-class RayCluster:
-    """A head that only coordinates, and two nodes of one CPU each."""
-
-    def __init__(self, process: subprocess.Popen) -> None:
-        self._process = process
-        self.address = self._next_line()
-
-    def kill_node(self) -> None:
-        """Kill all processes of a node at once."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("kill\n")
-        self._process.stdin.flush()
-        assert self._next_line() == "killed"
-
-    def _next_line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-
 @pytest.fixture
 def cluster():
-    with subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
-        env={
-            **os.environ,
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield RayCluster(process)
-        process.communicate("shutdown\n", timeout=60)
-        assert process.returncode == 0
+    with ray_cluster() as started:
+        yield started
 
 
 @pytest.fixture

@@ -81,9 +81,14 @@ class LOptTruncatedStep(TruncatedStep):
 
     An update of a problem that is done begins it again instead, with a new task of the
     family, new parameters and a new length: a problem of length L takes L + 1 updates.
-    The optimizer is told the length. (The published step reports `is_done` with a run's
-    last update, so that PES weighs its loss by the last perturbation alone; here it is
-    reported where the run begins again, which leaves no bias.)
+    The optimizer is told the length.
+
+    `is_done` is reported with the update that begins a run again. The published step
+    reports it with the last update of the run before, so that PES weighs the last loss
+    of every run by the last perturbation alone. Where a loss is linear in theta, runs
+    have 20 updates and truncations 5, the published rule has the mean 2.93 (standard
+    error 0.03; in closed form 2.925) where the gradient is 3.15; this one has 3.15
+    (0.03). For runs of 1,000 updates and truncations of 50 it would be 0.2%.
 
     Attributes:
       task_family: what tasks are drawn of.

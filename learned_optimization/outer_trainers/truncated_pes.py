@@ -49,7 +49,9 @@ class PESWorkerState:
 class TruncatedPES(GradientEstimator):
     """Compares antithetic pairs over a truncation, each side going on by itself.
 
-    Vicol, Metz, Sohl-Dickstein 2021 (arXiv:2112.13835).
+    Vicol, Metz, Sohl-Dickstein 2021 (arXiv:2112.13835). Its gradient has no bias where
+    inner problems say that a run is over when the next begins, as those of this package
+    do, and not, as published, with the run's last update; see `LOptTruncatedStep`.
 
     Attributes:
       truncated_step: the inner problems.

@@ -1,5 +1,6 @@
 """Problems whose meta-gradients are known in closed form."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,16 @@ class SumOfTheta(TruncatedStep):
 
     def get_batch(self, steps: int | None = None) -> Any:
         return np.zeros(() if steps is None else (steps,))
+
+
+class ReportedAsPublished(SumOfTheta):
+    """The same, but a run's last update reports that it is over, as published."""
+
+    def unroll_step(
+        self, theta: Any, unroll_state: Any, key: Any, data: Any, outer_state: Any
+    ) -> Any:
+        state, out = super().unroll_step(theta, unroll_state, key, data, outer_state)
+        return state, dataclasses.replace(out, is_done=state[1] >= PERIOD)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from tests.outer_trainers.linear import (
     LEARNING_RATE,
     PERIOD,
     SLOPE,
+    ReportedAsPublished,
     SumOfTheta,
     losses_at,
     sgd_on_squares,
@@ -46,9 +47,11 @@ def estimates_of(estimator: Any, num_calls: int, theta: Any) -> tuple[Any, list[
     return [out.grad for out in outs], outs
 
 
-def linear_estimates(estimator_of: Any, num_tasks: int) -> np.ndarray:
+def linear_estimates(
+    estimator_of: Any, num_tasks: int, one: type[SumOfTheta] = SumOfTheta
+) -> np.ndarray:
     """Return one mean over a period's truncations for each of many groups of tasks."""
-    step = VectorizedTruncatedStep(SumOfTheta(), num_tasks)
+    step = VectorizedTruncatedStep(one(), num_tasks)
     grads, _ = estimates_of(
         estimator_of(step), 10 * PERIOD // TRUNCATION, {"theta": jnp.zeros([])}
     )
@@ -74,6 +77,26 @@ def test_pes_has_no_bias_where_the_others_have() -> None:
 
     grad = linear_estimates(lambda s: TruncatedGrad(s, TRUNCATION), 3)
     np.testing.assert_allclose(grad, CUT, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_when_a_run_is_reported_over_decides_the_bias_of_pes() -> None:
+    def pes(one: type[SumOfTheta]) -> tuple[float, float]:
+        means = linear_estimates(
+            lambda step: TruncatedPES(step, TRUNCATION, std=0.1), 1000, one
+        )
+        return means.mean(), means.std(ddof=1) / np.sqrt(len(means))
+
+    # The last of the losses then lacks the perturbations of all truncations but one.
+    biased = EXACT - SLOPE * (PERIOD - TRUNCATION) / PERIOD
+    assert round(biased, 3) == 2.925
+    mean, error = pes(ReportedAsPublished)
+    print(f"as published {mean:.3f} +- {error:.3f}, expected {biased:.3f}")
+    assert abs(mean - biased) < 4 * error
+    assert EXACT - mean > 4 * error
+    mean, error = pes(SumOfTheta)
+    print(f"here {mean:.3f} +- {error:.3f}, expected {EXACT:.3f}")
+    assert abs(mean - EXACT) < 4 * error
 
 
 def test_one_pair_of_es_is_what_it_says() -> None:

@@ -279,8 +279,13 @@ def is_operative(parameter: str, text: str) -> bool:
 
 def bound_parameters() -> list[str]:
     """Return every parameter the global configuration binds, e.g. `Adam.beta1`."""
-    lines = gin.config_str().splitlines()
+    lines = bound_text().splitlines()
     return [m[1] for line in lines if (m := re.match(r"([\w./]+) =", line))]
+
+
+def bound_text() -> str:
+    """Return the global configuration as gin writes it; empty if nothing is bound."""
+    return gin.config_str().strip()
 
 
 @contextmanager
@@ -357,19 +362,36 @@ def call_bound(function: Callable[..., _R], name: str | None = None) -> _R:
         if p.default is p.empty and p.name not in have
     ]
     if missing:
-        raise LoptError(
-            f"gin has no value for {', '.join(missing)}: bind each, e.g. "
-            f'--gin_bindings="{missing[0]}=..."'
-        )
+        raise _unbound(missing)
     try:
         return function()
     except LoptError as error:
         raise LoptError(reason(error)) from error
+    except TypeError as error:
+        # Of a configurable that this one calls.
+        if (match := _NOT_SUPPLIED.search(str(error))) is None:
+            raise
+        parameters = re.findall(r"'(\w+)'", match[2])
+        raise _unbound([f"{match[1]}.{name}" for name in parameters]) from error
     except ValueError as error:
         if not _UNKNOWN.match(str(error)):
             raise
         # A reference to what `load` was told to skip, found where it is used.
         raise LoptError(_explain(error)) from error
+
+
+_NOT_SUPPLIED = re.compile(
+    r"(\w+)(?:\.__init__)?\(\) missing \d+ required [\w -]*arguments?: ([^\n]*)"
+    r".*?\n  In call to configurable '(?:[\w.]+\.)?\1'",
+    re.DOTALL,
+)
+
+
+def _unbound(parameters: Sequence[str]) -> LoptError:
+    return LoptError(
+        f"gin has no value for {', '.join(parameters)}: bind each, e.g. "
+        f'--gin_bindings="{parameters[0]}=..."'
+    )
 
 
 def reason(error: Exception) -> str:

@@ -188,6 +188,28 @@ def test_names_are_known_as_soon_as_their_module_is_imported(module):
     assert done.returncode == 0, done.stderr
 
 
+def test_call_bound_names_what_those_miss_that_are_called():
+    @configurable("tests")
+    class NeedsTwo:
+        def __init__(self, first, *, second):
+            self.sum = first + second
+
+    @configurable("tests")
+    def calls_another(given=1):
+        return NeedsTwo(given).sum  # pyright: ignore[reportCallIssue]
+
+    @configurable("tests")
+    def has_a_mistake():
+        return int.from_bytes()  # pyright: ignore[reportCallIssue]
+
+    with pytest.raises(LoptError, match=r"no value for NeedsTwo.second: bind each"):
+        configuration.call_bound(calls_another)
+    configuration.load([], ["NeedsTwo.second=2"])
+    assert configuration.call_bound(calls_another) == 3
+    with pytest.raises(TypeError):
+        configuration.call_bound(has_a_mistake)
+
+
 def test_call_bound_names_what_is_missing():
     @configurable("tests")
     def needs_two(first, second, third=3):

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.live import Live
 
 from learned_optimization import configuration, filesystem
 from learned_optimization.baselines.exporting.frames import require
@@ -17,6 +16,7 @@ from learned_optimization.baselines.suites.registry import get_suite
 from learned_optimization.cli import ray_options
 from learned_optimization.cli.choosing import import_files, load_gin
 from learned_optimization.cli.completion import completer
+from learned_optimization.cli.meta_progress import Display
 from learned_optimization.cli.options import (
     GinBindings,
     GinFiles,
@@ -26,7 +26,7 @@ from learned_optimization.cli.options import (
 )
 from learned_optimization.cli.output import folder_of, say
 from learned_optimization.cli.signals import stop_requests
-from learned_optimization.cli.tables import Console, Table, console
+from learned_optimization.cli.tables import Table, console
 from learned_optimization.cluster.connection import connected
 from learned_optimization.cluster.resources import GroupResources
 from learned_optimization.errors import LoptError
@@ -35,12 +35,12 @@ from learned_optimization.eval_training import (
     keep_compiled,
     use_all_cores,
 )
-from learned_optimization.learned_optimizers import checkpoints
 from learned_optimization.learned_optimizers.base import (
     LearnedOptimizer,
     MetaParams,
     get_learned_optimizer,
 )
+from learned_optimization.learned_optimizers.opt_from_checkpoint import lopt_and_theta
 from learned_optimization.outer_trainers import held_out
 from learned_optimization.outer_trainers.program import MetaProgram
 from learned_optimization.outer_trainers.recipe import (
@@ -50,13 +50,15 @@ from learned_optimization.outer_trainers.recipe import (
 )
 from learned_optimization.outer_trainers.run import (
     CURVES,
+    PARAMS,
     HeldOut,
-    MetaProgress,
     MetaRun,
     Runner,
     on_this_machine,
+    refuse_result,
 )
 from learned_optimization.prng import key_of_seed
+from learned_optimization.tasks.registry import TASKS
 
 _QUICK_OPTIMIZER = "NormalizedStepLOpt"
 _QUICK_TASK = "ImageMLP_FashionMnist8_Relu32"
@@ -64,54 +66,6 @@ _QUICK_TASK = "ImageMLP_FashionMnist8_Relu32"
 _QUICK_HELD_OUT = ("ImageMLP_FashionMnist8_64x64_Relu_MSE",)
 _QUICK_STEPS, _QUICK_SEEDS = 400, 5
 _DEFAULTS = Recipe()
-
-
-class _Display:
-    """One line that follows a run, or now and then a line without a terminal."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._live = Live(console=self._console, refresh_per_second=4)
-        self._last = 0
-
-    def __enter__(self) -> _Display:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
-
-    def show(self, progress: MetaProgress) -> None:
-        """Show how far a run has come."""
-        text = _sentence(progress)
-        if self._console.is_terminal:
-            self._live.update(text)
-        elif progress.done == progress.num_steps or (
-            progress.done >= self._last + max(1, progress.num_steps // 10)
-        ):
-            self._last = progress.done
-            say(text, err=True)
-
-
-def _sentence(progress: MetaProgress) -> str:
-    left = (progress.num_steps - progress.done) / progress.steps_per_second
-    score = ""
-    if progress.score is not None and progress.best_score is not None:
-        score = (
-            f", held out {_percent(progress.score)} of tuned Adam's loss"
-            f" (best {_percent(progress.best_score)})"
-        )
-    return (
-        f"meta-step {progress.done:,} of {progress.num_steps:,}: meta-loss "
-        f"{progress.meta_loss:.4f}{score}, {progress.steps_per_second:.1f} per second, "
-        f"{left:.0f} s left"
-    )
-
-
-def _percent(score: float) -> str:
-    return f"{100 * np.exp(score):.1f}%" if np.isfinite(score) else "diverged"
 
 
 def meta_train(
@@ -224,7 +178,11 @@ def meta_train(
     ] = 100,
     init_from: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="A checkpoint to begin from."),
+        typer.Option(
+            metavar="PATH",
+            help="A checkpoint to begin from; --optimizer is that of its config.gin, "
+            "if left out.",
+        ),
     ] = None,
     seed: Annotated[
         int, typer.Option(min=0, metavar="SEED", help="Of all that is random.")
@@ -267,19 +225,28 @@ def meta_train(
         from learned_optimization import outer_train
 
         load_gin(gin_file, gin_bindings, gin_import, skip_unknown)
-        if "run_train.lopt" in configuration.bound_parameters():
-            use_all_cores()
-            keep_compiled()
-            configuration.call_bound(outer_train.run_train)
+        if _is_bound("run_train."):
+            if optimizer or task or suite or quick or held_out_task or init_from:
+                raise LoptError(
+                    "run_train, which gin binds, says what is trained, and on what: "
+                    "leave out --optimizer, --task, --suite, --quick, --held-out, "
+                    "--init-from; or leave out its bindings."
+                )
+            _run_train(outer_train.run_train, folder_of(out))
             return
-    tasks = list(task or [])
+    # A task that is named twice is one.
+    tasks = list(dict.fromkeys(task or []))
     if suite is not None:
-        tasks += get_suite(suite).tasks
+        tasks = list(dict.fromkeys([*tasks, *get_suite(suite).tasks]))
     if quick and tasks:
         raise LoptError("--quick chooses its tasks itself: leave out --task, --suite.")
     if not quick and not tasks:
-        raise LoptError("nothing to train on: name tasks by --task, or a suite.")
-    lopt: LearnedOptimizer = get_learned_optimizer(optimizer or _QUICK_OPTIMIZER)()
+        raise LoptError(
+            "nothing to train on: name tasks by --task, or a suite by --suite; or try "
+            "--quick."
+        )
+    if optimizer is not None:
+        get_learned_optimizer(optimizer)
     shortest, longest = _lengths(length)
     recipe = Recipe(
         estimator,
@@ -295,6 +262,8 @@ def meta_train(
         reparametrize,
         seed,
     )
+    for name in held_out_task or ():
+        TASKS.get(name)
     judged = HeldOut(
         tuple(held_out_task or (_QUICK_HELD_OUT if quick else ())),
         held_out_steps,
@@ -308,15 +277,12 @@ def meta_train(
     with nullcontext() if ray is None else connected(ray):
         use_all_cores()
         keep_compiled()
+        lopt, theta = _begin(optimizer, init_from)
         runner_of = on_this_machine
         if ray is not None:
             described = lopt, tasks, recipe
             runner_of = _on_cluster(*described, resources, may_grow=ray != "local")
         families = small_perceptrons() if quick else families_of(tasks)
-        theta = None
-        if init_from is not None:
-            stored = checkpoints.read(init_from).params
-            theta = checkpoints.match(stored, lopt.init(key_of_seed(0)), init_from)
         identity = "\n".join(
             [
                 f"optimizer={lopt!r}",
@@ -324,20 +290,19 @@ def meta_train(
                 *(f"{k}={v!r}" for k, v in dataclasses.asdict(recipe).items()),
                 f"held_out={judged}",
                 f"init_from={init_from}",
+                *configuration.bound_text().splitlines(),
             ]
         )
         program = recipe.program(lopt, families)
         run = MetaRun(program, judged, folder, identity, theta, runner_of)
         try:
-            with _Display() as display, stop_requests() as should_stop:
+            with Display() as display, stop_requests() as should_stop:
                 best = run.run(display.show, should_stop)
         except (KeyboardInterrupt, RunStoppedError) as stopped:
             why = f"{stopped or 'stopped'}; the same command goes on from there."
             say(why, err=True)
             raise typer.Exit(130) from None
-    say(
-        f"{lopt.name}, meta-step {run.best_step:,}: {filesystem.join(folder, 'params')}"
-    )
+    say(f"{lopt.name}, meta-step {run.best_step:,}: {filesystem.join(folder, PARAMS)}")
     if tensorboard is not None:
         from learned_optimization.baselines.exporting.meta_events import (
             write_meta_events,
@@ -366,6 +331,35 @@ def _on_cluster(
         return ClusterRunner(program, job, resources, theta, may_grow=may_grow)
 
     return runner
+
+
+def _is_bound(start: str) -> bool:
+    return any(name.startswith(start) for name in configuration.bound_parameters())
+
+
+def _run_train(run_train: Callable[..., MetaParams], folder: str) -> None:
+    """Run what gin binds, into a folder where it binds none."""
+    where = {}
+    if not _is_bound("run_train.train_log_dir"):
+        refuse_result(folder)
+        filesystem.check_writable(folder)
+        where = {"run_train.train_log_dir": folder}
+    use_all_cores()
+    keep_compiled()
+    with configuration.bound(where):
+        configuration.call_bound(run_train)
+    for path in where.values():
+        say(filesystem.join(path, PARAMS))
+
+
+def _begin(
+    optimizer: str | None, init_from: str | None
+) -> tuple[LearnedOptimizer, MetaParams | None]:
+    """Return what is trained, and its first meta-parameters, None for new ones."""
+    if init_from is None:
+        return get_learned_optimizer(optimizer or _QUICK_OPTIMIZER)(), None
+    named = [] if optimizer is None else [f"run_train.lopt = @{optimizer}()"]
+    return lopt_and_theta(init_from, extra_bindings=named)
 
 
 def _lengths(text: str) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from learned_optimization.outer_trainers.truncation_schedule import (
     NeverEndingTruncationSchedule,
     TruncationSchedule,
 )
+from learned_optimization.prng import NUM_SEEDS
 from learned_optimization.tasks.base import (
     TaskFamily,
     get_task_from_name,
@@ -84,6 +85,7 @@ class Recipe:
         for name in ("num_steps", "min_length", "truncation", "num_tasks"):
             check_at_least(name, getattr(self, name), 1)
         check_at_least("max_length", self.max_length, 1, FOREVER)
+        check_at_least("seed", self.seed, 0, NUM_SEEDS - 1)
         if self.at_once is not None:
             check_at_least("at_once", self.at_once, 1)
         if self.max_length < self.min_length:

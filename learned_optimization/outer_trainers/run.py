@@ -172,6 +172,7 @@ class MetaRun:
           RunStoppedError: if it was told to stop; the same run goes on from there.
           LoptError: if the folder holds another run.
         """
+        self._refuse_if_ended()
         runner = self.runner_of(self.program, self.theta)
         self._resume(runner)
         baselines = self._baselines()
@@ -306,17 +307,16 @@ class MetaRun:
         # Each share draws numbers of its own.
         return f"{self.identity}\ndevices={runner.num_devices}"
 
+    def _refuse_if_ended(self) -> None:
+        if not filesystem.exists(filesystem.join(self.folder, _CHECKPOINT)):
+            refuse_result(self.folder)
+
     def _resume(self, runner: Runner) -> None:
         path = filesystem.join(self.folder, _CHECKPOINT)
         try:
             with open_npz(path) as npz:
                 arrays = npz.read()
         except MissingFileError:
-            if filesystem.exists(filesystem.join(self.folder, PARAMS)):
-                raise LoptError(
-                    f"{self.folder} holds the result of a run that has ended: name "
-                    "another folder, or delete that one."
-                ) from None
             return
         ours = self._identity_of(runner)
         if str(arrays["identity"]) != ours:
@@ -348,6 +348,19 @@ class MetaRun:
 
 def _mean(scores: dict[str, float]) -> float:
     return float(np.mean(list(scores.values())))
+
+
+def refuse_result(folder: str) -> None:
+    """Raise `LoptError` if a folder holds meta-parameters.
+
+    Args:
+      folder: local path or URL.
+    """
+    if filesystem.exists(filesystem.join(folder, PARAMS)):
+        raise LoptError(
+            f"{folder} holds the result of a run that has ended: name another folder, "
+            "or delete that one."
+        )
 
 
 def write_published(

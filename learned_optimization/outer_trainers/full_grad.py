@@ -12,7 +12,7 @@ from jax import lax
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import UnknownNameError
 from learned_optimization.learned_optimizers.base import MetaParams
-from learned_optimization.outer_trainers.gradient_learner import (
+from learned_optimization.outer_trainers.gradient_estimator import (
     GradientEstimator,
     GradientEstimatorOut,
     UnrollInfo,

@@ -6,14 +6,12 @@ compiled program; this is for estimators of one's own, and for several machines.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError
@@ -21,7 +19,18 @@ from learned_optimization.learned_optimizers import checkpoints
 from learned_optimization.learned_optimizers.base import MetaParams
 from learned_optimization.learned_optimizers.checkpoints import ParameterCheckpoint
 from learned_optimization.optimizers.base import Optimizer
-from learned_optimization.outer_trainers.common import stack_batches
+from learned_optimization.outer_trainers.gradient_estimator import (
+    GradientEstimator,
+    GradientEstimatorOut,
+    OuterState,
+    UnrollInfo,
+    WorkerWeights,
+)
+from learned_optimization.outer_trainers.gradient_worker import (
+    AggregatedGradient,
+    WorkerComputeOut,
+    gradient_worker_compute,
+)
 from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import PRNGKey
 
@@ -44,101 +53,6 @@ __all__ = [
 
 _configurable = configurable(__name__)
 
-LOSS_OF_NAN = 20.0
-"""What a meta-loss counts that is no number."""
-
-
-@flax.struct.dataclass
-class OuterState:
-    """What of meta-training inner problems may know.
-
-    Attributes:
-      outer_iteration: int32, meta-steps done.
-    """
-
-    outer_iteration: jax.Array
-
-
-@flax.struct.dataclass
-class WorkerWeights:
-    """What a worker needs to estimate a gradient.
-
-    Attributes:
-      theta: meta-parameters.
-      theta_model_state: part of the published interface; None.
-      outer_state: as of `OuterState`.
-    """
-
-    theta: MetaParams
-    theta_model_state: Any
-    outer_state: OuterState
-
-
-@flax.struct.dataclass
-class UnrollInfo:
-    """What updates of inner problems told, `[steps, tasks]`; see `TruncatedUnrollOut`.
-
-    Attributes:
-      loss: meta-losses.
-      iteration: updates done.
-      task_param: configurations of the tasks.
-      is_done: whether a problem was over.
-    """
-
-    loss: jax.Array
-    iteration: jax.Array
-    task_param: Any
-    is_done: jax.Array
-
-
-@flax.struct.dataclass
-class GradientEstimatorOut:
-    """An estimate.
-
-    Attributes:
-      mean_loss: float32 scalar.
-      grad: a tree as theta.
-      unroll_state: where the inner problems are now.
-      unroll_info: what they told; None where there is nothing.
-    """
-
-    mean_loss: jax.Array
-    grad: MetaParams
-    unroll_state: Any
-    unroll_info: UnrollInfo | None
-
-
-@flax.struct.dataclass
-class AggregatedGradient:
-    """What a worker sends.
-
-    Attributes:
-      theta_grads: the mean gradient of its estimators.
-      theta_model_state: part of the published interface; None.
-      mean_loss: float32 scalar.
-    """
-
-    theta_grads: MetaParams
-    theta_model_state: Any
-    mean_loss: Any
-
-
-@flax.struct.dataclass
-class WorkerComputeOut:
-    """What a worker computed.
-
-    Attributes:
-      to_put: what it sends.
-      unroll_states: where its inner problems are, one state per estimator.
-      metrics: name to number.
-      event_info: what the inner problems told, one per estimator.
-    """
-
-    to_put: AggregatedGradient
-    unroll_states: Sequence[Any]
-    metrics: Mapping[str, Any]
-    event_info: Any
-
 
 @flax.struct.dataclass
 class OptCheckpoint:
@@ -153,129 +67,6 @@ class OptCheckpoint:
     gradient_learner_state: Any
     elapsed_time: Any
     total_inner_steps: Any
-
-
-class GradientEstimator:
-    """Estimates the meta-gradient, a truncation at a time.
-
-    A subclass is traceable where `datas_list` is given.
-    """
-
-    truncated_step: Any
-
-    @property
-    def num_updates(self) -> int:
-        """Updates of each problem in an estimate."""
-        raise NotImplementedError
-
-    def init_worker_state(self, worker_weights: WorkerWeights, key: PRNGKey) -> Any:
-        """Return where the inner problems begin.
-
-        Args:
-          worker_weights: meta-parameters, and where meta-training is.
-          key: PRNG key.
-        """
-        return self.truncated_step.init_step_state(
-            worker_weights.theta, worker_weights.outer_state, key
-        )
-
-    def compute_gradient_estimate(
-        self,
-        worker_weights: WorkerWeights,
-        key: PRNGKey,
-        state: Any,
-        with_summary: bool = False,
-        datas_list: Any = None,
-    ) -> tuple[GradientEstimatorOut, Mapping[str, jax.Array]]:
-        """Return an estimate and metrics.
-
-        Args:
-          worker_weights: meta-parameters, and where meta-training is.
-          key: PRNG key.
-          state: where the inner problems are.
-          with_summary: part of the published interface; has no effect.
-          datas_list: data of all updates, a list of batches or one tree
-            `[steps, ...]`; taken from the data sets if None.
-        """
-        del with_summary
-        data = stack_batches(datas_list)
-        if data is None:
-            data = self.truncated_step.get_batch(self.num_updates)
-        return self._jitted(worker_weights, key, state, data), {}
-
-    def task_name(self) -> str:
-        """Return the name of the inner problems, for records."""
-        return self.truncated_step.task_name()
-
-    @property
-    def cfg_name(self) -> str:
-        """What is trained, for records."""
-        return self.truncated_step.cfg_name
-
-    # A compiled estimate is kept by the estimator: there is one per object.
-    @functools.cached_property
-    def _jitted(self) -> Any:
-        return jax.jit(self._estimate)
-
-    def _estimate(
-        self, worker_weights: WorkerWeights, key: PRNGKey, state: Any, data: Any
-    ) -> GradientEstimatorOut:
-        raise NotImplementedError
-
-
-def _finite(tree: Any, nan: float) -> Any:
-    return jax.tree.map(
-        lambda x: np.nan_to_num(np.asarray(x), nan=nan, posinf=nan, neginf=nan), tree
-    )
-
-
-@_configurable
-def gradient_worker_compute(
-    worker_weights: WorkerWeights,
-    gradient_estimators: Sequence[GradientEstimator],
-    unroll_states: Sequence[Any],
-    key: PRNGKey,
-    with_metrics: bool = False,
-    clip_nan_loss_to_value: float | None = LOSS_OF_NAN,
-    device: Any = None,
-) -> WorkerComputeOut:
-    """Run every estimator once, and return the mean of their gradients.
-
-    Args:
-      worker_weights: meta-parameters, and where meta-training is.
-      gradient_estimators: the estimators.
-      unroll_states: where the inner problems of each are.
-      key: PRNG key.
-      with_metrics: part of the published interface; has no effect.
-      clip_nan_loss_to_value: what a loss counts that is no number or infinite; such
-        entries of a gradient are 0.
-      device: where to compute; jax's default device if None.
-
-    Raises:
-      LoptError: if there is no estimator.
-    """
-    if not gradient_estimators:
-        raise LoptError("gradient_estimators must hold at least one, got none.")
-    states, infos, losses, total, metrics = [], [], [], None, {}
-    keys = jax.random.split(key, len(gradient_estimators))
-    for estimator, state, one in zip(
-        gradient_estimators, unroll_states, keys, strict=True
-    ):
-        with jax.default_device(device):
-            out, told = estimator.compute_gradient_estimate(
-                worker_weights, one, state, with_metrics
-            )
-        total = out.grad if total is None else jax.tree.map(jnp.add, total, out.grad)
-        losses.append(out.mean_loss)
-        states.append(out.unroll_state)
-        infos.append(out.unroll_info)
-        metrics.update({f"{estimator.task_name()}/{k}": v for k, v in told.items()})
-    grads = jax.tree.map(lambda g: g / len(gradient_estimators), total)
-    loss = jnp.mean(jnp.stack(losses))
-    if clip_nan_loss_to_value is not None:
-        loss = _finite(loss, clip_nan_loss_to_value)
-    sent = AggregatedGradient(_finite(grads, 0.0), None, np.asarray(loss))
-    return WorkerComputeOut(sent, tuple(states), metrics, tuple(infos))
 
 
 @flax.struct.dataclass

@@ -18,7 +18,7 @@ from jax import lax
 
 from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.learned_optimizers.base import LearnedOptimizer, MetaParams
-from learned_optimization.outer_trainers.gradient_learner import (
+from learned_optimization.outer_trainers.gradient_estimator import (
     OuterState,
     WorkerWeights,
 )

@@ -27,10 +27,12 @@ from learned_optimization.learned_optimizers.base import LearnedOptimizer, MetaP
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.outer_trainers.full_es import FullES
 from learned_optimization.outer_trainers.full_grad import FullGrad
-from learned_optimization.outer_trainers.gradient_learner import (
-    LOSS_OF_NAN,
+from learned_optimization.outer_trainers.gradient_estimator import (
     OuterState,
     WorkerWeights,
+)
+from learned_optimization.outer_trainers.gradient_worker import (
+    LOSS_OF_NAN,
 )
 from learned_optimization.outer_trainers.lopt_truncated_step import (
     VectorizedLOptTruncatedStep,

@@ -13,7 +13,7 @@ from learned_optimization.outer_trainers.common import (
     unroll_pairs,
     vector_sample_perturbations,
 )
-from learned_optimization.outer_trainers.gradient_learner import (
+from learned_optimization.outer_trainers.gradient_estimator import (
     GradientEstimator,
     GradientEstimatorOut,
     UnrollInfo,

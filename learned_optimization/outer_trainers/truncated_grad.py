@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from learned_optimization.configurable import configurable
 from learned_optimization.learned_optimizers.base import MetaParams
 from learned_optimization.outer_trainers.estimates import masked_mean
-from learned_optimization.outer_trainers.gradient_learner import (
+from learned_optimization.outer_trainers.gradient_estimator import (
     GradientEstimator,
     GradientEstimatorOut,
     UnrollInfo,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from learned_optimization import configuration, filesystem
@@ -17,6 +16,7 @@ from learned_optimization.cli import ray_options
 from learned_optimization.cli.choosing import import_files, load_gin
 from learned_optimization.cli.completion import completer
 from learned_optimization.cli.meta_progress import Display
+from learned_optimization.cli.meta_verdict import compare_with_adam
 from learned_optimization.cli.options import (
     GinBindings,
     GinFiles,
@@ -26,7 +26,6 @@ from learned_optimization.cli.options import (
 )
 from learned_optimization.cli.output import folder_of, say
 from learned_optimization.cli.signals import stop_requests
-from learned_optimization.cli.tables import Table, console
 from learned_optimization.cluster.connection import connected
 from learned_optimization.cluster.resources import GroupResources
 from learned_optimization.errors import LoptError
@@ -41,7 +40,6 @@ from learned_optimization.learned_optimizers.base import (
     get_learned_optimizer,
 )
 from learned_optimization.learned_optimizers.opt_from_checkpoint import lopt_and_theta
-from learned_optimization.outer_trainers import held_out
 from learned_optimization.outer_trainers.program import MetaProgram
 from learned_optimization.outer_trainers.recipe import (
     Recipe,
@@ -57,14 +55,13 @@ from learned_optimization.outer_trainers.run import (
     on_this_machine,
     refuse_result,
 )
-from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.registry import TASKS
 
 _QUICK_OPTIMIZER = "NormalizedStepLOpt"
 _QUICK_TASK = "ImageMLP_FashionMnist8_Relu32"
 # Neither trained on nor compared on at the end: it chooses among checkpoints.
 _QUICK_HELD_OUT = ("ImageMLP_FashionMnist8_64x64_Relu_MSE",)
-_QUICK_STEPS, _QUICK_SEEDS = 400, 5
+_QUICK_STEPS = 400
 _DEFAULTS = Recipe()
 
 
@@ -311,7 +308,12 @@ def meta_train(
         write_meta_events(filesystem.join(folder, CURVES), folder_of(tensorboard))
         say(f"tensorboard --logdir {tensorboard}")
     if quick:
-        _compare(lopt, best)
+        steps = HeldOut(()).num_steps
+        compare_with_adam(lopt, best, [_QUICK_TASK], steps, thoroughly=True)
+    elif judged.tasks:
+        steps = judged.num_steps
+        compare_with_adam(lopt, best, judged.tasks, steps, thoroughly=False)
+        say("These tasks chose the meta-parameters: on others they may do worse.")
 
 
 def _on_cluster(
@@ -369,35 +371,3 @@ def _lengths(text: str) -> tuple[int, int]:
             f"--length must be a number of updates or MIN-MAX, as 200-2000, got {text}."
         )
     return int(parts[0]), int(parts[-1])
-
-
-def _compare(lopt: LearnedOptimizer, theta: MetaParams) -> None:
-    """Print how it does on a task that it did not choose by, against tuned Adam."""
-    steps, seeds = HeldOut(()).num_steps, _QUICK_SEEDS
-    own = held_out.final_losses(_QUICK_TASK, [lopt.opt_fn(theta)], steps, seeds).report[
-        0
-    ]
-    rows = [(f"{lopt.name}, not tuned", own)]
-    for name, cosine in (("Adam, constant rate", False), ("Adam, cosine", True)):
-        adam = held_out.tune_adam(_QUICK_TASK, steps, seeds, cosine=cosine)
-        rows.append(
-            (f"{name}, best of 14 ({adam.learning_rate:g})", np.asarray(adam.report))
-        )
-    # How much of it is the form of the step, and not what was learned.
-    plain = lopt.opt_fn(lopt.init(key_of_seed(0)))
-    losses = held_out.final_losses(_QUICK_TASK, [plain], steps, seeds).report[0]
-    rows.append((f"{lopt.name} before any learning", losses))
-    table = Table()
-    table.add_column(f"{_QUICK_TASK}, {steps:,} steps", no_wrap=True)
-    table.add_column("test loss", justify="right")
-    table.add_column("ratio", justify="right")
-    for name, losses in rows:
-        error = losses.std(ddof=1) / np.sqrt(len(losses))
-        ratio = losses.mean() / own.mean()
-        table.add_row(name, f"{losses.mean():.4f} +- {error:.4f}", f"{ratio:.4f}")
-    console().print(table)
-    wins = all(own.mean() < losses.mean() for _, losses in rows[1:3])
-    say(
-        f"{lopt.name} is {'better' if wins else 'not better'} than Adam with either "
-        f"schedule, on the mean of {seeds} seeds"
-    )

@@ -1,4 +1,9 @@
-"""How good an optimizer is on tasks that it was not trained on, against tuned Adam."""
+"""How good an optimizer is on tasks that it was not trained on, against tuned Adam.
+
+`score` chooses among meta-parameters: a ratio of means, on the split for choices. It is
+no verdict. That is of other seeds and of the test split, by `baselines.stats`, which
+this package does not know; `trained` returns what it takes.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +22,9 @@ from learned_optimization.prng import key_of_seed
 from learned_optimization.tasks.base import get_task_from_name
 
 _SELECTION, _REPORT = "outer_valid", "test"
-# Before seeds of anything else that is reported.
 _FIRST_SEED = 1000
+FIRST_SEED_OF_VERDICTS = 2000
+"""Seeds that choose among meta-parameters are below it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,52 @@ class Losses:
 
     selection: np.ndarray
     report: np.ndarray
+
+
+def trained(
+    task_name: str,
+    opts: Sequence[Optimizer],
+    num_steps: int,
+    num_seeds: int,
+    first_seed: int = FIRST_SEED_OF_VERDICTS,
+) -> dict[str, np.ndarray]:
+    """Train a task with some optimizers, and return what an archive would hold.
+
+    Runs are evaluated before training, over few batches, and at their end.
+
+    Args:
+      task_name: name of a fixed task.
+      opts: optimizers that differ in numbers only.
+      num_steps: length of the runs.
+      num_seeds: runs of each.
+      first_seed: the first of their seeds.
+
+    Returns:
+      Arrays `[configs, seeds, ...]` by the keys of a result file.
+    """
+    seeds = range(first_seed, first_seed + num_seeds)
+    made = multi_trial_training_curves(
+        get_task_from_name(task_name),
+        opts,
+        num_steps,
+        [key_of_seed(seed) for seed in seeds],
+        eval_every=num_steps,
+        eval_batches=1,
+        last_eval_batches=10,
+    ).curves
+    shape = len(opts), num_seeds
+    of_all = {
+        key: np.broadcast_to(made[key], (*shape, len(made[key])))
+        for key in ("train/xs", "eval/xs")
+    }
+    names = np.asarray([opt.name for opt in opts])
+    return {
+        **made,
+        **of_all,
+        "opt_name": np.broadcast_to(names[:, None], shape),
+        "seed": np.broadcast_to(np.asarray(seeds, np.int64), shape),
+        "num_steps": np.full(shape, num_steps, np.int64),
+    }
 
 
 def final_losses(
@@ -50,15 +102,7 @@ def final_losses(
       num_seeds: runs of each.
       first_seed: the first of their seeds.
     """
-    curves = multi_trial_training_curves(
-        get_task_from_name(task_name),
-        opts,
-        num_steps,
-        [key_of_seed(first_seed + seed) for seed in range(num_seeds)],
-        eval_every=num_steps,
-        eval_batches=1,
-        last_eval_batches=10,
-    ).curves
+    curves = trained(task_name, opts, num_steps, num_seeds, first_seed)
 
     def of(split: str) -> np.ndarray:
         whole = f"final/{split}/loss"
@@ -84,6 +128,22 @@ class TunedAdam:
     report: list[float]
 
 
+def adam_of_every_rate(num_steps: int, *, cosine: bool) -> list[Optimizer]:
+    """Return Adam with each of `LEARNING_RATES`.
+
+    Args:
+      num_steps: length of the runs.
+      cosine: whether the rate falls along half a cosine; else it is constant.
+    """
+
+    def opt(rate: float) -> Optimizer:
+        if not cosine:
+            return Adam(rate)
+        return Adam(CosineDecay(num_steps=float(num_steps), learning_rate=rate))
+
+    return list(map(opt, LEARNING_RATES))
+
+
 def tune_adam(
     task_name: str, num_steps: int, num_seeds: int, *, cosine: bool
 ) -> TunedAdam:
@@ -95,15 +155,8 @@ def tune_adam(
       num_seeds: runs of each rate.
       cosine: whether the rate falls along half a cosine; else it is constant.
     """
-
-    def opt(rate: float) -> Optimizer:
-        if not cosine:
-            return Adam(rate)
-        return Adam(CosineDecay(num_steps=float(num_steps), learning_rate=rate))
-
-    losses = final_losses(
-        task_name, list(map(opt, LEARNING_RATES)), num_steps, num_seeds
-    )
+    opts = adam_of_every_rate(num_steps, cosine=cosine)
+    losses = final_losses(task_name, opts, num_steps, num_seeds)
     means = np.nan_to_num(losses.selection.mean(1), nan=np.inf)
     best = int(np.argmin(means))
     return TunedAdam(

@@ -21,6 +21,7 @@ from learned_optimization.baselines.sweeps.sweep import set_trials
 from learned_optimization.cli.advice import with_its_file
 from learned_optimization.cli.choosing import tasks_and_sets_to_run
 from learned_optimization.cluster import worker
+from learned_optimization.cluster.alike import Installation
 from learned_optimization.cluster.packed_files import PackedFiles
 from learned_optimization.cluster.worker import Job
 from learned_optimization.learned_optimizers import checkpoints
@@ -232,8 +233,7 @@ def test_a_node_of_a_cluster_knows_the_sets() -> None:
         num_groups=1,
         strategy=None,
         sign="",
-        versions=(),
-        jax_config="",
+        installation=Installation(versions=(), jax_config=""),
     )
     with SETS.temporarily():
         # As on a machine that has not been told of it.

@@ -59,6 +59,7 @@ ROOMS = [
     "baselines.sweeps",
     "baselines.task_timing",
     "baselines.speedups",
+    "baselines.release.agreement",
     "baselines.release.build",
     "baselines.release.fetch",
     "baselines.release.verify",

@@ -181,7 +181,7 @@ def train_again(
 
 
 def _was_beside(stored: Result, strategy: Strategy | None) -> bool:
-    """Whether a device computed other trials beside this one, at once."""
+    """Return whether a device computed other trials beside this one, at once."""
     together = int(stored.get("timing/trials_run_together", 1))
     devices = int(stored.get("accelerator_devs", 1))
     return strategy is not None and strategy.trials_at_once > 1 and together > devices

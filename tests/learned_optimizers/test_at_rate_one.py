@@ -40,6 +40,7 @@ def moved(opt: Any) -> Any:
     return opt.get_params(state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.003, 0.1])
 def test_the_rate_is_that_of_celo2(saved: Any, rate: float) -> None:
     config = "run_train.lopt = @Celo2()\nCelo2.step_mult = 0.5\n"

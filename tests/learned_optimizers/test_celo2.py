@@ -89,6 +89,7 @@ def test_steps_are_those_of_plain_arithmetic(settings: dict[str, Any]) -> None:
     assert worst_difference(lopt, run) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correct", [False, True])
 def test_matrices_are_orthogonalized_and_biases_follow_adam(correct: bool) -> None:
     settings = {
@@ -155,6 +156,7 @@ def run_of(lopt: Any, num: int = 3) -> GoldenRun:
     return made_run(theta_of(lopt), plain.celo2, num=num, **settings)
 
 
+@pytest.mark.slow
 def test_a_schedule_sets_the_rate_of_every_update() -> None:
     schedule = ExpDecay(0.1, rate=0.5)
     run = run_of(Celo2Base())
@@ -165,6 +167,7 @@ def test_a_schedule_sets_the_rate_of_every_update() -> None:
             np.testing.assert_allclose(values[i], alone[name][i], 1e-6)
 
 
+@pytest.mark.slow
 def test_the_rate_in_the_state_is_the_rate() -> None:
     run = run_of(CELO2)
     opt = CELO2.opt_fn(run.theta)

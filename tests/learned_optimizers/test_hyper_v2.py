@@ -288,6 +288,7 @@ def test_without_mixing_the_lstm_reads_the_rows_themselves() -> None:
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(step))
 
 
+@pytest.mark.slow
 def test_it_needs_the_loss_and_the_number_of_steps() -> None:
     lopt = HyperV2(**SMALL)
     opt = lopt.opt_fn(lopt.init(jax.random.PRNGKey(0)))

@@ -190,6 +190,7 @@ def test_it_is_still_beyond_the_length_of_the_run(theta: Any) -> None:
     np.testing.assert_array_equal(beyond["conv"], end["conv"])
 
 
+@pytest.mark.slow
 def test_steps_shrink_with_widths_and_depths_as_the_exponents_say(theta: Any) -> None:
     theta = {**theta, "fan_in_exponent": 0.7, "matrices_exponent": 1.3, "size": 0.0}
 

@@ -103,6 +103,7 @@ def test_steps_are_those_of_plain_arithmetic_with_default_settings() -> None:
     assert worst_difference(lopt, run) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_large_gradients_are_clipped() -> None:
     """Gradients beyond the bound step as gradients on it; the bound is 10 at first."""
     lopt, theta = with_theta(RNNMLPLOpt(**SMALL))

@@ -21,7 +21,7 @@ from tests.tiny import NUM_FEATURES, StatefulTask, TinyTask
 STEPS = 100
 _NO_EPSILON = 1e-30
 # Each compiles two programs.
-_FAST, _SLOW = ("SGD", "Adam", "nadam"), pytest.mark.slow
+_FAST, _SLOW = ("SGD", "Adam"), pytest.mark.slow
 
 # Class of torch.optim, its arguments, our optimizer, its hyper-parameters.
 PAIRS = [

@@ -113,6 +113,7 @@ def test_encoder_layer_by_its_equations():
     np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_mixer_mixes_patches_then_channels():
     model = MLPMixer(8, 4, 1, 3, 5, 2)
     params = shuffled(init(model, KEY, IMAGES)["params"])

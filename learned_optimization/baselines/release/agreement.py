@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from learned_optimization.baselines.release.thin import Thinned, thinned_of
+from learned_optimization.baselines.results import differences
 from learned_optimization.baselines.results.format import Result
 from learned_optimization.baselines.sweeps.replay import SAME_STEPS, TOLERANCE
 
@@ -120,12 +121,8 @@ def _reached(gap: Gap) -> np.ndarray:
 
 
 def _relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    finite = np.isfinite(x) & np.isfinite(y)
-    gap = np.abs(x - y, out=np.zeros(x.shape), where=finite)
-    scale = np.maximum(np.abs(x), np.abs(y))
-    relative = np.divide(gap, scale, out=np.zeros(x.shape), where=gap > 0)
-    return np.where(np.isfinite(x) != np.isfinite(y), np.inf, relative)
+    _, relative = differences.gaps(a, b)
+    return np.where(np.isfinite(a) != np.isfinite(b), np.inf, relative)
 
 
 def _rounding_of(key: str, thinned: Thinned | None) -> float:

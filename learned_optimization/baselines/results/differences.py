@@ -104,10 +104,7 @@ def _difference(
     differs = ~((x == y) | (np.isnan(x) & np.isnan(y)))
     if not differs.any():
         return None
-    finite = np.isfinite(x) & np.isfinite(y)
-    gap = np.abs(x - y, out=np.zeros(x.shape), where=finite & differs)
-    scale = np.maximum(np.abs(x), np.abs(y))
-    relative = np.divide(gap, scale, out=np.zeros(x.shape), where=gap > 0)
+    gap, relative = gaps(x, y)
     first = None
     if steps is not None and x.ndim and steps.shape == x.shape:
         first = int(steps[differs].min())
@@ -120,6 +117,23 @@ def _difference(
         num_numbers=differs.size,
         finite_in_one=int((np.isfinite(x) != np.isfinite(y)).sum()),
     )
+
+
+def gaps(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far numbers are apart, and that relative to the larger of two.
+
+    Args:
+      a: numbers.
+      b: as many.
+
+    Returns:
+      Two arrays of float64; both are 0 where not both numbers are finite.
+    """
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    finite = np.isfinite(x) & np.isfinite(y)
+    gap = np.abs(x - y, out=np.zeros(x.shape), where=finite)
+    scale = np.maximum(np.abs(x), np.abs(y))
+    return gap, np.divide(gap, scale, out=np.zeros(x.shape), where=gap > 0)
 
 
 def _short(value: np.ndarray) -> str:

@@ -88,14 +88,20 @@ def test_where_a_bar_can_be_drawn(
     assert is_live(Console(force_terminal=is_terminal)) is live
 
 
-def test_without_a_terminal_lines_are_printed(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what says how late it is, where lines are printed now and then."""
     clock: Any = Clock()
     monkeypatch.setattr(
         "learned_optimization.cli.progress.NowAndThen",
         lambda say: NowAndThen(say, clock),
     )
+    return clock
+
+
+def test_without_a_terminal_lines_are_printed(
+    capsys: pytest.CaptureFixture[str], clock: Any
+) -> None:
     grid = a_grid()
     with ProgressBar() as bar:
         bar.started(9, 0, 9 * 21)
@@ -114,13 +120,8 @@ def test_without_a_terminal_lines_are_printed(
 
 
 def test_trials_by_themselves_have_no_line_each(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], clock: Any
 ) -> None:
-    clock: Any = Clock()
-    monkeypatch.setattr(
-        "learned_optimization.cli.progress.NowAndThen",
-        lambda say: NowAndThen(say, clock),
-    )
     alone = [TrialGrid([[trial]]) for [trial] in a_grid().rows]
     with ProgressBar() as bar:
         bar.started(9, 0, 9 * 21)

@@ -6,7 +6,7 @@ import numpy as np
 from rich.live import Live
 
 from learned_optimization.cli.output import say
-from learned_optimization.cli.tables import Console
+from learned_optimization.cli.tables import Console, is_live
 from learned_optimization.outer_trainers.run import MetaProgress
 
 
@@ -15,22 +15,23 @@ class Display:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
+        self._is_live = is_live(self._console)
         self._live = Live(console=self._console, refresh_per_second=4)
         self._last = 0
 
     def __enter__(self) -> Display:
-        if self._console.is_terminal:
+        if self._is_live:
             self._live.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._console.is_terminal:
+        if self._is_live:
             self._live.stop()
 
     def show(self, progress: MetaProgress) -> None:
         """Show how far a run has come."""
         text = sentence(progress)
-        if self._console.is_terminal:
+        if self._is_live:
             self._live.update(text)
         elif progress.done == progress.num_steps or (
             progress.done >= self._last + max(1, progress.num_steps // 10)

@@ -121,9 +121,7 @@ class FullES(GradientEstimator):
                 thetas, states, block_key, data, worker_weights.outer_state
             )
             blocks.append((np.asarray(pairs.positive), np.asarray(pairs.negative)))
-            outs.append(
-                UnrollInfo(out.loss, out.iteration, out.task_param, out.is_done)
-            )
+            outs.append(UnrollInfo.of(out))
         positive, negative = (
             np.concatenate(side) for side in zip(*blocks, strict=True)
         )

@@ -81,5 +81,5 @@ class FullGrad(GradientEstimator):
         (loss, out), grad = jax.value_and_grad(loss_of, has_aux=True)(
             worker_weights.theta
         )
-        info = UnrollInfo(out.loss, out.iteration, out.task_param, out.is_done)
+        info = UnrollInfo.of(out)
         return GradientEstimatorOut(loss, grad, state, info)

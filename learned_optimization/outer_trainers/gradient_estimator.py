@@ -14,6 +14,7 @@ import jax
 
 from learned_optimization.learned_optimizers.base import MetaParams
 from learned_optimization.outer_trainers.common import stack_batches
+from learned_optimization.outer_trainers.truncated_step import TruncatedUnrollOut
 from learned_optimization.tasks.base import PRNGKey
 
 
@@ -58,6 +59,15 @@ class UnrollInfo:
     iteration: jax.Array
     task_param: Any
     is_done: jax.Array
+
+    @classmethod
+    def of(cls, out: TruncatedUnrollOut) -> UnrollInfo:
+        """Return what is kept of what updates tell.
+
+        Args:
+          out: of all updates, `[steps, tasks]`.
+        """
+        return cls(out.loss, out.iteration, out.task_param, out.is_done)
 
 
 @flax.struct.dataclass

@@ -73,5 +73,5 @@ class TruncatedES(GradientEstimator):
             worker_weights.outer_state,
         )
         loss, grad = estimates.es(pairs, drawn, self.std, self.sign_delta_loss_scalar)
-        info = UnrollInfo(out.loss, out.iteration, out.task_param, out.is_done)
+        info = UnrollInfo.of(out)
         return GradientEstimatorOut(loss, grad, state, info)

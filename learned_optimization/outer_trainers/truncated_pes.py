@@ -111,6 +111,6 @@ class TruncatedPES(GradientEstimator):
         loss, grad, accumulator = estimates.pes(
             pairs, state.accumulator, drawn, self.std, self.sign_delta_loss_scalar
         )
-        info = UnrollInfo(out.loss, out.iteration, out.task_param, out.is_done)
+        info = UnrollInfo.of(out)
         after = PESWorkerState(*states, accumulator)
         return GradientEstimatorOut(loss, grad, after, info)

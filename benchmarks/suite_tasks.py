@@ -68,11 +68,13 @@ def train(task_name: str, hparam_set: HParamSet) -> None:
         print(f"{task_name}, {hparam_set.name}: {seconds:.0f} s", flush=True)
 
 
-def around_best(task_name: str, hparam_set: HParamSet) -> HParamSet:
-    """Return a set with the rates around the one that its own seeds choose."""
-    outer_valid, _ = losses_of(task_name, [hparam_set])[0]
-    best = int(np.argmin(outer_valid.mean(axis=1)))
-    return of_rates(hparam_set, range(best - _BESIDE, best + _BESIDE + 1))
+def around_best(task_name: str, sets: Sequence[HParamSet]) -> list[HParamSet]:
+    """Return each set with the rates around the one that its own seeds choose."""
+    near = []
+    for s, (outer_valid, _) in zip(sets, losses_of(task_name, sets), strict=True):
+        best = int(np.argmin(outer_valid.mean(axis=1)))
+        near.append(of_rates(s, range(best - _BESIDE, best + _BESIDE + 1)))
+    return near
 
 
 def of_rates(hparam_set: HParamSet, places: Iterable[int]) -> HParamSet:
@@ -171,7 +173,7 @@ def of_task(
     seconds = Store.of_seeds(task_name, [adam], GROUP).seconds()
     for hparam_set in (*every, *ordered):
         train(task_name, hparam_set)
-    near = [around_best(task_name, s) for s in ordered]
+    near = around_best(task_name, ordered)
     for hparam_set, group in itertools.product(near, range(1, num_groups)):
         train(task_name, hparam_set.from_seed(group * GROUP))
     first = range(GROUP)

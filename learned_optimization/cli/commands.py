@@ -103,7 +103,7 @@ COMMANDS: dict[str, Command | Group] = {
     ),
     "import": Command(
         "importing:import_curves",
-        "Make an archive of curves that were trained elsewhere, from CSV or parquet.",
+        "Make result files and an archive of curves trained elsewhere (CSV, parquet).",
         ("task",),
     ),
     "train": Command(

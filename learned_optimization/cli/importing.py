@@ -1,4 +1,4 @@
-"""`lopt import`: curves that were trained elsewhere, as an archive."""
+"""`lopt import`: curves that were trained elsewhere, as results beside one's own."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def import_curves(
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an archive of that name.")
+        bool, typer.Option("--overwrite", help="Replace an archive of that name, with its result files.")
     ] = False,
 ) -> None:
-    """Make an archive of curves that were trained elsewhere, from CSV or parquet.
+    """Make result files and an archive of curves trained elsewhere (CSV, parquet).
 
     A table has a column `step`, and either `split` and `loss`, as those that `lopt
     export` writes, or a column for each split, as `test/loss`; or it is what Weights &

@@ -1,8 +1,8 @@
-"""Makes the archive of a set that was trained elsewhere.
+"""Makes the result files and the archive of a set that was trained elsewhere.
 
-It holds what archives need to be compared: the losses of three splits at the same steps
-for every configuration and seed. Where it comes from is recorded, and shown where
-results of several machines are.
+The archive holds what archives need to be compared: the losses of three splits at the
+same steps for every configuration and seed. Where it comes from is recorded, and shown
+where results of several machines are.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ from learned_optimization.baselines.folder_names import (
     is_plain_name,
     value_text,
 )
+from learned_optimization.baselines.importing.result_files import (
+    delete_result_files,
+    write_result_files,
+)
 from learned_optimization.baselines.importing.rows import (
     RunNames,
     Trial,
@@ -31,9 +35,14 @@ from learned_optimization.baselines.importing.rows import (
 from learned_optimization.baselines.importing.tables import read_table
 from learned_optimization.baselines.layout import get_baseline_archive_path
 from learned_optimization.baselines.results.archives import write_archive
-from learned_optimization.baselines.results.format import SCHEMA_VERSION, Result
+from learned_optimization.baselines.results.format import (
+    SCHEMA_VERSION,
+    Result,
+    diverged_from,
+    read_archive,
+)
 from learned_optimization.baselines.sets.registry import all_hparam_sets
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, ResultError
 from learned_optimization.text import brief
 
 NEEDED = ("outer_valid", "test")
@@ -51,7 +60,7 @@ def import_curves(
     run_name: str | None = None,
     overwrite: bool = False,
 ) -> str:
-    """Make an archive of curves that were trained elsewhere.
+    """Make result files and an archive of curves that were trained elsewhere.
 
     The files hold tables as `importing.rows` reads them, together all of one set on one
     task: each configuration with the same seeds, evaluated at the same steps on
@@ -65,7 +74,7 @@ def import_curves(
         if None.
       run_name: how the names of runs, if there are any, say their hyper-parameters,
         e.g. `adamw-lr{learning_rate}-s{seed}`.
-      overwrite: whether an archive of that name is replaced.
+      overwrite: whether an archive of that name is replaced, with its result files.
 
     Returns:
       The path of the archive.
@@ -91,7 +100,22 @@ def import_curves(
         digest = hashlib.sha256(content).hexdigest()[:16]
         sources.append(f"imported: {posixpath.basename(file)} (sha256 {digest})")
     arrays = archive_of(values, optimizer or set_name, "\n".join(sources))
-    return write_archive(task_name, set_name, arrays)
+    for opt_name in arrays["opt_name"][:, 0]:
+        check_folder_name("the optimizer's setting", str(opt_name))
+    replaced = _which_trials(path)
+    written = write_result_files(task_name, set_name, arrays)
+    write_archive(task_name, set_name, arrays)
+    if replaced is not None:
+        delete_result_files(task_name, set_name, replaced, kept=written)
+    return path
+
+
+def _which_trials(path: str) -> Result | None:
+    """Return of which trials an archive is; None if that cannot be known."""
+    try:
+        return read_archive(path, ["opt_name", "seed", "num_steps"])
+    except ResultError:
+        return None
 
 
 def archive_of(values: Sequence[Value], optimizer: str, source: str) -> Result:
@@ -138,7 +162,18 @@ def archive_of(values: Sequence[Value], optimizer: str, source: str) -> Result:
     }
     for key, value in facts.items():
         arrays[key] = np.broadcast_to(np.asarray(value), shape)
-    return arrays
+    return arrays | _endings(arrays)
+
+
+def _endings(arrays: Result) -> Result:
+    """Return how each trial ended, as far as its evaluations say."""
+    both = sum(arrays[f"eval/{split}/loss"] for split in NEEDED)
+    places = np.apply_along_axis(diverged_from, -1, both)
+    from_step = np.where(places < 0, -1, arrays["eval/xs"][0, 0][places])
+    return {
+        "status": np.where(from_step < 0, "done", "diverged"),
+        "diverged_from": from_step,
+    }
 
 
 Curves = Mapping[tuple[str, str], Mapping[int, float]]

@@ -5,9 +5,16 @@ import csv
 import numpy as np
 import pytest
 
-from learned_optimization.baselines import load_archive
+from learned_optimization import filesystem
+from learned_optimization.baselines import load_archive, utils
 from learned_optimization.baselines.analysis.set_results import load_set_result
 from learned_optimization.baselines.importing import import_curves
+from learned_optimization.baselines.layout import get_root_baseline_dir
+from learned_optimization.baselines.results.archives import delete_archive
+from learned_optimization.baselines.results.status import OTHER, status
+from learned_optimization.baselines.sets.hparam_set import learning_rates
+from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.baselines.sweeps.replay import replay
 from learned_optimization.errors import LoptError
 from tests.baselines.archives import write_archive
 
@@ -66,6 +73,68 @@ def test_one_row_for_each_split(tmp_path) -> None:
     # It says where it comes from, and of what.
     assert set(archive["accelerator_platform"].ravel()) == {"elsewhere"}
     assert str(archive["versions"][0, 0]).startswith("imported: curves.csv (sha256 ")
+
+
+def result_files(task=TASK) -> list[str]:
+    root = get_root_baseline_dir()
+    return [f.path for f in filesystem.walk_files(f"{root}/{task}", ".curves")]
+
+
+def test_each_trial_has_a_result_file(tmp_path) -> None:
+    path = write(tmp_path / "curves.csv", LONG, long_rows())
+    import_curves(path, TASK, "Theirs", optimizer="TheirAdam")
+    archive = load_archive(TASK, "Theirs")
+    for i, rate in enumerate(RATES):
+        name = f"TheirAdam_lr{rate}"
+        folder = f"{get_root_baseline_dir()}/{TASK}/{name}/100_imported"
+        results = utils.load_baseline_results_from_dir(folder)
+        assert len(results) == len(SEEDS)
+        for result in results:
+            seed = int(result["seed"])
+            assert str(result["opt_name"]) == name
+            assert str(result["task_name"]) == TASK
+            assert str(result["status"]) == "done"
+            for key in archive:
+                np.testing.assert_array_equal(result[key], archive[key][i, seed])
+            np.testing.assert_allclose(
+                result["eval/test/loss"], [loss(rate, seed, s) for s in STEPS], 1e-6
+            )
+    # They are of no set that is defined here, and cannot be trained again.
+    [row] = status([TASK], [], list(all_hparam_sets().values()))
+    assert (row.hparam_set, row.num_trials, row.counts["done"]) == (OTHER, 6, 6)
+    with pytest.raises(LoptError, match="cannot be replayed"):
+        replay(result_files()[0])
+
+
+def test_a_sweep_does_not_take_them_for_its_own(tmp_path) -> None:
+    [hparam_set] = learning_rates("SGDLR", "SGD", [(100, 3)])
+    rates = [hparams["learning_rate"] for hparams in hparam_set.hparams]
+    rows = [[rates[0], *r[1:]] for r in long_rows() if r[0] == RATES[0]]
+    path = write(tmp_path / "curves.csv", LONG, rows)
+    import_curves(path, TASK, "Theirs", optimizer="SGD")
+    assert str(load_archive(TASK, "Theirs")["opt_name"][0, 0]) == hparam_set.opt_names[0]
+    [row] = status([TASK], [hparam_set])
+    assert row.counts["missing"] == hparam_set.num_trials
+
+
+def test_importing_again_replaces_result_files(tmp_path) -> None:
+    path = write(tmp_path / "curves.csv", LONG, long_rows())
+    import_curves(path, TASK, "Theirs", optimizer="Opt")
+    import_curves(path, TASK, "Others", optimizer="Opt")
+    before = result_files()
+    assert len(before) == 12
+    # An import that was killed before the archive was written.
+    delete_archive(TASK, "Theirs")
+    import_curves(path, TASK, "Theirs", optimizer="Opt")
+    assert len(result_files()) == 12
+    # One configuration fewer, and a seed fewer of the other.
+    rows = [r for r in long_rows() if r[0] == RATES[0] and r[1] < 2]
+    path = write(tmp_path / "fewer.csv", LONG, rows)
+    import_curves(path, TASK, "Theirs", optimizer="Opt", overwrite=True)
+    assert len(result_files()) == 2 + 6
+    # With files of that kind everything of the task is deleted as ever.
+    utils.delete_saved_task_data(TASK)
+    assert result_files() == []
 
 
 def test_one_column_for_each_split(tmp_path) -> None:
@@ -155,6 +224,11 @@ def test_a_run_that_diverged_may_be_short(tmp_path) -> None:
     losses = load_archive(TASK, "Short")["eval/test/loss"]
     assert np.isnan(losses).sum() == 2
     assert np.isnan(losses[1, 2, 1:]).all()
+    archive = load_archive(TASK, "Short")
+    assert archive["diverged_from"].tolist() == [[-1] * 3, [-1, -1, 50]]
+    assert archive["status"].tolist() == [["done"] * 3, ["done", "done", "diverged"]]
+    [row] = status([TASK], [], list(all_hparam_sets().values()))
+    assert (row.counts["done"], row.counts["diverged"]) == (5, 1)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +253,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, header, rows, message) -> 
     with pytest.raises(LoptError, match=message):
         import_curves(path, TASK, "Theirs")
     assert not (tmp_path / "archives").exists()
+    assert result_files() == []
 
 
 def test_names_are_checked(tmp_path) -> None:

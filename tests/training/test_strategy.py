@@ -226,7 +226,7 @@ class Wide(TinyTask):
         return super().loss(params, key, data) + products.mean() ** 2
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 def test_out_of_memory_halves_the_width_and_says_so():
     env = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}

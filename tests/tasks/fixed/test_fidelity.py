@@ -23,6 +23,8 @@ QUICK = {
     "RNNLM_lm1bbytes_Patch32_GRU128_Embed64",
     "RNNLM_lm1bbytes_Patch32_IRNN128_Embed64",
 }
+# Large ones of a kind of which a smaller one is in the slow tests.
+LARGE = {"Resnet_MultiRuntime_10", "TransformerLM_LM1B_5layer_32width"}
 GRU = "RNNLM_lm1bbytes_Patch32_GRU128_Embed64"
 
 
@@ -36,12 +38,15 @@ def measured_tasks():
     ]
 
 
+def marks(name):
+    """Say when a task is compared, by what it costs."""
+    if name in QUICK:
+        return ()
+    return pytest.mark.exhaustive if name in LARGE else pytest.mark.slow
+
+
 measured_task = pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-        for name in measured_tasks()
-    ],
+    "name", [pytest.param(name, marks=marks(name)) for name in measured_tasks()]
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from learned_optimization.baselines.report.challenge import (
     what_would_decide,
 )
 from learned_optimization.baselines.results.archives import list_hparam_sets_for_task
+from learned_optimization.baselines.results.status import status
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.stats.race_words import count
 from learned_optimization.baselines.suites.challengers import (
@@ -283,7 +284,7 @@ def _train(
     missing = {
         s.name: [task for task in tasks if s.name not in archived[task]] for s in others
     }
-    found = sum(not of_set for of_set in missing.values())
+    found = len(others) - _num_untrained(missing, others)
     say(
         f"{suite.name}: {count(len(tasks), 'task')}, {suite.num_steps:,} steps; "
         f"{', '.join(s.name for s in own)} against {count(len(others), 'baseline')}, "
@@ -298,6 +299,17 @@ def _train(
         if deadline is not None:
             left = max(0.0, deadline - time.monotonic()) / 60.0
         run_and_archive(list(of_tasks), sets, time_limit=left, say_each_archive=False)
+
+
+def _num_untrained(
+    unarchived: Mapping[str, Sequence[str]], sets: Sequence[HParamSet]
+) -> int:
+    """Return how many sets have trials to train, of the tasks without an archive."""
+    return sum(
+        any(row.num_with_results < row.num_trials for row in status(tasks, [s]))
+        for s in sets
+        if (tasks := unarchived[s.name])
+    )
 
 
 def _measure_costs(

@@ -60,7 +60,11 @@ def test_from_a_file_to_a_sentence():
     # nothing else is printed.
     text = Path("challenger.py").read_text()
     Path("challenger.py").write_text(f"# The same.\n{text}")
+    # What was stopped before it was archived is trained all the same.
+    [archive] = Path("archives", TASK).glob("SGDMCosine*.npz")
+    archive.unlink()
     again = challenge("--json")
+    assert "against 2 baselines, of which 2 are trained already" in again.stderr
     assert "0 trials run, 140 had results" in again.stderr
     found = json.loads(again.stdout)
     assert found["sentences"] == [lines[-1]]

@@ -190,7 +190,7 @@ class LiveReport:
         arguments = row.task, row.hparam_set, self._select, self._report
         if row.archive == "yes":
             return load_set_result(*arguments)
-        if row.counts["done"] + row.counts["diverged"] < row.num_trials:
+        if row.num_with_results < row.num_trials:
             return _progress(row)
         arrays = maybe_get_hparam_set(row.task, row.hparam_set)
         if arrays is None:
@@ -214,7 +214,7 @@ def _path(row: SetStatus) -> str:
 
 
 def _progress(row: SetStatus) -> str:
-    done = row.counts["done"] + row.counts["diverged"]
+    done = row.num_with_results
     text = f"{done:,} of {row.num_trials:,} trials done"
     for state in ("running", "failed", "timed out", "interrupted"):
         if row.counts[state]:

@@ -20,6 +20,7 @@ from learned_optimization.baselines.release import places
 from learned_optimization.baselines.results import run_notes
 from learned_optimization.baselines.results.archives import own_archived_tasks
 from learned_optimization.baselines.results.claim_files import Claim
+from learned_optimization.baselines.results.format import FINISHED
 from learned_optimization.baselines.results.index import (
     TrialEntry,
     open_entry,
@@ -31,7 +32,7 @@ from learned_optimization.baselines.results.run_notes import RunNote
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.errors import FileContentError, MissingFileError
 
-STATES = ("done", "diverged", *run_notes.UNFINISHED, "archived", "missing")
+STATES = (*FINISHED, *run_notes.UNFINISHED, "archived", "missing")
 """The states; every trial of a set is in one of them.
 
 `archived` are trials without a result file, of a set that has an archive, such as a
@@ -86,6 +87,11 @@ class SetStatus:
         if self.archive == "release":
             absent += self.counts["archived"]
         return self.bad + self.more_seeds > 0 or absent < self.num_trials
+
+    @property
+    def num_with_results(self) -> int:
+        """How many trials have a result file, however they ended."""
+        return sum(self.counts[state] for state in FINISHED)
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dict that JSON can hold."""

@@ -449,6 +449,7 @@ def test_version_to_cite_is_that_of_the_package():
 @pytest.mark.parametrize(
     "script",
     [
+        "make_board.py",
         "make_gallery.py",
         "make_lopt_table.py",
         "make_optimizer_table.py",

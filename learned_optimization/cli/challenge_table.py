@@ -111,7 +111,11 @@ def ranking_table(
     labels = short_labels(verdict.set_names).of
     of_one = len(verdict.tasks) == 1
     title = verdict.tasks[0].task_name if of_one else f"over {len(verdict.tasks)} tasks"
-    table = Table(title=f"ranking {'on ' * of_one}{title}")
+    figures = [row["loss"] if of_one else -row["score"] for row in rows]
+    figures = [figure for figure in figures if math.isfinite(figure)]
+    apart = "; those that surely are not the best last"
+    said = apart if figures != sorted(figures) else ""
+    table = Table(title=f"ranking {'on ' * of_one}{title}{said}")
     table.add_column("", justify="right")
     table.add_column("set", overflow="fold")
     table.add_column("test loss" if of_one else "score", justify="right")

@@ -50,7 +50,11 @@ def import_curves(
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an archive of that name, with its result files.")
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace an archive of that name, with its result files.",
+        ),
     ] = False,
 ) -> None:
     """Make result files and an archive of curves trained elsewhere (CSV, parquet).

@@ -111,7 +111,7 @@ def import_curves(
 
 
 def _which_trials(path: str) -> Result | None:
-    """Return of which trials an archive is; None if that cannot be known."""
+    """Return what says which trials an archive is of; None if nothing does."""
     try:
         return read_archive(path, ["opt_name", "seed", "num_steps"])
     except ResultError:

@@ -79,9 +79,7 @@ def _ending(set_name: str, trial: Result) -> str:
 
 
 def _files_of(task_name: str, set_name: str, trial: Result) -> list[str]:
-    return filesystem.list_files(
-        _folder(task_name, trial), _ending(set_name, trial)
-    )
+    return filesystem.list_files(_folder(task_name, trial), _ending(set_name, trial))
 
 
 def _remove(paths: set[str]) -> None:

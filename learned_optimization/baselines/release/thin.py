@@ -26,7 +26,8 @@ They are log-spaced, the first and the last among them.
 LOSS_BITS = 7
 """Bits of the mantissa that losses of evaluations keep: they are within 0.4%.
 
-An evaluation of five batches of 128 examples is itself within some percent.
+An evaluation of five batches of 128 examples is itself within some percent. The first
+one, before training, is kept as it is.
 """
 
 OTHER_BITS = 4
@@ -154,7 +155,11 @@ def _thin_of(key: str, array: np.ndarray, kept: Mapping[str, np.ndarray]) -> np.
     if array.dtype.kind != "f":
         return array
     is_evaluated = kind == "eval" and rest.endswith(("/loss", "/loss_normalized"))
-    return rounded(array, LOSS_BITS if is_evaluated else OTHER_BITS)
+    near = rounded(array, LOSS_BITS if is_evaluated else OTHER_BITS)
+    if is_evaluated:
+        # What a verdict calls improvement begins there.
+        near[..., 0] = array[..., 0]
+    return near
 
 
 def thinned_of(arrays: Arrays) -> Thinned | None:

@@ -112,7 +112,9 @@ def test_a_sweep_does_not_take_them_for_its_own(tmp_path) -> None:
     rows = [[rates[0], *r[1:]] for r in long_rows() if r[0] == RATES[0]]
     path = write(tmp_path / "curves.csv", LONG, rows)
     import_curves(path, TASK, "Theirs", optimizer="SGD")
-    assert str(load_archive(TASK, "Theirs")["opt_name"][0, 0]) == hparam_set.opt_names[0]
+    assert (
+        str(load_archive(TASK, "Theirs")["opt_name"][0, 0]) == hparam_set.opt_names[0]
+    )
     [row] = status([TASK], [hparam_set])
     assert row.counts["missing"] == hparam_set.num_trials
 

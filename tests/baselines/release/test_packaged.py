@@ -1,9 +1,15 @@
 """The releases of the package: small, whole, and what is trained today."""
 
+from pathlib import Path
+
 import pytest
 
+from learned_optimization.baselines import normalizers
 from learned_optimization.baselines.release import places
 from learned_optimization.baselines.release.verify import verify
+from learned_optimization.baselines.suites.challengers import baseline_sets
+from learned_optimization.baselines.suites.registry import get_suite
+from tests.cli.running import lopt
 
 RELEASES = {release.name: release for release in places.packaged()}
 MOST_BYTES = 12_000_000
@@ -35,3 +41,20 @@ def test_they_are_small():
     }
     archives = {str(path) for path in files if path.name.endswith(".npz.xz")}
     assert archives == known
+
+
+def test_baselines_of_a_challenge_are_there():
+    suite = get_suite("laptop")
+    there = {a.pair for a in RELEASES["laptop"].manifest.archives}
+    needed = {(t, s.name) for t in suite.tasks for s in baseline_sets(suite)}
+    assert needed <= there
+    assert set(normalizers.speedup_over_adam_1000_normalizer_map()) == set(suite.tasks)
+
+
+@pytest.mark.slow
+def test_a_report_needs_no_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = lopt("report", "laptop", LOPT_NO_RELEASES="0")
+    assert done.returncode == 0, done.stderr
+    assert "Over 14 tasks" in done.stdout
+    assert next(Path.cwd().rglob("index.html")).stat().st_size > 1_000_000

@@ -94,6 +94,9 @@ def test_thinning(archive):
         kept = archive[key][..., got["eval/xs"][0, 0] // 10]
         np.testing.assert_allclose(got[key], kept, rtol=2.0 ** -(bits + 1))
         assert (got[key] != kept).any()
+    # Scores are of the loss before training.
+    first = archive["eval/test/loss"][..., 0]
+    np.testing.assert_array_equal(got["eval/test/loss"][..., 0], first)
     for key in ("final/test/loss", "seed", "opt_name", "eval/eval_batches"):
         np.testing.assert_array_equal(got[key], archive[key])
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from learned_optimization.baselines.hparam_sets import TEMPLATES, all_hparam_sets
-from learned_optimization.baselines.normalizers import NORMALIZERS
+from learned_optimization.baselines.normalizers import NORMALIZERS, PACKAGED
 from learned_optimization.optimizers.base import all_optimizers, get_optimizer
 from learned_optimization.tasks.datasets.catalog import all_datasets
 from tests.baselines.curves import with_seeds, write_losses
@@ -88,6 +88,9 @@ def test_normalizers(tmp_path, monkeypatch):
     [row] = listed("normalize", "list", "speedup_over_adam_1000")
     assert (row["num_steps"], row["num_points"]) == (1000, 512)
     assert row["hparam_sets"] == ["AdamLR_1000_R5"]
+    # The one of the package, until there is one's own.
+    assert row["path"] == str(PACKAGED / "speedup_over_adam_1000.json")
+    [row] = listed("normalize", "list", "speedup_over_adam_2000")
     assert row["path"] is None
     assert "speedup_over_adam_1000" in lopt_here("normalize", "list").stdout
     write_losses(

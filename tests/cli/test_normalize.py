@@ -108,7 +108,7 @@ def test_show(mine):
         (["build", NAME, "T", "-o", "x.json"], f"`lopt sweep T {SET}`"),
         (["build", NAME, "T", "-o", "x.txt"], "the name must end in .json"),
         (["show", "missing.json"], "no such file: missing.json"),
-        (["show", NAME], f"lopt sweep TASK {SET}"),
+        (["show", "speedup_over_adam_2000"], "lopt sweep TASK AdamLR_2000_R5"),
         (["apply", "speedup", "T", SET], "unknown normalizer 'speedup'"),
         (["apply", NAME, "T", SET, "-o", "x.gif"], "must end in .png, .svg, .pdf"),
     ],

@@ -176,7 +176,8 @@ def _row(line: Line) -> list[str]:
     return [
         str(line.place),
         f"{bold}{line.label}{bold}",
-        _score(line),
+        # In a narrow column an interval would take three lines.
+        _score(line).replace(" ", "&nbsp;"),
         _OUTCOMES[line.outcome],
         *tries,
         *["-"] * (len(TRIES) - len(tries)),

@@ -305,10 +305,16 @@ def _num_untrained(
     unarchived: Mapping[str, Sequence[str]], sets: Sequence[HParamSet]
 ) -> int:
     """Return how many sets have trials to train, of the tasks without an archive."""
-    return sum(
-        any(row.num_with_results < row.num_trials for row in status(tasks, [s]))
-        for s in sets
-        if (tasks := unarchived[s.name])
+    lacking = [s for s in sets if unarchived[s.name]]
+    tasks = dict.fromkeys(task for s in lacking for task in unarchived[s.name])
+    rows = status(list(tasks), lacking) if lacking else []
+    return len(
+        {
+            row.hparam_set
+            for row in rows
+            if row.task in unarchived[row.hparam_set]
+            and row.num_with_results < row.num_trials
+        }
     )
 
 

@@ -100,14 +100,24 @@ def import_curves(
         digest = hashlib.sha256(content).hexdigest()[:16]
         sources.append(f"imported: {posixpath.basename(file)} (sha256 {digest})")
     arrays = archive_of(values, optimizer or set_name, "\n".join(sources))
-    for opt_name in arrays["opt_name"][:, 0]:
-        check_folder_name("the optimizer's setting", str(opt_name))
+    _check_folders([str(name) for name in arrays["opt_name"][:, 0]])
     replaced = _which_trials(path)
     written = write_result_files(task_name, set_name, arrays)
     write_archive(task_name, set_name, arrays)
     if replaced is not None:
         delete_result_files(task_name, set_name, replaced, kept=written)
     return path
+
+
+def _check_folders(opt_names: Sequence[str]) -> None:
+    """Refuse settings that cannot have a folder each."""
+    for place, name in enumerate(opt_names):
+        check_folder_name("the optimizer's setting", name)
+        if name in opt_names[:place]:
+            raise LoptError(
+                f"two configurations are both called {name}: their hyper-parameters "
+                "differ in nothing but their types. Write them in one way in all files."
+            )
 
 
 def _which_trials(path: str) -> Result | None:
@@ -167,8 +177,9 @@ def archive_of(values: Sequence[Value], optimizer: str, source: str) -> Result:
 
 def _endings(arrays: Result) -> Result:
     """Return how each trial ended, as far as its evaluations say."""
-    both = sum(arrays[f"eval/{split}/loss"] for split in NEEDED)
-    places = np.apply_along_axis(diverged_from, -1, both)
+    lost = [~np.isfinite(arrays[f"eval/{split}/loss"]) for split in NEEDED]
+    either = np.where(np.logical_or(*lost), np.nan, 0.0)
+    places = np.apply_along_axis(diverged_from, -1, either)
     from_step = np.where(places < 0, -1, arrays["eval/xs"][0, 0][places])
     return {
         "status": np.where(from_step < 0, "done", "diverged"),

@@ -258,6 +258,31 @@ def test_what_cannot_be_compared_is_refused(tmp_path, header, rows, message) -> 
     assert result_files() == []
 
 
+def test_a_large_loss_has_not_diverged(tmp_path) -> None:
+    rows = [[*r[:4], 3e38] for r in long_rows()]
+    path = write(tmp_path / "large.csv", LONG[:-1], rows)
+    import_curves(path, TASK, "Large")
+    assert (load_archive(TASK, "Large")["status"] == "done").all()
+
+
+def test_every_setting_has_a_folder_of_its_own(tmp_path) -> None:
+    import pandas as pd
+
+    head = ["hparam/on", *LONG[1:]]
+    rows = [["True", *r[1:]] for r in long_rows() if r[0] == RATES[0]]
+    text = write(tmp_path / "text.csv", head, rows)
+    frame = pd.DataFrame([[True, *r[1:]] for r in rows], columns=pd.Index(head))
+    frame.to_parquet(tmp_path / "typed.parquet")
+    typed = str(tmp_path / "typed.parquet")
+    with pytest.raises(LoptError, match="both called Theirs_onTrue"):
+        import_curves([text, typed], TASK, "Theirs")
+    rows = [["a/b", *r[1:]] for r in rows]
+    path = write(tmp_path / "slash.csv", head, rows)
+    with pytest.raises(LoptError, match="names a folder: it must be text without a s"):
+        import_curves(path, TASK, "Theirs")
+    assert result_files() == []
+
+
 def test_names_are_checked(tmp_path) -> None:
     path = write(tmp_path / "curves.csv", LONG, long_rows())
     import_curves(path, TASK, "Theirs")

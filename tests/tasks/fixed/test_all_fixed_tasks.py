@@ -140,9 +140,12 @@ every_traced_task = pytest.mark.parametrize(
 published_task = pytest.mark.parametrize("name", published.TABLE)
 SUPERVISED = TASKS.keys() - set(published_lopt.NAMES)
 TRAINED = (up_to(MAX_PARAMS_TRAINED) | TRAINED_THOUGH_LARGE) - TRAINED_BY_ANOTHER_SIZE
+# What an IRNN's loss is at first depends on the draw more than on the batch.
+WIDE_AT_INIT = {name for name in published.TABLE if "IRNN" in name}
 # To train a task is more than to give it one step.
 one_step_task = some_tasks(
-    ((up_to(MAX_PARAMS_ONE_STEP) & SUPERVISED) - TRAINED) | ONE_META_STEP,
+    ((up_to(MAX_PARAMS_ONE_STEP) & SUPERVISED) - (TRAINED - WIDE_AT_INIT))
+    | ONE_META_STEP,
     ONE_STEP_QUICKLY,
 )
 trained_task = some_tasks(TRAINED, TRAINED_QUICKLY, SUPERVISED)
@@ -384,7 +387,7 @@ def test_engine_learns(name, monkeypatch, quick_compilation):
         eval_batches=2,
         last_eval_batches=2,
     ).curves
-    if name in published.TABLE:
+    if name in published.TABLE.keys() - WIDE_AT_INIT:
         low, high = published.loss_at_init(name, next(data_of(task).train))
         at_init = curves["eval/train/loss"][..., 0]
         assert ((low <= at_init) & (at_init <= high)).all()

@@ -41,7 +41,7 @@ suites:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_suite_is_measured_as_a_whole(tmp_path):
     (tmp_path / "suite.yaml").write_text(SUITE)
     result = lopt(

@@ -79,7 +79,7 @@ def described(installation: Installation) -> MetaJob:
     return MetaJob(name, settings, (LARGER_TASK,), RECIPE, files, installation)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_command_trains_on_a_cluster_what_it_does_alone(
     cluster: RayCluster, tmp_path: Path
 ) -> None:

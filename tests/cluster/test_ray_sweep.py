@@ -59,7 +59,7 @@ def sweep(tmp_path):
     return start
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_stopped_then_robbed_of_a_node(cluster, sweep, tmp_path):
     root = tmp_path / "cluster"
     on_ray = ("--ray", cluster.address, "--ray-trials", "2")

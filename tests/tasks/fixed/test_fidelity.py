@@ -23,8 +23,12 @@ QUICK = {
     "RNNLM_lm1bbytes_Patch32_GRU128_Embed64",
     "RNNLM_lm1bbytes_Patch32_IRNN128_Embed64",
 }
-# Large ones of a kind of which a smaller one is in the slow tests.
-LARGE = {"Resnet_MultiRuntime_10", "TransformerLM_LM1B_5layer_32width"}
+# Large ones, whose kinds are trained, or compared at a smaller size, in the slow tests.
+LARGE = {
+    "MLPMixer_Cifar100_tiny16",
+    "Resnet_MultiRuntime_10",
+    "TransformerLM_LM1B_5layer_32width",
+}
 GRU = "RNNLM_lm1bbytes_Patch32_GRU128_Embed64"
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from learned_optimization.baselines.analysis.left_out import OnLeftOut
 from learned_optimization.baselines.exporting.archives import Archive, of_each
-from learned_optimization.baselines.results.format import Result, diverged_from
+from learned_optimization.baselines.results.format import Result, endings
 
 # Column: the result key it is of, and its type.
 _BEFORE_LOSSES = {
@@ -138,11 +138,8 @@ def _endings(archive: Archive) -> Result:
     data = archive.read(optional=["train/loss"])
     if "train/loss" not in data:
         return {}
-    steps = np.apply_along_axis(diverged_from, -1, data["train/loss"])
-    return {
-        "status": np.where(steps < 0, "done", "diverged"),
-        "diverged_from": steps,
-    }
+    losses = data["train/loss"]
+    return endings(losses, np.arange(losses.shape[-1]))
 
 
 def _stored(

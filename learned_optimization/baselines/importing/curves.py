@@ -38,7 +38,7 @@ from learned_optimization.baselines.results.archives import write_archive
 from learned_optimization.baselines.results.format import (
     SCHEMA_VERSION,
     Result,
-    diverged_from,
+    endings,
     read_archive,
 )
 from learned_optimization.baselines.sets.registry import all_hparam_sets
@@ -104,8 +104,10 @@ def import_curves(
     replaced = _which_trials(path)
     written = write_result_files(task_name, set_name, arrays)
     write_archive(task_name, set_name, arrays)
-    if replaced is not None:
-        delete_result_files(task_name, set_name, replaced, kept=written)
+    # Of the archive before, and of an import that was killed before it had one.
+    for before in (replaced, arrays):
+        if before is not None:
+            delete_result_files(task_name, set_name, before, kept=written)
     return path
 
 
@@ -179,12 +181,7 @@ def _endings(arrays: Result) -> Result:
     """Return how each trial ended, as far as its evaluations say."""
     lost = [~np.isfinite(arrays[f"eval/{split}/loss"]) for split in NEEDED]
     either = np.where(np.logical_or(*lost), np.nan, 0.0)
-    places = np.apply_along_axis(diverged_from, -1, either)
-    from_step = np.where(places < 0, -1, arrays["eval/xs"][0, 0][places])
-    return {
-        "status": np.where(from_step < 0, "done", "diverged"),
-        "diverged_from": from_step,
-    }
+    return endings(either, arrays["eval/xs"][0, 0])
 
 
 Curves = Mapping[tuple[str, str], Mapping[int, float]]

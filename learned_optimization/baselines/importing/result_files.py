@@ -8,21 +8,19 @@ batches they are evaluated, which is not known. So no sweep takes them for its o
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from collections.abc import Collection
 
 import numpy as np
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_root_baseline_dir
-from learned_optimization.baselines.results.files import CURVES
+from learned_optimization.baselines.results.files import file_name
 from learned_optimization.baselines.results.format import Result
 from learned_optimization.npz import write_npz
 
-_ID_CHARS = 10
 
-
-def write_result_files(task_name: str, set_name: str, archive: Result) -> list[str]:
-    """Write the result file of each trial of an archive, in place of an earlier one.
+def write_result_files(task_name: str, set_name: str, archive: Result) -> set[str]:
+    """Write the result file of each trial of an archive.
 
     Args:
       task_name: the task.
@@ -31,27 +29,23 @@ def write_result_files(task_name: str, set_name: str, archive: Result) -> list[s
       archive: key to array `[num_configs, num_seeds, ...]`.
 
     Returns:
-      The paths written, one configuration after the other.
+      The paths written.
 
     Raises:
       ResultError: if one cannot be written.
     """
-    now = datetime.now().strftime("%Y%m%d_%H%M%S")
-    written = []
+    written = set()
     for place in np.ndindex(archive["seed"].shape):
         trial = {key: values[place] for key, values in archive.items()}
-        trial["task_name"] = np.asarray(task_name)
-        earlier = _files_of(task_name, set_name, trial)
-        ending = _ending(set_name, trial)
-        path = filesystem.join(_folder(task_name, trial), f"{now}{ending}")
-        write_npz(path, trial)
-        written.append(path)
-        _remove(set(earlier) - {path})
+        name = file_name(_identity(set_name, trial["seed"]))
+        path = filesystem.join(_folder(task_name, trial), name)
+        write_npz(path, {**trial, "task_name": np.asarray(task_name)})
+        written.add(path)
     return written
 
 
 def delete_result_files(
-    task_name: str, set_name: str, archive: Result, kept: list[str]
+    task_name: str, set_name: str, archive: Result, kept: Collection[str]
 ) -> None:
     """Delete the result files of trials of an imported archive.
 
@@ -60,10 +54,17 @@ def delete_result_files(
       set_name: the set.
       archive: key to array, with `opt_name`, `num_steps` and `seed` at least.
       kept: paths that stay.
+
+    Raises:
+      ResultError: if one cannot be deleted.
     """
+    keys = ("opt_name", "num_steps", "seed")
     for place in np.ndindex(archive["seed"].shape):
-        trial = {key: values[place] for key, values in archive.items()}
-        _remove(set(_files_of(task_name, set_name, trial)) - set(kept))
+        trial = {key: archive[key][place] for key in keys}
+        ending = _ending(file_name(_identity(set_name, trial["seed"])))
+        for path in filesystem.list_files(_folder(task_name, trial), ending):
+            if path not in kept:
+                filesystem.remove_file(path)
 
 
 def _folder(task_name: str, trial: Result) -> str:
@@ -73,15 +74,10 @@ def _folder(task_name: str, trial: Result) -> str:
     )
 
 
-def _ending(set_name: str, trial: Result) -> str:
-    text = f"{set_name}\n{int(trial['seed'])}"
-    return f"_{hashlib.sha256(text.encode()).hexdigest()[:_ID_CHARS]}.{CURVES}"
+def _identity(set_name: str, seed: np.ndarray) -> str:
+    return hashlib.sha256(f"{set_name}\n{int(seed)}".encode()).hexdigest()
 
 
-def _files_of(task_name: str, set_name: str, trial: Result) -> list[str]:
-    return filesystem.list_files(_folder(task_name, trial), _ending(set_name, trial))
-
-
-def _remove(paths: set[str]) -> None:
-    for path in sorted(paths):
-        filesystem.remove_file(path)
+def _ending(name: str) -> str:
+    """Return what names of a trial's files have in common, whenever written."""
+    return name[name.rindex("_") :]

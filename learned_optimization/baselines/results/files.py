@@ -94,10 +94,21 @@ def write_baseline_result(
     task_name = str(known("task_name", task_name))
     opt_name = str(known("opt_name", opt_name))
     folder = results_dir(task_name, opt_name, plan, save_dir_suffix)
-    now = datetime.now().strftime("%Y%m%d_%H%M%S")
-    path = filesystem.join(folder, f"{now}_{str(uuid.uuid4())[:10]}.{output_type}")
+    path = filesystem.join(folder, file_name(str(uuid.uuid4()), output_type))
     write_npz(path, data)
     return path
+
+
+def file_name(identity: str, output_type: str = CURVES) -> str:
+    """Return what a result file that is written now is called.
+
+    Args:
+      identity: what tells it from others of the same second, by its first ten
+        characters.
+      output_type: file extension.
+    """
+    now = datetime.now().strftime("%Y%m%d_%H%M%S")
+    return f"{now}_{identity[:10]}.{output_type}"
 
 
 def load_baseline_results(

@@ -316,3 +316,17 @@ def diverged_from(losses: np.ndarray) -> int:
     finite = np.flatnonzero(np.isfinite(losses))
     first = int(finite[-1]) + 1 if finite.size else 0
     return first if first < len(losses) else -1
+
+
+def endings(losses: np.ndarray, steps: np.ndarray) -> Result:
+    """Return how trials ended: what `status` and `diverged_from` are of each.
+
+    Args:
+      losses: float `[num_configs, num_seeds, num]`.
+      steps: at which they were measured, `[num]`.
+    """
+    places = np.apply_along_axis(diverged_from, -1, losses)
+    return {
+        "status": np.where(places < 0, *FINISHED),
+        "diverged_from": np.where(places < 0, -1, steps[places]),
+    }

@@ -175,7 +175,7 @@ class MetaRun:
         self._refuse_if_ended()
         runner = self.runner_of(self.program, self.theta)
         self._resume(runner)
-        baselines = self._baselines()
+        baselines = self._baselines(should_stop)
         last_saved, size = time.monotonic(), 1
         total = self.program.num_steps
         while runner.done < total:
@@ -225,27 +225,27 @@ class MetaRun:
             self.best_score, self.best_step = _mean(scores), runner.done
             self._best = theta
 
-    def _baselines(self) -> dict[str, TunedAdam]:
+    def _baselines(self, should_stop: Callable[[], bool]) -> dict[str, TunedAdam]:
         settings = self.held_out
         path = filesystem.join(self.folder, _ADAM)
         key = f"{settings.num_steps}_{settings.num_seeds}"
         stored: dict[str, Any] = {}
         if filesystem.exists(path):
             stored = json.loads(filesystem.read_all(path, _READ_LIMIT)).get(key, {})
-        made = {}
         for name in settings.tasks:
             if name in stored:
-                made[name] = TunedAdam(**stored[name])
                 continue
-            made[name] = held_out.tune_adam(
+            if should_stop():
+                raise RunStoppedError(f"stopped before Adam was tuned on {name}")
+            adam = held_out.tune_adam(
                 name, settings.num_steps, settings.num_seeds, cosine=True
             )
-        if made.keys() - stored.keys():
-            text = json.dumps(
-                {key: {name: dataclasses.asdict(adam) for name, adam in made.items()}}
+            stored[name] = dataclasses.asdict(adam)
+            text = json.dumps({key: stored})
+            filesystem.write_whole(
+                path, lambda file, text=text: file.write(text.encode())
             )
-            filesystem.write_whole(path, lambda file: file.write(text.encode()))
-        return made
+        return {name: TunedAdam(**stored[name]) for name in settings.tasks}
 
     def _finish(self, runner: Runner) -> MetaParams:
         theta = self._best

@@ -17,7 +17,9 @@ from learned_optimization.learned_optimizers.normalized_step import NormalizedSt
 from learned_optimization.learned_optimizers.opt_from_checkpoint import (
     opt_from_checkpoint,
 )
+from learned_optimization.outer_trainers import held_out
 from learned_optimization.outer_trainers import run as run_module
+from learned_optimization.outer_trainers.held_out import TunedAdam
 from learned_optimization.outer_trainers.recipe import Recipe
 from learned_optimization.outer_trainers.run import HeldOut, MetaProgress, MetaRun
 from learned_optimization.tasks.base import single_task_to_family
@@ -108,6 +110,30 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     again = run_in(tmp_path / "killed").run()
     for a, b in zip(*map(_arrays, (whole, again)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_a_stop_while_adam_is_tuned_keeps_what_is_tuned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned: list[str] = []
+
+    def tune_adam(name: str, *args: Any, **kwargs: Any) -> TunedAdam:
+        tuned.append(name)
+        return TunedAdam(0.1, [1.0], [1.0])
+
+    monkeypatch.setattr(held_out, "tune_adam", tune_adam)
+    monkeypatch.setattr(held_out, "score", lambda *args: {"a": 0.0, "b": 0.0})
+    begun = run_in(tmp_path)
+    begun.held_out = HeldOut(("a", "b"), every=RECIPE.num_steps)
+    with pytest.raises(RunStoppedError, match="before Adam was tuned on b"):
+        begun.run(should_stop=lambda: bool(tuned))
+    assert tuned == ["a"]
+    again = run_in(tmp_path)
+    again.held_out = begun.held_out
+    again.run()
+    assert tuned == ["a", "b"]
+    assert (tmp_path / "params").exists()
 
 
 def test_the_configuration_names_class_and_settings() -> None:

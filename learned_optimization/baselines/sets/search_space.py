@@ -25,7 +25,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from learned_optimization.baselines.sets.limits import MAX_CONFIGS
 from learned_optimization.baselines.sets.ranges import SIGNIFICANT_DIGITS, Range
@@ -233,6 +232,9 @@ def quasi_random(space: Space, num_configs: int, seed: int) -> list[Config]:
     errors are those of `random`.
     """
     check_at_least("search_seed", seed, 0, _MAX_WHOLE)
+
+    # Takes half a second to import, and few sets are of such a sequence.
+    from scipy.stats import qmc
 
     def rows() -> Iterator[np.ndarray]:
         sequence = qmc.Halton(len(space), rng=np.random.default_rng(seed))

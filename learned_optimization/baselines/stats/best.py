@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats as scipy_stats
+from scipy import special
 
 from learned_optimization.baselines.stats.checks import check_between, checked_array
 from learned_optimization.baselines.stats.resampling import Interval
@@ -36,7 +36,7 @@ def mean_interval(
     mean, count = float(losses.mean()), len(losses)
     if count < 2:
         return Interval(mean, float("nan"), float("nan"), level)
-    half = float(scipy_stats.t.ppf((1 + level) / 2, count - 1)) * np.sqrt(
+    half = float(special.stdtrit(count - 1, (1 + level) / 2)) * np.sqrt(
         losses.var(ddof=1) * _share_of_variance(count, nested)
     )
     return Interval(mean, mean - float(half), mean + float(half), level)
@@ -80,7 +80,7 @@ def p_value_of_worse(
         freedom = variance**2 / sum(weights) if variance else 1.0
     if not variance:
         return 0.0 if difference > 0 else 1.0
-    return float(scipy_stats.t.sf(difference / np.sqrt(variance), freedom))
+    return float(special.stdtr(freedom, -difference / np.sqrt(variance)))
 
 
 def p_values_of_being_best(p_values: ArrayLike) -> np.ndarray:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
-from scipy import stats as scipy_stats
 
 from learned_optimization.baselines.stats.checks import check_between
 from learned_optimization.errors import LoptError, check_at_least
@@ -73,6 +72,9 @@ def compare_divergence(
         [diverged_a, seeds_a - diverged_a],
         [diverged_b, seeds_b - diverged_b],
     ]
+    # Takes half a second to import, and few comparisons come here.
+    from scipy import stats as scipy_stats
+
     p_value = float(np.asarray(scipy_stats.fisher_exact(table))[1])
     return DivergenceComparison(diverged_a / seeds_a, diverged_b / seeds_b, p_value)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats as scipy_stats
+from scipy import special
 
 from learned_optimization.baselines.stats.checks import check_between, checked_array
 from learned_optimization.errors import LoptError
@@ -106,10 +106,10 @@ def paired_comparison(
     num_seeds = len(differences)
     difference = float(differences.mean())
     error = float(differences.std(ddof=1)) / num_seeds**0.5
-    half = float(scipy_stats.t.ppf((1 + level) / 2, num_seeds - 1)) * error
+    half = float(special.stdtrit(num_seeds - 1, (1 + level) / 2)) * error
     if error:
         t = abs(difference) / error
-        p_value = 2 * float(scipy_stats.t.sf(t, num_seeds - 1))
+        p_value = 2 * float(special.stdtr(num_seeds - 1, -t))
     else:
         p_value = float(difference == 0)
     return PairedComparison(

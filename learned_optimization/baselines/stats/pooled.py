@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats as scipy_stats
+from scipy import special
 
 from learned_optimization.baselines.stats.aggregates import iqm
 from learned_optimization.baselines.stats.resampling import Interval, Over, bootstrap
@@ -54,8 +54,8 @@ def pooled_iqm(
     degrees = sum(len(x) - 1 for x in scores)
     if "tasks" in over:
         degrees = len(scores) - 1
-    t = scipy_stats.t.ppf((1 - level) / 2, degrees)
-    rank = int(scipy_stats.norm.cdf(t) * (num_resamples - 1))
+    t = special.stdtrit(degrees, (1 - level) / 2)
+    rank = int(special.ndtr(t) * (num_resamples - 1))
     return Interval(
         float(iqm(np.concatenate(scores), axis=-1)),
         float(resampled[rank]),

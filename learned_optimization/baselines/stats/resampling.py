@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats as scipy_stats
+from scipy import special
 
 from learned_optimization.baselines.stats.checks import check_between, checked_array
 from learned_optimization.errors import LoptError, check_at_least
@@ -258,7 +258,7 @@ def _wider_tail(
         degrees = num_tasks - 1
     else:
         degrees = num_tasks * (min(array.shape[0] for array in arrays) - 1)
-    return float(scipy_stats.norm.cdf(scipy_stats.t.ppf(tail, degrees)))
+    return float(special.ndtr(special.stdtrit(degrees, tail)))
 
 
 def _checked_scores(

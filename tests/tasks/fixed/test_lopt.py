@@ -144,13 +144,16 @@ def test_iterators_are_refused() -> None:
         data.load()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
-        "LOpt_LearnableAdam_Cifar10_8_50",
-        "LOpt_AdafacMLPLOpt_FashionMnist_20",
-        "LOptPES_Adafac_Fashion_OuterBS4_Length50_Trunc5",
+        pytest.param("LOpt_LearnableAdam_Cifar10_8_50", marks=pytest.mark.slow),
+        pytest.param(
+            "LOpt_AdafacMLPLOpt_FashionMnist_20", marks=pytest.mark.exhaustive
+        ),
+        pytest.param(
+            "LOptPES_Adafac_Fashion_OuterBS4_Length50_Trunc5", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_engine_trains_them(

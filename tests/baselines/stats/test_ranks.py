@@ -10,6 +10,15 @@ from learned_optimization.errors import LoptError
 INF = np.inf
 
 
+def test_mean_ranks_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        losses = rng.integers(0, 4, size=(5, 7)).astype(float)
+        losses[rng.random(losses.shape) < 0.1] = np.inf
+        want = scipy_stats.rankdata(losses, axis=0).mean(axis=1)
+        np.testing.assert_array_equal(stats.mean_ranks(losses), want)
+
+
 def test_mean_ranks_by_hand():
     losses = [[1.0, 2.0, INF], [2.0, 2.0, INF], [3.0, 1.0, 0.0]]
     np.testing.assert_allclose(

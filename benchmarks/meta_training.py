@@ -54,7 +54,7 @@ def main() -> None:
         (16, 16, 4),
     ):
         made, _ = program_rate(args.seconds, hidden, pairs, tasks)
-        share = made * meta_step_flops(hidden, pairs) / peak
+        share = made * tasks * meta_step_flops(hidden, pairs) / peak
         print(f"{hidden:6}  {pairs:5}  {tasks:5}  {made:12.1f}  {share:7.0%}")
 
 

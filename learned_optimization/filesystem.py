@@ -503,6 +503,16 @@ def move_file(path: str, target: str) -> None:
             fs.rm_file(inner)
 
 
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Write a file as `write_whole` does, with errors as there.
+
+    Args:
+      path: the final name; its folder is made if missing.
+      content: what it holds.
+    """
+    write_whole(path, lambda file: file.write(content))
+
+
 def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file that is never seen half-written, and is there to stay.
 

@@ -134,5 +134,5 @@ def run_many_eval_and_save(task: Task, save_dir: str) -> str:
     filesystem.check_writable(folder)
     text = json.dumps({"task": task.name, "seconds": task_seconds(task)}, indent=1)
     path = filesystem.join(folder, f"{uuid.uuid4()}.json")
-    filesystem.write_whole(path, lambda file: file.write(text.encode()))
+    filesystem.write_bytes(path, text.encode())
     return path

@@ -181,9 +181,7 @@ def save_costs(costs: Iterable[OptimizerCost]) -> None:
         key = json.dumps([identity, stored["machine"]])
         name = f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
         text = json.dumps(stored, indent=2) + "\n"
-        filesystem.write_whole(
-            _folder() / name, lambda file, text=text: file.write(text.encode())
-        )
+        filesystem.write_bytes(_folder() / name, text.encode())
 
 
 def load_costs(
@@ -223,7 +221,7 @@ def write_costs(path: Path, costs: Iterable[OptimizerCost]) -> None:
     """
     ordered = sorted(costs, key=lambda cost: (cost.task, cost.name))
     text = json.dumps([asdict(cost) for cost in ordered], indent=1) + "\n"
-    filesystem.write_whole(path, lambda file: file.write(text.encode()))
+    filesystem.write_bytes(path, text.encode())
 
 
 def read_costs(path: Path) -> list[OptimizerCost]:

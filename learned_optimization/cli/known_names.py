@@ -68,7 +68,7 @@ def packaged_names() -> dict[str, list[str]]:
     text = json.dumps({"stamp": stamp, "names": names})
     # A cache that cannot be written makes the next completion slow, no more.
     with suppress(ResultError):
-        filesystem.write_whole(path, lambda file: file.write(text.encode()))
+        filesystem.write_bytes(path, text.encode())
     return names
 
 

@@ -131,7 +131,7 @@ def run_ray_sweep(
         installation=Installation.of_this_process(),
     )
     del trials
-    filesystem.write_whole(job.sign, lambda file: file.write(b""))
+    filesystem.write_bytes(job.sign, b"")
     try:
         groups = _Groups(job, resources, environment, total_updates)
         return _run(groups, observer, should_stop)

@@ -275,4 +275,4 @@ def save(path: str, theta: MetaParams, gen_id: str = "", step: int = 0) -> None:
     except ValueError as error:
         raise LoptError(f"cannot save meta-parameters to {path}: {error}.") from error
     content = flax.serialization.to_bytes(ParameterCheckpoint(theta, gen_id, step))
-    filesystem.write_whole(path, lambda file: file.write(content))
+    filesystem.write_bytes(path, content)

@@ -128,6 +128,6 @@ def _write_record(path: str, original: FileInfo, content: bytes) -> None:
     }
     text = json.dumps(record, indent=1).encode()
     try:
-        filesystem.write_whole(_record(path), lambda file: file.write(text))
+        filesystem.write_bytes(_record(path), text)
     except ResultError as error:
         cache.cannot_keep("digests of fetched files", error, "none is compared")

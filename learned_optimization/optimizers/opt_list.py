@@ -128,7 +128,7 @@ def _fetch(path: str) -> bytes:
         ) from error
     _check(content, url)
     try:
-        filesystem.write_whole(path, lambda file: file.write(content))
+        filesystem.write_bytes(path, content)
     except ResultError as error:
         raise LoptError(
             f"OptList's settings cannot be kept: {error} "

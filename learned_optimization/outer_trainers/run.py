@@ -242,9 +242,7 @@ class MetaRun:
             )
             stored[name] = dataclasses.asdict(adam)
             text = json.dumps({key: stored})
-            filesystem.write_whole(
-                path, lambda file, text=text: file.write(text.encode())
-            )
+            filesystem.write_bytes(path, text.encode())
         return {name: TunedAdam(**stored[name]) for name in settings.tasks}
 
     def _finish(self, runner: Runner) -> MetaParams:
@@ -376,9 +374,7 @@ def write_published(
       step: meta-steps done.
     """
     text = config_text(lopt)
-    filesystem.write_whole(
-        filesystem.join(folder, CONFIG), lambda file: file.write(text.encode())
-    )
+    filesystem.write_bytes(filesystem.join(folder, CONFIG), text.encode())
     checkpoints.save(filesystem.join(folder, PARAMS), theta, gen_id, step)
 
 

@@ -81,7 +81,7 @@ class Remembered:
         }
         text = json.dumps(content | {"digest": _digest(content)}, indent=2)
         try:
-            filesystem.write_whole(self.path, lambda file: file.write(text.encode()))
+            filesystem.write_bytes(self.path, text.encode())
         except ResultError as error:
             cannot_keep("strategies", error, "they are measured again")
 

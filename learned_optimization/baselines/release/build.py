@@ -192,7 +192,7 @@ def add_archive(folder: str, task: str, set_name: str, path: str) -> ReleasedArc
     content = packing.pack(thinned)
     file = f"{task}/{set_name}{packing.SUFFIX}"
     target = filesystem.join(folder, file)
-    filesystem.write_whole(target, lambda opened: opened.write(content))
+    filesystem.write_bytes(target, content)
     return describe(
         task,
         set_name,

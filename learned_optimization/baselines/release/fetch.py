@@ -222,7 +222,7 @@ def _is_whole(release: Release, archive: ReleasedArchive) -> bool:
 
 
 def _keep(path: str, content: bytes) -> None:
-    filesystem.write_whole(path, lambda file: file.write(content))
+    filesystem.write_bytes(path, content)
 
 
 def _fetch_published(

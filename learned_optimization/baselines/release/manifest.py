@@ -195,7 +195,7 @@ def write_manifest(folder: str, manifest: Manifest) -> None:
       ResultError: if it cannot be written.
     """
     path, text = filesystem.join(folder, NAME), _as_json(manifest)
-    filesystem.write_whole(path, lambda file: file.write(text.encode()))
+    filesystem.write_bytes(path, text.encode())
 
 
 def _as_json(manifest: Manifest) -> str:

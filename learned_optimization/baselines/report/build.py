@@ -182,7 +182,7 @@ def write(files: Mapping[str, str], output: str) -> None:
     for name in sorted(files, key=lambda name: name == PAGE):
         data = files[name].encode()
         path = filesystem.join(output, name)
-        filesystem.write_whole(path, lambda file, data=data: file.write(data))
+        filesystem.write_bytes(path, data)
 
 
 def _command(

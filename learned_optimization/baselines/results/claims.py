@@ -135,9 +135,7 @@ class OwnClaim:
         text = json.dumps(content, indent=1).encode()
         with self._lock:
             if not self._is_released:
-                filesystem.write_whole(
-                    path_of(self.name), lambda file: file.write(text)
-                )
+                filesystem.write_bytes(path_of(self.name), text)
 
 
 class NoClaim:

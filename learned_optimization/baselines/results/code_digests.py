@@ -88,7 +88,7 @@ def note(name: str, digest: str, folders: Iterable[str]) -> None:
     digests = {**noted, **dict.fromkeys(map(_key, folders), digest)}
     if digests != noted:
         text = json.dumps(digests, indent=1)
-        filesystem.write_whole(_path(name), lambda file: file.write(text.encode()))
+        filesystem.write_bytes(_path(name), text.encode())
 
 
 def _key(folder: str) -> str:

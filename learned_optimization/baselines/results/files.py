@@ -218,7 +218,7 @@ def quarantine(error: DamagedFileError) -> str:
     # A name may be as long as names can be.
     start = os.fsdecode(os.fsencode(name)[: filesystem.MAX_NAME_BYTES - len(".json")])
     beside = filesystem.join(folder, QUARANTINE, f"{start}.json")
-    filesystem.write_whole(beside, lambda file: file.write(text))
+    filesystem.write_bytes(beside, text)
     # Another process may have moved it already.
     with suppress(MissingFileError):
         filesystem.move_file(error.path, target)

@@ -111,7 +111,7 @@ def _note(
         "trials": sorted(below_root(trials)),
     }
     text = json.dumps(content, indent=1).encode()
-    filesystem.write_whole(_path(name), lambda file: file.write(text))
+    filesystem.write_bytes(_path(name), text)
 
 
 def forget(name: str) -> None:

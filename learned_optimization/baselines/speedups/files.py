@@ -162,8 +162,8 @@ def _write(
         if entries[task].provenance
     }
     beside = _one_task_per_line(info).encode()
-    filesystem.write_whole(info_path(path), lambda file: file.write(beside))
-    filesystem.write_whole(path, lambda file: file.write(content))
+    filesystem.write_bytes(info_path(path), beside)
+    filesystem.write_bytes(path, content)
 
 
 def _one_task_per_line(content: Mapping[str, Any]) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special
 
 from learned_optimization.baselines.stats.aggregates import iqm
-from learned_optimization.baselines.stats.resampling import Interval, Over, bootstrap
+from learned_optimization.baselines.stats.resampling import (
+    Interval,
+    Over,
+    bootstrap,
+    wider_tail,
+)
 
 
 def pooled_iqm(
@@ -54,8 +58,7 @@ def pooled_iqm(
     degrees = sum(len(x) - 1 for x in scores)
     if "tasks" in over:
         degrees = len(scores) - 1
-    t = special.stdtrit(degrees, (1 - level) / 2)
-    rank = int(special.ndtr(t) * (num_resamples - 1))
+    rank = int(wider_tail((1 - level) / 2, degrees) * (num_resamples - 1))
     return Interval(
         float(iqm(np.concatenate(scores), axis=-1)),
         float(resampled[rank]),

@@ -189,7 +189,7 @@ def bootstrap_band(
         )
     tail = (1 - level) / 2
     if method == "adjusted":
-        tail = _wider_tail(tail, arrays, over)
+        tail = _tail_of_few(tail, arrays, over)
     ordered = np.sort(resampled, axis=0)
     # Outwards to the next resample: between two of which one is infinite there is
     # nothing to interpolate.
@@ -249,15 +249,24 @@ def resampled_statistics(
     return np.concatenate(parts)
 
 
-def _wider_tail(
+def _tail_of_few(
     tail: float, arrays: Sequence[np.ndarray], over: Sequence[Over]
 ) -> float:
-    """Return the normal distribution's tail beyond the t quantile of few samples."""
     num_tasks = arrays[0].shape[1]
     if "tasks" in over:
         degrees = num_tasks - 1
     else:
         degrees = num_tasks * (min(array.shape[0] for array in arrays) - 1)
+    return wider_tail(tail, degrees)
+
+
+def wider_tail(tail: float, degrees: int) -> float:
+    """Return the normal distribution's tail beyond the t quantile of few samples.
+
+    Args:
+      tail: of the t distribution.
+      degrees: its degrees of freedom.
+    """
     return float(special.ndtr(special.stdtrit(degrees, tail)))
 
 

@@ -71,7 +71,7 @@ class RaceEnds:
             return
         text = json.dumps({**self._about, "num_seeds": num_seeds}, indent=1)
         path = filesystem.join(_folder(), f"{self._name}_{num_seeds}{_SUFFIX}")
-        filesystem.write_whole(path, lambda file: file.write(text.encode()))
+        filesystem.write_bytes(path, text.encode())
 
     def _all(self) -> list[int]:
         names = [

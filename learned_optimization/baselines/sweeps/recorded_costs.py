@@ -185,7 +185,7 @@ def save_cost(kind: str, cost: RecordedCost) -> None:
     sizes = (*cost.evaluation, size_class(cost.trials_per_device))
     path = _folder(kind) / f"{'_'.join(map(str, sizes))}.json"
     try:
-        filesystem.write_whole(path, lambda file: file.write(text.encode()))
+        filesystem.write_bytes(path, text.encode())
     except ResultError as error:
         cannot_keep("recorded costs", error, "they are measured again")
 

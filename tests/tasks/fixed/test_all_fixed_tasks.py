@@ -87,8 +87,8 @@ TRAINED_BY_ANOTHER_SIZE = {
     # Those that are held out.
     *(name for name, task in TASKS.items() if task.module.endswith("laptop_heldout")),
 }
-# Of those, the ones between the smallest and the largest of a form, and those of the
-# same form on other images: one step of each is left to the exhaustive tests.
+# Sizes between the smallest and the largest of a form, and the same form on other
+# images: what is no more than one step of them is left to the exhaustive tests.
 ONE_STEP_BY_ANOTHER_SIZE = {
     *(f"Resnet_MultiRuntime_{size}" for size in range(2, 10)),
     *(f"TransformerLM_LM1B_MultiRuntime_{size}" for size in range(2, 8)),

@@ -40,12 +40,9 @@ from learned_optimization.learned_optimizers.base import (
     get_learned_optimizer,
 )
 from learned_optimization.learned_optimizers.opt_from_checkpoint import lopt_and_theta
+from learned_optimization.outer_trainers.mixes import MIXES, families_of
 from learned_optimization.outer_trainers.program import MetaProgram
-from learned_optimization.outer_trainers.recipe import (
-    Recipe,
-    families_of,
-    small_perceptrons,
-)
+from learned_optimization.outer_trainers.recipe import Recipe
 from learned_optimization.outer_trainers.run import (
     CURVES,
     PARAMS,
@@ -62,6 +59,7 @@ _QUICK_TASK = "ImageMLP_FashionMnist8_Relu32"
 # Neither trained on nor compared on at the end: it chooses among checkpoints.
 _QUICK_HELD_OUT = ("ImageMLP_FashionMnist8_64x64_Relu_MSE",)
 _QUICK_STEPS = 400
+_QUICK_MIX = "small_perceptrons"
 _DEFAULTS = Recipe()
 
 
@@ -92,6 +90,13 @@ def meta_train(
             metavar="SUITE",
             help="Train on the tasks of a suite.",
             autocompletion=completer("suite"),
+        ),
+    ] = None,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MIX",
+            help=f"Train on a mix of task families: {' or '.join(MIXES)}.",
         ),
     ] = None,
     out: Annotated[
@@ -223,11 +228,12 @@ def meta_train(
 
         load_gin(gin_file, gin_bindings, gin_import, skip_unknown)
         if _is_bound("run_train."):
-            if optimizer or task or suite or quick or held_out_task or init_from:
+            said = optimizer, task, suite, mix, quick, held_out_task, init_from
+            if any(said):
                 raise LoptError(
                     "run_train, which gin binds, says what is trained, and on what: "
-                    "leave out --optimizer, --task, --suite, --quick, --held-out, "
-                    "--init-from; or leave out its bindings."
+                    "leave out --optimizer, --task, --suite, --mix, --quick, "
+                    "--held-out, --init-from; or leave out its bindings."
                 )
             _run_train(outer_train.run_train, folder_of(out))
             return
@@ -235,12 +241,16 @@ def meta_train(
     tasks = list(dict.fromkeys(task or []))
     if suite is not None:
         tasks = list(dict.fromkeys([*tasks, *get_suite(suite).tasks]))
-    if quick and tasks:
-        raise LoptError("--quick chooses its tasks itself: leave out --task, --suite.")
-    if not quick and not tasks:
+    if quick:
+        if tasks or mix:
+            raise LoptError(
+                "--quick chooses its tasks itself: leave out --task, --suite, --mix."
+            )
+        mix = _QUICK_MIX
+    if not tasks and mix is None:
         raise LoptError(
-            "nothing to train on: name tasks by --task, or a suite by --suite; or try "
-            "--quick."
+            "nothing to train on: name tasks by --task, a suite by --suite, or a mix "
+            "by --mix; or try --quick."
         )
     if optimizer is not None:
         get_learned_optimizer(optimizer)
@@ -277,9 +287,9 @@ def meta_train(
         lopt, theta = _begin(optimizer, init_from)
         runner_of = on_this_machine
         if ray is not None:
-            described = lopt, tasks, recipe
-            runner_of = _on_cluster(*described, resources, may_grow=ray != "local")
-        families = small_perceptrons() if quick else families_of(tasks)
+            job = lopt, tasks, recipe, mix
+            runner_of = _on_cluster(*job, resources, may_grow=ray != "local")
+        families = families_of(tasks, mix)
         identity = "\n".join(
             [
                 f"optimizer={lopt!r}",
@@ -320,6 +330,7 @@ def _on_cluster(
     lopt: LearnedOptimizer,
     tasks: list[str],
     recipe: Recipe,
+    mix: str | None,
     resources: GroupResources,
     *,
     may_grow: bool,
@@ -327,7 +338,7 @@ def _on_cluster(
     # `connected` says what to do where the extra `ray` is not installed.
     from learned_optimization.cluster.meta_training import ClusterRunner, meta_job
 
-    job = meta_job(lopt, tasks, recipe)
+    job = meta_job(lopt, tasks, recipe, mix)
 
     def runner(program: MetaProgram, theta: MetaParams | None) -> Runner:
         return ClusterRunner(program, job, resources, theta, may_grow=may_grow)

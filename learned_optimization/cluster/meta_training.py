@@ -38,19 +38,24 @@ from learned_optimization.prng import seed_words
 
 
 def meta_job(
-    lopt: LearnedOptimizer, task_names: Sequence[str], recipe: Recipe
+    lopt: LearnedOptimizer,
+    task_names: Sequence[str],
+    recipe: Recipe,
+    mix: str | None = None,
 ) -> MetaJob:
     """Return how this process describes a meta-training to nodes.
 
     Args:
       lopt: the learned optimizer.
-      task_names: names of fixed tasks to train on; none for `small_perceptrons`.
+      task_names: names of fixed tasks to train on.
       recipe: the settings.
+      mix: a mix to train on, or none.
     """
     return MetaJob(
         type(lopt).__name__,
         tuple(settings_of(lopt).items()),
         tuple(task_names),
+        mix,
         recipe,
         PackedFiles.pack(files_read()),
         Installation.of_this_process(),

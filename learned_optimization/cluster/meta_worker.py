@@ -21,12 +21,9 @@ from learned_optimization.learned_optimizers.base import (
     MetaParams,
     get_learned_optimizer,
 )
+from learned_optimization.outer_trainers.mixes import families_of
 from learned_optimization.outer_trainers.program import MetaProgram, Rows
-from learned_optimization.outer_trainers.recipe import (
-    Recipe,
-    families_of,
-    small_perceptrons,
-)
+from learned_optimization.outer_trainers.recipe import Recipe
 from learned_optimization.prng import seed_words
 from learned_optimization.text import said
 from learned_optimization.training.backend import local_devices
@@ -46,7 +43,8 @@ class MetaJob:
     Attributes:
       optimizer: name of the class of the learned optimizer.
       settings: its settings, names and values.
-      task_names: names of fixed tasks to train on; none for `small_perceptrons`.
+      task_names: names of fixed tasks to train on.
+      mix: a mix to train on, or none.
       recipe: the settings.
       files: those that define what is not of the package.
       installation: of the process that starts it.
@@ -55,14 +53,14 @@ class MetaJob:
     optimizer: str
     settings: tuple[tuple[str, Any], ...]
     task_names: tuple[str, ...]
+    mix: str | None
     recipe: Recipe
     files: PackedFiles
     installation: Installation
 
     def program(self) -> MetaProgram:
         """Return the meta-training that it describes."""
-        names = self.task_names
-        families = families_of(names) if names else small_perceptrons()
+        families = families_of(self.task_names, self.mix)
         lopt = get_learned_optimizer(self.optimizer)(**dict(self.settings))
         return self.recipe.program(lopt, families)
 

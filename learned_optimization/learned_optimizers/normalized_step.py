@@ -62,6 +62,9 @@ _LEAST_SQUARE = 1e-24
 # all been zero do not move.
 _RELATIVE_EPSILON = 1e-8
 
+# Of statistics of tensors: a tensor of zeros has a logarithm of minus infinity.
+_MOST_LOG_RATIO = 3.0
+
 
 @flax.struct.dataclass
 class NormalizedStepState:
@@ -99,6 +102,11 @@ class NormalizedStepLOpt(LearnedOptimizer):
     `(fan_in / nominal_fan_in) ** -fan_in_exponent` for matrices. A matrix is a tensor
     of two or more axes, of which all but the last make a fan-in of more than 1.
 
+    With `tensor_lengths` two statistics of each tensor also say how far it moves: the
+    root mean square of its parameters, as in LAMB, whose exponent is 1, and how much
+    its gradients agree, both to learned exponents; vectors have exponents and a size of
+    their own.
+
     No feature has a scale. Averages of gradients are read in units of what they would
     be were gradients only noise of their mean square: `m / sqrt(v)` with a square v of
     each parameter, and with the mean of v over the tensor. The others are the parameter
@@ -106,8 +114,10 @@ class NormalizedStepLOpt(LearnedOptimizer):
     What has no bound of its own is clipped at `feature_bound`.
 
     Theta is `network`, with the layers of `MLPLOpt`, and the scalars `size`,
-    `fan_in_exponent` and `matrices_exponent`. With `initial_output_scale=0` that of
-    `init` is the form without any learning: normalized Adam.
+    `fan_in_exponent` and `matrices_exponent`; and `vector_size`, and `rms_exponents`
+    and `agreement_exponents` of matrices and of vectors, all zero at first. With
+    `initial_output_scale=0` that of `init` is the form without any learning: normalized
+    Adam.
 
     Attributes:
       step_mult: root mean square of the largest steps of a tensor to which the law
@@ -126,6 +136,8 @@ class NormalizedStepLOpt(LearnedOptimizer):
       nominal_fan_in: the fan-in at which the law gives 1.
       nominal_matrices: the number of matrices at which it gives 1.
       feature_bound: beyond which features are clipped.
+      tensor_lengths: whether statistics of tensors say how far they move.
+      nominal_rms: root mean square of parameters at which the law gives 1.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_steps"})
@@ -144,6 +156,8 @@ class NormalizedStepLOpt(LearnedOptimizer):
     nominal_fan_in: Scalar = hparam(default=32.0)
     nominal_matrices: Scalar = hparam(default=2.0)
     feature_bound: Scalar = hparam(default=10.0)
+    tensor_lengths: bool = static_field(default=False)
+    nominal_rms: Scalar = hparam(default=0.1)
 
     def __post_init__(self) -> None:
         """Check what shapes the program."""
@@ -168,6 +182,11 @@ class NormalizedStepLOpt(LearnedOptimizer):
         hidden = [self.hidden_size] * self.hidden_layers
         weights, biases = network.init_layers(key, num_inputs, hidden, 1)
         last = weights[-1] * self.initial_output_scale
+        of_tensors = {
+            "vector_size": jnp.zeros([], jnp.float32),
+            "rms_exponents": jnp.zeros([2], jnp.float32),
+            "agreement_exponents": jnp.zeros([2], jnp.float32),
+        }
         return {
             "network": named_layers(Layers([*weights[:-1], last], biases)),
             "size": jnp.zeros([], jnp.float32),
@@ -175,6 +194,7 @@ class NormalizedStepLOpt(LearnedOptimizer):
             "matrices_exponent": jnp.asarray(
                 self.initial_matrices_exponent, jnp.float32
             ),
+            **(of_tensors if self.tensor_lengths else {}),
         }
 
     def opt_init(
@@ -229,6 +249,8 @@ class NormalizedStepLOpt(LearnedOptimizer):
             v = self.rms_decay * v + (1 - self.rms_decay) * jnp.square(g)
             mean_square = jnp.mean(v)
             d = self._direction(layers, p, g, m, v, mean_square, noise)
+            if self.tensor_lengths:
+                length *= self._of_tensor(theta, p, m, mean_square, noise)
             # Without a gradient ever there is no direction.
             per_direction = jnp.where(mean_square > 0, length * _over_rms(d), 0.0)
             params.append(p - per_direction * d)
@@ -289,6 +311,34 @@ class NormalizedStepLOpt(LearnedOptimizer):
         nominal = 1 + self.nominal_momentum
         adam = averaged[nominal] * root * scales[nominal]
         return adam + output
+
+    def _of_tensor(
+        self,
+        theta: MetaParams,
+        param: jax.Array,
+        momenta: jax.Array,
+        mean_square: jax.Array,
+        noise: jax.Array,
+    ) -> jax.Array:
+        """Return how much farther a tensor moves, by its statistics, a scalar.
+
+        Args:
+          theta: meta-parameters.
+          param: the parameters, float32 `[*shape]`.
+          momenta: averages of gradients, `[k, *shape]`.
+          mean_square: mean of the average of squares, a scalar.
+          noise: see `_noise`.
+        """
+        is_vector = int(_fan_in(param.shape) <= 1)
+        nominal = self.nominal_momentum
+        expected = jnp.square(noise[1 + nominal]) * mean_square
+        agreement = _log_ratio(jnp.mean(jnp.square(momenta[nominal])), expected)
+        size = _log_ratio(jnp.mean(jnp.square(param)), jnp.square(self.nominal_rms))
+        exponent = theta["rms_exponents"][is_vector] * size
+        exponent += theta["agreement_exponents"][is_vector] * agreement
+        if is_vector:
+            exponent += self.size_rate * theta["vector_size"]
+        return jnp.exp(exponent)
 
     def _noise(self, count: jax.Array) -> jax.Array:
         """Return the deviations of averages of noise, the gradient's own first.
@@ -357,6 +407,13 @@ def _over_rms(x: jax.Array) -> jax.Array:
     """Return the inverse of the root mean square of a tensor, a scalar."""
     mean_square = jnp.mean(jnp.square(x))
     return jax.lax.rsqrt(jnp.maximum(mean_square, _LEAST_SQUARE))
+
+
+def _log_ratio(square: jax.Array, unit: jax.Array) -> jax.Array:
+    """Return the logarithm of the ratio of two roots, bounded, a scalar."""
+    squares = jnp.maximum(jnp.stack([square, jnp.asarray(unit)]), _LEAST_SQUARE)
+    logs = 0.5 * jnp.log(squares)
+    return jnp.clip(logs[0] - logs[1], -_MOST_LOG_RATIO, _MOST_LOG_RATIO)
 
 
 def _clipped(x: jax.Array, bound: jax.Array) -> jax.Array:

@@ -29,13 +29,7 @@ from learned_optimization.outer_trainers.truncation_schedule import (
     TruncationSchedule,
 )
 from learned_optimization.prng import NUM_SEEDS
-from learned_optimization.tasks.base import (
-    TaskFamily,
-    get_task_from_name,
-    single_task_to_family,
-)
-from learned_optimization.tasks.datasets.image import fashion_mnist
-from learned_optimization.tasks.parametric.image_mlp import ImageMLPFamily
+from learned_optimization.tasks.base import TaskFamily
 from learned_optimization.tasks.task_augmentation import ReparamWeightsFamily
 
 ESTIMATORS = ("pes", "es", "grad", "full_es", "full_grad")
@@ -177,30 +171,3 @@ class Recipe:
 def _block(shortest: int, longest: int) -> int:
     """Return how many updates runs are made of, so that both lengths are exact."""
     return max(n for n in range(1, 11) if shortest % n == 0 and longest % n == 0)
-
-
-def families_of(task_names: Sequence[str]) -> list[TaskFamily]:
-    """Return fixed tasks as families of their own."""
-    return [single_task_to_family(get_task_from_name(name)) for name in task_names]
-
-
-def small_perceptrons() -> list[TaskFamily]:
-    """Return three families of small perceptrons on 8x8 Fashion-MNIST.
-
-    They differ in width, depth and batch size, and draw activations and losses.
-    """
-
-    def family(batch_size: int, hidden: tuple[int, ...], relu: float, **given: Any):
-        return ImageMLPFamily(
-            fashion_mnist(batch_size, image_size=8),
-            hidden,
-            {"relu": relu, "tanh": 1 - relu},
-            **given,
-        )
-
-    both = {"cross_entropy": 0.5, "mse": 0.5}
-    return [
-        family(128, (32,), 0.7),
-        family(32, (16, 16), 0.5, losses=both),
-        family(64, (16, 16, 16), 0.7, losses={"cross_entropy": 0.7, "mse": 0.3}),
-    ]

@@ -26,14 +26,19 @@ import numpy as np
 
 from learned_optimization.learned_optimizers.base import all_learned_optimizers
 from learned_optimization.learned_optimizers.hyper_v2 import HyperV2
+from learned_optimization.learned_optimizers.normalized_step import NormalizedStepLOpt
 from learned_optimization.optimizers.base import Optimizer
 from learned_optimization.optimizers.optax_opts import Adam
 
-# VeLO at the size of its published checkpoint, beside that of its defaults.
+# Beside the defaults: VeLO at the size of its published checkpoint, and ours with the
+# settings of the package's pretrained one.
 LARGER = {
     "HyperV2(512, 256)": functools.partial(
         HyperV2, lstm_hidden_size=512, param_inits=256
-    )
+    ),
+    "NormalizedStepLOpt(tensor_lengths)": functools.partial(
+        NormalizedStepLOpt, tensor_lengths=True
+    ),
 }
 MATRICES = 8
 COLUMNS_PER_ROW = {96: 128, 1024: 1280}

@@ -22,6 +22,7 @@ from learned_optimization.baselines.release.manifest import Manifest
 from learned_optimization.baselines.report import board_figures
 from learned_optimization.baselines.report.board import (
     CONSTANT,
+    LEARNED,
     OTHERS,
     SCHEDULED,
     Group,
@@ -51,10 +52,22 @@ def groups_of(manifest: Manifest, suite_name: str, folder: str) -> list[Group]:
     costs = Path(folder) / "costs.json"
     measured = read_costs(costs) if costs.exists() else []
     made = []
-    for kind in (CONSTANT, SCHEDULED, OTHERS):
+    on_cosine = f"AdamCosineLR_{suite.num_steps}_R{suite.seeds}"
+    for kind in (CONSTANT, SCHEDULED, LEARNED, OTHERS):
         if of_kind := [name for name in everywhere if kind_of(name) == kind]:
+            # What is not tuned is compared with what is, on a schedule as it has.
+            if kind == LEARNED and on_cosine in everywhere:
+                of_kind.append(on_cosine)
             made.append(group(kind, tasks, of_kind, reference, measured))
     return made
+
+
+def keep_costs(path: Path, manifest: Manifest) -> None:
+    """Put what this machine measured of a release's sets beside what the file has."""
+    costs = [*(read_costs(path) if path.exists() else []), *load_costs()]
+    names = {archive.hparam_set for archive in manifest.archives}
+    newest = {(cost.task, cost.name): cost for cost in costs if cost.name in names}
+    write_costs(path, newest.values())
 
 
 def draw(groups: list[Group]) -> None:
@@ -76,7 +89,7 @@ def main() -> None:
     given = parser.parse_args()
     with places.only(given.release) as release:
         if given.measured:
-            write_costs(Path(given.release) / "costs.json", load_costs())
+            keep_costs(Path(given.release) / "costs.json", release.manifest)
         groups = groups_of(release.manifest, given.suite, given.release)
         text = page(groups, release.manifest, given.suite, IMAGES)
         if not given.check:

@@ -17,6 +17,7 @@ from learned_optimization.baselines.sets.hparam_set import split_first_seed
 from learned_optimization.baselines.sets.registry import known_hparam_sets
 from learned_optimization.errors import LoptError
 from learned_optimization.learned_optimizers import config_gin
+from learned_optimization.learned_optimizers.pretrained import pretrained_names
 
 
 def load_checkpoints(texts: Sequence[str] | None) -> list[NamedCheckpoint]:
@@ -65,9 +66,14 @@ def with_checkpoints(
             raise LoptError(
                 f"{template} is the set of a learned optimizer's checkpoint, and none "
                 "is given: give it a name and say where it is, as --checkpoint "
-                "NAME=PATH, e.g. --checkpoint celo=celo/params."
+                "NAME=PATH, e.g. --checkpoint celo=celo/params; or name the set of a "
+                f"pretrained one, as {_of_pretrained(name)}."
             )
     return list(dict.fromkeys(replaced))
+
+
+def _of_pretrained(template: str) -> str:
+    return " or ".join(f"{name}_{template}" for name in pretrained_names())
 
 
 def load_archived(names: Sequence[str]) -> None:

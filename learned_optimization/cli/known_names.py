@@ -88,16 +88,22 @@ def _registered() -> dict[str, list[str]]:
     from learned_optimization.baselines.hparam_sets import TEMPLATES, all_hparam_sets
     from learned_optimization.baselines.suites.registry import all_suites
     from learned_optimization.learned_optimizers.base import all_learned_optimizers
+    from learned_optimization.learned_optimizers.pretrained import pretrained_names
     from learned_optimization.optimizers.base import all_optimizers
     from learned_optimization.tasks.datasets.catalog import all_datasets
     from learned_optimization.tasks.registry import all_fixed_tasks
 
+    pretrained = pretrained_names()
     return {
         "task": list(all_fixed_tasks()),
         "suite": list(all_suites()),
-        "set": [*all_hparam_sets(), *TEMPLATES],
+        "set": [
+            *all_hparam_sets(),
+            *TEMPLATES,
+            *(f"{name}_{template}" for name in pretrained for template in TEMPLATES),
+        ],
         "optimizer": list(all_optimizers()),
-        "learned optimizer": list(all_learned_optimizers()),
+        "learned optimizer": [*all_learned_optimizers(), *pretrained],
         "data set": list(all_datasets()),
     }
 

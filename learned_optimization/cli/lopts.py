@@ -20,6 +20,7 @@ from learned_optimization.cli.tables import (
     size,
 )
 from learned_optimization.errors import LoptError, NotRegisteredError
+from learned_optimization.learned_optimizers import pretrained
 from learned_optimization.learned_optimizers.base import (
     LearnedOptimizer,
     all_learned_optimizers,
@@ -40,8 +41,9 @@ def lopts(
         str | None,
         typer.Argument(
             metavar="[NAME|PATH]",
-            help="A learned optimizer, a pattern such as 'Celo*', or the path of a "
-            "checkpoint; CLASS@PATH where nothing beside it says its class.",
+            help="A learned optimizer, a pattern such as 'Celo*', one of the package's "
+            "pretrained ones, or the path of a checkpoint; CLASS@PATH where nothing "
+            "beside it says its class.",
             autocompletion=completer("learned optimizer"),
         ),
     ] = None,
@@ -57,7 +59,8 @@ def lopts(
 ) -> None:
     """List the learned optimizers, or what one of them or a checkpoint holds.
 
-    A name is of a learned optimizer if there is one, else of a file.
+    A name is of a learned optimizer if there is one, else of a pretrained one, else of
+    a file.
     """
     import_files(imports)
     known = all_learned_optimizers()
@@ -70,7 +73,11 @@ def lopts(
             _print_parts(**rows[0])
         else:
             _print_list(rows)
+            if name is None:
+                _say_pretrained()
         return
+    if name in pretrained.pretrained_names():
+        name = pretrained.address(name)
     described = _described(name, known)
     row = _row_of_checkpoint(described)
     if as_json:
@@ -158,6 +165,11 @@ def _print_list(rows: list[dict[str, Any]]) -> None:
         )
     console().print(table)
     say(f"{len(rows)} learned optimizer{'s' * (len(rows) != 1)}")
+
+
+def _say_pretrained() -> None:
+    for name in pretrained.pretrained_names():
+        say(f"{name} is meta-trained already: {name}_LOpt_1000_R5 is a set of it")
 
 
 def _print_parts(

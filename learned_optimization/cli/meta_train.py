@@ -146,6 +146,14 @@ def meta_train(
         str,
         typer.Option(metavar="NAME", help="What counts of a loss: log or normalized."),
     ] = _DEFAULTS.meta_loss,
+    lateness: Annotated[
+        float,
+        typer.Option(
+            metavar="POWER",
+            help="Weigh losses by this power of the share of a run that is done: 0 "
+            "weighs all alike, 1 the end twice as much as the mean.",
+        ),
+    ] = _DEFAULTS.lateness,
     at_once: Annotated[
         int | None,
         typer.Option(
@@ -265,6 +273,7 @@ def meta_train(
         std,
         outer_rate,
         meta_loss,
+        lateness,
         at_once,
         reparametrize,
         seed,

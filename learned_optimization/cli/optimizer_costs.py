@@ -10,7 +10,7 @@ import typer
 
 from learned_optimization import configuration
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.baselines.sets.registry import known_hparam_sets
 from learned_optimization.baselines.sets.settings import make_optimizer
 from learned_optimization.baselines.suites.registry import without_suites
 from learned_optimization.baselines.sweeps.sweep import check_data
@@ -68,7 +68,7 @@ def choose(
     names = with_checkpoints(names or (), load_checkpoints(checkpoints))
     load_archived(names)
     names = without_suites(names)
-    tasks, sets, optimizers = fixed_tasks(), all_hparam_sets(), all_optimizers()
+    tasks, sets, optimizers = fixed_tasks(), known_hparam_sets(names), all_optimizers()
     chosen_tasks: list[str] = []
     chosen: dict[str, Optimizer] = {}
     for name in names:

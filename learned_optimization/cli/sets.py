@@ -18,6 +18,7 @@ from learned_optimization.cli.completion import completer
 from learned_optimization.cli.options import Checkpoints, Imports, SetFiles
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import Table, console, json_option, print_json
+from learned_optimization.learned_optimizers.pretrained import pretrained_names
 
 
 def sets(
@@ -73,6 +74,8 @@ def sets(
     )
     if any(row["needs"] for row in rows):
         say("* needs a checkpoint: --checkpoint NAME=PATH")
+        for name in pretrained_names():
+            say(f"  or {name}_ before its name: that checkpoint is in the package")
 
 
 def _row(s: HParamSet | CheckpointTemplate) -> dict[str, Any]:

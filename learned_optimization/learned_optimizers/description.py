@@ -13,7 +13,11 @@ import jax
 
 from learned_optimization import filesystem
 from learned_optimization.errors import MissingFileError
-from learned_optimization.learned_optimizers import checkpoints, config_gin
+from learned_optimization.learned_optimizers import (
+    checkpoints,
+    config_gin,
+    pretrained,
+)
 from learned_optimization.learned_optimizers.base import (
     LearnedOptimizer,
     MetaParams,
@@ -112,7 +116,7 @@ def describe_checkpoint(path: str, architecture: str = "") -> CheckpointDescript
     """
     extra = config_gin.class_lines(architecture)
     lopt, theta = lopt_and_theta(path, extra_bindings=extra)
-    file = filesystem.without_scheme(path)
+    file = pretrained.file_of(filesystem.without_scheme(path))
     is_torch = file.partition("?")[0].endswith(SUFFIX)
     held = None if is_torch else checkpoints.read(file)
     return CheckpointDescription(

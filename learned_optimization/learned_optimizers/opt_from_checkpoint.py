@@ -18,7 +18,11 @@ import jax.numpy as jnp
 from learned_optimization import filesystem
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, MissingFileError
-from learned_optimization.learned_optimizers import checkpoints, config_gin
+from learned_optimization.learned_optimizers import (
+    checkpoints,
+    config_gin,
+    pretrained,
+)
 from learned_optimization.learned_optimizers.array_trees import leaves_of
 from learned_optimization.learned_optimizers.base import (
     LearnedOptimizer,
@@ -58,7 +62,8 @@ def opt_from_checkpoint(
 
     Args:
       checkpoint_path: the file: `params` of a published checkpoint, a bare theta, or
-        PyLO's `.safetensors`. A local folder stands for `params` in it.
+        PyLO's `.safetensors`. A local folder stands for `params` in it;
+        `pretrained:NAME` is one of the package.
       config_path: its configuration; `config.gin` beside it if None, which need not be
         there.
       extra_bindings: lines as of a `config.gin`, which override it: literals of
@@ -121,7 +126,7 @@ def lopt_and_theta(
 
 
 def _file_of(path: str) -> str:
-    path = filesystem.without_scheme(os.fspath(path))
+    path = pretrained.file_of(filesystem.without_scheme(os.fspath(path)))
     if filesystem.is_local(path) and os.path.isdir(path):
         inside = posixpath.join(path, "params")
         if not os.path.isfile(inside):

@@ -103,6 +103,8 @@ class LOptTruncatedStep(TruncatedStep):
       arrays: stored arrays of the data; if given, updates take indices of their rows
         in place of batches.
       outer_data_split: the split of `get_outer_batch`.
+      lateness: power of the share of the run that is done, by which the meta-loss is
+        weighed, with a mean of about 1; 0 weighs all updates alike.
     """
 
     task_family: TaskFamily
@@ -113,6 +115,7 @@ class LOptTruncatedStep(TruncatedStep):
     meta_loss: MetaLoss = normalized_loss
     arrays: Any = None
     outer_data_split: str = "train"
+    lateness: float = 0.0
 
     def __post_init__(self) -> None:
         allowed = (SAME_DATA, *SPLITS)
@@ -250,8 +253,13 @@ class LOptTruncatedStep(TruncatedStep):
         truncation, is_done = self.trunc_sched.next_state(
             state.truncation_state, step, length_key, outer_state
         )
+        meta_loss = jnp.asarray(self.meta_loss(task, loss), jnp.float32)
+        if self.lateness:
+            # The first runs may begin beyond their length.
+            share = jnp.minimum(step / state.truncation_state.length, 1.0)
+            meta_loss *= (1 + self.lateness) * share**self.lateness
         out = TruncatedUnrollOut(
-            loss=jnp.asarray(self.meta_loss(task, loss), jnp.float32),
+            loss=meta_loss,
             is_done=jnp.zeros([], bool),
             task_param=state.task_param,
             iteration=step,
@@ -359,6 +367,7 @@ class VectorizedLOptTruncatedStep(VectorizedTruncatedStep):
       task_name: the name of the problems; the family's if None.
       tasks_at_once: how many are trained side by side, at most, the others after
         them; what is fastest on a CPU is few, so that their states stay in its cache.
+      lateness: as of `LOptTruncatedStep`.
     """
 
     truncated_step: LOptTruncatedStep
@@ -375,6 +384,7 @@ class VectorizedLOptTruncatedStep(VectorizedTruncatedStep):
         meta_loss: MetaLoss = normalized_loss,
         task_name: str | None = None,
         tasks_at_once: int | None = None,
+        lateness: float = 0.0,
     ):
         one = LOptTruncatedStep(
             task_family,
@@ -384,6 +394,7 @@ class VectorizedLOptTruncatedStep(VectorizedTruncatedStep):
             random_initial_iteration_offset,
             meta_loss,
             outer_data_split=outer_data_split,
+            lateness=lateness,
         )
         super().__init__(one, num_tasks)
         self.task_family, self.learned_opt = task_family, learned_opt

@@ -13,9 +13,12 @@ from learned_optimization.tasks.base import (
 )
 from learned_optimization.tasks.datasets.image import fashion_mnist
 from learned_optimization.tasks.datasets.text import kjv_bytes
+from learned_optimization.tasks.es_wrapper import ESTask
 from learned_optimization.tasks.fixed.conv import ConvTask
+from learned_optimization.tasks.fixed.image_mlp import ImageMLPTask
 from learned_optimization.tasks.fixed.image_mlp_ae import ImageMLPAETask
 from learned_optimization.tasks.fixed.mlp_mixer import MLPMixerTask
+from learned_optimization.tasks.fixed.resnet import ResNetTask
 from learned_optimization.tasks.fixed.rnn_lm import RNNLanguageModelTask
 from learned_optimization.tasks.fixed.transformer_lm import TransformerLanguageModelTask
 from learned_optimization.tasks.fixed.vit import ViTTask
@@ -58,9 +61,15 @@ def small_models() -> list[TaskFamily]:
     """
     tasks: dict[str, Task] = {
         "ImageMLPAE_32x6x32": ImageMLPAETask(_images(64), hidden=(32, 6, 32)),
-        "Conv_8x16": ConvTask(_images(32), channels=(8, 16)),
+        "Conv_12x32": ConvTask(_images(32), channels=(12, 32)),
         "Conv_8x8_batchnorm": ConvTask(_images(32), channels=(8, 8), norm="batch"),
         "Conv_8x16_layernorm": ConvTask(_images(32), channels=(8, 16), norm="layer"),
+        "Resnet_8x8x8x16": ResNetTask(
+            _images(16),
+            channels_per_group=(8, 8, 8, 16),
+            stem_kernel_size=3,
+            use_max_pool=False,
+        ),
         "VIT_1layer_16width": ViTTask(
             _images(16), hidden=16, mlp=32, num_heads=2, num_layers=1, patch_size=2
         ),
@@ -72,18 +81,29 @@ def small_models() -> list[TaskFamily]:
             channels_mlp=32,
             patch_size=2,
         ),
-        "RNNLM_GRU24_Embed16": RNNLanguageModelTask(
-            kjv_bytes(8, 12), cell="GRU", hidden=24, embedding=16
+        "RNNLM_GRU48_Embed24": RNNLanguageModelTask(
+            kjv_bytes(12, 12), cell="GRU", hidden=48, embedding=24
+        ),
+        "ESWrapped_4pair_ImageMLP_16": ESTask(
+            ImageMLPTask(_images(64), hidden=(16,)), std=0.01, n_pairs=4
         ),
         "TransformerLM_1layer_16width": TransformerLanguageModelTask(
             kjv_bytes(8, 12), num_heads=2, d_model=16, num_layers=1
         ),
     }
     losses = {"cross_entropy": 0.7, "mse": 0.3}
+    perceptrons = [
+        (64, (24,)),
+        (32, (16, 16)),
+        (64, (16, 16, 16)),
+        (64, (24,) * 5),
+        (128, (96, 48)),
+    ]
     return [
-        *small_perceptrons(),
-        _perceptrons(64, (24,) * 5, 0.5, losses=losses),
-        _perceptrons(128, (96, 48), 0.5, losses=losses),
+        *(
+            _perceptrons(size, hidden, 0.6, losses=losses)
+            for size, hidden in perceptrons
+        ),
         *(single_task_to_family(task, name) for name, task in tasks.items()),
     ]
 

@@ -52,6 +52,8 @@ class Recipe:
       learning_rate: of the outer Adam, at first; it falls along half a cosine to a
         tenth.
       meta_loss: `"log"` of the normalized loss, or `"normalized"`.
+      lateness: power of the share of a run that is done, by which its meta-loss is
+        weighed; 0 weighs all updates alike.
       at_once: how many tasks or families a meta-step has, in rotation; all if None.
       reparametrize: the largest factor of the reparametrisation of each tensor, drawn
         log-uniformly from its inverse on; 1 for none.
@@ -67,6 +69,7 @@ class Recipe:
     std: float = 0.01
     learning_rate: float = 3e-3
     meta_loss: str = "log"
+    lateness: float = 0.0
     at_once: int | None = None
     reparametrize: float = 1.0
     seed: int = 0
@@ -98,6 +101,15 @@ class Recipe:
                 raise LoptError(
                     f"{name} must be a number above 0, got {getattr(self, name)!r}."
                 )
+        if not 0 <= self.lateness < math.inf:
+            raise LoptError(
+                f"lateness must be a number of at least 0, got {self.lateness!r}."
+            )
+        if self.lateness and self.estimator == "full_es":
+            raise LoptError(
+                "full_es draws lengths that its updates do not know of: leave out "
+                f"lateness, got {self.lateness!r}."
+            )
         if not 1 <= self.reparametrize < math.inf:
             raise LoptError(
                 "reparametrize must be a number of at least 1, got "
@@ -144,6 +156,7 @@ class Recipe:
                 self.num_tasks,
                 random_initial_iteration_offset=offset,
                 meta_loss=META_LOSSES[self.meta_loss],
+                lateness=self.lateness,
             )
 
         shortest, longest = self.min_length, self.max_length

@@ -71,7 +71,9 @@ def train(*args: str, code: int = 0) -> CompletedProcess:
     ("args", "says"),
     [
         ((), "nothing to train on: name tasks by --task"),
-        (("--quick", "--task", TASK), "leave out --task, --suite"),
+        (("--quick", "--task", TASK), "leave out --task, --suite, --mix"),
+        (("--quick", "--mix", "small_models"), "leave out --task, --suite, --mix"),
+        (("--mix", "small_model"), "unknown mix 'small_model': did you mean small_m"),
         (("--optimizer", "MLPLOp"), "did you mean MLPLOpt"),
         (("--task", TASK[:-1]), f"did you mean {TASK} or "),
         (("--suite", "lapto"), "did you mean laptop or laptop_heldout?"),
@@ -101,7 +103,7 @@ def train(*args: str, code: int = 0) -> CompletedProcess:
     ],
 )
 def test_what_cannot_be_is_refused(args: tuple[str, ...], says: str) -> None:
-    is_whole = not args or {"--task", "--suite"}.intersection(args)
+    is_whole = not args or {"--task", "--suite", "--quick"}.intersection(args)
     task = () if is_whole else ("--task", TASK)
     message = refused(lopt_here("meta-train", *task, *args, "--out", "run"))
     with pytest.raises(AssertionError, match=says):

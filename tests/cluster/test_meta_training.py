@@ -22,8 +22,9 @@ from learned_optimization.cluster.packed_files import PackedFiles
 from learned_optimization.errors import LoptError
 from learned_optimization.learned_optimizers import checkpoints
 from learned_optimization.learned_optimizers.learnable import LearnableSGDM
+from learned_optimization.outer_trainers.mixes import families_of
 from learned_optimization.outer_trainers.program import MetaProgram, MetaRunner
-from learned_optimization.outer_trainers.recipe import Recipe, families_of
+from learned_optimization.outer_trainers.recipe import Recipe
 from learned_optimization.prng import seed_words
 from tests.cli.running import TASK, lopt, lopt_here, refused
 from tests.cluster.nodes import RayCluster, ray_cluster
@@ -76,7 +77,7 @@ def program() -> MetaProgram:
 def described(installation: Installation) -> MetaJob:
     settings = (("initial_lr", LOPT.initial_lr),)
     name, files = "LearnableSGDM", PackedFiles()
-    return MetaJob(name, settings, (LARGER_TASK,), RECIPE, files, installation)
+    return MetaJob(name, settings, (LARGER_TASK,), None, RECIPE, files, installation)
 
 
 @pytest.mark.exhaustive

@@ -47,6 +47,26 @@ def law(theta: Any, shape: tuple[int, ...]) -> float:
     return width * (2 / 2) ** -theta["matrices_exponent"]
 
 
+def farther(
+    theta: Any, param: np.ndarray, agreements: list[float], product: np.ndarray
+) -> float:
+    """Return what the statistics of a tensor multiply."""
+    kind = 0 if np.prod(param.shape[:-1]) > 1 else 1
+    bounded = np.clip(np.log([max(rms(param), 1e-12) / 0.1, *agreements]), -3, 3)
+    exponents = [theta["rms_exponents"][kind], *theta["agreement_exponents"][kind]]
+    scale_free = 0.1 * product[1] / max(product[0] + 0.1 * product[1], 1e-24)
+    size = scale_free * theta["scale_free_sizes"][kind] + kind * theta["vector_size"]
+    return np.exp(bounded @ exponents + 3 * size)
+
+
+def averaged_product(old: np.ndarray, param: np.ndarray, grad: np.ndarray) -> Any:
+    """Return averages of the squared cosine, and of that of unrelated directions."""
+    if not param.any():
+        return 0.9 * old
+    cosine = np.sum(param * grad) / np.sqrt(np.sum(param**2) * np.sum(grad**2))
+    return 0.9 * old + 0.1 * np.array([cosine**2, 1 / param.size])
+
+
 def plain(
     theta: Any, params: Arrays, grads: Sequence[Arrays], length: int = NUM_STEPS
 ) -> Iterator[Arrays]:
@@ -54,6 +74,7 @@ def plain(
     theta, params = float64(theta), float64(params)
     m = {name: [np.zeros(p.shape) for _ in DECAYS] for name, p in params.items()}
     v = {name: np.zeros(p.shape) for name, p in params.items()}
+    products = {name: np.zeros(2) for name in params}
     for t, grad in enumerate(grads):
         time = [np.tanh(10 * (t / length - s)) for s in (0.03, 0.1, 0.2, 0.4)]
         time += [np.tanh(10 * (t / length - s)) for s in (0.6, 0.8, 0.9, 1.0)]
@@ -79,6 +100,10 @@ def plain(
             read = np.concatenate([read, np.tile(time, (len(read), 1))], 1)
             d = each[2] + network(theta["network"], read).reshape(p.shape)
             size = 5e-3 * schedule(t, length) * np.exp(3 * theta["size"])
+            if "vector_size" in theta:
+                products[name] = averaged_product(products[name], p, g)
+                agreements = [rms(x) / np.sqrt(square.mean()) for x in means[1:]]
+                size *= farther(theta, p, agreements, products[name])
             params[name] = p - size * law(theta, p.shape) * d / rms(d)
         yield dict(params)
 
@@ -121,9 +146,17 @@ def theta() -> Any:
     return shaken(made, 0.1, 0)
 
 
-def test_steps_are_those_of_plain_arithmetic(theta: Any) -> None:
+@pytest.mark.parametrize("tensor_lengths", [False, True])
+def test_steps_are_those_of_plain_arithmetic(theta: Any, tensor_lengths: bool) -> None:
+    lopt = NormalizedStepLOpt(tensor_lengths=tensor_lengths)
+    # Exponents of zero would say nothing.
+    others = shaken(lopt.init(jax.random.PRNGKey(1)), 0.1, 2)
+    theta = {**others, **theta}
+    assert ("vector_size" in theta) == tensor_lengths
     before = params = drawn(100, 0.1)
-    ours = run(NormalizedStepLOpt(), theta, params, GRADS)
+    # The least that the logarithm can be is of a tensor of zeros.
+    params["bias"] = before["bias"] = np.zeros(7, np.float32)
+    ours = run(lopt, theta, params, GRADS)
     for got, want in zip(ours, plain(theta, params, GRADS), strict=True):
         for name, value in want.items():
             # Of parameters near 0.1, and in float32.
@@ -188,6 +221,24 @@ def test_it_is_still_beyond_the_length_of_the_run(theta: Any) -> None:
     )
     assert rms(end["conv"] - before["conv"]) < 1e-6
     np.testing.assert_array_equal(beyond["conv"], end["conv"])
+
+
+def test_a_tensor_whose_scale_says_nothing_has_a_size_of_its_own() -> None:
+    lopt = NormalizedStepLOpt(tensor_lengths=True, initial_output_scale=0.0)
+    theta = lopt.init(jax.random.PRNGKey(0))
+    theta = {**theta, "scale_free_sizes": jnp.asarray([np.log(2) / 3, 0.0])}
+    rng = np.random.default_rng(0)
+    param, along = rng.normal(size=(2, 8, 6)).astype(np.float32)
+    # Of a loss of param / |param|, gradients are at right angles to the parameters.
+    across = along - param * np.sum(along * param) / np.sum(param**2)
+    start = {"across": param, "along": param}
+    [after] = run(lopt, theta, start, [{"across": across, "along": along}])
+    length = {name: rms(after[name] - start[name]) for name in start}
+    law = schedule(0, NUM_STEPS) * 5e-3 * (8 / 32) ** -0.5
+    assert length["across"] == pytest.approx(2 * law, rel=1e-3)
+    cosine = np.sum(along * param) / np.sqrt(np.sum(along**2) * np.sum(param**2))
+    share = 0.1 / (48 * cosine**2 + 0.1)
+    assert length["along"] == pytest.approx(2**share * law, rel=1e-3)
 
 
 @pytest.mark.slow

@@ -78,6 +78,24 @@ def test_lengths_are_drawn_again_and_told() -> None:
     np.testing.assert_array_equal(out.mask, out.iteration != 0)
 
 
+def test_late_losses_weigh_more() -> None:
+    """By a power of the share that is done, of a mean that tends to 1."""
+    length, made = 40, {}
+    for lateness in (0.0, 1.0, 2.0):
+        step = sgd_on_squares(ConstantTruncationSchedule(length), 3, lateness=lateness)
+        theta = step.outer_init(key_of_seed(0))
+        outer = weights(theta).outer_state
+        begun = step.init_step_state(theta, outer, key_of_seed(1))
+        data = step.get_batch(length)
+        args = (theta, begun, key_of_seed(2), data, outer, length)
+        _, made[lateness] = jax.jit(step.unroll, static_argnums=5)(*args)
+    plain = np.asarray(made[0.0].loss, np.float64)
+    share = np.arange(1, length + 1)[:, None] / length
+    np.testing.assert_allclose(made[1.0].loss, plain * 2 * share, rtol=1e-5)
+    np.testing.assert_allclose(made[2.0].loss, plain * 3 * share**2, rtol=1e-5)
+    assert np.mean(2 * share) == pytest.approx(1, rel=0.03)
+
+
 @pytest.mark.slow
 def test_an_offset_spreads_the_first_problems() -> None:
     step = sgd_on_squares(

@@ -14,12 +14,7 @@ from learned_optimization.outer_trainers.meta_losses import (
     log_loss,
     normalized_loss,
 )
-from learned_optimization.outer_trainers.recipe import (
-    ESTIMATORS,
-    Recipe,
-    families_of,
-    small_perceptrons,
-)
+from learned_optimization.outer_trainers.recipe import ESTIMATORS, Recipe
 from learned_optimization.outer_trainers.truncated_es import TruncatedES
 from learned_optimization.outer_trainers.truncated_grad import TruncatedGrad
 from learned_optimization.outer_trainers.truncated_pes import TruncatedPES
@@ -28,8 +23,7 @@ from learned_optimization.outer_trainers.truncation_schedule import (
     LogUniformLengthSchedule,
     NeverEndingTruncationSchedule,
 )
-from learned_optimization.prng import key_of_seed
-from learned_optimization.tasks.base import single_task_to_family
+from learned_optimization.tasks.base import get_task_from_name, single_task_to_family
 from learned_optimization.tasks.quadratics import QuadraticTask
 from learned_optimization.tasks.task_augmentation import ReparamWeightsFamily
 from tests.cli.running import TASK
@@ -101,6 +95,12 @@ def test_the_outer_rate_falls_along_half_a_cosine_to_a_tenth() -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
+def test_lateness_is_that_of_the_inner_problems() -> None:
+    assert estimator_of().truncated_step.truncated_step.lateness == 0
+    late = estimator_of(lateness=1.5).truncated_step
+    assert late.truncated_step.lateness == 1.5
+
+
 def test_tasks_are_measured_in_other_units_where_that_is_asked() -> None:
     def family_of(factor: float) -> Any:
         return estimator_of(reparametrize=factor).truncated_step.task_family
@@ -112,7 +112,7 @@ def test_tasks_are_measured_in_other_units_where_that_is_asked() -> None:
 
 
 def test_meta_losses() -> None:
-    task = families_of([TASK])[0].task_fn(None)
+    task = get_task_from_name(TASK)
     worst = 1.5 * np.log(10)
     for loss, counted in ((0.3, 0.3), (50.0, worst), (np.nan, worst)):
         given = jnp.asarray(loss)
@@ -122,20 +122,3 @@ def test_meta_losses() -> None:
     for name, function in META_LOSSES.items():
         step = estimator_of(meta_loss=name).truncated_step.truncated_step
         assert step.meta_loss is function
-
-
-def test_fixed_tasks_are_families_of_their_own() -> None:
-    [family] = families_of([TASK])
-    assert family.name == TASK
-    assert family.sample_task(key_of_seed(0)).name == TASK
-
-
-def test_small_perceptrons_differ() -> None:
-    families: Any = small_perceptrons()
-    assert [family.hidden for family in families] == [(32,), (16,) * 2, (16,) * 3]
-    assert [family.datasets.batch_size for family in families] == [128, 32, 64]
-    assert len({family.name for family in families}) == 3
-    assert all(set(family.activations) == {"relu", "tanh"} for family in families)
-    assert {loss for family in families for loss in family.losses} == {
-        *("cross_entropy", "mse")
-    }

@@ -25,14 +25,16 @@ from learned_optimization.baselines.release.manifest import (
 from learned_optimization.baselines.release.thin import thin
 from learned_optimization.baselines.results.archiving import archive as archive_set
 from learned_optimization.baselines.results.format import Result, read_archive
+from learned_optimization.baselines.sets.checkpoint_sets import TEMPLATES
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.published import PUBLISHED_SET_NAMES
-from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.baselines.sets.registry import all_hparam_sets, get_hparam_set
 from learned_optimization.baselines.speedups.specs import NORMALIZERS
 from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.baselines.sweeps.trials import versions
 from learned_optimization.errors import LoptError, MissingFileError
+from learned_optimization.learned_optimizers.pretrained import pretrained_names
 
 Pair = tuple[str, HParamSet]
 """A task's name and a set."""
@@ -50,15 +52,18 @@ _PERCEPTRONS = "ImageMLP_"
 def everything_of(suite: Suite) -> list[Pair]:
     """Return the tasks and sets of a suite's whole release.
 
-    They are, of each task of the suite, every set of the suite's length; and of its
-    perceptrons also the sets over learning rates that were published at 10,000 steps,
-    but those of Shampoo.
+    They are, of each task of the suite, every set of the suite's length, and the
+    package's pretrained learned optimizers as they are; and of its perceptrons also the
+    sets over learning rates that were published at 10,000 steps, but those of Shampoo.
 
     Args:
       suite: the suite.
     """
     known = all_hparam_sets()
     own = [s for s in known.values() if s.num_steps == suite.num_steps]
+    as_trained = f"LOpt_{suite.num_steps}_R{suite.seeds}"
+    if as_trained in TEMPLATES:
+        own += [get_hparam_set(f"{n}_{as_trained}") for n in pretrained_names()]
     published = [
         known[name]
         for name in PUBLISHED_SET_NAMES

@@ -21,7 +21,7 @@ from learned_optimization.baselines.results.format import (
     check_arrays,
     read_archive,
 )
-from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.baselines.sets.registry import known_hparam_sets
 from learned_optimization.baselines.sweeps.replay import (
     ROUNDINGS,
     TOLERANCE,
@@ -186,7 +186,7 @@ def check_archive(release: Release, archive: ReleasedArchive) -> None:
 
 def _check_names(path: str, archive: ReleasedArchive, arrays: Result) -> None:
     """Refuse an archive of other configurations than those of the set it is of."""
-    known = all_hparam_sets().get(archive.hparam_set)
+    known = known_hparam_sets([archive.hparam_set]).get(archive.hparam_set)
     if known is None or not archive.is_thin:
         # A set of somebody's own, or as others published it.
         return

@@ -20,7 +20,11 @@ from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.verdicts import Verdict, compare
 from learned_optimization.baselines.analysis.verdicts import load_results as load
 from learned_optimization.baselines.plots.labels import short_labels
-from learned_optimization.baselines.sets.registry import all_hparam_sets
+from learned_optimization.baselines.sets.checkpoint_sets import split_set_name
+from learned_optimization.baselines.sets.registry import (
+    get_hparam_set,
+    known_hparam_sets,
+)
 from learned_optimization.benchmarking.optimizer_cost import OptimizerCost
 from learned_optimization.errors import LoptError
 
@@ -28,7 +32,9 @@ TRIES = (1, 3, 14)
 """Numbers of configurations tried, of which the board says what is expected."""
 
 CONSTANT, SCHEDULED, OTHERS = "constant", "scheduled", "others"
-"""The groups: a learning rate that stays, one that falls, and other searches."""
+LEARNED = "learned"
+"""The groups: a learning rate that stays, one that falls, learned optimizers, and other
+searches."""
 
 _SCHEDULES = ("Cosine", "Linear")
 
@@ -73,7 +79,7 @@ class Group:
     """Sets that are compared with each other.
 
     Attributes:
-      name: one of `CONSTANT`, `SCHEDULED` and `OTHERS`.
+      name: one of `CONSTANT`, `SCHEDULED`, `LEARNED` and `OTHERS`.
       lines: best first; the reference is among them.
       equivalent: labels of lines that are all equivalent to each other, at least two.
       verdict: of them.
@@ -89,7 +95,9 @@ class Group:
 
 def kind_of(set_name: str) -> str:
     """Return the group that a set belongs to."""
-    known = all_hparam_sets().get(set_name)
+    if split_set_name(set_name) is not None:
+        return LEARNED
+    known = known_hparam_sets([set_name]).get(set_name)
     family = known.family if known is not None and known.family else set_name
     if family.partition("LR_")[0].endswith(_SCHEDULES):
         return SCHEDULED
@@ -98,7 +106,7 @@ def kind_of(set_name: str) -> str:
 
 
 def _varies_rate(set_name: str) -> bool:
-    hparams = all_hparam_sets()[set_name].hparams
+    hparams = get_hparam_set(set_name).hparams
     return all(any(k.endswith("learning_rate") for k in setting) for setting in hparams)
 
 
@@ -112,7 +120,7 @@ def group(
     """Compare the sets of one group on all tasks.
 
     Args:
-      name: one of `CONSTANT`, `SCHEDULED` and `OTHERS`.
+      name: one of `CONSTANT`, `SCHEDULED`, `LEARNED` and `OTHERS`.
       task_names: the tasks.
       set_names: the sets, archived on all of them.
       reference: the set that scores refer to, which is added if it is not among them.

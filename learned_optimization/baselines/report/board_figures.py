@@ -26,6 +26,7 @@ _MOST_LOST = 0.35
 _TITLES = {
     "constant": "constant rate",
     "scheduled": "scheduled",
+    "learned": "meta-trained, not tuned",
     "others": "other searches",
 }
 

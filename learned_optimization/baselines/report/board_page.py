@@ -9,6 +9,7 @@ from learned_optimization.baselines import stats
 from learned_optimization.baselines.release.manifest import Manifest
 from learned_optimization.baselines.report.board import (
     CONSTANT,
+    LEARNED,
     OTHERS,
     SCHEDULED,
     TRIES,
@@ -21,12 +22,17 @@ from learned_optimization.baselines.stats.race_words import count, listed
 _TITLES = {
     CONSTANT: "At a constant learning rate",
     SCHEDULED: "On a schedule",
+    LEARNED: "Meta-trained, and not tuned",
     OTHERS: "Other searches",
 }
 _ABOUT = {
     CONSTANT: "The learning rate is one number from the first update to the last.",
     SCHEDULED: "The learning rate warms up over 5% of the run and falls to zero, by "
     "half a cosine or linearly; the peak is varied. The reference keeps its rate.",
+    LEARNED: "Learned optimizers that [the package has](pretrained.md): one "
+    "configuration, so nothing was chosen on these tasks by whoever uses them; whoever "
+    "meta-trained them may have chosen by some, as their model cards say. Beside them "
+    "is Adam, of which the best learning rate counts.",
     OTHERS: "Optimizers that find their own learning rate, or whose authors tune "
     "something else. They have fewer configurations: their search costs less.",
 }

@@ -143,7 +143,7 @@ def family_of_name(set_name: str) -> str:
 
 def _trained() -> Iterator[CheckpointTemplate]:
     what = "as it was trained"
-    lengths = [1_000, 2_000, 5_000, *range(10_000, 100_001, 10_000)]
+    lengths = [1_000, 2_000, 5_000, 6_000, *range(10_000, 100_001, 10_000)]
     for num_steps, seeds in [*((n, 5) for n in lengths), (10_000, 1)]:
         name = f"LOpt_{num_steps}_R{seeds}"
         yield CheckpointTemplate(name, what, num_steps, seeds, {_NAME: {}})

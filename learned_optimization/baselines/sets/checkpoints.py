@@ -15,6 +15,7 @@ from learned_optimization.baselines.sets.checkpoint_sets import (
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.registry import add_hparam_set
 from learned_optimization.errors import LoptError
+from learned_optimization.learned_optimizers import pretrained
 from learned_optimization.learned_optimizers.config_gin import class_lines
 from learned_optimization.text import brief
 
@@ -31,8 +32,8 @@ class NamedCheckpoint:
 
     Attributes:
       name: what sets and results are named after.
-      path: its path or address; of a file of this machine, from its root on, so that
-        what a trial records is found from any folder.
+      path: its path or address, or `pretrained:NAME`; of a file of this machine, from
+        its root on, so that what a trial records is found from any folder.
       architecture: the class of its learned optimizer; empty where the
         configuration beside it says so.
     """
@@ -60,6 +61,11 @@ class NamedCheckpoint:
             )
         _check_name(name)
         architecture, path = found_checkpoint(rest)
+        if name in pretrained.pretrained_names() and path != pretrained.address(name):
+            raise LoptError(
+                f"a checkpoint cannot be called {name}: that is one of the package, "
+                f"whose sets are known. Choose another name for {brief(path)}."
+            )
         return cls(name, path, architecture)
 
     def __str__(self) -> str:
@@ -144,6 +150,8 @@ def found_checkpoint(text: str) -> tuple[str, str]:
 
 def _found(path: str) -> str:
     """Return a path as it is recorded, of a file that is there."""
+    if pretrained.file_of(path) != path:
+        return path
     if filesystem.is_local(path):
         path = os.path.abspath(filesystem.without_scheme(path))
         if os.path.isdir(path):

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from learned_optimization.baselines.sets.checkpoint_sets import (
+    TEMPLATES,
+    split_set_name,
+)
 from learned_optimization.baselines.sets.hparam_set import HParamSet, split_first_seed
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, NotRegisteredError
+from learned_optimization.learned_optimizers import pretrained
 from learned_optimization.registry import Registry
 
 SETS: Registry[HParamSet] = Registry(
@@ -27,7 +32,11 @@ def all_hparam_sets() -> dict[str, HParamSet]:
 
 
 def get_hparam_set(name: str) -> HParamSet:
-    """Return the set of that name, or of a set and its first seed (`from_seed`).
+    """Return the set of that name.
+
+    Besides those that are registered there is a set of each from another first seed on
+    (`from_seed`), and of each template with each pretrained learned optimizer of the
+    package.
 
     Raises:
       NotRegisteredError: with the nearest names, if there is none.
@@ -35,20 +44,42 @@ def get_hparam_set(name: str) -> HParamSet:
     try:
         return SETS.get(name)
     except NotRegisteredError:
-        own_name, first_seed = split_first_seed(name)
-        own = SETS.all().get(own_name)
-        if own is None or not first_seed:
+        implied = _implied(name)
+        if implied is None:
             raise
-        return own.from_seed(first_seed)
+        return implied
 
 
 def known_hparam_sets(names: Iterable[str]) -> dict[str, HParamSet]:
-    """Return every set by name, and those of other seeds that are among some names."""
+    """Return every registered set by name, and those among some names that are not."""
     known = all_hparam_sets()
     for name in names:
-        if name not in known and split_first_seed(name)[0] in known:
-            known[name] = get_hparam_set(name)
+        if name not in known and (implied := _implied(name)) is not None:
+            known[name] = implied
     return known
+
+
+def pretrained_sets() -> list[HParamSet]:
+    """Return the sets of the package's pretrained learned optimizers.
+
+    They are found by their names, but not listed among all sets.
+    """
+    return [
+        template.with_checkpoint(name, pretrained.address(name))
+        for name in pretrained.pretrained_names()
+        for template in TEMPLATES.values()
+    ]
+
+
+def _implied(name: str) -> HParamSet | None:
+    """Return the set that a name says all of, though none is registered under it."""
+    own_name, first_seed = split_first_seed(name)
+    own = SETS.all().get(own_name)
+    if own is None and split_set_name(own_name) is not None:
+        own = {s.name: s for s in pretrained_sets()}.get(own_name)
+    if own is not None and own_name != name:
+        return own.from_seed(first_seed)
+    return own
 
 
 def add_hparam_set(hparam_set: HParamSet, origin: str | None = None) -> HParamSet:

@@ -8,6 +8,7 @@ from learned_optimization.baselines.release.manifest import Manifest
 from learned_optimization.baselines.report import board_figures
 from learned_optimization.baselines.report.board import (
     CONSTANT,
+    LEARNED,
     OTHERS,
     SCHEDULED,
     group,
@@ -57,6 +58,8 @@ def groups(archives):
         ("RMSPropMomLR_10000_R5", CONSTANT),
         (COSINE, SCHEDULED),
         ("AdamLinearLR_1000_R5", SCHEDULED),
+        ("mine_LOpt_1000_R5", LEARNED),
+        ("mine_LOptLR_1000_R5", LEARNED),
         ("DoGInit_1000_R5", OTHERS),
         ("ProdigyCoef_1000_R5", OTHERS),
         ("LBFGS_1000_R5", OTHERS),

@@ -28,6 +28,8 @@ PATH = "somewhere/params"
 # Transcribed from the description of the published functions.
 THOUSANDS = [n * 1_000 for n in (1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)]
 PLAIN = {f"LOpt_{n}_R5": (n, 5) for n in THOUSANDS} | {"LOpt_10000_R1": (10_000, 1)}
+# Ours: lengths beyond those of meta-training, to see whether it carries over.
+PLAIN |= {"LOpt_6000_R5": (6_000, 5)}
 ACCUMULATED = {f"LOptGradAccum10_{n}_R5": n for n in THOUSANDS if n >= 5_000}
 OURS = [
     f"{family}_{n}_R5"

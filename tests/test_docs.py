@@ -294,6 +294,17 @@ def test_page_on_meta_training(tmp_path):
 
 
 @pytest.mark.slow
+def test_page_on_pretrained_optimizers(tmp_path, monkeypatch):
+    # Adam beside it is of the package's release.
+    monkeypatch.setenv("LOPT_NO_RELEASES", "0")
+    output = "".join(run(*block, tmp_path) for block in blocks("docs/pretrained.md"))
+    assert "5 trials run, 0 had results" in output
+    assert "1 configuration, so untuned" in output
+    assert "207 meta-parameters in 11 arrays" in output
+    assert float(output.split()[-1]) < 0.1
+
+
+@pytest.mark.slow
 def test_page_on_notebooks(tmp_path):
     [(language, text)] = [b for b in blocks("docs/notebooks.md") if b[0] == "python"]
     output = run(language, text, tmp_path)

@@ -23,10 +23,7 @@ from learned_optimization.baselines.results.selecting import (
     shared_with,
 )
 from learned_optimization.baselines.sets.hparam_set import HParamSet
-from learned_optimization.baselines.sets.registry import (
-    all_hparam_sets,
-    pretrained_sets,
-)
+from learned_optimization.baselines.sets.registry import with_pretrained
 from learned_optimization.baselines.speedups.specs import own_folder
 from learned_optimization.cli.choosing import from_seed, split_tasks_and_sets
 from learned_optimization.cli.options import (
@@ -96,7 +93,7 @@ def rm(
         say("nothing to delete")
         return
     _print_files(files)
-    known = [*all_hparam_sets().values(), *pretrained_sets()]
+    known = with_pretrained()
     others = {name for task in tasks for name in shared_with(task, sets, known, kinds)}
     if others:
         say(f"these results are also those of: {', '.join(sorted(others))}")

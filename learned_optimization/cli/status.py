@@ -12,10 +12,7 @@ import typer
 from learned_optimization.baselines.layout import get_root_baseline_dir
 from learned_optimization.baselines.results.status import STATES, SetStatus
 from learned_optimization.baselines.results.status import status as status_of
-from learned_optimization.baselines.sets.registry import (
-    all_hparam_sets,
-    pretrained_sets,
-)
+from learned_optimization.baselines.sets.registry import with_pretrained
 from learned_optimization.cli.choosing import (
     from_seed,
     is_pattern,
@@ -80,7 +77,7 @@ def status(
     rows = status_of(
         tasks,
         sets,
-        [*all_hparam_sets().values(), *pretrained_sets()],
+        with_pretrained(),
         on_read=_say_how_many,
         check=check,
     )

@@ -59,11 +59,15 @@ def known_hparam_sets(names: Iterable[str]) -> dict[str, HParamSet]:
     return known
 
 
-def pretrained_sets() -> list[HParamSet]:
-    """Return the sets of the package's pretrained learned optimizers.
+def with_pretrained() -> list[HParamSet]:
+    """Return every registered set, and those of pretrained learned optimizers.
 
-    They are found by their names, but not listed among all sets.
+    These are found by their names, but not listed among all sets.
     """
+    return [*SETS.all().values(), *_of_pretrained()]
+
+
+def _of_pretrained() -> list[HParamSet]:
     return [
         template.with_checkpoint(name, pretrained.address(name))
         for name in pretrained.pretrained_names()
@@ -76,7 +80,7 @@ def _implied(name: str) -> HParamSet | None:
     own_name, first_seed = split_first_seed(name)
     own = SETS.all().get(own_name)
     if own is None and split_set_name(own_name) is not None:
-        own = {s.name: s for s in pretrained_sets()}.get(own_name)
+        own = {s.name: s for s in _of_pretrained()}.get(own_name)
     if own is not None and own_name != name:
         return own.from_seed(first_seed)
     return own

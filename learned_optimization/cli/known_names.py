@@ -85,7 +85,8 @@ def _is_whole(stored: Any) -> bool:
 
 def _registered() -> dict[str, list[str]]:
     # The one place where completion pays for jax.
-    from learned_optimization.baselines.hparam_sets import TEMPLATES, all_hparam_sets
+    from learned_optimization.baselines.hparam_sets import TEMPLATES
+    from learned_optimization.baselines.sets.registry import with_pretrained
     from learned_optimization.baselines.suites.registry import all_suites
     from learned_optimization.learned_optimizers.base import all_learned_optimizers
     from learned_optimization.learned_optimizers.pretrained import pretrained_names
@@ -93,17 +94,12 @@ def _registered() -> dict[str, list[str]]:
     from learned_optimization.tasks.datasets.catalog import all_datasets
     from learned_optimization.tasks.registry import all_fixed_tasks
 
-    pretrained = pretrained_names()
     return {
         "task": list(all_fixed_tasks()),
         "suite": list(all_suites()),
-        "set": [
-            *all_hparam_sets(),
-            *TEMPLATES,
-            *(f"{name}_{template}" for name in pretrained for template in TEMPLATES),
-        ],
+        "set": [*(s.name for s in with_pretrained()), *TEMPLATES],
         "optimizer": list(all_optimizers()),
-        "learned optimizer": [*all_learned_optimizers(), *pretrained],
+        "learned optimizer": [*all_learned_optimizers(), *pretrained_names()],
         "data set": list(all_datasets()),
     }
 

@@ -199,7 +199,9 @@ class NormalizedStepLOpt(LearnedOptimizer):
             "vector_size": jnp.zeros([], jnp.float32),
             "scale_free_sizes": jnp.zeros([2], jnp.float32),
             "rms_exponents": jnp.zeros([2], jnp.float32),
-            "agreement_exponents": jnp.zeros([2, len(self.momentum_decays)]),
+            "agreement_exponents": jnp.zeros(
+                [2, len(self.momentum_decays)], jnp.float32
+            ),
         }
         return {
             "network": named_layers(Layers([*weights[:-1], last], biases)),

@@ -21,10 +21,7 @@ from learned_optimization.baselines.analysis.verdicts import Verdict, compare
 from learned_optimization.baselines.analysis.verdicts import load_results as load
 from learned_optimization.baselines.plots.labels import short_labels
 from learned_optimization.baselines.sets.checkpoint_sets import split_set_name
-from learned_optimization.baselines.sets.registry import (
-    get_hparam_set,
-    known_hparam_sets,
-)
+from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.benchmarking.optimizer_cost import OptimizerCost
 from learned_optimization.errors import LoptError
 
@@ -97,7 +94,7 @@ def kind_of(set_name: str) -> str:
     """Return the group that a set belongs to."""
     if split_set_name(set_name) is not None:
         return LEARNED
-    known = known_hparam_sets([set_name]).get(set_name)
+    known = all_hparam_sets().get(set_name)
     family = known.family if known is not None and known.family else set_name
     if family.partition("LR_")[0].endswith(_SCHEDULES):
         return SCHEDULED
@@ -106,7 +103,7 @@ def kind_of(set_name: str) -> str:
 
 
 def _varies_rate(set_name: str) -> bool:
-    hparams = get_hparam_set(set_name).hparams
+    hparams = all_hparam_sets()[set_name].hparams
     return all(any(k.endswith("learning_rate") for k in setting) for setting in hparams)
 
 

@@ -6,7 +6,9 @@ is left to learn that minutes of meta-training on small models suffice, and what
 learned carries over to models of other sizes.
 
 The paper trail. A network per parameter, its inputs and the thresholds of the progress
-are those of Metz et al. 2022 (arXiv:2203.11860, arXiv:2211.09760); directions divided
+are those of Metz et al. 2022 (arXiv:2203.11860, arXiv:2211.09760); the gradient beside
+its average in the direction is in Dozat 2016 (NAdam, OpenReview OM0jvwB8jIp57ZJjtNEZ);
+directions divided
 by their root mean square, with a schedule outside, are in You et al. 2019 (LAMB,
 arXiv:1904.00962) and Moudgil et al. 2026 (Celo2, arXiv:2602.19142); steps that shrink
 with the fan-in are in Yang et al. 2022 (arXiv:2203.03466), whose exponents are learned
@@ -102,8 +104,8 @@ class NormalizedStepState:
 class NormalizedStepLOpt(LearnedOptimizer):
     """A learned direction of unit size, whose length a cosine schedule says.
 
-    The direction d of a parameter is that of Adam, plus what a network makes of ten
-    features and of the time. A tensor of n parameters moves by
+    The direction d of a parameter is that of Adam, or of NAdam, plus what a network
+    makes of ten features and of the time. A tensor of n parameters moves by
 
         step_mult * schedule(t) * exp(size_rate size) * law * d / RMS(d)
 
@@ -139,6 +141,8 @@ class NormalizedStepLOpt(LearnedOptimizer):
       warmup_fraction: share of the run over which steps grow.
       momentum_decays: of the averages of gradients.
       nominal_momentum: which of them the direction begins with.
+      gradient_weight: what is added of the gradient itself, both in units of what they
+        would be of noise. Nesterov's momentum of decay 0.9, as NAdam has it, is 0.5.
       rms_decay: of the average of squares.
       hidden_size: outputs of each hidden layer.
       hidden_layers: how many there are.
@@ -160,6 +164,7 @@ class NormalizedStepLOpt(LearnedOptimizer):
     warmup_fraction: Scalar = hparam(default=0.05)
     momentum_decays: tuple[float, ...] = static_field(default=(0.5, 0.9, 0.99))
     nominal_momentum: int = static_field(default=1)
+    gradient_weight: Scalar = hparam(default=0.0)
     rms_decay: Scalar = hparam(default=0.99)
     hidden_size: int = static_field(default=8)
     hidden_layers: int = static_field(default=1)
@@ -331,8 +336,9 @@ class NormalizedStepLOpt(LearnedOptimizer):
         weights += layers.weights[1:]
         output = _written_out(Layers(weights, layers.biases), features)
         nominal = 1 + self.nominal_momentum
-        adam = averaged[nominal] * root * scales[nominal]
-        return adam + output
+        adam = averaged[nominal] * scales[nominal]
+        adam += self.gradient_weight * scales[0] * grad
+        return adam * root + output
 
     def _of_tensor(
         self,

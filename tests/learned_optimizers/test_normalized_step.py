@@ -68,7 +68,11 @@ def averaged_product(old: np.ndarray, param: np.ndarray, grad: np.ndarray) -> An
 
 
 def plain(
-    theta: Any, params: Arrays, grads: Sequence[Arrays], length: int = NUM_STEPS
+    theta: Any,
+    params: Arrays,
+    grads: Sequence[Arrays],
+    length: int = NUM_STEPS,
+    gradient_weight: float = 0.0,
 ) -> Iterator[Arrays]:
     """Yield the parameters after each update, in float64, features in a row."""
     theta, params = float64(theta), float64(params)
@@ -98,7 +102,8 @@ def plain(
             share = np.tanh(0.25 * np.log(square_plus / square.mean()))
             read = np.stack([share, own, *each, *whole], -1).reshape(-1, 10)
             read = np.concatenate([read, np.tile(time, (len(read), 1))], 1)
-            d = each[2] + network(theta["network"], read).reshape(p.shape)
+            d = each[2] + gradient_weight * each[0]
+            d += network(theta["network"], read).reshape(p.shape)
             size = 5e-3 * schedule(t, length) * np.exp(3 * theta["size"])
             if "vector_size" in theta:
                 products[name] = averaged_product(products[name], p, g)
@@ -146,9 +151,15 @@ def theta() -> Any:
     return shaken(made, 0.1, 0)
 
 
-@pytest.mark.parametrize("tensor_lengths", [False, True])
-def test_steps_are_those_of_plain_arithmetic(theta: Any, tensor_lengths: bool) -> None:
-    lopt = NormalizedStepLOpt(tensor_lengths=tensor_lengths)
+@pytest.mark.parametrize(
+    ("tensor_lengths", "gradient_weight"), [(False, 0.0), (True, 0.7)]
+)
+def test_steps_are_those_of_plain_arithmetic(
+    theta: Any, tensor_lengths: bool, gradient_weight: float
+) -> None:
+    lopt = NormalizedStepLOpt(
+        tensor_lengths=tensor_lengths, gradient_weight=gradient_weight
+    )
     # Exponents of zero would say nothing.
     others = shaken(lopt.init(jax.random.PRNGKey(1)), 0.1, 2)
     theta = {**others, **theta}
@@ -157,7 +168,8 @@ def test_steps_are_those_of_plain_arithmetic(theta: Any, tensor_lengths: bool) -
     # The least that the logarithm can be is of a tensor of zeros.
     params["bias"] = before["bias"] = np.zeros(7, np.float32)
     ours = run(lopt, theta, params, GRADS)
-    for got, want in zip(ours, plain(theta, params, GRADS), strict=True):
+    exact = plain(theta, params, GRADS, gradient_weight=gradient_weight)
+    for got, want in zip(ours, exact, strict=True):
         for name, value in want.items():
             # Of parameters near 0.1, and in float32.
             bound = 1e-3 * rms(value - before[name]) + 1e-6
@@ -179,6 +191,19 @@ def test_without_learning_it_is_normalized_adam() -> None:
             before - now["linear"], length * adam / rms(adam), 1e-3, 1e-6
         )
         before = now["linear"]
+
+
+def test_with_some_of_the_gradient_it_is_nadam_beyond_the_start() -> None:
+    lopt = NormalizedStepLOpt(initial_output_scale=0.0, gradient_weight=0.485)
+    params, grads = drawn(100), [drawn(i) for i in range(60)]
+    after = run(lopt, lopt.init(jax.random.PRNGKey(0)), params, grads, 600)
+    m, v = 0.0, 0.0
+    for grad in grads:
+        g = np.float64(grad["linear"])
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
+    nadam = (0.9 * m + 0.1 * g) / np.sqrt(v)
+    moved = after[-2]["linear"] - after[-1]["linear"]
+    np.testing.assert_allclose(moved / rms(moved), nadam / rms(nadam), 0, 5e-3)
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e6])

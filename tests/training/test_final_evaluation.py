@@ -118,13 +118,16 @@ def test_images_against_a_network_in_float64():
 
 
 SLOW_KINDS = (
-    "Conv_Cifar10_8_16x32",
     "ImageMLP_Cifar10_128x128x128_BatchNorm_Relu",
     "ImageMLPAE_Mnist_128x32x128_bs128",
     "RNNLM_lm1bbytes_Patch32_LSTM128_Embed64",
-    "ESWrapped_1pair_ImageMLP_Mnist_128x128x128_Relu",
 )
-EXHAUSTIVE_KINDS = ("TransformerLM_LM1B_MultiRuntime_0", "Resnet_MultiRuntime_0")
+EXHAUSTIVE_KINDS = (
+    "Conv_Cifar10_8_16x32",
+    "ESWrapped_1pair_ImageMLP_Mnist_128x128x128_Relu",
+    "Resnet_MultiRuntime_0",
+    "TransformerLM_LM1B_MultiRuntime_0",
+)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +241,9 @@ def test_tasks_without_finite_splits_have_no_such_keys():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", [Strategy(1), Strategy(2), Strategy(8)])
-@pytest.mark.parametrize("num_devices", [1, 2])
+@pytest.mark.parametrize(
+    "num_devices", [pytest.param(1, marks=pytest.mark.exhaustive), 2]
+)
 def test_every_strategy_agrees(strategy, num_devices):
     opts = [Adam(learning_rate=lr) for lr in (0.01, 0.02, 0.03)]
     devices = jax.local_devices()[:num_devices]

@@ -74,14 +74,20 @@ TRAINED_BY_ANOTHER_SIZE = {
     "ESWrapped_1pair_ImageMLP_Mnist_128x128x128_Relu",
     "Conv_Cifar100_32x64x64_Tanh",
     "Conv_Cifar10_32x64x64_Tanh",
+    "Conv_Cifar10_16_32x64x64",
+    "Conv_Cifar100_32x64x64",
+    "Conv_imagenet16_16_64x128x128x128",
     "Conv_imagenet32_16_32x64x64",
     "ImageMLPAE_Cifar10_256x256x256_bs1024",
+    "RNNLM_kjvbytes_Patch32_GRU128_Embed64",
     "RNNLM_kjvbytes_Patch32_LSTM128_Embed64",
+    "RNNLM_lm1bbytes_Patch128_LSTM128_Embed64",
     "RNNLM_lm1bbytes_Patch32_GRU256_Embed128",
     "RNNLM_lm1bbytes_Patch32_LSTM256_Embed128",
     "RNNLM_wikipediaenbytes_Patch32_GRU256_Embed128",
     "RNNLM_wikipediaenbytes_Patch32_LSTM256_Embed128",
     "TransformerLM_LM1B_MultiRuntime_1",
+    "TransformerLM_kjvbytes_1layer_64width",
     "TransformerLM_kjvbytes_2layer_128width",
     "VIT_Cifar100_skinnydeep",
     # Those that are held out.
@@ -90,11 +96,20 @@ TRAINED_BY_ANOTHER_SIZE = {
 # Sizes between the smallest and the largest of a form, and the same form on other
 # images: what is no more than one step of them is left to the exhaustive tests.
 ONE_STEP_BY_ANOTHER_SIZE = {
-    *(f"Resnet_MultiRuntime_{size}" for size in range(2, 10)),
+    *(f"Resnet_MultiRuntime_{size}" for size in range(1, 10)),
     *(f"TransformerLM_LM1B_MultiRuntime_{size}" for size in range(2, 8)),
-    *(f"VIT_Food101_64_{form}" for form in ("skinnydeep", "wideshallow")),
+    "TransformerLM_LM1B_5layer_128width",
+    *(
+        f"VIT_{images}_{form}"
+        for images in ("Food101_64", "ImageNet64")
+        for form in ("skinnydeep", "wideshallow")
+    ),
     *(f"MLPMixer_Food101_64_{form}" for form in ("tiny16", "bs256_tiny16")),
     "MLPMixer_ImageNet64_bs256_tiny16",
+    *(
+        f"RNNLM_wikipediaen32k_Patch32_{cell}_Embed128"
+        for cell in ("GRU256", "LSTM256")
+    ),
 }
 MAX_FLOPS = 2e9
 

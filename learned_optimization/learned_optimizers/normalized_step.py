@@ -67,13 +67,6 @@ _RELATIVE_EPSILON = 1e-8
 # Of statistics of tensors: a tensor of zeros has a logarithm of minus infinity.
 _MOST_LOG_RATIO = 3.0
 
-# Of averages of products.
-_PRODUCT_DECAY = 0.9
-
-# Share, of the squared product that directions have which are drawn at random, below
-# which a product counts as none.
-_UNRELATED = 0.1
-
 
 @flax.struct.dataclass
 class NormalizedStepState:
@@ -84,9 +77,6 @@ class NormalizedStepState:
       state: the model state, None for a stateless model.
       momenta: averages of gradients, float32 `[k, *shape]` per tensor with elements.
       squares: averages of squared gradients, float32 `[*shape]` per tensor.
-      products: averages of the squared product of the gradient and the parameters, and
-        of what it would be of directions that have nothing to do with each other,
-        float32 `[2]` per tensor; none where lengths do not depend on them.
       iteration: int32 scalar, the number of updates done.
       num_steps: float32 scalar, the length of the run.
     """
@@ -95,7 +85,6 @@ class NormalizedStepState:
     state: Any
     momenta: list[jax.Array]
     squares: list[jax.Array]
-    products: list[jax.Array]
     iteration: jax.Array
     num_steps: jax.Array
 
@@ -117,10 +106,12 @@ class NormalizedStepLOpt(LearnedOptimizer):
 
     With `tensor_lengths` statistics of each tensor also say how far it moves, to
     learned exponents: the root mean square of its parameters, as in LAMB, whose
-    exponent is 1, and how much gradients agree over each of the times that momenta
-    average. Vectors have exponents and a size of their own; and tensors along which
-    gradients never point, as those before a normalization, whose scale nothing depends
-    on, have a size of their own too.
+    exponent is 1, and how much successive gradients agree, which is the root mean
+    square of the fastest of the averages in units of what it would be of noise: above 1
+    where they point one way, below where they go to and fro. Vectors have exponents and
+    a size of their own. And a convolution, a tensor of four axes or more whose fan-in
+    counts positions and inputs at each, moves `min(positions, inputs) **
+    positions_exponent` times as far.
 
     No feature has a scale. Averages of gradients are read in units of what they would
     be were gradients only noise of their mean square: `m / sqrt(v)` with a square v of
@@ -129,10 +120,10 @@ class NormalizedStepLOpt(LearnedOptimizer):
     What has no bound of its own is clipped at `feature_bound`.
 
     Theta is `network`, with the layers of `MLPLOpt`, and the scalars `size`,
-    `fan_in_exponent` and `matrices_exponent`; and `vector_size`, `scale_free_sizes`,
-    `rms_exponents` and `agreement_exponents`, of matrices and of vectors, all zero at
-    first. With `initial_output_scale=0` that of `init` is the form without any
-    learning: normalized Adam.
+    `fan_in_exponent` and `matrices_exponent`; and `positions_exponent`, `vector_size`
+    and, of matrices and of vectors, `rms_exponents` and `agreement_exponents`. With
+    `initial_output_scale=0` that of `init` is the form without any learning: normalized
+    Adam.
 
     Attributes:
       step_mult: root mean square of the largest steps of a tensor to which the law
@@ -150,6 +141,9 @@ class NormalizedStepLOpt(LearnedOptimizer):
         first.
       initial_fan_in_exponent: the exponent of widths at first.
       initial_matrices_exponent: the exponent of depths at first.
+      initial_positions_exponent: the exponent of the positions of a kernel at first.
+      initial_agreement_exponent: the exponent of the agreement of matrices at first;
+        that of vectors is zero, as all exponents are that no attribute says.
       nominal_fan_in: the fan-in at which the law gives 1.
       nominal_matrices: the number of matrices at which it gives 1.
       feature_bound: beyond which features are clipped.
@@ -171,6 +165,8 @@ class NormalizedStepLOpt(LearnedOptimizer):
     initial_output_scale: Scalar = hparam(default=0.01)
     initial_fan_in_exponent: Scalar = hparam(default=0.5)
     initial_matrices_exponent: Scalar = hparam(default=1.0)
+    initial_positions_exponent: Scalar = hparam(default=0.0)
+    initial_agreement_exponent: Scalar = hparam(default=0.0)
     nominal_fan_in: Scalar = hparam(default=32.0)
     nominal_matrices: Scalar = hparam(default=2.0)
     feature_bound: Scalar = hparam(default=10.0)
@@ -201,11 +197,13 @@ class NormalizedStepLOpt(LearnedOptimizer):
         weights, biases = network.init_layers(key, num_inputs, hidden, 1)
         last = weights[-1] * self.initial_output_scale
         of_tensors = {
+            "positions_exponent": jnp.asarray(
+                self.initial_positions_exponent, jnp.float32
+            ),
             "vector_size": jnp.zeros([], jnp.float32),
-            "scale_free_sizes": jnp.zeros([2], jnp.float32),
             "rms_exponents": jnp.zeros([2], jnp.float32),
-            "agreement_exponents": jnp.zeros(
-                [2, len(self.momentum_decays)], jnp.float32
+            "agreement_exponents": jnp.asarray(
+                [self.initial_agreement_exponent, 0.0], jnp.float32
             ),
         }
         return {
@@ -235,7 +233,6 @@ class NormalizedStepLOpt(LearnedOptimizer):
             state=model_state,
             momenta=[jnp.zeros((k, *shape), jnp.float32) for shape in shapes],
             squares=[jnp.zeros(shape, jnp.float32) for shape in shapes],
-            products=[jnp.zeros(2, jnp.float32) for _ in shapes * self.tensor_lengths],
             iteration=jnp.zeros([], jnp.int32),
             num_steps=jnp.asarray(num_steps, jnp.float32),
         )
@@ -258,25 +255,21 @@ class NormalizedStepLOpt(LearnedOptimizer):
         noise = self._noise(iteration + 1)
         old_params = tensors(opt_state.params)
         lengths = self._lengths(theta, iteration, num_steps, old_params)
-        params, momenta, squares, products = [], [], [], []
-        for i, (p, g, m, v, length) in enumerate(
-            zip(
-                old_params,
-                tensors(grad),
-                opt_state.momenta,
-                opt_state.squares,
-                lengths,
-                strict=True,
-            )
+        params, momenta, squares = [], [], []
+        for p, g, m, v, length in zip(
+            old_params,
+            tensors(grad),
+            opt_state.momenta,
+            opt_state.squares,
+            lengths,
+            strict=True,
         ):
             m = averages(m, g, self.momentum_decays)
             v = self.rms_decay * v + (1 - self.rms_decay) * jnp.square(g)
             mean_square = jnp.mean(v)
             d = self._direction(layers, p, g, m, v, mean_square, noise)
             if self.tensor_lengths:
-                product = _averaged_product(opt_state.products[i], p, g)
-                length *= self._of_tensor(theta, p, m, mean_square, noise, product)
-                products.append(product)
+                length *= self._of_tensor(theta, p, m, mean_square, noise)
             # Without a gradient ever there is no direction.
             per_direction = jnp.where(mean_square > 0, length * _over_rms(d), 0.0)
             params.append(p - per_direction * d)
@@ -287,7 +280,6 @@ class NormalizedStepLOpt(LearnedOptimizer):
             state=model_state,
             momenta=momenta,
             squares=squares,
-            products=products,
             iteration=iteration + 1,
             num_steps=num_steps,
         )
@@ -347,7 +339,6 @@ class NormalizedStepLOpt(LearnedOptimizer):
         momenta: jax.Array,
         mean_square: jax.Array,
         noise: jax.Array,
-        product: jax.Array,
     ) -> jax.Array:
         """Return how much farther a tensor moves, by its statistics, a scalar.
 
@@ -357,21 +348,16 @@ class NormalizedStepLOpt(LearnedOptimizer):
           momenta: averages of gradients, `[k, *shape]`.
           mean_square: mean of the average of squares, a scalar.
           noise: see `_noise`.
-          product: see `NormalizedStepState.products`.
         """
         kind = int(_fan_in(param.shape) <= 1)
-        squares = jnp.mean(jnp.square(momenta), axis=tuple(range(1, momenta.ndim)))
-        agreements = _log_ratio(squares, jnp.square(noise[1:]) * mean_square)
+        fastest = int(np.argmin(self.momentum_decays))
+        square = jnp.mean(jnp.square(momenta[fastest]))
+        agreement = _log_ratio(square, jnp.square(noise[1 + fastest]) * mean_square)
         rms = _log_ratio(jnp.mean(jnp.square(param)), jnp.square(self.nominal_rms))
-        # One where gradients never point along the parameters; elsewhere near zero.
-        alone = _UNRELATED * product[1]
-        scale_free = alone / jnp.maximum(product[0] + alone, _LEAST_SQUARE)
-        size = (
-            theta["scale_free_sizes"][kind] * scale_free + kind * theta["vector_size"]
-        )
-        exponents = jnp.sum(theta["agreement_exponents"][kind] * agreements)
-        exponents += theta["rms_exponents"][kind] * rms
-        return jnp.exp(self.size_rate * size + exponents)
+        exponent = theta["positions_exponent"] * _log_positions(param.shape)
+        exponent += theta["agreement_exponents"][kind] * agreement
+        exponent += theta["rms_exponents"][kind] * rms
+        return jnp.exp(self.size_rate * kind * theta["vector_size"] + exponent)
 
     def _noise(self, count: jax.Array) -> jax.Array:
         """Return the deviations of averages of noise, the gradient's own first.
@@ -436,6 +422,15 @@ def _fan_in(shape: Sequence[int]) -> int:
     return math.prod(shape[:-1])
 
 
+def _log_positions(shape: Sequence[int]) -> float:
+    """Return the logarithm of the positions of a kernel, at most of its inputs at each.
+
+    Patches that do not overlap are made of few inputs, and their kernels are no such;
+    and what has three axes is rather attention's, of heads, than a convolution's.
+    """
+    return math.log(min(math.prod(shape[:-2]), shape[-2])) if len(shape) > 3 else 0.0
+
+
 def _over_rms(x: jax.Array) -> jax.Array:
     """Return the inverse of the root mean square of a tensor, a scalar."""
     mean_square = jnp.mean(jnp.square(x))
@@ -446,15 +441,6 @@ def _log_ratio(square: jax.Array, unit: Any) -> jax.Array:
     """Return the logarithms of ratios of roots, bounded."""
     logs = [jnp.log(jnp.maximum(x, _LEAST_SQUARE)) for x in (square, unit)]
     return jnp.clip(0.5 * (logs[0] - logs[1]), -_MOST_LOG_RATIO, _MOST_LOG_RATIO)
-
-
-def _averaged_product(old: jax.Array, param: jax.Array, grad: jax.Array) -> jax.Array:
-    """Return `NormalizedStepState.products` after an update."""
-    # Divided by sizes: what is of a unit here has none.
-    cosine = jnp.mean(param * _over_rms(param) * grad * _over_rms(grad))
-    has_both = jnp.any(param != 0) & jnp.any(grad != 0)
-    new = jnp.stack([jnp.square(cosine), jnp.where(has_both, 1 / param.size, 0.0)])
-    return _PRODUCT_DECAY * old + (1 - _PRODUCT_DECAY) * new
 
 
 def _clipped(x: jax.Array, bound: jax.Array) -> jax.Array:

@@ -55,48 +55,50 @@ def small_perceptrons() -> list[TaskFamily]:
 
 
 def small_models() -> list[TaskFamily]:
-    """Return families of the architectures of the suite `laptop`, in smaller sizes.
+    """Return families of the architectures of the suite `laptop`, in about its sizes.
 
-    None is a task of `laptop` or `laptop_heldout`.
+    None is a task of `laptop` or `laptop_heldout`. Batches are as large as there: steps
+    learned in smaller ones, where gradients are noisier, are too short.
     """
     tasks: dict[str, Task] = {
-        "ImageMLPAE_32x6x32": ImageMLPAETask(_images(64), hidden=(32, 6, 32)),
-        "Conv_12x32": ConvTask(_images(32), channels=(12, 32)),
-        "Conv_8x8_batchnorm": ConvTask(_images(32), channels=(8, 8), norm="batch"),
-        "Conv_8x16_layernorm": ConvTask(_images(32), channels=(8, 16), norm="layer"),
-        "Resnet_8x8x8x16": ResNetTask(
-            _images(16),
-            channels_per_group=(8, 8, 8, 16),
+        "ImageMLPAE_48x6x48": ImageMLPAETask(_images(128), hidden=(48, 6, 48)),
+        "Conv_12x32": ConvTask(_images(64), channels=(12, 32)),
+        "Conv_24x16": ConvTask(_images(128), channels=(24, 16)),
+        "Conv_16x24_batchnorm": ConvTask(_images(64), channels=(16, 24), norm="batch"),
+        "Conv_12x24_layernorm": ConvTask(_images(64), channels=(12, 24), norm="layer"),
+        "Resnet_8x8x16x24": ResNetTask(
+            _images(32),
+            channels_per_group=(8, 8, 16, 24),
             stem_kernel_size=3,
             use_max_pool=False,
         ),
-        "VIT_1layer_16width": ViTTask(
-            _images(16), hidden=16, mlp=32, num_heads=2, num_layers=1, patch_size=2
+        "VIT_1layer_24width": ViTTask(
+            _images(32), hidden=24, mlp=48, num_heads=2, num_layers=1, patch_size=2
         ),
-        "MLPMixer_1block_16width": MLPMixerTask(
-            _images(16),
-            hidden=16,
-            num_blocks=1,
+        "MLPMixer_2block_20width": MLPMixerTask(
+            _images(32),
+            hidden=20,
+            num_blocks=2,
             tokens_mlp=16,
-            channels_mlp=32,
+            channels_mlp=40,
             patch_size=2,
         ),
         "RNNLM_GRU48_Embed24": RNNLanguageModelTask(
-            kjv_bytes(12, 12), cell="GRU", hidden=48, embedding=24
+            kjv_bytes(16, 16), cell="GRU", hidden=48, embedding=24
         ),
-        "ESWrapped_4pair_ImageMLP_16": ESTask(
-            ImageMLPTask(_images(64), hidden=(16,)), std=0.01, n_pairs=4
+        "ESWrapped_4pair_ImageMLP_24": ESTask(
+            ImageMLPTask(_images(128), hidden=(24,)), std=0.01, n_pairs=4
         ),
-        "TransformerLM_1layer_16width": TransformerLanguageModelTask(
-            kjv_bytes(8, 12), num_heads=2, d_model=16, num_layers=1
+        "TransformerLM_1layer_24width": TransformerLanguageModelTask(
+            kjv_bytes(16, 16), num_heads=2, d_model=24, num_layers=1
         ),
     }
     losses = {"cross_entropy": 0.7, "mse": 0.3}
     perceptrons = [
-        (64, (24,)),
-        (32, (16, 16)),
-        (64, (16, 16, 16)),
-        (64, (24,) * 5),
+        (128, (48,)),
+        (64, (24, 24)),
+        (128, (32, 32, 32)),
+        (128, (24,) * 5),
         (128, (96, 48)),
     ]
     return [

@@ -246,15 +246,19 @@ class MetaRun:
         return {name: TunedAdam(**stored[name]) for name in settings.tasks}
 
     def _finish(self, runner: Runner) -> MetaParams:
-        theta = self._best
-        if theta is None:
-            theta, self.best_step = runner.averaged(), runner.done
-        write_published(
-            self.folder, self.program.learned_opt, theta, self._gen_id, self.best_step
-        )
+        theta, self.best_step = self._publish(runner)
         self._write_curves()
         filesystem.remove_file(filesystem.join(self.folder, _CHECKPOINT))
         return theta
+
+    def _publish(self, runner: Runner) -> tuple[MetaParams, int]:
+        """Write the best meta-parameters so far; return them and their meta-step."""
+        theta, step = self._best, self.best_step
+        if theta is None:
+            theta, step = runner.averaged(), runner.done
+        lopt = self.program.learned_opt
+        write_published(self.folder, lopt, theta, self._gen_id, step)
+        return theta, step
 
     @property
     def _gen_id(self) -> str:
@@ -299,6 +303,8 @@ class MetaRun:
         }
         path = filesystem.join(self.folder, _CHECKPOINT)
         write_npz(path, arrays, compress=False)
+        # Behind it: without a checkpoint they are those of a run that has ended.
+        self._publish(runner)
         self._write_curves()
 
     def _identity_of(self, runner: Runner) -> str:

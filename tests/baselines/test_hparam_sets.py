@@ -12,7 +12,7 @@ from learned_optimization.baselines.hparam_sets import (
     all_hparam_sets,
     get_hparam_set,
 )
-from learned_optimization.baselines.sets.registry import known_hparam_sets
+from learned_optimization.baselines.sets.registry import SETS, known_hparam_sets
 from learned_optimization.baselines.sweeps.sweep import set_trials
 from learned_optimization.configuration import call_bound
 from learned_optimization.errors import LoptError, NotRegisteredError, UnknownNameError
@@ -409,6 +409,49 @@ def test_the_name_with_a_seed_is_known():
 def test_a_name_that_is_no_set_and_seed_is_unknown(name):
     with pytest.raises(NotRegisteredError):
         get_hparam_set(name)
+
+
+def test_a_set_of_more_seeds_is_known_by_its_name():
+    own = get_hparam_set("AdamLR_1000_R5")
+    more = get_hparam_set("AdamLR_1000_R10")
+    assert more == own.with_repetitions(10)
+    assert (more.name, more.seeds, more.num_trials) == (
+        "AdamLR_1000_R10",
+        range(10),
+        140,
+    )
+    # What is trained of one is the other's.
+    assert [path for path, _ in more.save_dirs(TASK)] == [
+        path for path, _ in own.save_dirs(TASK)
+    ]
+    later = get_hparam_set("AdamLR_1000_R2_from5")
+    assert later == own.with_repetitions(2).from_seed(5)
+    assert later == own.from_seed(5).with_repetitions(2)
+    assert (later.name, later.seeds) == ("AdamLR_1000_R2_from5", range(5, 7))
+    assert "AdamLR_1000_R10" not in all_hparam_sets()
+    assert own.with_repetitions(5) == own
+    with pytest.raises(LoptError, match="repetitions must be"):
+        own.with_repetitions(0)
+    with pytest.raises(LoptError, match="it would end in _R5"):
+        dataclasses.replace(own, name="Mine").with_repetitions(2)
+
+
+@pytest.mark.parametrize(
+    "name", ["AdamLR_1000_R0", "AdamLR_1000_R05", "AdamLR_1001_R5", "_R5", "AdamLR_R5"]
+)
+def test_a_name_that_is_no_set_and_number_of_seeds_is_unknown(name):
+    with pytest.raises(NotRegisteredError):
+        get_hparam_set(name)
+
+
+def test_which_set_more_seeds_are_of_must_be_plain():
+    own = get_hparam_set("AdamLR_1000_R5")
+    with SETS.temporarily():
+        add_hparam_set(dataclasses.replace(own, name="Mine_7_R2", repetitions=2))
+        assert get_hparam_set("Mine_7_R3").repetitions == 3
+        add_hparam_set(dataclasses.replace(own, name="Mine_7_R4", repetitions=4))
+        with pytest.raises(NotRegisteredError):
+            get_hparam_set("Mine_7_R3")
 
 
 def test_a_set_cannot_be_called_as_the_seeds_of_another():

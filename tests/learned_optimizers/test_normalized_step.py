@@ -47,24 +47,14 @@ def law(theta: Any, shape: tuple[int, ...]) -> float:
     return width * (2 / 2) ** -theta["matrices_exponent"]
 
 
-def farther(
-    theta: Any, param: np.ndarray, agreements: list[float], product: np.ndarray
-) -> float:
+def farther(theta: Any, param: np.ndarray, agreement: float) -> float:
     """Return what the statistics of a tensor multiply."""
     kind = 0 if np.prod(param.shape[:-1]) > 1 else 1
-    bounded = np.clip(np.log([max(rms(param), 1e-12) / 0.1, *agreements]), -3, 3)
-    exponents = [theta["rms_exponents"][kind], *theta["agreement_exponents"][kind]]
-    scale_free = 0.1 * product[1] / max(product[0] + 0.1 * product[1], 1e-24)
-    size = scale_free * theta["scale_free_sizes"][kind] + kind * theta["vector_size"]
-    return np.exp(bounded @ exponents + 3 * size)
-
-
-def averaged_product(old: np.ndarray, param: np.ndarray, grad: np.ndarray) -> Any:
-    """Return averages of the squared cosine, and of that of unrelated directions."""
-    if not param.any():
-        return 0.9 * old
-    cosine = np.sum(param * grad) / np.sqrt(np.sum(param**2) * np.sum(grad**2))
-    return 0.9 * old + 0.1 * np.array([cosine**2, 1 / param.size])
+    bounded = np.clip(np.log([max(rms(param), 1e-12) / 0.1, agreement]), -3, 3)
+    exponents = [theta["rms_exponents"][kind], theta["agreement_exponents"][kind]]
+    # Of the tensors here one is a convolution, of 3x3 positions with two inputs each.
+    positions = (2 if param.ndim == 4 else 1) ** theta["positions_exponent"]
+    return positions * np.exp(bounded @ exponents + 3 * kind * theta["vector_size"])
 
 
 def plain(
@@ -78,7 +68,6 @@ def plain(
     theta, params = float64(theta), float64(params)
     m = {name: [np.zeros(p.shape) for _ in DECAYS] for name, p in params.items()}
     v = {name: np.zeros(p.shape) for name, p in params.items()}
-    products = {name: np.zeros(2) for name in params}
     for t, grad in enumerate(grads):
         time = [np.tanh(10 * (t / length - s)) for s in (0.03, 0.1, 0.2, 0.4)]
         time += [np.tanh(10 * (t / length - s)) for s in (0.6, 0.8, 0.9, 1.0)]
@@ -106,9 +95,7 @@ def plain(
             d += network(theta["network"], read).reshape(p.shape)
             size = 5e-3 * schedule(t, length) * np.exp(3 * theta["size"])
             if "vector_size" in theta:
-                products[name] = averaged_product(products[name], p, g)
-                agreements = [rms(x) / np.sqrt(square.mean()) for x in means[1:]]
-                size *= farther(theta, p, agreements, products[name])
+                size *= farther(theta, p, rms(means[1]) / np.sqrt(square.mean()))
             params[name] = p - size * law(theta, p.shape) * d / rms(d)
         yield dict(params)
 
@@ -197,7 +184,7 @@ def test_with_some_of_the_gradient_it_is_nadam_beyond_the_start() -> None:
     lopt = NormalizedStepLOpt(initial_output_scale=0.0, gradient_weight=0.485)
     params, grads = drawn(100), [drawn(i) for i in range(60)]
     after = run(lopt, lopt.init(jax.random.PRNGKey(0)), params, grads, 600)
-    m, v = 0.0, 0.0
+    g = m = v = np.zeros((4, 7))
     for grad in grads:
         g = np.float64(grad["linear"])
         m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
@@ -248,22 +235,45 @@ def test_it_is_still_beyond_the_length_of_the_run(theta: Any) -> None:
     np.testing.assert_array_equal(beyond["conv"], end["conv"])
 
 
-def test_a_tensor_whose_scale_says_nothing_has_a_size_of_its_own() -> None:
-    lopt = NormalizedStepLOpt(tensor_lengths=True, initial_output_scale=0.0)
-    theta = lopt.init(jax.random.PRNGKey(0))
-    theta = {**theta, "scale_free_sizes": jnp.asarray([np.log(2) / 3, 0.0])}
-    rng = np.random.default_rng(0)
-    param, along = rng.normal(size=(2, 8, 6)).astype(np.float32)
-    # Of a loss of param / |param|, gradients are at right angles to the parameters.
-    across = along - param * np.sum(along * param) / np.sum(param**2)
-    start = {"across": param, "along": param}
-    [after] = run(lopt, theta, start, [{"across": across, "along": along}])
-    length = {name: rms(after[name] - start[name]) for name in start}
-    law = schedule(0, NUM_STEPS) * 5e-3 * (8 / 32) ** -0.5
-    assert length["across"] == pytest.approx(2 * law, rel=1e-3)
-    cosine = np.sum(along * param) / np.sqrt(np.sum(along**2) * np.sum(param**2))
-    share = 0.1 / (48 * cosine**2 + 0.1)
-    assert length["along"] == pytest.approx(2**share * law, rel=1e-3)
+@pytest.mark.parametrize(("correlation", "ratio"), [(1.0, 3**0.5), (-1.0, 3**-0.5)])
+def test_gradients_that_agree_carry_farther(correlation: float, ratio: float) -> None:
+    """Of one sign their average is sqrt(3) times that of noise, to and fro a third."""
+    settings = {"tensor_lengths": True, "initial_output_scale": 0.0}
+    lopt = NormalizedStepLOpt(initial_agreement_exponent=1.0, **settings)
+    grad = np.random.default_rng(0).choice([-1.0, 1.0], size=(8, 6)).astype(np.float32)
+    grads = [{"x": correlation**t * grad} for t in range(40)]
+    start = {"x": np.ones((8, 6), np.float32)}
+    moved = []
+    for each in (lopt, NormalizedStepLOpt(**settings)):
+        theta = each.init(jax.random.PRNGKey(0))
+        *_, before, after = run(each, theta, start, grads, 400)
+        moved.append(rms(after["x"] - before["x"]))
+    assert moved[0] / moved[1] == pytest.approx(ratio, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "ratio"),
+    [
+        ((3, 3, 16, 8), 9.0),
+        ((3, 3, 4, 8), 4.0),
+        ((4, 4, 1, 8), 1.0),
+        ((16, 2, 8), 1.0),
+        ((16, 8), 1.0),
+    ],
+)
+def test_kernels_move_farther_by_their_positions(
+    shape: tuple[int, ...], ratio: float
+) -> None:
+    grad = {"x": np.random.default_rng(0).normal(size=shape).astype(np.float32)}
+    start, moved = {"x": np.zeros(shape, np.float32)}, []
+    for exponent in (0.0, 1.0):
+        lopt = NormalizedStepLOpt(
+            tensor_lengths=True, initial_positions_exponent=exponent
+        )
+        moved.append(
+            rms(run(lopt, lopt.init(jax.random.PRNGKey(0)), start, [grad])[0]["x"])
+        )
+    assert moved[1] / moved[0] == pytest.approx(ratio, rel=1e-4)
 
 
 @pytest.mark.slow

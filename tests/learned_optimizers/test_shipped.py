@@ -74,6 +74,7 @@ def test_sets_of_it_are_known_without_a_checkpoint() -> None:
     assert own.hparams == (path,)
     assert own == TEMPLATES["LOpt_1000_R5"].with_checkpoint(FIRST, address(FIRST))
     assert get_hparam_set(f"{name}_from5").first_seed == 5
+    assert get_hparam_set(f"{FIRST}_LOpt_1000_R9").repetitions == 9
     names = [name, f"{FIRST}_LOptLR_1000_R5_from5", "AdamLR_1000_R5", "TinyLine"]
     assert set(known_hparam_sets(names)) - set(all_hparam_sets()) == {*names[:2]}
     with pytest.raises(NotRegisteredError):

@@ -13,6 +13,7 @@ import pytest
 
 from learned_optimization.baselines.results.format import read_result
 from learned_optimization.errors import LoptError, RunStoppedError
+from learned_optimization.learned_optimizers import checkpoints
 from learned_optimization.learned_optimizers.normalized_step import NormalizedStepLOpt
 from learned_optimization.learned_optimizers.opt_from_checkpoint import (
     opt_from_checkpoint,
@@ -41,6 +42,9 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     with pytest.raises(RunStoppedError, match="meta-step"):
         run_in(tmp_path / "parts").run(told.append, lambda: told[-1].done >= 2)
     assert 0 < told[-1].done < 6
+    # What is there so far can be used.
+    so_far = checkpoints.read(str(tmp_path / "parts" / "params"))
+    assert so_far.step == told[-1].done
     parts = run_in(tmp_path / "parts").run()
     for a, b in zip(*map(_arrays, (whole, parts)), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -9,7 +9,7 @@ from typing import Any
 from learned_optimization.baselines.folder_names import value_text
 from learned_optimization.baselines.layout import results_dir
 from learned_optimization.baselines.sets.limits import check_size
-from learned_optimization.errors import check_at_least
+from learned_optimization.errors import LoptError, check_at_least
 from learned_optimization.learning_rates import (
     LEARNING_RATES as LEARNING_RATES,
 )
@@ -24,6 +24,7 @@ PUBLISHED_ONLY_RATE = 1e-7
 
 
 _FROM = "_from"
+_REPETITIONS = "_R"
 
 
 def split_first_seed(name: str) -> tuple[str, int]:
@@ -35,6 +36,20 @@ def split_first_seed(name: str) -> tuple[str, int]:
     own_name, _, digits = name.rpartition(_FROM)
     is_seed = digits.isascii() and digits.isdecimal() and not digits.startswith("0")
     return (own_name, int(digits)) if own_name and is_seed else (name, 0)
+
+
+def split_repetitions(name: str) -> tuple[str, int] | None:
+    """Return what a set's name is without its number of seeds, and that number.
+
+    Args:
+      name: of a set, as `AdamLR_1000_R5`.
+
+    Returns:
+      None if the name does not end in a number of seeds.
+    """
+    stem, _, digits = name.rpartition(_REPETITIONS)
+    is_number = digits.isascii() and digits.isdecimal() and not digits.startswith("0")
+    return (stem, int(digits)) if stem and is_number else None
 
 
 def gin_key(optimizer: str, parameter: str) -> str:
@@ -158,6 +173,32 @@ class HParamSet:
         own_name = split_first_seed(self.name)[0] if self.first_seed else self.name
         name = f"{own_name}{_FROM}{first_seed}" if first_seed else own_name
         return replace(self, name=name, first_seed=first_seed)
+
+    def with_repetitions(self, repetitions: int) -> HParamSet:
+        """Return the set with another number of seeds, under the name that says so.
+
+        `AdamLR_1000_R5` with 10 is `AdamLR_1000_R10`, and what is trained of the one is
+        not trained again for the other.
+
+        Args:
+          repetitions: at least 1.
+
+        Raises:
+          LoptError: if it is no whole number of at least 1, or the set's name does not
+            say how many seeds it has.
+        """
+        check_at_least("repetitions", repetitions, 1)
+        own_name = split_first_seed(self.name)[0] if self.first_seed else self.name
+        split = split_repetitions(own_name)
+        if split is None:
+            raise LoptError(
+                f"the name of set {self.name} does not say how many seeds it has: it "
+                f"would end in {_REPETITIONS}{self.repetitions}."
+            )
+        named = replace(
+            self, name=f"{split[0]}{_REPETITIONS}{repetitions}", repetitions=repetitions
+        )
+        return replace(named, first_seed=0).from_seed(self.first_seed)
 
     def with_published_rate(self) -> HParamSet:
         """Return the set as it was published: with the learning rate 1e-7 too.

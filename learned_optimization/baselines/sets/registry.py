@@ -9,7 +9,11 @@ from learned_optimization.baselines.sets.checkpoint_sets import (
     TEMPLATES,
     split_set_name,
 )
-from learned_optimization.baselines.sets.hparam_set import HParamSet, split_first_seed
+from learned_optimization.baselines.sets.hparam_set import (
+    HParamSet,
+    split_first_seed,
+    split_repetitions,
+)
 from learned_optimization.configurable import configurable
 from learned_optimization.errors import LoptError, NotRegisteredError
 from learned_optimization.learned_optimizers import pretrained
@@ -35,8 +39,8 @@ def get_hparam_set(name: str) -> HParamSet:
     """Return the set of that name.
 
     Besides those that are registered there is a set of each from another first seed on
-    (`from_seed`), and of each template with each pretrained learned optimizer of the
-    package.
+    (`from_seed`) and with another number of seeds (`with_repetitions`), and of each
+    template with each pretrained learned optimizer of the package.
 
     Raises:
       NotRegisteredError: with the nearest names, if there is none.
@@ -78,12 +82,30 @@ def _of_pretrained() -> list[HParamSet]:
 def _implied(name: str) -> HParamSet | None:
     """Return the set that a name says all of, though none is registered under it."""
     own_name, first_seed = split_first_seed(name)
-    own = SETS.all().get(own_name)
-    if own is None and split_set_name(own_name) is not None:
-        own = {s.name: s for s in _of_pretrained()}.get(own_name)
-    if own is not None and own_name != name:
-        return own.from_seed(first_seed)
+    own = _named(own_name) or _with_other_seeds(own_name)
+    return None if own is None else own.from_seed(first_seed)
+
+
+def _named(name: str) -> HParamSet | None:
+    """Return the set of a name, which may be of a pretrained optimizer."""
+    own = SETS.all().get(name)
+    if own is None and split_set_name(name) is not None:
+        own = {s.name: s for s in _of_pretrained()}.get(name)
     return own
+
+
+def _with_other_seeds(name: str) -> HParamSet | None:
+    """Return the one set that differs in its number of seeds only, with the name's."""
+    split = split_repetitions(name)
+    if split is None:
+        return None
+    stem, repetitions = split
+    made_of = {s.name: split_repetitions(s.name) for s in with_pretrained()}
+    alike = [own for own, parts in made_of.items() if parts and parts[0] == stem]
+    if len(alike) != 1:
+        return None
+    own = _named(alike[0])
+    return None if own is None else own.with_repetitions(repetitions)
 
 
 def add_hparam_set(hparam_set: HParamSet, origin: str | None = None) -> HParamSet:

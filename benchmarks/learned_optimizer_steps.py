@@ -37,7 +37,7 @@ LARGER = {
         HyperV2, lstm_hidden_size=512, param_inits=256
     ),
     "NormalizedStepLOpt(tensor_lengths)": functools.partial(
-        NormalizedStepLOpt, tensor_lengths=True
+        NormalizedStepLOpt, tensor_lengths=True, gradient_weight=0.9
     ),
 }
 MATRICES = 8

@@ -300,7 +300,7 @@ def test_page_on_pretrained_optimizers(tmp_path, monkeypatch):
     output = "".join(run(*block, tmp_path) for block in blocks("docs/pretrained.md"))
     assert "5 trials run, 0 had results" in output
     assert "1 configuration, so untuned" in output
-    assert "207 meta-parameters in 11 arrays" in output
+    assert "202 meta-parameters in 11 arrays" in output
     assert float(output.split()[-1]) < 0.1
 
 

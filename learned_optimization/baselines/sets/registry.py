@@ -100,12 +100,12 @@ def _with_other_seeds(name: str) -> HParamSet | None:
     if split is None:
         return None
     stem, repetitions = split
-    made_of = {s.name: split_repetitions(s.name) for s in with_pretrained()}
-    alike = [own for own, parts in made_of.items() if parts and parts[0] == stem]
-    if len(alike) != 1:
-        return None
-    own = _named(alike[0])
-    return None if own is None else own.with_repetitions(repetitions)
+    alike = [
+        own
+        for own in with_pretrained()
+        if (parts := split_repetitions(own.name)) is not None and parts[0] == stem
+    ]
+    return alike[0].with_repetitions(repetitions) if len(alike) == 1 else None
 
 
 def add_hparam_set(hparam_set: HParamSet, origin: str | None = None) -> HParamSet:

@@ -6,12 +6,12 @@ is left to learn that minutes of meta-training on small models suffice, and what
 learned carries over to models of other sizes.
 
 The paper trail. A network per parameter, its inputs and the thresholds of the progress
-are those of Metz et al. 2022 (arXiv:2203.11860, arXiv:2211.09760); the gradient beside its
-average is in Dozat 2016 (NAdam, OpenReview OM0jvwB8jIp57ZJjtNEZ); directions divided by
-their root mean square, with a schedule outside, are in You et al. 2019 (LAMB,
-arXiv:1904.00962) and Moudgil et al. 2026 (Celo2, arXiv:2602.19142); steps that shrink
-with the fan-in are in Yang et al. 2022 (arXiv:2203.03466), whose exponents are learned
-here, and that of the depth too.
+are those of Metz et al. 2022 (arXiv:2203.11860, arXiv:2211.09760); the gradient beside
+its average is in Dozat 2016 (NAdam, OpenReview OM0jvwB8jIp57ZJjtNEZ); directions
+divided by their root mean square, with a schedule outside, are in You et al. 2019
+(LAMB, arXiv:1904.00962) and Moudgil et al. 2026 (Celo2, arXiv:2602.19142); steps that
+shrink with the fan-in are in Yang et al. 2022 (arXiv:2203.03466), whose exponents are
+learned here, and that of the depth too.
 """
 
 from __future__ import annotations

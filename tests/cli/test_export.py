@@ -122,16 +122,16 @@ def test_telling_tasks_from_sets(handmade):
     )
     with pytest.raises(UnknownNameError, match=r"or set 'Handmaid'.*Handmade"):
         split_tasks_and_sets(["Handmaid"], None, None)
-    with pytest.raises(UnknownNameError, match=f"'Cosine_20_R4'.*{COSINE.name}"):
-        split_tasks_and_sets([TASK, "Cosine_20_R4"], None, None)
+    with pytest.raises(UnknownNameError, match=f"'Cosine_21_R5'.*{COSINE.name}"):
+        split_tasks_and_sets([TASK, "Cosine_21_R5"], None, None)
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (
-            [FIXED, "AdamLR_1000_R6"],
-            "suite or set 'AdamLR_1000_R6': did you",
+            [FIXED, "AdamLR_1001_R5"],
+            "suite or set 'AdamLR_1001_R5': did you",
         ),
         ([FIXED, "AdamLR_1000_R5"], "no archive of AdamLR_1000_R5"),
         ([FIXED], "no set is named"),

@@ -74,7 +74,7 @@ def test_status_as_json(written):
 
 
 def test_status_refuses_unknown_names():
-    message = refused(lopt_here("status", "AdamLR_1000_R6"))
+    message = refused(lopt_here("status", "AdamLR_1001_R5"))
     assert "unknown task, suite or set" in message
     assert SET in message
 

@@ -132,7 +132,7 @@ class NormalizedStepLOpt(LearnedOptimizer):
       momentum_decays: of the averages of gradients.
       nominal_momentum: which of them the direction begins with.
       gradient_weight: what is added of the gradient itself, both in units of what they
-        would be of noise. Nesterov's momentum of decay 0.9, as NAdam has it, is 0.5.
+        would be of noise. Nesterov's momentum of decay 0.9, as in NAdam, has 0.485.
       rms_decay: of the average of squares.
       hidden_size: outputs of each hidden layer.
       hidden_layers: how many there are.

@@ -33,9 +33,7 @@ def split_first_seed(name: str) -> tuple[str, int]:
     Args:
       name: of a set; of one whose first seed is 0, it is returned as it is.
     """
-    own_name, _, digits = name.rpartition(_FROM)
-    is_seed = digits.isascii() and digits.isdecimal() and not digits.startswith("0")
-    return (own_name, int(digits)) if own_name and is_seed else (name, 0)
+    return _split_number(name, _FROM) or (name, 0)
 
 
 def split_repetitions(name: str) -> tuple[str, int] | None:
@@ -47,7 +45,12 @@ def split_repetitions(name: str) -> tuple[str, int] | None:
     Returns:
       None if the name does not end in a number of seeds.
     """
-    stem, _, digits = name.rpartition(_REPETITIONS)
+    return _split_number(name, _REPETITIONS)
+
+
+def _split_number(name: str, mark: str) -> tuple[str, int] | None:
+    """Return what stands before a mark and the number behind it that ends a name."""
+    stem, _, digits = name.rpartition(mark)
     is_number = digits.isascii() and digits.isdecimal() and not digits.startswith("0")
     return (stem, int(digits)) if stem and is_number else None
 
@@ -188,17 +191,16 @@ class HParamSet:
             say how many seeds it has.
         """
         check_at_least("repetitions", repetitions, 1)
-        own_name = split_first_seed(self.name)[0] if self.first_seed else self.name
-        split = split_repetitions(own_name)
+        own = self.from_seed(0)
+        split = split_repetitions(own.name)
         if split is None:
             raise LoptError(
                 f"the name of set {self.name} does not say how many seeds it has: it "
                 f"would end in {_REPETITIONS}{self.repetitions}."
             )
-        named = replace(
-            self, name=f"{split[0]}{_REPETITIONS}{repetitions}", repetitions=repetitions
-        )
-        return replace(named, first_seed=0).from_seed(self.first_seed)
+        name = f"{split[0]}{_REPETITIONS}{repetitions}"
+        named = replace(own, name=name, repetitions=repetitions)
+        return named.from_seed(self.first_seed)
 
     def with_published_rate(self) -> HParamSet:
         """Return the set as it was published: with the learning rate 1e-7 too.

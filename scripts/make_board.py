@@ -29,6 +29,7 @@ from learned_optimization.baselines.report.board import (
     group,
     kind_of,
 )
+from learned_optimization.baselines.report.board_longer import Longer, longer
 from learned_optimization.baselines.report.board_page import page
 from learned_optimization.baselines.suites.registry import get_suite
 from learned_optimization.benchmarking.optimizer_cost import (
@@ -39,6 +40,8 @@ from learned_optimization.benchmarking.optimizer_cost import (
 
 PAGE = generated_page.DOCS / "board.md"
 IMAGES = "images/board"
+
+_IN_THUMBNAIL = 6
 
 
 def groups_of(manifest: Manifest, suite_name: str, folder: str) -> list[Group]:
@@ -62,6 +65,25 @@ def groups_of(manifest: Manifest, suite_name: str, folder: str) -> list[Group]:
     return made
 
 
+def longer_of(manifest: Manifest, suite_name: str) -> Longer | None:
+    """Return the sets of a release that are longer than a suite, if there are any.
+
+    They are those that it has on the same tasks of the suite as Adam's of the length of
+    the longest, each beside the set of the suite's length.
+    """
+    suite = get_suite(suite_name)
+    has = {a.pair: a.num_steps for a in manifest.archives}
+    most = max(has.values())
+    if most == suite.num_steps:
+        return None
+    short, long = (f"_{steps}_R{suite.seeds}" for steps in (suite.num_steps, most))
+    tasks = [t for t in suite.tasks if (t, f"AdamLR{long}") in has]
+    names = sorted({n for _, n in has if n.endswith(f"LR{long}")})
+    pairs = [(n.removesuffix(long) + short, n) for n in names]
+    complete = [p for p in pairs if all((t, n) in has for t in tasks for n in p)]
+    return longer(tasks, complete, (f"AdamLR{short}", f"AdamLR{long}"))
+
+
 def keep_costs(path: Path, manifest: Manifest) -> None:
     """Put what this machine measured of a release's sets beside what the file has."""
     costs = [*(read_costs(path) if path.exists() else []), *load_costs()]
@@ -70,13 +92,16 @@ def keep_costs(path: Path, manifest: Manifest) -> None:
     write_costs(path, newest.values())
 
 
-def draw(groups: list[Group]) -> None:
+def draw(groups: list[Group], longer_runs: Longer | None) -> None:
     """Draw the figures of the page."""
     folder = PAGE.parent / IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     save(board_figures.ranking(groups), folder / "ranking.svg")
+    save(board_figures.ranking(groups, _IN_THUMBNAIL), folder / "thumbnail.svg")
     save(board_figures.on_tasks(groups), folder / "tasks.svg")
     save(board_figures.curves(groups), folder / "curves.svg")
+    if longer_runs:
+        save(board_figures.longer_runs(longer_runs), folder / "longer.svg")
 
 
 def main() -> None:
@@ -91,9 +116,10 @@ def main() -> None:
         if given.measured:
             keep_costs(Path(given.release) / "costs.json", release.manifest)
         groups = groups_of(release.manifest, given.suite, given.release)
-        text = page(groups, release.manifest, given.suite, IMAGES)
+        longer_runs = longer_of(release.manifest, given.suite)
+        text = page(groups, release.manifest, given.suite, IMAGES, longer_runs)
         if not given.check:
-            draw(groups)
+            draw(groups, longer_runs)
             PAGE.write_text(text)
         elif PAGE.read_text() != text:
             sys.exit(f"{PAGE} is out of date: run python {sys.argv[0]}")

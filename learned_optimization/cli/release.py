@@ -301,8 +301,9 @@ def build(
         bool,
         typer.Option(
             "--all",
-            help="Every set of the suite's length on every task of it; and on its "
-            "perceptrons the sets published at 10,000 steps.",
+            help="Every set of the suite's length on every task of it, but those of "
+            "Shampoo that take hours; and on its perceptrons the sets published at "
+            "10,000 steps.",
         ),
     ] = False,
     name: Annotated[

@@ -42,9 +42,9 @@ Pair = tuple[str, HParamSet]
 # More than these, evaluations of a normalizer's baseline are thinned as well.
 _MOST_EVALUATIONS = 201
 
-# Sets that train for hours on one task, or need more than a file: those who want them
-# name them.
+# Sets that train for hours on one task: those who want them name them.
 _LONG = "Shampoo128"
+_NOT_SO_LONG = "Shampoo128SgdEvery10LR"
 _PUBLISHED_STEPS = 10_000
 _PERCEPTRONS = "ImageMLP_"
 
@@ -54,13 +54,20 @@ def everything_of(suite: Suite) -> list[Pair]:
 
     They are, of each task of the suite, every set of the suite's length, and the
     package's pretrained learned optimizers as they are; and of its perceptrons also the
-    sets over learning rates that were published at 10,000 steps, but those of Shampoo.
+    sets over learning rates that were published at 10,000 steps. Those of Shampoo are
+    not, as they train for hours on one task; of the suite's length one is, which
+    computes roots at every tenth step.
 
     Args:
       suite: the suite.
     """
     known = all_hparam_sets()
-    own = [s for s in known.values() if s.num_steps == suite.num_steps]
+    own = [
+        s
+        for s in known.values()
+        if s.num_steps == suite.num_steps
+        and (not s.name.startswith(_LONG) or s.name.startswith(_NOT_SO_LONG))
+    ]
     as_trained = f"LOpt_{suite.num_steps}_R{suite.seeds}"
     if as_trained in TEMPLATES:
         own += [get_hparam_set(f"{n}_{as_trained}") for n in pretrained_names()]

@@ -33,6 +33,14 @@ LEARNED = "learned"
 """The groups: a learning rate that stays, one that falls, learned optimizers, and other
 searches."""
 
+TITLES = {
+    CONSTANT: "At a constant learning rate",
+    SCHEDULED: "On a schedule",
+    LEARNED: "Meta-trained, and not tuned",
+    OTHERS: "Other searches",
+}
+"""What the groups are called, in their order on the page."""
+
 _SCHEDULES = ("Cosine", "Linear")
 
 
@@ -43,7 +51,7 @@ class Line:
     Attributes:
       set_name: its set.
       label: what the group calls it.
-      place: from 1, best first.
+      place: from 1, the highest score first.
       overall: how it stands over tasks.
       outcome: against the first of its group; None of the first itself.
       tries: expected score after each of `TRIES`, as far as the set has so many.
@@ -66,9 +74,9 @@ class Line:
     fails_on: tuple[str, ...]
 
     @property
-    def may_be_best(self) -> bool:
-        """Whether no other set of its group is better beyond chance."""
-        return not self.overall.is_out
+    def keeps_up(self) -> bool:
+        """Whether the first is not better beyond chance, the two by themselves."""
+        return self.outcome is not stats.PairOutcome.BETTER
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +84,8 @@ class Group:
     """Sets that are compared with each other.
 
     Attributes:
-      name: one of `CONSTANT`, `SCHEDULED`, `LEARNED` and `OTHERS`.
-      lines: best first; the reference is among them.
+      name: one of `TITLES`.
+      lines: the highest score first; the reference is among them.
       equivalent: labels of lines that are all equivalent to each other, at least two.
       verdict: of them.
       results: that it is of, for each task one per set.
@@ -117,7 +125,7 @@ def group(
     """Compare the sets of one group on all tasks.
 
     Args:
-      name: one of `CONSTANT`, `SCHEDULED`, `LEARNED` and `OTHERS`.
+      name: one of `TITLES`.
       task_names: the tasks.
       set_names: the sets, archived on all of them.
       reference: the set that scores refer to, which is added if it is not among them.
@@ -135,9 +143,11 @@ def group(
         reasons = "; ".join(map(str, verdict.left_out))
         raise LoptError(f"a board needs every set on every task: {reasons}.")
     labels = short_labels(names).of
+    ranked = sorted(verdict.overall, key=lambda o: -o.score.estimate)
+    first = ranked[0].set_name
     lines = [
-        _line(place, overall, labels[overall.set_name], results, verdict)
-        for place, overall in enumerate(verdict.overall, start=1)
+        _line(place, overall, first, labels[overall.set_name], results, verdict)
+        for place, overall in enumerate(ranked, start=1)
     ]
     return Group(name, tuple(lines), _equivalent(lines, verdict), verdict, results)
 
@@ -145,11 +155,12 @@ def group(
 def _line(
     place: int,
     overall: Overall,
+    first: str,
     label: str,
     results: Sequence[Sequence[SetResult]],
     verdict: Verdict,
 ) -> Line:
-    name, first = overall.set_name, verdict.overall[0].set_name
+    name = overall.set_name
     own = [next(r for r in row if r.set_name == name) for row in results]
     widths = [r.sensitivity.decades for r in own if r.sensitivity is not None]
     comparison = verdict.over_tasks.comparison

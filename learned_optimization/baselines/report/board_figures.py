@@ -16,28 +16,25 @@ from learned_optimization.baselines.plots.axes import finish, set_title
 from learned_optimization.baselines.plots.figures import plot_many_tasks
 from learned_optimization.baselines.plots.saving import look
 from learned_optimization.baselines.plots.styles import COLORS
-from learned_optimization.baselines.report.board import Group, Line
+from learned_optimization.baselines.report.board import TITLES, Group, Line
+from learned_optimization.baselines.report.board_longer import Longer
 
 _BEST, _OUT = COLORS[0], "#8A8F98"
 _LINE_HEIGHT = 0.23
 _MOST_LOST = 0.35
 """By how much a score falls short of the best, at most, to be drawn where it is."""
 
-_TITLES = {
-    "constant": "constant rate",
-    "scheduled": "scheduled",
-    "learned": "meta-trained, not tuned",
-    "others": "other searches",
-}
 
-
-def ranking(groups: Sequence[Group]) -> Figure:
+def ranking(groups: Sequence[Group], most: int | None = None) -> Figure:
     """Draw the score of every set with its interval, a panel for each group.
 
     Args:
       groups: the groups.
+      most: sets of each group that are drawn, the first ones; all by default. The
+        reference is drawn in any case.
     """
-    heights = [len(group.lines) + 2.2 for group in groups]
+    shown = [_first(group, most) for group in groups]
+    heights = [len(lines) + 2.2 for lines in shown]
     size = (7.2, _LINE_HEIGHT * sum(heights) + 0.6)
     with mpl.rc_context(look(size)):
         fig, grid = plt.subplots(
@@ -50,32 +47,49 @@ def ranking(groups: Sequence[Group]) -> Figure:
             gridspec_kw={"height_ratios": heights},
         )
         best = max(line.overall.score.estimate for g in groups for line in g.lines)
-        for group, ax in zip(groups, grid[:, 0], strict=True):
-            _draw_group(ax, group, best - _MOST_LOST)
+        for group, lines, ax in zip(groups, shown, grid[:, 0], strict=True):
+            _draw_group(ax, group, lines, best - _MOST_LOST)
         grid[-1, 0].set_xlabel(
             f"score: share of the improvement of {groups[0].verdict.reference}"
         )
         return fig
 
 
-def _draw_group(ax: Axes, group: Group, least: float) -> None:
+def _first(group: Group, most: int | None) -> list[Line]:
+    """Return the first lines of a group, and the reference."""
+    reference = group.verdict.reference
+    return [
+        line
+        for line in group.lines
+        if most is None or line.place <= most or line.set_name == reference
+    ]
+
+
+def _draw_group(ax: Axes, group: Group, lines: Sequence[Line], least: float) -> None:
     ax.axvline(1.0, color="#C0C4CC", linewidth=0.8, zorder=0)
-    for at, line in enumerate(group.lines):
+    for at, line in enumerate(lines):
         _draw_line(ax, at, line, least)
-    ax.set_yticks(range(len(group.lines)), [line.label for line in group.lines])
-    for text, line in zip(ax.get_yticklabels(), group.lines, strict=True):
-        text.set_color("#111827" if line.may_be_best else "#6B7280")
-    ax.set_ylim(len(group.lines) - 0.4, -0.6)
+    is_part = len(lines) < len(group.lines)
+    ax.set_yticks(
+        range(len(lines)),
+        [f"{line.place}  {line.label}" if is_part else line.label for line in lines],
+    )
+    for text, line in zip(ax.get_yticklabels(), lines, strict=True):
+        text.set_color("#111827" if line.keeps_up else "#6B7280")
+    ax.set_ylim(len(lines) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
+    of = f", {len(lines)} of {len(group.lines)}" if is_part else ""
     ax.set_title(
-        f"{_TITLES[group.name]} (blue: may be the best)", loc="left", fontsize="medium"
+        f"{TITLES[group.name]}{of} (blue: keeps up with the first)",
+        loc="left",
+        fontsize="medium",
     )
     finish(ax)
     ax.grid(visible=False, axis="y")
 
 
 def _draw_line(ax: Axes, at: int, line: Line, least: float) -> None:
-    color = _BEST if line.may_be_best else _OUT
+    color = _BEST if line.keeps_up else _OUT
     score = line.overall.score
     if score.estimate < least:
         ax.plot([least], [at], marker="<", color=color, markersize=5, clip_on=False)
@@ -93,6 +107,44 @@ def _draw_line(ax: Axes, at: int, line: Line, least: float) -> None:
         ends = [max(score.low, least), score.high]
         ax.plot(ends, [at, at], color=color, linewidth=1.6, solid_capstyle="round")
     ax.plot([score.estimate], [at], marker="o", color=color, markersize=5)
+
+
+def longer_runs(longer: Longer) -> Figure:
+    """Draw the scores of optimizers after few updates and after many.
+
+    Args:
+      longer: the optimizers.
+    """
+    size = (7.2, _LINE_HEIGHT * (len(longer.pairs) + 3) + 0.6)
+    few, many = (g.results[0][0].num_steps for g in (longer.short, longer.long))
+    with mpl.rc_context(look(size)):
+        fig, ax = plt.subplots(figsize=size, layout="constrained")
+        ax.axvline(1.0, color="#C0C4CC", linewidth=0.8, zorder=0)
+        least = max(line.overall.score.estimate for p in longer.pairs for line in p)
+        least -= _MOST_LOST
+        for at, pair in enumerate(longer.pairs):
+            ends = [max(line.overall.score.estimate, least) for line in pair]
+            ax.plot(ends, [at, at], color="#D1D5DB", linewidth=1.6, zorder=1)
+        for which, (color, steps) in enumerate(((_OUT, few), (_BEST, many))):
+            found = [pair[which].overall.score.estimate for pair in longer.pairs]
+            ax.scatter(
+                np.maximum(found, least),
+                range(len(found)),
+                s=26,
+                color=color,
+                label=f"after {steps:,} updates",
+                zorder=2 + which,
+            )
+        ax.set_yticks(
+            range(len(longer.pairs)), [long.label for _, long in longer.pairs]
+        )
+        ax.set_ylim(len(longer.pairs) - 0.4, -0.6)
+        ax.tick_params(axis="y", length=0)
+        ax.set_xlabel("score: share of the improvement of Adam after as many updates")
+        fig.legend(loc="outside upper left", ncols=2, frameon=False)
+        finish(ax)
+        ax.grid(visible=False, axis="y")
+        return fig
 
 
 def on_tasks(groups: Sequence[Group]) -> Figure:

@@ -5,26 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from learned_optimization.baselines import stats
 from learned_optimization.baselines.release.manifest import Manifest
 from learned_optimization.baselines.report.board import (
     CONSTANT,
     LEARNED,
     OTHERS,
     SCHEDULED,
+    TITLES,
     TRIES,
     Group,
     Line,
 )
+from learned_optimization.baselines.report.board_longer import (
+    Longer,
+    longer_section,
+    longer_summary,
+)
+from learned_optimization.baselines.report.board_words import (
+    OUTCOMES,
+    in_one_line,
+    optimizer_text,
+    score_text,
+    table,
+)
 from learned_optimization.baselines.report.cost_words import three_digits
 from learned_optimization.baselines.stats.race_words import count, listed
 
-_TITLES = {
-    CONSTANT: "At a constant learning rate",
-    SCHEDULED: "On a schedule",
-    LEARNED: "Meta-trained, and not tuned",
-    OTHERS: "Other searches",
-}
 _ABOUT = {
     CONSTANT: "The learning rate is one number from the first update to the last.",
     SCHEDULED: "The learning rate warms up over 5% of the run and falls to zero, by "
@@ -36,17 +42,14 @@ _ABOUT = {
     OTHERS: "Optimizers that find their own learning rate, or whose authors tune "
     "something else. They have fewer configurations: their search costs less.",
 }
-_OUTCOMES = {
-    None: "first",
-    stats.PairOutcome.BETTER: "worse",
-    stats.PairOutcome.EQUIVALENT: "equivalent",
-    stats.PairOutcome.UNDECIDED: "not told apart",
-    stats.PairOutcome.TOO_FEW_SEEDS: "too few seeds",
-}
 
 
 def page(
-    groups: Sequence[Group], manifest: Manifest, suite_name: str, images: str
+    groups: Sequence[Group],
+    manifest: Manifest,
+    suite_name: str,
+    images: str,
+    longer: Longer | None = None,
 ) -> str:
     """Return the page.
 
@@ -55,6 +58,7 @@ def page(
       manifest: of the release that they are of.
       suite_name: the suite of tasks.
       images: folder of the figures, relative to the page.
+      longer: what longer runs say, if the release has any.
     """
     first = groups[0]
     return "\n".join(
@@ -66,6 +70,7 @@ def page(
             *_caution(first, suite_name),
             "",
             *_summary(groups),
+            *([longer_summary(longer)] if longer else ()),
             "",
             f"![Scores with their intervals]({images}/ranking.svg)",
             "",
@@ -85,7 +90,8 @@ def page(
             "",
             f"![Curves on every task]({images}/curves.svg)",
             "",
-            *_reproduce(groups, manifest, suite_name),
+            *(longer_section(longer, images) if longer else ()),
+            *_reproduce(groups, manifest, suite_name, longer),
             "",
         ]
     )
@@ -116,11 +122,12 @@ def _summary(groups: Sequence[Group]) -> list[str]:
     said = []
     for group in groups:
         line = group.lines[0]
-        others = [o.label for o in group.lines[1:] if o.may_be_best]
+        others = [o.label for o in group.lines[1:] if o.keeps_up]
         also = f"; {listed(others)} may be as good or better" if others else ""
         said.append(
-            f"- **{_TITLES[group.name]}:** {line.label} comes first of "
-            f"{count(len(group.lines), 'set')}, with a score of {_score(line)}{also}."
+            f"- **{TITLES[group.name]}:** {line.label} comes first of "
+            f"{count(len(group.lines), 'set')}, with a score of {score_text(line)}"
+            f"{also}."
         )
     return said
 
@@ -134,9 +141,8 @@ def _how_to_read(group: Group) -> list[str]:
         "loss, mean over tasks and runs; 1 is as good as that, 0 as not trained. The "
         f"interval (95%) is over {seeds} seeds. **Against the first:** by the rules of "
         "[the verdict](statistics.md), each pair by itself; *equivalent* means within "
-        f"{100 * verdict.tolerance:.3g}% of that improvement. A set in bold may be the "
-        "best of its table: no other is better beyond chance; the others stand below "
-        "those, whatever their score. **After k tries:** the "
+        f"{100 * verdict.tolerance:.3g}% of that improvement. A set in bold keeps up: "
+        "the first is not better than it beyond chance. **After k tries:** the "
         "expected score of the best of k configurations drawn at random, of all seeds "
         "together. **Good rates:** decades of learning rates whose loss is at most 5% "
         "above the best, median over tasks. **Diverged:** share of all trials. "
@@ -154,11 +160,11 @@ def _section(group: Group) -> list[str]:
     rule = ["--:", "---", "---", "---", *["--:"] * (len(TRIES) + 5), "---"]
     rows = [_row(line) for line in group.lines]
     said = [
-        f"## {_TITLES[group.name]}",
+        f"## {TITLES[group.name]}",
         "",
         _ABOUT[group.name],
         "",
-        *("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)),
+        *table(head, rule, rows),
         "",
     ]
     if group.equivalent:
@@ -169,11 +175,24 @@ def _section(group: Group) -> list[str]:
             + ".",
             "",
         ]
+    if len(group.lines) > 2:
+        said += [_race(group), ""]
     return said
 
 
+def _race(group: Group) -> str:
+    """Return what is said of all sets together, where chance is not taken twice."""
+    out = [line.label for line in group.lines if line.overall.is_out]
+    said = f"{listed(out)} {'are' if len(out) > 1 else 'is'}" if out else "none is"
+    return (
+        f"By [the race](race.md) among all {len(group.lines)} together, which throws "
+        "out a set that is truly the best at most once in twenty times, "
+        f"{said} out; {count(group.results[0][0].num_seeds, 'seed')} say no more of "
+        "so many."
+    )
+
+
 def _row(line: Line) -> list[str]:
-    bold = "**" if line.may_be_best else ""
     tries = [f"{score:.3f}" for score in line.tries]
     speedup = line.overall.speedup.estimate
     bound = "≤ " if line.overall.is_bound else ""
@@ -181,10 +200,9 @@ def _row(line: Line) -> list[str]:
     cost = line.cost
     return [
         str(line.place),
-        f"{bold}{line.label}{bold}",
-        # In a narrow column an interval would take three lines.
-        _score(line).replace(" ", "&nbsp;"),
-        _OUTCOMES[line.outcome],
+        optimizer_text(line),
+        in_one_line(score_text(line)),
+        OUTCOMES[line.outcome],
         *tries,
         *["-"] * (len(TRIES) - len(tries)),
         "-" if math.isnan(line.decades) else f"{line.decades:.2f}",
@@ -196,21 +214,16 @@ def _row(line: Line) -> list[str]:
     ]
 
 
-def _score(line: Line) -> str:
-    score = line.overall.score
-    text = f"{score.estimate:.3f}"
-    if math.isfinite(score.low):
-        text += f" [{score.low:.3f}, {score.high:.3f}]"
-    return text
-
-
 def _reproduce(
-    groups: Sequence[Group], manifest: Manifest, suite_name: str
+    groups: Sequence[Group],
+    manifest: Manifest,
+    suite_name: str,
+    longer: Longer | None,
 ) -> list[str]:
     reference = groups[0].verdict.reference
     archives = [
         manifest.of(result.task_name, result.set_name)
-        for group in groups
+        for group in [*groups, *([longer.long] if longer else [])]
         for row in group.results
         for result in row
     ]

@@ -215,6 +215,8 @@ def test_the_whole_release_of_the_laptop_suite():
     short = {(task, s.name) for task, s in pairs if s.num_steps == 1000}
     assert {task for task, _ in short} == set(laptop)
     assert len(short) == len(laptop) * len({name for _, name in short})
+    shampoo = {name for _, name in short if name.startswith("Shampoo")}
+    assert shampoo == {"Shampoo128SgdEvery10LR_1000_R5"}
     published = {(task, s.name) for task, s in pairs if s.num_steps == 10_000}
     # The sixteen of the published comparison that are no Shampoo.
     assert len({name for _, name in published}) == 16

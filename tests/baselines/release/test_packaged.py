@@ -12,6 +12,7 @@ from learned_optimization.baselines.suites.registry import get_suite
 from tests.cli.running import lopt
 
 RELEASES = {release.name: release for release in places.packaged()}
+REPOSITORY = Path(__file__).parents[3]
 MOST_BYTES = 12_000_000
 
 pytestmark = pytest.mark.skipif(not RELEASES, reason="the package has no release yet")
@@ -49,6 +50,24 @@ def test_baselines_of_a_challenge_are_there():
     needed = {(t, s.name) for t in suite.tasks for s in baseline_sets(suite)}
     assert needed <= there
     assert set(normalizers.speedup_over_adam_1000_normalizer_map()) == set(suite.tasks)
+
+
+def test_pages_say_what_the_release_has():
+    manifest = RELEASES["laptop"].manifest
+    archives = manifest.archives
+    trials = f"{sum(a.num_trials for a in archives):,} trials"
+    megabytes = f"{sum(a.num_bytes for a in archives) / 1e6:.1f} MB"
+    short = {a.hparam_set for a in archives if a.num_steps == 1000}
+    tasks = get_suite("laptop").tasks
+    ranked = [s for s in short if all(manifest.of(task, s) for task in tasks)]
+    said = {
+        "README.md": [trials, f"ranks {len(ranked)} sets"],
+        "docs/releases.md": [f"{len(archives)} archives with {trials}", megabytes],
+    }
+    for page, facts in said.items():
+        text = " ".join((REPOSITORY / page).read_text().split())
+        for fact in facts:
+            assert fact in text, f"{page} does not say {fact!r}"
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from learned_optimization.baselines.report.board import (
     group,
     kind_of,
 )
+from learned_optimization.baselines.report.board_longer import longer
 from learned_optimization.baselines.report.board_page import page
 from learned_optimization.benchmarking.optimizer_cost import read_costs, write_costs
 from learned_optimization.errors import DamagedFileError, LoptError
@@ -74,7 +75,7 @@ def test_lines_by_hand(groups):
     constant, scheduled = groups
     assert [line.set_name for line in constant.lines] == [FAST, ADAM, WORSE]
     assert [line.label for line in constant.lines] == ["SGDM", "Adam", "Lamb"]
-    assert [line.may_be_best for line in constant.lines] == [True, False, False]
+    assert [line.keeps_up for line in constant.lines] == [True, False, False]
     assert [line.set_name for line in scheduled.lines] == [COSINE, ADAM]
     fast, adam, worse = constant.lines
     assert adam.overall.score.estimate == pytest.approx(1.0, abs=0.01)
@@ -96,6 +97,28 @@ def test_equivalent_sets_are_named_together(archives):
         write_archive(task, "LionLR_1000_R5", final, seeds=range(5), facts=FACTS)
     sets = [ADAM, FAST, "LionLR_1000_R5"]
     assert group(CONSTANT, TASKS, sets, ADAM).equivalent == (("SGDM", "Lion"),)
+
+
+def test_lines_are_in_the_order_of_their_scores(archives):
+    # Out by the race or not: a set with a wide interval stands where its score is.
+    for task in TASKS:
+        final = np.asarray([[0.55, 0.2, 0.9, 0.3, 0.8]])
+        write_archive(task, "LionLR_1000_R5", final, seeds=range(5), facts=FACTS)
+    sets = [ADAM, FAST, "LionLR_1000_R5", WORSE]
+    made = group(CONSTANT, TASKS, sets, ADAM)
+    labels = [line.label for line in made.lines]
+    assert labels == ["SGDM", "Adam", "Lion", "Lamb"]
+    assert [line.place for line in made.lines] == [1, 2, 3, 4]
+    assert {line.label: line.keeps_up for line in made.lines} == {
+        "SGDM": True,
+        "Adam": False,
+        "Lion": True,
+        "Lamb": False,
+    }
+    text = page([made], Manifest("r"), "laptop", "images/board")
+    out = [line.label for line in made.lines if line.overall.is_out]
+    assert out == ["Adam", "Lamb"]
+    assert "Adam and Lamb are out; 5 seeds say no more of so many." in text
 
 
 def test_a_set_that_is_not_everywhere_is_refused(archives):
@@ -134,8 +157,43 @@ def test_the_page_and_its_figures(groups, tmp_path):
         "curves": board_figures.curves(groups),
     }.items():
         save(figure, tmp_path / f"{name}.svg")
+    save(board_figures.ranking(groups, 1), tmp_path / "thumbnail.svg")
+    thumbnail = (tmp_path / "thumbnail.svg").read_text()
+    for text in ("1  SGDM", "2  Adam", "constant learning rate, 2 of 3 (blue"):
+        assert text in thumbnail
+    assert "Lamb" not in thumbnail
     ranking = (tmp_path / "ranking.svg").read_text()
     for label in ("SGDM", "Adam", "Lamb", "AdamCosine"):
         assert label in ranking
     tasks = (tmp_path / "tasks.svg").read_text()
     assert tasks.count("1.13") == 2
+
+
+def test_longer_runs_by_hand(archives, tmp_path):
+    # In long runs Adam ends where the fast one did, and that one in between.
+    long = {ADAM: 0.3, FAST: 0.4, WORSE: 1.8}
+    names = {name: name.replace("_1000_", "_10000_") for name in long}
+    rng = np.random.default_rng(0)
+    for task in TASKS:
+        for name, end in long.items():
+            final = end + 0.001 * rng.standard_normal((3, 5))
+            write_archive(task, names[name], final, seeds=range(5), facts=FACTS)
+    made = longer(TASKS, list(names.items()), (ADAM, names[ADAM]))
+    labels = [(short.label, long.label) for short, long in made.pairs]
+    assert labels == [("Adam", "Adam"), ("SGDM", "SGDM"), ("Lamb", "Lamb")]
+    assert [short.place for short, _ in made.pairs] == [2, 1, 3]
+    # Of places 1, 2, 3 and 2, 1, 3: 1 - 6 * (1 + 1) / (3 * 8).
+    assert made.rank_correlation == pytest.approx(0.5)
+    scores = [line.overall.score.estimate for _, line in made.pairs]
+    assert scores == pytest.approx([1.0, 1.6 / 1.7, 0.2 / 1.7], abs=0.01)
+    groups = [group(CONSTANT, TASKS, [ADAM, FAST, WORSE], ADAM)]
+    text = page(groups, Manifest("r"), "laptop", "images/board", made)
+    assert "is 0.50; Adam moves most, from place 2 to 1." in text
+    [row] = [line for line in text.splitlines() if line.startswith("| 2 | SGDM | 0.9")]
+    assert row.endswith("| 1 |")
+    save(board_figures.longer_runs(made), tmp_path / "longer.svg")
+    assert "SGDM" in (tmp_path / "longer.svg").read_text()
+    with pytest.raises(LoptError, match="optimizers in longer runs"):
+        longer(TASKS, list(names.items())[:2], (ADAM, names[ADAM]))
+    with pytest.raises(LoptError, match="not among the sets"):
+        longer(TASKS, list(names.items()), (COSINE, names[ADAM]))

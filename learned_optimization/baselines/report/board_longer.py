@@ -1,0 +1,135 @@
+"""What longer runs say of the board: the same optimizers, more updates, fewer tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from learned_optimization.baselines import stats
+from learned_optimization.baselines.report.board import CONSTANT, Group, Line, group
+from learned_optimization.baselines.report.board_words import (
+    OUTCOMES,
+    in_one_line,
+    optimizer_text,
+    score_text,
+    table,
+)
+from learned_optimization.baselines.stats.race_words import count
+from learned_optimization.errors import LoptError, check_at_least
+
+
+@dataclass(frozen=True, eq=False)
+class Longer:
+    """Optimizers on the same tasks after few updates and after many.
+
+    Attributes:
+      short: their sets of the board's length, on these tasks alone.
+      long: their longer sets.
+      pairs: the two lines of each optimizer, the best in long runs first.
+    """
+
+    short: Group
+    long: Group
+    pairs: tuple[tuple[Line, Line], ...]
+
+    @property
+    def rank_correlation(self) -> float:
+        """Spearman's correlation of the two orders; 1 if they are the same."""
+        ranks = [
+            stats.mean_ranks([[-line.overall.score.estimate] for line in lines])
+            for lines in zip(*self.pairs, strict=True)
+        ]
+        return float(np.corrcoef(ranks)[0, 1])
+
+
+def longer(
+    task_names: Sequence[str],
+    set_names: Sequence[tuple[str, str]],
+    reference: tuple[str, str],
+) -> Longer:
+    """Compare optimizers after few updates and after many.
+
+    Args:
+      task_names: the tasks.
+      set_names: of each optimizer the short and the long set, archived on all tasks.
+      reference: the short and the long set that scores refer to; one of `set_names`.
+
+    Raises:
+      LoptError: for fewer than three optimizers, or if they cannot be compared on all
+        of the tasks.
+    """
+    check_at_least("optimizers in longer runs", len(set_names), 3)
+    if reference not in set_names:
+        raise LoptError(f"{reference} is not among the sets of longer runs.")
+    short_names, long_names = zip(*set_names, strict=True)
+    short = group(CONSTANT, task_names, short_names, reference[0])
+    long = group(CONSTANT, task_names, long_names, reference[1])
+    shorts = {line.set_name: line for line in short.lines}
+    short_of = dict(zip(long_names, short_names, strict=True))
+    pairs = tuple((shorts[short_of[line.set_name]], line) for line in long.lines)
+    return Longer(short, long, pairs)
+
+
+def longer_summary(longer: Longer) -> str:
+    """Return what the head of the page says of longer runs."""
+    few, many = _lengths(longer)
+    moved_short, moved = max(
+        longer.pairs, key=lambda pair: abs(pair[0].place - pair[1].place)
+    )
+    return (
+        f"- **After {many:,} updates** (on {count(len(longer.long.results), 'task')}): "
+        f"{longer.long.lines[0].label} comes first of "
+        f"{count(len(longer.pairs), 'set')}. The rank correlation with their order "
+        f"after {few:,} is {longer.rank_correlation:.2f}; {moved.label} moves most, "
+        f"from place {moved_short.place} to {moved.place}."
+    )
+
+
+def longer_section(longer: Longer, images: str) -> list[str]:
+    """Return the section of the page.
+
+    Args:
+      longer: what longer runs say.
+      images: folder of the figures, relative to the page.
+    """
+    few, many = _lengths(longer)
+    tasks = [row[0].task_name for row in longer.long.results]
+    head = ["", "optimizer", f"score after {many:,}", "against the first"]
+    head += ["good rates", f"score after {few:,}", f"place after {few:,}"]
+    rule = ["--:", "---", "---", "---", "--:", "---", "--:"]
+    rows = [_row(short, long) for short, long in longer.pairs]
+    return [
+        f"## After {many:,} updates",
+        "",
+        f"Does the order hold in runs {many / few:.3g} times longer? On "
+        f"{count(len(tasks), 'perceptron')} the release has "
+        f"{count(len(longer.pairs), 'published set')} at a constant rate, whose scores "
+        "refer to Adam after as many updates. Places of sets that are equivalent, or "
+        "not told apart, are no ranking.",
+        "",
+        f"![Scores after {few:,} and {many:,} updates]({images}/longer.svg)",
+        "",
+        *table(head, rule, rows),
+        "",
+        "Tasks: " + ", ".join(f"`{task}`" for task in tasks) + ".",
+        "",
+    ]
+
+
+def _lengths(longer: Longer) -> tuple[int, int]:
+    short, long = longer.short.results[0][0], longer.long.results[0][0]
+    return short.num_steps, long.num_steps
+
+
+def _row(short: Line, long: Line) -> list[str]:
+    return [
+        str(long.place),
+        optimizer_text(long),
+        in_one_line(score_text(long)),
+        OUTCOMES[long.outcome],
+        f"{long.decades:.2f}",
+        in_one_line(score_text(short)),
+        str(short.place),
+    ]

@@ -1,0 +1,50 @@
+"""How the board's page says what a line of it has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from learned_optimization.baselines import stats
+from learned_optimization.baselines.report.board import Line
+
+OUTCOMES = {
+    None: "first",
+    stats.PairOutcome.BETTER: "worse",
+    stats.PairOutcome.EQUIVALENT: "equivalent",
+    stats.PairOutcome.UNDECIDED: "not told apart",
+    stats.PairOutcome.TOO_FEW_SEEDS: "too few seeds",
+}
+"""What a line is called against the first of its group."""
+
+
+def optimizer_text(line: Line) -> str:
+    """Return what a line's optimizer is called, in bold if it keeps up."""
+    return f"**{line.label}**" if line.keeps_up else line.label
+
+
+def score_text(line: Line) -> str:
+    """Return a line's score with its interval, if it has one."""
+    score = line.overall.score
+    text = f"{score.estimate:.3f}"
+    if math.isfinite(score.low):
+        text += f" [{score.low:.3f}, {score.high:.3f}]"
+    return text
+
+
+def in_one_line(text: str) -> str:
+    """Return a cell's text that a narrow column does not break."""
+    return text.replace(" ", "&nbsp;")
+
+
+def table(
+    head: Sequence[str], rule: Sequence[str], rows: Sequence[Sequence[str]]
+) -> list[str]:
+    """Return the lines of a table in Markdown.
+
+    Args:
+      head: titles of the columns.
+      rule: for each column `---`, or `--:` of numbers.
+      rows: the cells.
+    """
+    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)]

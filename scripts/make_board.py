@@ -59,8 +59,9 @@ def groups_of(manifest: Manifest, suite_name: str, folder: str) -> list[Group]:
     for kind in (CONSTANT, SCHEDULED, LEARNED, OTHERS):
         if of_kind := [name for name in everywhere if kind_of(name) == kind]:
             # What is not tuned is compared with what is, on a schedule as it has.
-            if kind == LEARNED and on_cosine in everywhere:
-                of_kind.append(on_cosine)
+            if kind == LEARNED:
+                best = [g.lines[0].set_name for g in made if g.name == SCHEDULED]
+                of_kind += [*best, *(n for n in (on_cosine,) if n in everywhere)]
             made.append(group(kind, tasks, of_kind, reference, measured))
     return made
 

@@ -15,6 +15,7 @@ from learned_optimization.baselines.report.board import (
     TRIES,
     Group,
     Line,
+    kind_of,
 )
 from learned_optimization.baselines.report.board_longer import (
     Longer,
@@ -38,7 +39,8 @@ _ABOUT = {
     LEARNED: "Learned optimizers that [the package has](pretrained.md): one "
     "configuration, so nothing was chosen on these tasks by whoever uses them; whoever "
     "meta-trained them may have chosen by some, as their model cards say. Beside them "
-    "is Adam, of which the best learning rate counts.",
+    "are Adam and what comes first on a schedule, of which the best learning rate "
+    "counts.",
     OTHERS: "Optimizers that find their own learning rate, or whose authors tune "
     "something else. They have fewer configurations: their search costs less.",
 }
@@ -124,12 +126,19 @@ def _summary(groups: Sequence[Group]) -> list[str]:
         line = group.lines[0]
         others = [o.label for o in group.lines[1:] if o.keeps_up]
         also = f"; {listed(others)} may be as good or better" if others else ""
+        # What stands beside a group to be compared with may be first in it.
+        own = next((o for o in group.lines if kind_of(o.set_name) == group.name), line)
+        but = "" if own is line else f" The first of its own is {_placed(own)}."
         said.append(
             f"- **{TITLES[group.name]}:** {line.label} comes first of "
             f"{count(len(group.lines), 'set')}, with a score of {score_text(line)}"
-            f"{also}."
+            f"{also}.{but}"
         )
     return said
+
+
+def _placed(line: Line) -> str:
+    return f"{line.label}, in place {line.place}, with {score_text(line)}"
 
 
 def _how_to_read(group: Group) -> list[str]:

@@ -169,6 +169,18 @@ def test_the_page_and_its_figures(groups, tmp_path):
     assert tasks.count("1.13") == 2
 
 
+def test_the_summary_names_the_first_of_a_groups_own(archives):
+    # Beside searches of other things stands Adam, which is better.
+    for task in TASKS:
+        final = np.full((1, 5), 0.6) + 1e-3 * np.arange(5)
+        write_archive(task, "LBFGS_1000_R5", final, seeds=range(5), facts=FACTS)
+    made = [group(OTHERS, TASKS, ["LBFGS_1000_R5"], ADAM)]
+    text = page(made, Manifest("r"), "laptop", "images/board")
+    [line] = [x for x in text.splitlines() if x.startswith("- **Other searches")]
+    assert "AdamLR comes first of 2 sets" in line
+    assert "The first of its own is LBFGS, in place 2, with 0.93" in line
+
+
 def test_longer_runs_by_hand(archives, tmp_path):
     # In long runs Adam ends where the fast one did, and that one in between.
     long = {ADAM: 0.3, FAST: 0.4, WORSE: 1.8}

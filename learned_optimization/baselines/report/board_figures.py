@@ -21,7 +21,7 @@ from learned_optimization.baselines.report.board_longer import Longer
 
 _BEST, _OUT = COLORS[0], "#8A8F98"
 _LINE_HEIGHT = 0.23
-_MOST_LOST = 0.35
+_MOST_LOST = 0.12
 """By how much a score falls short of the best, at most, to be drawn where it is."""
 
 

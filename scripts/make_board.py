@@ -61,7 +61,7 @@ def groups_of(manifest: Manifest, suite_name: str, folder: str) -> list[Group]:
             # What is not tuned is compared with what is, on a schedule as it has.
             if kind == LEARNED:
                 best = [g.lines[0].set_name for g in made if g.name == SCHEDULED]
-                of_kind += [*best, *(n for n in (on_cosine,) if n in everywhere)]
+                of_kind += [n for n in (*best, on_cosine) if n in everywhere]
             made.append(group(kind, tasks, of_kind, reference, measured))
     return made
 

@@ -66,24 +66,29 @@ def _first(group: Group, most: int | None) -> list[Line]:
 
 
 def _draw_group(ax: Axes, group: Group, lines: Sequence[Line], least: float) -> None:
-    ax.axvline(1.0, color="#C0C4CC", linewidth=0.8, zorder=0)
-    for at, line in enumerate(lines):
-        _draw_line(ax, at, line, least)
     is_part = len(lines) < len(group.lines)
-    ax.set_yticks(
-        range(len(lines)),
+    _begin_rows(
+        ax,
         [f"{line.place}  {line.label}" if is_part else line.label for line in lines],
     )
+    for at, line in enumerate(lines):
+        _draw_line(ax, at, line, least)
     for text, line in zip(ax.get_yticklabels(), lines, strict=True):
         text.set_color("#111827" if line.keeps_up else "#6B7280")
-    ax.set_ylim(len(lines) - 0.4, -0.6)
-    ax.tick_params(axis="y", length=0)
     of = f", {len(lines)} of {len(group.lines)}" if is_part else ""
     ax.set_title(
         f"{TITLES[group.name]}{of} (blue: keeps up with the first)",
         loc="left",
         fontsize="medium",
     )
+
+
+def _begin_rows(ax: Axes, labels: Sequence[str]) -> None:
+    """Make axes of scores with a row for each label, the first on top."""
+    ax.axvline(1.0, color="#C0C4CC", linewidth=0.8, zorder=0)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
     finish(ax)
     ax.grid(visible=False, axis="y")
 
@@ -116,34 +121,24 @@ def longer_runs(longer: Longer) -> Figure:
       longer: the optimizers.
     """
     size = (7.2, _LINE_HEIGHT * (len(longer.pairs) + 3) + 0.6)
-    few, many = (g.results[0][0].num_steps for g in (longer.short, longer.long))
+    scores_of = [[line.overall.score.estimate for line in p] for p in longer.pairs]
     with mpl.rc_context(look(size)):
         fig, ax = plt.subplots(figsize=size, layout="constrained")
-        ax.axvline(1.0, color="#C0C4CC", linewidth=0.8, zorder=0)
-        least = max(line.overall.score.estimate for p in longer.pairs for line in p)
-        least -= _MOST_LOST
-        for at, pair in enumerate(longer.pairs):
-            ends = [max(line.overall.score.estimate, least) for line in pair]
+        _begin_rows(ax, [long.label for _, long in longer.pairs])
+        for at, ends in enumerate(scores_of):
             ax.plot(ends, [at, at], color="#D1D5DB", linewidth=1.6, zorder=1)
-        for which, (color, steps) in enumerate(((_OUT, few), (_BEST, many))):
-            found = [pair[which].overall.score.estimate for pair in longer.pairs]
+        drawn = zip((_OUT, _BEST), longer.lengths, strict=True)
+        for which, (color, steps) in enumerate(drawn):
             ax.scatter(
-                np.maximum(found, least),
-                range(len(found)),
+                [of_both[which] for of_both in scores_of],
+                range(len(scores_of)),
                 s=26,
                 color=color,
                 label=f"after {steps:,} updates",
                 zorder=2 + which,
             )
-        ax.set_yticks(
-            range(len(longer.pairs)), [long.label for _, long in longer.pairs]
-        )
-        ax.set_ylim(len(longer.pairs) - 0.4, -0.6)
-        ax.tick_params(axis="y", length=0)
         ax.set_xlabel("score: share of the improvement of Adam after as many updates")
         fig.legend(loc="outside upper left", ncols=2, frameon=False)
-        finish(ax)
-        ax.grid(visible=False, axis="y")
         return fig
 
 

@@ -35,6 +35,12 @@ class Longer:
     pairs: tuple[tuple[Line, Line], ...]
 
     @property
+    def lengths(self) -> tuple[int, int]:
+        """Updates of the short sets and of the long ones."""
+        short, long = self.short.results[0][0], self.long.results[0][0]
+        return short.num_steps, long.num_steps
+
+    @property
     def rank_correlation(self) -> float:
         """Spearman's correlation of the two orders; 1 if they are the same."""
         ranks = [
@@ -74,7 +80,7 @@ def longer(
 
 def longer_summary(longer: Longer) -> str:
     """Return what the head of the page says of longer runs."""
-    few, many = _lengths(longer)
+    few, many = longer.lengths
     moved_short, moved = max(
         longer.pairs, key=lambda pair: abs(pair[0].place - pair[1].place)
     )
@@ -94,7 +100,7 @@ def longer_section(longer: Longer, images: str) -> list[str]:
       longer: what longer runs say.
       images: folder of the figures, relative to the page.
     """
-    few, many = _lengths(longer)
+    few, many = longer.lengths
     tasks = [row[0].task_name for row in longer.long.results]
     head = ["", "optimizer", f"score after {many:,}", "against the first"]
     head += ["good rates", f"score after {few:,}", f"place after {few:,}"]
@@ -104,8 +110,8 @@ def longer_section(longer: Longer, images: str) -> list[str]:
         f"## After {many:,} updates",
         "",
         f"Does the order hold in runs {many / few:.3g} times longer? On "
-        f"{count(len(tasks), 'perceptron')} the release has "
-        f"{count(len(longer.pairs), 'published set')} at a constant rate, whose scores "
+        f"{count(len(tasks), 'task')} the release has "
+        f"{count(len(longer.pairs), 'set')} at a constant rate, whose scores "
         "refer to Adam after as many updates. Places of sets that are equivalent, or "
         "not told apart, are no ranking.",
         "",
@@ -116,11 +122,6 @@ def longer_section(longer: Longer, images: str) -> list[str]:
         "Tasks: " + ", ".join(f"`{task}`" for task in tasks) + ".",
         "",
     ]
-
-
-def _lengths(longer: Longer) -> tuple[int, int]:
-    short, long = longer.short.results[0][0], longer.long.results[0][0]
-    return short.num_steps, long.num_steps
 
 
 def _row(short: Line, long: Line) -> list[str]:

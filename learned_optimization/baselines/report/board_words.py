@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.report.board import Line
+from learned_optimization.baselines.report.verdict_words import interval
 
 OUTCOMES = {
     None: "first",
@@ -25,11 +25,7 @@ def optimizer_text(line: Line) -> str:
 
 def score_text(line: Line) -> str:
     """Return a line's score with its interval, if it has one."""
-    score = line.overall.score
-    text = f"{score.estimate:.3f}"
-    if math.isfinite(score.low):
-        text += f" [{score.low:.3f}, {score.high:.3f}]"
-    return text
+    return interval(line.overall.score, digits=3)
 
 
 def in_one_line(text: str) -> str:

@@ -232,7 +232,7 @@ def _reproduce(
     reference = groups[0].verdict.reference
     archives = [
         manifest.of(result.task_name, result.set_name)
-        for group in [*groups, *([longer.long] if longer else [])]
+        for group in [*groups, *([longer.short, longer.long] if longer else [])]
         for row in group.results
         for result in row
     ]

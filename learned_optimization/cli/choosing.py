@@ -178,12 +178,12 @@ def _split(
 ) -> tuple[list[str], list[str]]:
     defined = known_hparam_sets(names)
     others = [name for name in names if name not in defined]
-    tasks, archives = tasks_with_files(), set[str]()
-    if with_archives:
-        archives = _archives_of(name for name in others if name in tasks)
+    tasks = tasks_with_files()
+    archives = _archives_of(tasks.intersection(others)) if with_archives else set()
     if not tasks.union(archives).issuperset(others):
         names, tasks = _without_suites(names), tasks | fixed_tasks()
         others = [name for name in names if name not in defined]
+        archives = _archives_of(tasks.intersection(others)) if with_archives else set()
     chosen = [name for name in others if name in tasks]
     sets = [name for name in names if name not in chosen]
     for name in sets:

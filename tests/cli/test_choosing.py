@@ -171,6 +171,15 @@ def test_an_archive_by_its_name():
     ]
 
 
+def test_an_archive_of_a_task_of_a_suite():
+    write_three(TASK)
+    archived("Theirs_1000", TASK)
+    tasks, sets = split_tasks_and_archives(["laptop", "Theirs_1000"], None, None)
+    assert TASK in tasks
+    assert len(tasks) == 14
+    assert sets == ["Theirs_1000"]
+
+
 def test_archives_of_other_tasks_are_named():
     write_three(TASK)
     archived("Theirs_1000", TASK)

@@ -5,13 +5,15 @@
 The numbers are of the release's archives alone, those of the package by default; costs
 are those of its `costs.json`, if it has one (`--measured` writes what `lopt bench
 --optimizers` measured on this machine there). With `--check` nothing is written: the
-page is compared with a fresh one.
+page, and what its figures say, are compared with fresh ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+import tempfile
 from pathlib import Path
 
 import generated_page
@@ -29,7 +31,7 @@ from learned_optimization.baselines.report.board import (
     group,
     kind_of,
 )
-from learned_optimization.baselines.report.board_longer import Longer, longer
+from learned_optimization.baselines.report.board_longer import FEWEST, Longer, longer
 from learned_optimization.baselines.report.board_page import page
 from learned_optimization.baselines.suites.registry import get_suite
 from learned_optimization.benchmarking.optimizer_cost import (
@@ -69,20 +71,23 @@ def groups_of(manifest: Manifest, suite_name: str, folder: str) -> list[Group]:
 def longer_of(manifest: Manifest, suite_name: str) -> Longer | None:
     """Return the sets of a release that are longer than a suite, if there are any.
 
-    They are those that it has on the same tasks of the suite as Adam's of the length of
-    the longest, each beside the set of the suite's length.
+    They are of the longest length that Adam has with at least two others on the same
+    tasks of the suite, each beside the set of the suite's length.
     """
     suite = get_suite(suite_name)
-    has = {a.pair: a.num_steps for a in manifest.archives}
-    most = max(has.values())
-    if most == suite.num_steps:
-        return None
-    short, long = (f"_{steps}_R{suite.seeds}" for steps in (suite.num_steps, most))
-    tasks = [t for t in suite.tasks if (t, f"AdamLR{long}") in has]
-    names = sorted({n for _, n in has if n.endswith(f"LR{long}")})
-    pairs = [(n.removesuffix(long) + short, n) for n in names]
-    complete = [p for p in pairs if all((t, n) in has for t in tasks for n in p)]
-    return longer(tasks, complete, (f"AdamLR{short}", f"AdamLR{long}"))
+    has = {a.pair for a in manifest.archives}
+    short = f"_{suite.num_steps}_R{suite.seeds}"
+    lengths = {a.num_steps for a in manifest.archives if a.num_steps > suite.num_steps}
+    for steps in sorted(lengths, reverse=True):
+        long = f"_{steps}_R{suite.seeds}"
+        tasks = [t for t in suite.tasks if (t, f"AdamLR{long}") in has]
+        names = sorted({n for _, n in has if n.endswith(f"LR{long}")})
+        pairs = [(n.removesuffix(long) + short, n) for n in names]
+        complete = [p for p in pairs if all((t, n) in has for t in tasks for n in p)]
+        reference = (f"AdamLR{short}", f"AdamLR{long}")
+        if tasks and reference in complete and len(complete) >= FEWEST:
+            return longer(tasks, complete, reference)
+    return None
 
 
 def keep_costs(path: Path, manifest: Manifest) -> None:
@@ -93,9 +98,8 @@ def keep_costs(path: Path, manifest: Manifest) -> None:
     write_costs(path, newest.values())
 
 
-def draw(groups: list[Group], longer_runs: Longer | None) -> None:
-    """Draw the figures of the page."""
-    folder = PAGE.parent / IMAGES
+def draw(groups: list[Group], longer_runs: Longer | None, folder: Path) -> None:
+    """Draw the figures of the page into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     save(board_figures.ranking(groups), folder / "ranking.svg")
     save(board_figures.ranking(groups, _IN_THUMBNAIL), folder / "thumbnail.svg")
@@ -103,6 +107,32 @@ def draw(groups: list[Group], longer_runs: Longer | None) -> None:
     save(board_figures.curves(groups), folder / "curves.svg")
     if longer_runs:
         save(board_figures.longer_runs(longer_runs), folder / "longer.svg")
+
+
+def out_of_date(text: str, fresh: Path) -> list[Path]:
+    """Return the files of the page that say something else than fresh ones.
+
+    Figures are compared by their words and numbers: where these are drawn may differ
+    by machine.
+
+    Args:
+      text: the page.
+      fresh: folder of fresh figures.
+    """
+    folder = PAGE.parent / IMAGES
+    stale = [] if PAGE.exists() and PAGE.read_text() == text else [PAGE]
+    names = {path.name for of in (folder, fresh) for path in of.glob("*.svg")}
+    return stale + [
+        folder / name
+        for name in sorted(names)
+        if _words(folder / name) != _words(fresh / name)
+    ]
+
+
+def _words(figure: Path) -> list[str] | None:
+    if not figure.exists():
+        return None
+    return re.findall(r"<text[^>]*>([^<]*)</text>", figure.read_text())
 
 
 def main() -> None:
@@ -120,10 +150,14 @@ def main() -> None:
         longer_runs = longer_of(release.manifest, given.suite)
         text = page(groups, release.manifest, given.suite, IMAGES, longer_runs)
         if not given.check:
-            draw(groups, longer_runs)
+            draw(groups, longer_runs, PAGE.parent / IMAGES)
             PAGE.write_text(text)
-        elif PAGE.read_text() != text:
-            sys.exit(f"{PAGE} is out of date: run python {sys.argv[0]}")
+            return
+        with tempfile.TemporaryDirectory() as fresh:
+            draw(groups, longer_runs, Path(fresh))
+            if stale := out_of_date(text, Path(fresh)):
+                names = ", ".join(map(str, stale))
+                sys.exit(f"out of date: {names}; run python {sys.argv[0]}")
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def _task_table(task: TaskVerdict, split: str) -> Table:
             interval(s.loss) if s.has_loss else "n/a",
             _estimate(s.difference),
             _p_value(s.p_value),
-            ("<= " if s.censored > 0 else "") + _estimate(s.speedup, 2),
+            s.bound.sign + _estimate(s.speedup, 2),
         )
     return table
 
@@ -152,7 +152,7 @@ def _overall_table(verdict: Verdict) -> Table:
             interval(o.iqm, 3),
             _estimate(o.difference, 3),
             _p_value(o.p_value),
-            ("<= " if o.is_bound else "") + _estimate(o.speedup, 2),
+            o.bound.sign + _estimate(o.speedup, 2),
         )
     return table
 

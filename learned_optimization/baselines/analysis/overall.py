@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +27,7 @@ from learned_optimization.baselines.analysis.standings import (
     TaskVerdict,
     difference_of,
 )
-from learned_optimization.baselines.analysis.times import speedup
+from learned_optimization.baselines.analysis.times import EXACT, Bound, speedup
 from learned_optimization.baselines.stats.chains import LOW_SCORE
 from learned_optimization.baselines.stats.pooled import pooled_iqm
 
@@ -77,7 +79,7 @@ class Overall:
         where no task has a target.
       speedup: geometric mean over seeds and tasks of how many times fewer updates than
         the reference it needs to the target; NaN where no task has a target.
-      is_bound: it misses a target, so that its speed-up is no more than that.
+      bound: which way the speed-up is wrong where a target is missed.
       p_value: as `Standing.p_value`, of the score.
       difference: how much lower its score is than that of the best other set, as
         `Standing.difference`.
@@ -93,7 +95,7 @@ class Overall:
     mean_rank: float
     profile_score: float
     speedup: stats.Interval
-    is_bound: bool
+    bound: Bound
     p_value: float
     difference: stats.Interval
 
@@ -186,7 +188,9 @@ def over_tasks(
             speedup=speedup(
                 [t.log_speedups[name] for t in tasks if t.has_target], LEVEL
             ),
-            is_bound=any(t.standing(name).censored > 0 for t in tasks if t.has_target),
+            bound=functools.reduce(
+                operator.or_, (t.standing(name).bound for t in tasks), EXACT
+            ),
             p_value=found.p_adjusted if found else nan,
             difference=difference_of(found)
             if found

@@ -140,15 +140,18 @@ def why_no_reference(row: Sequence[SetResult], reference: str | None) -> str:
     )
 
 
-def why_no_target(row: Sequence[SetResult], reference: str) -> str:
+def why_no_target(
+    row: Sequence[SetResult], reference: str, share: float = TARGET_SHARE
+) -> str:
     """Return why times on a task compare nothing; empty if they do.
 
     Args:
       row: the sets on the task, the reference among them; it improves there.
       reference: name of the set.
+      share: of its improvement, as of `target_of`.
     """
     result = next(r for r in row if r.set_name == reference)
-    target, first = target_of(result), result.best_curves()[:, 0]
+    target, first = target_of(result, share), result.best_curves()[:, 0]
     met = int((first <= target).sum())
     if not met:
         return ""
@@ -160,15 +163,18 @@ def why_no_target(row: Sequence[SetResult], reference: str) -> str:
     )
 
 
-def target_of(reference: SetResult) -> float:
+def target_of(reference: SetResult, share: float = TARGET_SHARE) -> float:
     """Return the loss that times on a task are taken to.
 
-    The median seed of the reference reaches it: it is `TARGET_SHARE` of the way from
-    the initial loss to that seed's lowest smoothed one.
+    The median seed of the reference reaches it.
+
+    Args:
+      reference: the set.
+      share: of the way from the initial loss to that seed's lowest smoothed one.
     """
     start, end = reference.initial_loss, lowest(reference)
     # Rounding must not make it harder than what was reached.
-    return max(start - TARGET_SHARE * (start - end), end)
+    return max(start - share * (start - end), end)
 
 
 def scores(

@@ -28,10 +28,16 @@ from learned_optimization.baselines.analysis.losses import (
     reported,
     task_losses,
 )
-from learned_optimization.baselines.analysis.scores import improvement, target_of
+from learned_optimization.baselines.analysis.scores import (
+    TARGET_SHARE,
+    improvement,
+    target_of,
+)
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.times import (
-    Times,
+    EXACT,
+    Bound,
+    bound_of,
     log_speedups,
     speedup,
     times_to,
@@ -63,6 +69,7 @@ class Standing:
       speedup: how many times fewer updates than the reference it needs to the target,
         geometric mean over seeds with its interval; where the target is never
         reached, the whole length counts.
+      bound: which way the speed-up is wrong because of that.
     """
 
     set_name: str
@@ -75,6 +82,7 @@ class Standing:
     seconds: float
     censored: float
     speedup: stats.Interval
+    bound: Bound
 
     @property
     def has_loss(self) -> bool:
@@ -131,6 +139,7 @@ def task_verdict(
     reference: str | None,
     tolerance: float = TOLERANCE,
     has_target: bool = True,
+    target_share: float = TARGET_SHARE,
 ) -> TaskVerdict:
     """Compare sets on one task.
 
@@ -140,6 +149,7 @@ def task_verdict(
         there is none.
       tolerance: share of what the reference improves that does not matter.
       has_target: whether times to the target of the reference compare anything.
+      target_share: of its improvement, that the target is.
     """
     ceilings = ceilings_of(results)
     by_name = {result.set_name: result for result in results}
@@ -153,12 +163,19 @@ def task_verdict(
     standings = {r.set_name: _standing(r, ceilings, comparison) for r in results}
     target, logs = _NAN, {}
     if reference is not None and has_target:
-        target = target_of(by_name[reference])
+        target = target_of(by_name[reference], target_share)
         times = {name: times_to(result, target) for name, result in by_name.items()}
         base = by_name[reference], times[reference]
         for name, result in by_name.items():
             logs[name] = log_speedups(result, times[name], *base)
-            standings[name] = _timed(standings[name], result, times[name], logs[name])
+            standings[name] = replace(
+                standings[name],
+                steps=times[name].median,
+                seconds=times[name].median * result.seconds_per_step,
+                censored=times[name].censored,
+                speedup=speedup([logs[name]], LEVEL),
+                bound=bound_of(times[name], times[reference]),
+            )
     return TaskVerdict(
         task_name=results[0].task_name,
         standings=tuple(
@@ -193,21 +210,10 @@ def _standing(
         seconds=_NAN,
         censored=_NAN,
         speedup=_UNKNOWN,
+        bound=EXACT,
     )
 
 
 def difference_of(found: stats.SetStanding) -> stats.Interval:
     """Return how much worse a set is than the best other one, with its bounds."""
     return stats.Interval(found.difference, found.low, found.high, LEVEL)
-
-
-def _timed(
-    standing: Standing, result: SetResult, times: Times, logs: np.ndarray
-) -> Standing:
-    return replace(
-        standing,
-        steps=times.median,
-        seconds=times.median * result.seconds_per_step,
-        censored=times.censored,
-        speedup=speedup([logs], LEVEL),
-    )

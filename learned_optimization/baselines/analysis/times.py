@@ -7,6 +7,7 @@ split is at the target.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,39 @@ class Times:
     def logs(self) -> np.ndarray:
         """Return logarithms, of the whole length where the target is not reached."""
         return np.log(np.minimum(self.steps, max(self.num_steps, 1)))
+
+
+class Bound(enum.Flag):
+    """Which way a speed-up is wrong where times are those of whole trials instead."""
+
+    AT_MOST = enum.auto()
+    """The set misses a target: it is no faster than that."""
+    AT_LEAST = enum.auto()
+    """The reference misses its own target: the set is no slower than that."""
+
+    @property
+    def sign(self) -> str:
+        """What stands before the number: nothing where no target is missed."""
+        signs = {Bound.AT_MOST: "≤ ", Bound.AT_LEAST: "≥ "}
+        return signs.get(self, "~ " if self else "")
+
+
+EXACT = Bound(0)
+"""Every seed reaches every target."""
+
+
+def bound_of(times: Times, its_times: Times) -> Bound:
+    """Return which way a speed-up is wrong on one task.
+
+    Args:
+      times: of the set.
+      its_times: of the reference; the same object where the set is the reference,
+        which is exactly as fast as itself.
+    """
+    if times is its_times:
+        return EXACT
+    misses = Bound.AT_MOST if times.censored else EXACT
+    return misses | (Bound.AT_LEAST if its_times.censored else EXACT)
 
 
 def smoothed(losses: np.ndarray, xs: np.ndarray) -> np.ndarray:

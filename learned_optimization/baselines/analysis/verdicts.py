@@ -21,6 +21,7 @@ from learned_optimization.baselines.analysis.overall import (
     over_tasks,
 )
 from learned_optimization.baselines.analysis.scores import (
+    TARGET_SHARE,
     check_reference,
     choose_reference,
     find_reference,
@@ -53,6 +54,7 @@ class Verdict:
       tolerance: share of what the reference improves that does not matter.
       set_names: every set that is on some task, in the order of the results.
       left_out: what cannot be shown, and why.
+      target_share: share of the reference's improvement that times are taken to.
     """
 
     tasks: tuple[TaskVerdict, ...]
@@ -61,6 +63,7 @@ class Verdict:
     tolerance: float
     set_names: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
+    target_share: float = TARGET_SHARE
 
     @property
     def overall(self) -> tuple[Overall, ...]:
@@ -170,6 +173,7 @@ def compare(
     seed: int = 0,
     left_out: Sequence[LeftOut] = (),
     tolerance: float = TOLERANCE,
+    target_share: float = TARGET_SHARE,
 ) -> Verdict:
     """Compare sets on tasks as far as they can be, and say what cannot.
 
@@ -183,6 +187,7 @@ def compare(
       left_out: what is left out already.
       tolerance: share of what the reference improves that does not matter: two sets
         are equivalent where they differ by less. With 0 none are.
+      target_share: share of the reference's improvement that times are taken to.
 
     Raises:
       LoptError: if the tolerance is not at least 0.
@@ -194,9 +199,11 @@ def compare(
     tasks, measured = [], []
     for row in results:
         why = why_no_reference(row, reference)
-        too_easy = "" if why or reference is None else why_no_target(row, reference)
+        too_easy = ""
+        if not why and reference is not None:
+            too_easy = why_no_target(row, reference, target_share)
         measures = None if why else reference
-        task = task_verdict(row, measures, tolerance, has_target=not too_easy)
+        task = task_verdict(row, measures, tolerance, not too_easy, target_share)
         tasks.append(task)
         if why:
             left.append(LeftOut(task.task_name, "", why, f"scores and {_TIMES}"))
@@ -220,7 +227,13 @@ def compare(
         )
     names = dict.fromkeys(result.set_name for row in results for result in row)
     return Verdict(
-        tuple(tasks), over, reference or "", tolerance, tuple(names), tuple(left)
+        tuple(tasks),
+        over,
+        reference or "",
+        tolerance,
+        tuple(names),
+        tuple(left),
+        target_share,
     )
 
 

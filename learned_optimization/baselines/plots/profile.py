@@ -14,7 +14,7 @@ from learned_optimization.baselines.analysis.left_out import (
     check_some_left,
 )
 from learned_optimization.baselines.analysis.overall import MAX_RATIO
-from learned_optimization.baselines.analysis.scores import TARGET_SHARE, check_is_one_of
+from learned_optimization.baselines.analysis.scores import check_is_one_of
 from learned_optimization.baselines.analysis.verdicts import (
     Verdict,
     compare,
@@ -88,7 +88,7 @@ def plot_profile(
     ax = new_axes() if ax is None else ax
     short = short_labels(set_names, labels)
     target = (
-        f"target: {TARGET_SHARE:.0%} of the improvement of "
+        f"target: {compared.target_share:.0%} of the improvement of "
         f"{short.of.get(compared.reference, compared.reference)}"
         + (f" ({short.pattern})" if short.pattern else "")
     )

@@ -13,20 +13,16 @@ import numpy as np
 
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.costs import with_costs
-from learned_optimization.baselines.analysis.losses import ceilings_of, clipped
 from learned_optimization.baselines.analysis.overall import Overall
-from learned_optimization.baselines.analysis.scores import improvement
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.verdicts import Verdict, compare
 from learned_optimization.baselines.analysis.verdicts import load_results as load
 from learned_optimization.baselines.plots.labels import short_labels
+from learned_optimization.baselines.report.board_tuning import after_tries, one_for_all
 from learned_optimization.baselines.sets.checkpoint_sets import split_set_name
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.benchmarking.optimizer_cost import OptimizerCost
 from learned_optimization.errors import LoptError
-
-TRIES = (1, 3, 14)
-"""Numbers of configurations tried, of which the board says what is expected."""
 
 CONSTANT, SCHEDULED, OTHERS = "constant", "scheduled", "others"
 LEARNED = "learned"
@@ -41,6 +37,10 @@ TITLES = {
 }
 """What the groups are called, in their order on the page."""
 
+_TARGET_SHARE = 0.95
+"""Less than in a report: all seeds of the reference get there, so that only a set that
+does not has no more than a bound."""
+
 _SCHEDULES = ("Cosine", "Linear")
 
 
@@ -50,14 +50,18 @@ class Line:
 
     Attributes:
       set_name: its set.
-      label: what the group calls it.
+      label: what the board calls it.
       place: from 1, the highest score first.
       overall: how it stands over tasks.
       outcome: against the first of its group; None of the first itself.
-      tries: expected score after each of `TRIES`, as far as the set has so many.
+      one_for_all: score of the configuration that is best over all tasks together.
+      tries: expected score after each of `board_tuning.TRIES`, as far as the set has so
+        many.
+      at_edge: tasks whose best configuration is at the edge of the search.
       decades: how wide the range of good learning rates is, median over tasks; NaN
         where no learning rate is varied.
-      diverged: share of all its trials that diverged.
+      is_wider: on half of the tasks or more that range reaches the edge of the search.
+      diverged: share of all its trials that end with no finite loss.
       cost: what was measured of it, median over tasks; None if nothing.
       fails_on: tasks on which it has less than half of the reference's improvement.
     """
@@ -67,8 +71,11 @@ class Line:
     place: int
     overall: Overall
     outcome: stats.PairOutcome | None
+    one_for_all: float
     tries: tuple[float, ...]
+    at_edge: int
     decades: float
+    is_wider: bool
     diverged: float
     cost: OptimizerCost | None
     fails_on: tuple[str, ...]
@@ -96,6 +103,16 @@ class Group:
     equivalent: tuple[tuple[str, ...], ...]
     verdict: Verdict
     results: list[list[SetResult]]
+
+    @property
+    def own(self) -> tuple[Line, ...]:
+        """The lines of its kind; the others stand beside them to be compared with."""
+        return tuple(x for x in self.lines if kind_of(x.set_name) == self.name)
+
+    @property
+    def num_seeds(self) -> int:
+        """Seeds of every set."""
+        return self.results[0][0].num_seeds
 
 
 def kind_of(set_name: str) -> str:
@@ -137,12 +154,12 @@ def group(
     names = list(dict.fromkeys([reference, *set_names]))
     results = load(task_names, names, "outer_valid", "test", None)
     results = with_costs(results, costs)
-    verdict = compare(results, reference)
+    verdict = compare(results, reference, target_share=_TARGET_SHARE)
     missing = set(names) - {o.set_name for o in verdict.overall}
     if missing or len(verdict.over_tasks.task_names) < len(task_names):
         reasons = "; ".join(map(str, verdict.left_out))
         raise LoptError(f"a board needs every set on every task: {reasons}.")
-    labels = short_labels(names).of
+    labels = _labels(names)
     ranked = sorted(verdict.overall, key=lambda o: -o.score.estimate)
     first = ranked[0].set_name
     lines = [
@@ -150,6 +167,12 @@ def group(
         for place, overall in enumerate(ranked, start=1)
     ]
     return Group(name, tuple(lines), _equivalent(lines, verdict), verdict, results)
+
+
+def _labels(set_names: Sequence[str]) -> dict[str, str]:
+    """Return what sets are called, alike in groups that share different endings."""
+    labels = short_labels(set_names).of
+    return {n: label.removesuffix("LR").rstrip("_") for n, label in labels.items()}
 
 
 def _line(
@@ -162,7 +185,8 @@ def _line(
 ) -> Line:
     name = overall.set_name
     own = [next(r for r in row if r.set_name == name) for row in results]
-    widths = [r.sensitivity.decades for r in own if r.sensitivity is not None]
+    widths = [r.sensitivity for r in own if r.sensitivity is not None]
+    has_widths = len(widths) == len(own)
     comparison = verdict.over_tasks.comparison
     outcome = None
     if comparison is not None and name != first:
@@ -174,35 +198,18 @@ def _line(
         place=place,
         overall=overall,
         outcome=outcome,
-        tries=_tries(results, name, verdict.reference),
-        decades=float(np.median(widths)) if len(widths) == len(own) else float("nan"),
+        one_for_all=one_for_all(results, name, verdict.reference),
+        tries=after_tries(results, name, verdict.reference),
+        at_edge=sum(r.best.at_edge for r in own),
+        decades=float(np.median([w.decades for w in widths]))
+        if has_widths
+        else float("nan"),
+        is_wider=has_widths and 2 * sum(w.at_edge for w in widths) >= len(widths),
         diverged=sum(r.best.num_diverged for r in own)
         / sum(r.best.num_trials for r in own),
         cost=_cost(own),
         fails_on=tuple(f.task_name for f in failures if f.set_name == name),
     )
-
-
-def _tries(
-    results: Sequence[Sequence[SetResult]], set_name: str, reference: str
-) -> tuple[float, ...]:
-    """Return expected scores of the best of so many configurations drawn at random.
-
-    Losses are clipped at the one before training, as everywhere in the comparison.
-    """
-    scores = []
-    for row in results:
-        ceilings = ceilings_of(row)
-        result = next(r for r in row if r.set_name == set_name)
-        losses = [
-            clipped(result, split, ceilings).mean(axis=1)
-            for split in (result.select, result.report)
-        ]
-        ks = [k for k in TRIES if k <= len(losses[1])]
-        expected = stats.best_after(*losses, ks=ks).expected
-        gained = ceilings[result.report] - expected
-        scores.append(gained / improvement(row, reference))
-    return tuple(np.mean(scores, axis=0).tolist())
 
 
 def _cost(own: Sequence[SetResult]) -> OptimizerCost | None:

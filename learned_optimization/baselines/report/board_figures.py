@@ -77,7 +77,7 @@ def _draw_group(ax: Axes, group: Group, lines: Sequence[Line], least: float) -> 
         text.set_color("#111827" if line.keeps_up else "#6B7280")
     of = f", {len(lines)} of {len(group.lines)}" if is_part else ""
     ax.set_title(
-        f"{TITLES[group.name]}{of} (blue: keeps up with the first)",
+        f"{TITLES[group.name]}{of} (blue: keeps up with the first, pair by pair)",
         loc="left",
         fontsize="medium",
     )
@@ -111,6 +111,9 @@ def _draw_line(ax: Axes, at: int, line: Line, least: float) -> None:
     if np.isfinite(score.low):
         ends = [max(score.low, least), score.high]
         ax.plot(ends, [at, at], color=color, linewidth=1.6, solid_capstyle="round")
+        if score.low < least:
+            # It goes on beyond the axes.
+            ax.plot([least], [at], marker=4, color=color, markersize=4, clip_on=False)
     ax.plot([score.estimate], [at], marker="o", color=color, markersize=5)
 
 
@@ -188,7 +191,7 @@ def _scores_on_tasks(group: Group, line: Line) -> list[float]:
 
 
 def curves(groups: Sequence[Group]) -> Figure:
-    """Draw the test loss of the first of each group, and of the reference, by task.
+    """Draw the test loss of the first two of each group, and of the reference.
 
     Args:
       groups: the groups.

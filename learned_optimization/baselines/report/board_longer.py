@@ -13,11 +13,15 @@ from learned_optimization.baselines.report.board_words import (
     OUTCOMES,
     in_one_line,
     optimizer_text,
+    rates_text,
     score_text,
     table,
 )
 from learned_optimization.baselines.stats.race_words import count
 from learned_optimization.errors import LoptError, check_at_least
+
+FEWEST = 3
+"""Optimizers of which an order says something."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,7 @@ def longer(
       LoptError: for fewer than three optimizers, or if they cannot be compared on all
         of the tasks.
     """
-    check_at_least("optimizers in longer runs", len(set_names), 3)
+    check_at_least("optimizers in longer runs", len(set_names), FEWEST)
     if reference not in set_names:
         raise LoptError(f"{reference} is not among the sets of longer runs.")
     short_names, long_names = zip(*set_names, strict=True)
@@ -81,15 +85,21 @@ def longer(
 def longer_summary(longer: Longer) -> str:
     """Return what the head of the page says of longer runs."""
     few, many = longer.lengths
+    reference = longer.long.verdict.reference
     moved_short, moved = max(
-        longer.pairs, key=lambda pair: abs(pair[0].place - pair[1].place)
+        (pair for pair in longer.pairs if pair[1].set_name != reference),
+        key=lambda pair: abs(pair[0].place - pair[1].place),
     )
+    first, *rest = longer.long.lines
+    even = sum(line.keeps_up for line in rest)
+    also = f", and {even} of the others may be as good or better" if even else ""
+    scores = [f"{x.overall.score.estimate:.3f}" for x in (moved_short, moved)]
     return (
         f"- **After {many:,} updates** (on {count(len(longer.long.results), 'task')}): "
-        f"{longer.long.lines[0].label} comes first of "
-        f"{count(len(longer.pairs), 'set')}. The rank correlation with their order "
-        f"after {few:,} is {longer.rank_correlation:.2f}; {moved.label} moves most, "
-        f"from place {moved_short.place} to {moved.place}."
+        f"{first.label} comes first of {count(len(longer.pairs), 'set')}{also}. The "
+        f"rank correlation of scores with those after {few:,} is "
+        f"{longer.rank_correlation:.2f}; {moved.label} moves by the most places, from "
+        f"a score of {' to '.join(scores)}."
     )
 
 
@@ -103,8 +113,8 @@ def longer_section(longer: Longer, images: str) -> list[str]:
     few, many = longer.lengths
     tasks = [row[0].task_name for row in longer.long.results]
     head = ["", "optimizer", f"score after {many:,}", "against the first"]
-    head += ["good rates", f"score after {few:,}", f"place after {few:,}"]
-    rule = ["--:", "---", "---", "---", "--:", "---", "--:"]
+    head += ["at edge", "good rates", f"score after {few:,}", f"place after {few:,}"]
+    rule = ["--:", "---", "---", "---", "--:", "--:", "---", "--:"]
     rows = [_row(short, long) for short, long in longer.pairs]
     return [
         f"## After {many:,} updates",
@@ -130,7 +140,8 @@ def _row(short: Line, long: Line) -> list[str]:
         optimizer_text(long),
         in_one_line(score_text(long)),
         OUTCOMES[long.outcome],
-        f"{long.decades:.2f}",
+        str(long.at_edge or ""),
+        rates_text(long),
         in_one_line(score_text(short)),
         str(short.place),
     ]

@@ -12,35 +12,39 @@ from learned_optimization.baselines.report.board import (
     OTHERS,
     SCHEDULED,
     TITLES,
-    TRIES,
     Group,
     Line,
-    kind_of,
 )
+from learned_optimization.baselines.report.board_legend import legend
 from learned_optimization.baselines.report.board_longer import (
     Longer,
     longer_section,
     longer_summary,
 )
+from learned_optimization.baselines.report.board_summary import summary
+from learned_optimization.baselines.report.board_tuning import TRIES
 from learned_optimization.baselines.report.board_words import (
     OUTCOMES,
     in_one_line,
     optimizer_text,
+    rates_text,
     score_text,
+    share_text,
     table,
 )
-from learned_optimization.baselines.report.cost_words import three_digits
+from learned_optimization.baselines.report.verdict_words import interval
 from learned_optimization.baselines.stats.race_words import count, listed
 
 _ABOUT = {
     CONSTANT: "The learning rate is one number from the first update to the last.",
     SCHEDULED: "The learning rate warms up over 5% of the run and falls to zero, by "
     "half a cosine or linearly; the peak is varied. The reference keeps its rate.",
-    LEARNED: "Learned optimizers that [the package has](pretrained.md): one "
-    "configuration, so nothing was chosen on these tasks by whoever uses them; whoever "
-    "meta-trained them may have chosen by some, as their model cards say. Beside them "
-    "are Adam and what comes first on a schedule, of which the best learning rate "
-    "counts.",
+    LEARNED: "Learned optimizers that [the package has](pretrained.md), with one "
+    "configuration each. This is no held-out result: what was meta-trained may have "
+    "been chosen by these very tasks, and Lapstep was; its [model "
+    "card](pretrained.md#lapstep) has results on tasks that had no part in it. Beside "
+    "them stand Adam and what comes first on a schedule, each with the best of its "
+    "learning rates for each task.",
     OTHERS: "Optimizers that find their own learning rate, or whose authors tune "
     "something else. They have fewer configurations: their search costs less.",
 }
@@ -65,20 +69,32 @@ def page(
     first = groups[0]
     return "\n".join(
         [
+            "---",
+            "hide: [navigation, toc]",
+            "---",
+            "",
             "# The board",
             "",
             "<!-- Made by scripts/make_board.py. -->",
             "",
             *_caution(first, suite_name),
             "",
-            *_summary(groups),
+            *summary(groups),
             *([longer_summary(longer)] if longer else ()),
+            "",
+            "Of many pairs, each at 5%, some are wrong by chance; what is sure of all "
+            "sets of a group at once stands below its table. Below all tables stands "
+            "[what the columns say](#what-the-columns-say). [What an optimizer "
+            "is](optimizers.md) has a page of its own, and `lopt sets NAME` shows what "
+            "a set varies.",
             "",
             f"![Scores with their intervals]({images}/ranking.svg)",
             "",
-            *_how_to_read(first),
-            "",
             *(line for group in groups for line in _section(group)),
+            "## What the columns say",
+            "",
+            *legend(groups),
+            "",
             "## Task by task",
             "",
             "A mean over tasks hides what an optimizer does on each. Every cell is the "
@@ -88,7 +104,7 @@ def page(
             f"![Scores on every task]({images}/tasks.svg)",
             "",
             "The test loss over training, of the best configuration of each: the first "
-            "of each group, and the reference.",
+            "two of each group, and the reference.",
             "",
             f"![Curves on every task]({images}/curves.svg)",
             "",
@@ -120,54 +136,17 @@ def _caution(group: Group, suite_name: str) -> list[str]:
     ]
 
 
-def _summary(groups: Sequence[Group]) -> list[str]:
-    said = []
-    for group in groups:
-        line = group.lines[0]
-        others = [o.label for o in group.lines[1:] if o.keeps_up]
-        also = f"; {listed(others)} may be as good or better" if others else ""
-        # What stands beside a group to be compared with may be first in it.
-        own = next((o for o in group.lines if kind_of(o.set_name) == group.name), line)
-        but = "" if own is line else f" The first of its own is {_placed(own)}."
-        said.append(
-            f"- **{TITLES[group.name]}:** {line.label} comes first of "
-            f"{count(len(group.lines), 'set')}, with a score of {score_text(line)}"
-            f"{also}.{but}"
-        )
-    return said
-
-
-def _placed(line: Line) -> str:
-    return f"{line.label}, in place {line.place}, with {score_text(line)}"
-
-
-def _how_to_read(group: Group) -> list[str]:
-    verdict = group.verdict
-    reference = verdict.reference
-    seeds = group.results[0][0].num_seeds
-    return [
-        f"**Score:** the share of the improvement of `{reference}` over the untrained "
-        "loss, mean over tasks and runs; 1 is as good as that, 0 as not trained. The "
-        f"interval (95%) is over {seeds} seeds. **Against the first:** by the rules of "
-        "[the verdict](statistics.md), each pair by itself; *equivalent* means within "
-        f"{100 * verdict.tolerance:.3g}% of that improvement. A set in bold keeps up: "
-        "the first is not better than it beyond chance. **After k tries:** the "
-        "expected score of the best of k configurations drawn at random, of all seeds "
-        "together. **Good rates:** decades of learning rates whose loss is at most 5% "
-        "above the best, median over tasks. **Diverged:** share of all trials. "
-        "**Sooner:** how many times fewer updates than the reference to 99% of its "
-        "improvement; at most that, where a set misses a target (≤). **Step** and "
-        "**state:** seconds of a whole step over those of SGD, and bytes for each "
-        "parameter, measured alone; a dash where nobody measured them.",
-    ]
-
-
 def _section(group: Group) -> list[str]:
+    has_failures = any(line.fails_on for line in group.lines)
     tries = [f"after {k} {'try' if k == 1 else 'tries'}" for k in TRIES]
-    head = ["", "optimizer", "score", "against the first", *tries]
-    head += ["good rates", "diverged", "sooner", "step", "state", "fails on"]
-    rule = ["--:", "---", "---", "---", *["--:"] * (len(TRIES) + 5), "---"]
+    head = ["", "optimizer", "score", "against the first", "one for all", *tries]
+    head += ["at edge", "good rates", "diverged", "sooner", "step", "state"]
+    rule = ["--:", "---", "---", "---", *["--:"] * (len(TRIES) + 7)]
     rows = [_row(line) for line in group.lines]
+    if has_failures:
+        head, rule = [*head, "fails on"], [*rule, "---"]
+        fails = [", ".join(f"`{t}`" for t in line.fails_on) for line in group.lines]
+        rows = [[*row, tasks] for row, tasks in zip(rows, fails, strict=True)]
     said = [
         f"## {TITLES[group.name]}",
         "",
@@ -185,41 +164,54 @@ def _section(group: Group) -> list[str]:
             "",
         ]
     if len(group.lines) > 2:
-        said += [_race(group), ""]
+        said += [f"{_all_at_once(group)} {_on_other_tasks(group)}".strip(), ""]
     return said
 
 
-def _race(group: Group) -> str:
+def _all_at_once(group: Group) -> str:
     """Return what is said of all sets together, where chance is not taken twice."""
     out = [line.label for line in group.lines if line.overall.is_out]
-    said = f"{listed(out)} {'are' if len(out) > 1 else 'is'}" if out else "none is"
+    said = f"{listed(out)} {'are' if len(out) > 1 else 'is'} out"
+    seeds = count(group.num_seeds, "seed")
     return (
-        f"By [the race](race.md) among all {len(group.lines)} together, which throws "
-        "out a set that is truly the best at most once in twenty times, "
-        f"{said} out; {count(group.results[0][0].num_seeds, 'seed')} say no more of "
-        "so many."
+        f"All {len(group.lines)} at once, by [one look](race.md#one-look) that throws "
+        "out a set that is truly the best about once in twenty times at most, "
+        f"{said if out else 'none is out'}: with {seeds} nothing more is sure of so "
+        "many."
+    )
+
+
+def _on_other_tasks(group: Group) -> str:
+    """Return how well the first would do on other tasks, if there are enough to say."""
+    first = group.lines[0]
+    wide = first.overall.iqm_over_tasks
+    if wide is None:
+        return ""
+    return (
+        f"For other tasks of these kinds the interquartile mean of {first.label} is "
+        f"{interval(wide, digits=3)}."
     )
 
 
 def _row(line: Line) -> list[str]:
     tries = [f"{score:.3f}" for score in line.tries]
     speedup = line.overall.speedup.estimate
-    bound = "≤ " if line.overall.is_bound else ""
-    sooner = "-" if math.isnan(speedup) else f"{bound}{speedup:.2f}"
+    sooner = f"{line.overall.bound.sign}{speedup:.2f}"
     cost = line.cost
     return [
         str(line.place),
         optimizer_text(line),
         in_one_line(score_text(line)),
         OUTCOMES[line.outcome],
+        f"{line.one_for_all:.3f}",
         *tries,
         *["-"] * (len(TRIES) - len(tries)),
-        "-" if math.isnan(line.decades) else f"{line.decades:.2f}",
-        f"{line.diverged:.0%}",
-        sooner,
-        three_digits(cost.step_ratio.median) if cost else "-",
-        f"{three_digits(cost.bytes_per_parameter)} B" if cost else "-",
-        ", ".join(f"`{task}`" for task in line.fails_on),
+        str(line.at_edge or ""),
+        rates_text(line),
+        share_text(line.diverged),
+        "-" if math.isnan(speedup) else in_one_line(sooner),
+        f"{cost.step_ratio.median:.1f}" if cost else "-",
+        in_one_line(f"{cost.bytes_per_parameter:.2g} B") if cost else "-",
     ]
 
 
@@ -239,6 +231,8 @@ def _reproduce(
     used = {a.pair: a for a in archives if a is not None}.values()
     versions = sorted({v for a in used for v in a.versions})
     dates = sorted(a.date for a in used if a.date)
+    when = f" {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}" if dates else ""
+    devices = listed(sorted({a.hardware for a in used}))
     sets = [line.set_name for group in groups for line in group.lines]
     lines = [
         f"lopt sweep {suite_name} {name} && "
@@ -251,13 +245,13 @@ def _reproduce(
         "",
         f"Every number is of the release `{manifest.name}` ([releases](releases.md)): "
         f"{count(len(used), 'archive')} with "
-        f"{sum(a.num_trials for a in used):,} trials, trained "
-        f"{' to '.join(dict.fromkeys([dates[0], dates[-1]])) if dates else ''} on "
-        f"{listed(sorted({a.hardware for a in used}))} with {', '.join(versions)}. "
-        "Its manifest has the digest and the command of each archive.",
+        f"{sum(a.num_trials for a in used):,} trials, trained{when} with {devices} as "
+        f"devices of jax, and {', '.join(versions)}. Its manifest has the digest and "
+        "the command of each archive.",
         "",
-        "This page, from the release; the same with all charts; the release, trained "
-        "again; and 40 trials of it, trained again and compared:",
+        "This page, from the release; a report of the usual baselines, with all "
+        "charts; the release, trained again; and 40 trials of it, trained again and "
+        "compared:",
         "",
         "```text",
         "python scripts/make_board.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from learned_optimization.baselines import stats
@@ -26,6 +27,18 @@ def optimizer_text(line: Line) -> str:
 def score_text(line: Line) -> str:
     """Return a line's score with its interval, if it has one."""
     return interval(line.overall.score, digits=3)
+
+
+def rates_text(line: Line) -> str:
+    """Return how wide the range of good learning rates is, a dash if nobody knows."""
+    if math.isnan(line.decades):
+        return "-"
+    return in_one_line(f"{'≥ ' * line.is_wider}{line.decades:.2f}")
+
+
+def share_text(share: float) -> str:
+    """Return a share in percent, `<1%` of one that is not 0."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def in_one_line(text: str) -> str:

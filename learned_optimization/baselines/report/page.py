@@ -26,7 +26,6 @@ from plotly.offline import get_plotlyjs
 
 from learned_optimization.baselines.analysis.comparison import LEVEL
 from learned_optimization.baselines.analysis.overall import MAX_RATIO
-from learned_optimization.baselines.analysis.scores import TARGET_SHARE
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.times import EMA_OF_TIMES
 from learned_optimization.baselines.analysis.verdicts import Verdict
@@ -111,7 +110,7 @@ def render(
         where=_where(results),
         downloads=list(downloads),
         live_version=live_version,
-        target_share=TARGET_SHARE,
+        target_share=verdict.target_share,
         ema_of_times=EMA_OF_TIMES,
         style=_part("report.css"),
         script=_part("report.js"),

@@ -71,7 +71,8 @@ def task_rows(results: Sequence[Sequence[SetResult]], verdict: Verdict) -> list[
                     "speedup": standing.speedup.estimate,
                     "speedup_low": standing.speedup.low,
                     "speedup_high": standing.speedup.high,
-                    "speedup_is_bound": standing.censored > 0,
+                    "speedup_is_bound": bool(standing.bound),
+                    "speedup_bound": standing.bound.sign.strip(),
                     "good_decades": width.decades if width else math.nan,
                     "steps": result.num_steps,
                     "seeds": result.num_seeds,
@@ -106,6 +107,7 @@ OVERALL_COLUMNS = (
     "speedup_low",
     "speedup_high",
     "speedup_is_bound",
+    "speedup_bound",
 )
 """What `overall_rows` says of each set."""
 
@@ -143,7 +145,8 @@ def overall_rows(verdict: Verdict) -> list[Row]:
             o.speedup.estimate,
             o.speedup.low,
             o.speedup.high,
-            o.is_bound,
+            bool(o.bound),
+            o.bound.sign.strip(),
         )
         rows.append(dict(zip(OVERALL_COLUMNS, values, strict=True)))
     return rows

@@ -18,7 +18,7 @@ from learned_optimization.baselines.analysis.scores import (
 )
 from learned_optimization.baselines.analysis.set_results import load_set_result
 from learned_optimization.baselines.analysis.standings import task_verdict
-from learned_optimization.baselines.analysis.times import lowest, times_to
+from learned_optimization.baselines.analysis.times import EXACT, lowest, times_to
 from learned_optimization.baselines.analysis.verdicts import compare, verdict
 from learned_optimization.errors import LoptError
 from tests.baselines.archives import write_archive, write_three
@@ -380,11 +380,28 @@ def test_times_are_to_most_of_the_improvement():
     assert target == pytest.approx(2.0 - TARGET_SHARE * (2.0 - lowest(row[0])))
     found = by_name(verdict([row]).overall)
     assert 0.3 < found["Slow"].speedup.estimate < 0.8
-    assert not found["Slow"].is_bound
+    assert found["Slow"].bound.sign == ""
     # Poor never gets there: it takes longer than its 1,000 updates.
     steps = float(np.median(times_to(row[0], target).steps))
     assert found["Poor"].speedup.estimate == pytest.approx(steps / 1000)
-    assert found["Poor"].is_bound
+    assert found["Poor"].bound.sign == "≤ "
+
+
+def test_speedups_are_bounds_where_targets_are_missed():
+    # One seed of the reference never reaches what its median seed does.
+    write_archive("T", "A", [[0.5, 0.5, 0.5, 0.9, 0.5]], seeds=range(5))
+    write_archive("T", "Same", [[0.5] * 5], seeds=range(5))
+    write_archive("T", "Poor", [[1.0] * 5], seeds=range(5))
+    write_archive("U", "A", [[0.5] * 5], seeds=range(5))
+    write_archive("U", "Same", [[0.5] * 5], seeds=range(5))
+    write_archive("U", "Poor", [[0.5] * 5], seeds=range(5))
+    names = ["A", "Same", "Poor"]
+    compared = verdict(load(names, "T", "U"), "A")
+    signs = {"A": "", "Same": "≥ ", "Poor": "~ "}
+    assert {o.set_name: o.bound.sign for o in compared.overall} == signs
+    on_t, on_u = compared.tasks
+    assert {s.set_name: s.bound.sign for s in on_t.standings} == signs
+    assert all(s.bound == EXACT for s in on_u.standings)
 
 
 # The rest.
@@ -414,7 +431,7 @@ def test_over_tasks():
     assert best.improvement == 1.0
     assert best.mean_rank == 1.0
     assert best.speedup.estimate > best.speedup.low > 1.0
-    assert not best.is_bound
+    assert best.bound == EXACT
     assert best.optimality_gap == 0.0
     assert compared.not_told_apart == ()
     # Three sets on two tasks: q is 2.343 (Demsar 2006), times sqrt(3 * 4 / (6 * 2)).

@@ -56,13 +56,23 @@ def test_pages_say_what_the_release_has():
     manifest = RELEASES["laptop"].manifest
     archives = manifest.archives
     trials = f"{sum(a.num_trials for a in archives):,} trials"
+    heldout = RELEASES["laptop_heldout"].manifest.archives
     megabytes = f"{sum(a.num_bytes for a in archives) / 1e6:.1f} MB"
     short = {a.hparam_set for a in archives if a.num_steps == 1000}
     tasks = get_suite("laptop").tasks
     ranked = [s for s in short if all(manifest.of(task, s) for task in tasks)]
+    of_ranked = sum(a.num_trials for a in archives if a.hparam_set in ranked)
     said = {
-        "README.md": [trials, f"ranks {len(ranked)} sets"],
-        "docs/releases.md": [f"{len(archives)} archives with {trials}", megabytes],
+        "README.md": [
+            f"ranks {len(ranked)} sets",
+            f"from {of_ranked:,} of the {trials}",
+        ],
+        "docs/releases.md": [
+            f"{len(archives)} archives with {trials}",
+            megabytes,
+            f"{len(heldout)} archives, {sum(a.num_trials for a in heldout):,} trials, "
+            f"{sum(a.num_bytes for a in heldout) / 1e6:.1f} MB",
+        ],
     }
     for page, facts in said.items():
         text = " ".join((REPOSITORY / page).read_text().split())

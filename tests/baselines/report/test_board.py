@@ -16,6 +16,7 @@ from learned_optimization.baselines.report.board import (
 )
 from learned_optimization.baselines.report.board_longer import longer
 from learned_optimization.baselines.report.board_page import page
+from learned_optimization.baselines.report.board_words import share_text
 from learned_optimization.benchmarking.optimizer_cost import read_costs, write_costs
 from learned_optimization.errors import DamagedFileError, LoptError
 from tests.baselines.archives import FACTS, write_archive
@@ -88,6 +89,29 @@ def test_lines_by_hand(groups):
     assert worse.fails_on == TASKS
     assert fast.fails_on == ()
     assert fast.diverged == 0
+    # The second rate is the best of both tasks; Lamb's is not at an edge either.
+    assert [line.at_edge for line in constant.lines] == [0, 0, 0]
+    assert fast.one_for_all == pytest.approx(1.7 / 1.5, abs=0.01)
+
+
+def test_one_configuration_for_all_tasks(archives):
+    # The first rate is the best on one task, the last on the other, where the second
+    # is nearly as good: of both together it is the best.
+    for task, ends in (("T", [0.2, 0.5, 1.9]), ("U", [1.9, 0.5, 0.4])):
+        final = np.asarray(ends)[:, None] + 1e-4 * np.arange(5)
+        write_archive(task, "LionLR_1000_R5", final, seeds=range(5), facts=FACTS)
+    made = group(CONSTANT, TASKS, [ADAM, "LionLR_1000_R5"], ADAM)
+    line = next(x for x in made.lines if x.label == "Lion")
+    assert line.one_for_all == pytest.approx(1.5 / 1.5, abs=0.01)
+    assert line.overall.score.estimate == pytest.approx(1.7 / 1.5, abs=0.01)
+    assert line.at_edge == 2
+    text = page([made], Manifest("r"), "laptop", "images/board")
+    [row] = [x for x in text.splitlines() if x.startswith("| 1 | **Lion**")]
+    assert [cell.strip() for cell in row.split("|")][9] == "2"
+
+
+def test_rare_divergence_is_not_none():
+    assert [share_text(x) for x in (0.0, 0.001, 0.2)] == ["0%", "<1%", "20%"]
 
 
 def test_equivalent_sets_are_named_together(archives):
@@ -118,7 +142,10 @@ def test_lines_are_in_the_order_of_their_scores(archives):
     text = page([made], Manifest("r"), "laptop", "images/board")
     out = [line.label for line in made.lines if line.overall.is_out]
     assert out == ["Adam", "Lamb"]
-    assert "Adam and Lamb are out; 5 seeds say no more of so many." in text
+    assert (
+        "Adam and Lamb are out: with 5 seeds nothing more is sure of so many." in text
+    )
+    assert "it is better than 2 of the others; Lion may be as good or better." in text
 
 
 def test_a_set_that_is_not_everywhere_is_refused(archives):
@@ -177,8 +204,9 @@ def test_the_summary_names_the_first_of_a_groups_own(archives):
     made = [group(OTHERS, TASKS, ["LBFGS_1000_R5"], ADAM)]
     text = page(made, Manifest("r"), "laptop", "images/board")
     [line] = [x for x in text.splitlines() if x.startswith("- **Other searches")]
-    assert "AdamLR comes first of 2 sets" in line
-    assert "The first of its own is LBFGS, in place 2, with 0.93" in line
+    assert "LBFGS has a score of 0.93" in line
+    assert "; Adam, tuned, has 1.00" in line
+    assert line.endswith("], which is better.")
 
 
 def test_longer_runs_by_hand(archives, tmp_path):
@@ -200,7 +228,8 @@ def test_longer_runs_by_hand(archives, tmp_path):
     assert scores == pytest.approx([1.0, 1.6 / 1.7, 0.2 / 1.7], abs=0.01)
     groups = [group(CONSTANT, TASKS, [ADAM, FAST, WORSE], ADAM)]
     text = page(groups, Manifest("r"), "laptop", "images/board", made)
-    assert "is 0.50; Adam moves most, from place 2 to 1." in text
+    assert "(on 2 tasks): Adam comes first of 3 sets. The rank correlation" in text
+    assert "is 0.50; SGDM moves by the most places, from a score of 1.13" in text
     [row] = [line for line in text.splitlines() if line.startswith("| 2 | SGDM | 0.9")]
     assert row.endswith("| 1 |")
     save(board_figures.longer_runs(made), tmp_path / "longer.svg")

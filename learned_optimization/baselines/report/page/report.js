@@ -38,7 +38,7 @@
   // A click on a column's name sorts by it; numbers by value, "never" and n/a last.
   const valueOf = (row, column) => {
     const text = row.cells[column].textContent.trim();
-    const found = parseFloat(text.replace(/[<≤] ?/, "").replaceAll(",", ""));
+    const found = parseFloat(text.replace(/[<≤≥~] ?/, "").replaceAll(",", ""));
     return Number.isNaN(found) ? text : found;
   };
   const compare = (a, b, up) => {

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 # on every machine; and one compilation serves every test of the session that
 # needs the same program, in every worker process.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
-os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="lopt-test-")
-)
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # Removed when the session's first process ends: workers inherit its name.
+    _PROGRAMS = tempfile.TemporaryDirectory(
+        prefix="lopt-test-", ignore_cleanup_errors=True
+    )
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS.name
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("MPLBACKEND", "Agg")

@@ -17,7 +17,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, cast
@@ -25,7 +25,7 @@ from typing import IO, Any, cast
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from learned_optimization import durable, listing
+from learned_optimization import durable, listing, locking
 from learned_optimization.errors import (
     ForbiddenFileError,
     MissingFileError,
@@ -573,6 +573,26 @@ def write_folder(path: str | os.PathLike, fill: Callable[[str], object]) -> None
                 "already. Choose another name, or delete it."
             )
         durable.write_folder(inner, fill)
+
+
+@contextmanager
+def alone(folder: str | os.PathLike) -> Iterator[None]:
+    """Let no other process change a folder, of those that ask for it likewise.
+
+    A store knows no locks: there, everybody is let in.
+
+    Args:
+      folder: the folder, which is made if missing.
+
+    Raises:
+      ResultError: if it cannot be written to.
+    """
+    fs, inner = _resolve(folder)
+    with ExitStack() as stack:
+        if isinstance(fs, LocalFileSystem):
+            with _naming("write below", folder):
+                stack.enter_context(locking.alone(posixpath.join(inner, ".lock")))
+        yield
 
 
 def _check_is_written(path: str | os.PathLike) -> None:

@@ -95,6 +95,7 @@ _OPTIONS = {
     "sha256=": "--sha256 ",
     "Leave out as_published": "Leave out --as-published",
     "Choose another port, or a host": "Choose another --port, or a --host",
+    "choose a name of letters": "choose a name (--name) of letters",
     "is imported instead": "is given by --import",
     "or in extra_bindings:": "by CLASS@PATH (--checkpoint NAME=CLASS@PATH), or in "
     "extra_bindings:",

@@ -189,11 +189,11 @@ COMMANDS: dict[str, Command | Group] = {
                 _ARCHIVES,
             ),
             "verify": Command(
-                "release:verify",
+                "release_verify:verify",
                 "Check a release: its bytes, its form, and trials trained again.",
             ),
             "build": Command(
-                "release:build",
+                "release_build:build",
                 "Build a release: train what is not trained yet, and thin it.",
                 _TASKS_AND_SETS,
             ),

@@ -11,6 +11,7 @@ from learned_optimization.baselines.release.thin import Thinned, thinned_of
 from learned_optimization.baselines.results import differences
 from learned_optimization.baselines.results.format import Result
 from learned_optimization.baselines.sweeps.replay import SAME_STEPS, TOLERANCE
+from learned_optimization.errors import LoptError
 
 AMPLIFIED = 10.0
 """How many times as far as by rounding alone a trial may be from the stored one."""
@@ -43,7 +44,10 @@ def gaps(stored: Result, again: Result) -> dict[str, Gap]:
 
     Args:
       stored: a trial of an archive, which may be thin.
-      again: a result of the same trial, which has every step that `stored` has.
+      again: a result of the same trial.
+
+    Raises:
+      LoptError: as `at_steps_of`.
     """
     thinned, num_steps = thinned_of(stored), int(stored["eval/xs"][-1])
     found = {}
@@ -63,12 +67,20 @@ def at_steps_of(stored: Result, again: Result) -> Result:
 
     Args:
       stored: a trial of an archive, which may be thin.
-      again: a result of the same trial, which has every step that `stored` has.
+      again: a result of the same trial.
+
+    Raises:
+      LoptError: if it lacks a step that `stored` has.
     """
     kept = {}
     for key in [k for k in stored if k.endswith("/loss") and k in again]:
         steps = f"{key.partition('/')[0]}/xs"
         if steps in stored:
+            if lacking := np.setdiff1d(stored[steps], again[steps]).tolist():
+                raise LoptError(
+                    f"its {steps} has {lacking[0]}, which a trial of its configuration "
+                    "does not have."
+                )
             kept[steps] = stored[steps]
             kept[key] = again[key][np.searchsorted(again[steps], stored[steps])]
         else:

@@ -6,25 +6,29 @@ What is built is there at once, in files of its own; the same call goes on from 
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 
 from learned_optimization import filesystem
 from learned_optimization.baselines.layout import get_baseline_archive_path
 from learned_optimization.baselines.release import packing
+from learned_optimization.baselines.release.adding import add
+from learned_optimization.baselines.release.checks import check_curves, check_is_of
+from learned_optimization.baselines.release.describe import describe
 from learned_optimization.baselines.release.manifest import (
     MAX_ARCHIVE_BYTES,
     Manifest,
     ReleasedArchive,
+    check_name,
     read_manifest,
-    write_manifest,
 )
 from learned_optimization.baselines.release.thin import thin
 from learned_optimization.baselines.results.archiving import archive as archive_set
-from learned_optimization.baselines.results.format import Result, read_archive
+from learned_optimization.baselines.results.format import read_archive
 from learned_optimization.baselines.sets.checkpoint_sets import TEMPLATES
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 from learned_optimization.baselines.sets.published import PUBLISHED_SET_NAMES
@@ -98,53 +102,61 @@ def train_and_archive(task: str, hparam_set: HParamSet) -> None:
     archive_set(task, hparam_set)
 
 
+def _raise(error: LoptError) -> None:
+    raise error
+
+
 def build(
     pairs: Iterable[Pair],
     folder: str,
     name: str,
     command: str = "",
+    options: Sequence[str] = (),
     train: Callable[[str, HParamSet], object] = train_and_archive,
     on_archive: Callable[[ReleasedArchive, bool], object] = lambda *_: None,
+    on_problem: Callable[[LoptError], object] = _raise,
 ) -> Manifest:
     """Build a release, or what of it is not built yet.
 
     A set is trained on a task where there is no archive of one's own, and thinned where
     the release has none of that archive. So an archive that was made again replaces
-    the one of the release.
+    the one of the release. Several processes may add to one folder.
 
     Args:
       pairs: tasks and sets, in the order in which they are trained.
       folder: folder of the release; what it has of other tasks and sets stays.
       name: of the release, if there is none in the folder yet.
       command: what makes the release again, for its manifest.
-      train: makes the archive of a set on a task; what it raises stops the build.
+      options: what each command needs to know the tasks and sets, as `--set FILE`.
+      train: makes the archive of a set on a task.
       on_archive: told of each archive of `pairs`, and whether it was there before.
+      on_problem: told of each that cannot be built, and why; the others are built all
+        the same, unless it raises, as it does by default.
 
     Returns:
       The manifest, which is that of the folder.
 
     Raises:
-      LoptError: if the folder has another release, or as `train`; what was built before
-        is there.
-      ResultError: if the folder cannot be written to, or an archive cannot be read.
+      LoptError: if the folder has another release, or no release can have the name; or
+        as `on_problem`. What was built before is there.
+      ResultError: if the folder cannot be written to.
     """
+    check_name(name)
     filesystem.check_writable(folder)
-    manifest = _begin(folder, name, command)
+    begin = partial(_begin, folder, name, command)
+    begin()
     for task, hparam_set in pairs:
-        path = get_baseline_archive_path(task, hparam_set.name)
-        known = manifest.of(task, hparam_set.name)
-        if not filesystem.exists(path) and (
-            known is None or not filesystem.exists(filesystem.join(folder, known.file))
-        ):
-            train(task, hparam_set)
-        if known is not None and _is_built(folder, known, path):
-            on_archive(known, True)
-            continue
-        built = add_archive(folder, task, hparam_set.name, path)
-        manifest = manifest.with_archive(built)
-        write_manifest(folder, manifest)
-        on_archive(built, False)
-    return manifest
+        try:
+            archive, is_there = _build_one(
+                folder, begin, task, hparam_set, options, train
+            )
+        except LoptError as error:
+            problem = LoptError(f"{hparam_set.name} on {task}: {error}")
+            problem.__cause__ = error
+            on_problem(problem)
+        else:
+            on_archive(archive, is_there)
+    return begin()
 
 
 def _begin(folder: str, name: str, command: str) -> Manifest:
@@ -167,11 +179,33 @@ def _begin(folder: str, name: str, command: str) -> Manifest:
     return replace(manifest, command="\n".join(filter(None, commands)), made_by=package)
 
 
-def _is_built(folder: str, known: ReleasedArchive, path: str) -> bool:
-    """Return whether the release has an archive already, made of the one at a path."""
-    if not filesystem.exists(filesystem.join(folder, known.file)):
-        return False
-    return not filesystem.exists(path) or known.whole_sha256 == _sha256_of(path)
+def _build_one(
+    folder: str,
+    begin: Callable[[], Manifest],
+    task: str,
+    hparam_set: HParamSet,
+    options: Sequence[str],
+    train: Callable[[str, HParamSet], object],
+) -> tuple[ReleasedArchive, bool]:
+    """Return an archive that the release has now, and whether it had it before."""
+    path = get_baseline_archive_path(task, hparam_set.name)
+    # Another process may have built it since.
+    known = begin().of(task, hparam_set.name)
+    is_there = known is not None and filesystem.exists(
+        filesystem.join(folder, known.file)
+    )
+    if not is_there and not filesystem.exists(path):
+        train(task, hparam_set)
+    if known is not None and is_there and not _is_newer(path, known):
+        return known, True
+    archive, content = _thinned(task, hparam_set, path, options)
+    add(folder, archive, content, begin)
+    return archive, False
+
+
+def _is_newer(path: str, known: ReleasedArchive) -> bool:
+    """Return whether there is an archive at a path that is not the one released."""
+    return filesystem.exists(path) and known.whole_sha256 != _sha256_of(path)
 
 
 def _sha256_of(path: str) -> str:
@@ -179,100 +213,36 @@ def _sha256_of(path: str) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def add_archive(folder: str, task: str, set_name: str, path: str) -> ReleasedArchive:
-    """Write a thin archive into a release's folder; its manifest is not written.
-
-    Args:
-      folder: folder of the release.
-      task: the task's name.
-      set_name: the set's name.
-      path: the whole archive.
+def _thinned(
+    task: str, hparam_set: HParamSet, path: str, options: Sequence[str]
+) -> tuple[ReleasedArchive, bytes]:
+    """Return a thin archive of the whole one at a path: its line and its bytes.
 
     Raises:
-      LoptError: if the archive is of made-up data, or thin already.
-      ResultError: if it cannot be read, or the folder cannot be written to.
+      LoptError: if that is of made-up data, or thin already.
+      ResultError: if it cannot be read, or is of other trials than those of the set.
     """
-    whole = read_archive(path)
+    name, whole = hparam_set.name, read_archive(path)
+    check_curves(path, whole)
     if bool(np.any(whole.get("synthetic_data", False))):
         raise LoptError(
-            f"{set_name} on {task} was trained on made-up data (LOPT_SYNTHETIC_DATA): "
-            "it says nothing about optimizers, and no release has it."
+            "it was trained on made-up data (LOPT_SYNTHETIC_DATA): that says nothing "
+            "about optimizers, and no release has it."
         )
+    check_is_of(path, whole, hparam_set)
     num_evals = whole["eval/xs"].shape[-1]
-    is_baseline = any(set_name in n.hparam_sets for n in NORMALIZERS.values())
+    is_baseline = any(name in n.hparam_sets for n in NORMALIZERS.values())
     thinned = thin(whole, is_baseline and num_evals <= _MOST_EVALUATIONS)
     content = packing.pack(thinned)
-    file = f"{task}/{set_name}{packing.SUFFIX}"
-    target = filesystem.join(folder, file)
-    filesystem.write_bytes(target, content)
-    return describe(
+    archive = describe(
         task,
-        set_name,
-        file,
+        name,
+        f"{task}/{name}{packing.SUFFIX}",
         content,
         thinned,
         of_evaluations=num_evals,
-        command=f"lopt sweep {task} {set_name}",
+        command=f"lopt sweep {shlex.join([task, name, *options])}",
         modified=filesystem.info(path).modified,
         whole_sha256=_sha256_of(path),
     )
-
-
-def describe(
-    task: str,
-    set_name: str,
-    file: str,
-    content: bytes,
-    arrays: Result,
-    *,
-    of_evaluations: int,
-    command: str = "",
-    modified: float = 0.0,
-    whole_sha256: str = "",
-) -> ReleasedArchive:
-    """Return what a manifest says of an archive.
-
-    Args:
-      task: the task's name.
-      set_name: the set's name.
-      file: relative path of its file.
-      content: the file's bytes.
-      arrays: what the file holds.
-      of_evaluations: evaluations of each trial that the whole archive has.
-      command: what trains it again.
-      modified: when the whole archive was written, in seconds since 1970; 0 if unknown.
-      whole_sha256: digest of the whole archive, of a thin one.
-    """
-    num_configs, num_seeds, num_evals = arrays["eval/xs"].shape
-    date = datetime.fromtimestamp(modified, UTC).date().isoformat() if modified else ""
-    return ReleasedArchive(
-        task=task,
-        hparam_set=set_name,
-        file=file,
-        sha256=hashlib.sha256(content).hexdigest(),
-        num_bytes=len(content),
-        num_configs=num_configs,
-        num_seeds=num_seeds,
-        num_steps=int(arrays["eval/xs"].max()),
-        evaluations=num_evals,
-        of_evaluations=of_evaluations,
-        seeds=tuple(np.unique(arrays["seed"]).tolist()) if "seed" in arrays else (),
-        versions=tuple(
-            sorted({v for text in _texts(arrays, "versions") for v in text.split("\n")})
-        ),
-        hardware=", ".join(_hardware(arrays)),
-        date=date,
-        command=command,
-        whole_sha256=whole_sha256,
-    )
-
-
-def _hardware(arrays: Result) -> Sequence[str]:
-    counts = np.unique(arrays.get("accelerator_devs", np.empty(0)))
-    devices = [str(int(n)) for n in counts]
-    kinds = _texts(arrays, "accelerator_kind")
-    return [f"{'/'.join(devices)} x {kind}" if devices else kind for kind in kinds]
-
-
-def _texts(arrays: Result, key: str) -> list[str]:
-    return [str(text) for text in np.unique(arrays[key])] if key in arrays else []
+    return archive, content

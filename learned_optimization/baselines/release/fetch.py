@@ -7,54 +7,39 @@ a manifest is made here, with the digests of what came.
 
 from __future__ import annotations
 
+import os
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from learned_optimization import filesystem
-from learned_optimization.baselines.analysis.best_of_set import CURVE_KEYS
 from learned_optimization.baselines.folder_names import is_plain_name
-from learned_optimization.baselines.release.build import describe
+from learned_optimization.baselines.release.adding import add
+from learned_optimization.baselines.release.checks import check_curves
+from learned_optimization.baselines.release.describe import describe
 from learned_optimization.baselines.release.manifest import (
     MAX_ARCHIVE_BYTES,
     Manifest,
     ReleasedArchive,
     read_manifest,
-    write_manifest,
 )
+from learned_optimization.baselines.release.offer import ARCHIVE, Offer, look_at
 from learned_optimization.baselines.release.places import (
     Release,
     read_checked,
     releases_dir,
 )
-from learned_optimization.baselines.results.format import read_archive
+from learned_optimization.baselines.results.format import parse_archive
 from learned_optimization.errors import (
     DamagedFileError,
     LoptError,
     MissingFileError,
     ResultError,
-    UnknownNameError,
 )
 
 PUBLISHED = "gs://gresearch/learned_optimization/opt_archives"
 """Where the archives lie that were published with VeLO."""
-
-_ARCHIVE = ".npz"
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What lies at an address.
-
-    Attributes:
-      address: the address.
-      manifest: of a release; None of a folder of archives.
-      pairs: task and set of each archive.
-    """
-
-    address: str
-    manifest: Manifest | None
-    pairs: tuple[tuple[str, str], ...]
 
 
 @dataclass
@@ -74,43 +59,9 @@ class Fetched:
     problems: list[str] = field(default_factory=list)
 
 
-def look_at(address: str, tasks: Collection[str] = ()) -> Offer:
-    """Return what lies at an address; nothing is fetched but a manifest.
-
-    Args:
-      address: folder or URL of any store that fsspec knows.
-      tasks: names of the tasks looked for; all if empty. A store is asked for each
-        task of a folder of archives, which takes a while where there are thousands.
-
-    Raises:
-      ResultError: if it cannot be reached, or has neither.
-    """
-    try:
-        manifest = read_manifest(address)
-    except MissingFileError:
-        manifest = None
-    if manifest is not None:
-        pairs = [a.pair for a in manifest.archives if not tasks or a.task in tasks]
-        return Offer(address, manifest, tuple(pairs))
-    folders = list(tasks) or filesystem.list_folders(address)
-    found = [
-        (task, posixpath.basename(path).removesuffix(_ARCHIVE))
-        for task in folders
-        for path in filesystem.list_files(filesystem.join(address, task), _ARCHIVE)
-    ]
-    if not found:
-        of_tasks = f" of {', '.join(tasks)}" if tasks else ""
-        raise ResultError(
-            f"{address} has no manifest of a release and no archives{of_tasks}, which "
-            "would be TASK/SET.npz in it."
-        )
-    return Offer(address, None, tuple(found))
-
-
 def fetch(
     address: str,
-    tasks: Sequence[str] = (),
-    sets: Sequence[str] = (),
+    names: Collection[str] = (),
     name: str = "",
     on_archive: Callable[[ReleasedArchive, bool], object] = lambda *_: None,
 ) -> Fetched:
@@ -119,136 +70,104 @@ def fetch(
     They go to a folder of their own in `places.releases_dir()`, where every reader of
     archives finds them. Each is checked before it gets its name, and what is there
     already, with the right digest, is not fetched again: stopped, the same call goes
-    on from there.
+    on from there. A manifest there that is damaged is made again of what is fetched.
 
     Args:
       address: folder or URL of any store that fsspec knows.
-      tasks: names of the tasks wanted; all if empty.
-      sets: names of the sets wanted; all if empty.
+      names: of tasks, suites and sets wanted, as of `look_at`; all if empty.
       name: under which it is kept; that of the release, or the last part of the
         address of a folder of archives, if empty.
       on_archive: told of each archive, and whether it was there already.
 
     Raises:
-      UnknownNameError: if a task or set is not there.
-      LoptError: if the name is none, or is that of archives of another address.
+      UnknownNameError: if a name is of nothing that is there.
+      LoptError: if `name` is none, or is that of archives of another address.
       ResultError: if the address cannot be reached or has nothing, or the folder cannot
         be written to.
     """
-    offer = look_at(address, tasks)
-    _check_wanted("task", tasks, {task for task, _ in offer.pairs}, address)
-    _check_wanted("set", sets, {of_task for _, of_task in offer.pairs}, address)
-    manifest = _begin(offer, name)
-    folder = filesystem.join(releases_dir(), manifest.name)
+    offer = look_at(address, names)
+    wanted = _wanted(offer, name)
+    folder = filesystem.join(releases_dir(), wanted.name)
     filesystem.check_writable(folder)
-    release = Release(folder, _kept(folder, manifest), is_packaged=False)
-    done = Fetched(release)
+    begin = partial(_with_kept, folder, wanted)
+    done = Fetched(Release(folder, begin(), is_packaged=False))
     for task, set_name in offer.pairs:
-        if sets and set_name not in sets:
-            continue
+        there = done.release.manifest.of(task, set_name)
         try:
-            archive, is_there = _fetch_one(offer, done.release, task, set_name)
+            if there is not None and _is_kept(offer, done.release, there):
+                archive, is_there = there, True
+            else:
+                archive, content = _fetch_one(offer, task, set_name)
+                manifest, is_there = add(folder, archive, content, begin), False
+                done.release = replace(done.release, manifest=manifest)
         except LoptError as error:
-            done.problems.append(str(error))
+            done.problems.append(f"{set_name} on {task}: {error}")
             continue
-        if is_there:
-            done.num_kept += 1
-        else:
-            done.num_new += 1
-            updated = done.release.manifest.with_archive(archive)
-            done.release = replace(done.release, manifest=updated)
-            write_manifest(folder, updated)
+        done.num_kept += is_there
+        done.num_new += not is_there
         on_archive(archive, is_there)
     return done
 
 
-def _check_wanted(
-    kind: str, wanted: Iterable[str], there: Collection[str], address: str
-) -> None:
-    for name in wanted:
-        if name not in there:
-            raise UnknownNameError(kind, name, there, f"of those at {address}")
-
-
-def _begin(offer: Offer, name: str) -> Manifest:
+def _wanted(offer: Offer, name: str) -> Manifest:
     """Return the manifest without archives, under the name it is kept by."""
-    given = offer.manifest or Manifest(
-        posixpath.basename(offer.address.rstrip("/")), source=offer.address
-    )
-    manifest = replace(given, name=name or given.name, archives=())
-    if not is_plain_name(manifest.name):
+    source = _from_root(offer.address)
+    given = "" if offer.manifest is None else offer.manifest.name
+    name = name or given or posixpath.basename(source)
+    if not is_plain_name(name):
         raise LoptError(
-            f"what lies at {offer.address} cannot be kept as {manifest.name!r}: choose "
+            f"what lies at {offer.address} cannot be kept as {name!r}: choose "
             "a name of letters, digits and _ . + -."
         )
-    return manifest
+    manifest = offer.manifest or Manifest(name)
+    return replace(manifest, name=name, source=source, archives=())
 
 
-def _kept(folder: str, manifest: Manifest) -> Manifest:
+def _from_root(address: str) -> str:
+    """Return an address in the one form in which two of one place are the same."""
+    path = filesystem.without_scheme(address)
+    return path.rstrip("/") if "://" in path else os.path.abspath(path)
+
+
+def _with_kept(folder: str, wanted: Manifest) -> Manifest:
     """Return the manifest with the archives that are there already."""
     try:
         there = read_manifest(folder)
-    except MissingFileError:
-        return manifest
-    if there.source != manifest.source:
+    except (MissingFileError, DamagedFileError):
+        return wanted
+    # Earlier versions recorded addresses as they were given, and none of releases.
+    if there.source and _from_root(there.source) != wanted.source:
         raise LoptError(
-            f"{folder} has archives of {there.source or 'a release'}, not of "
-            f"{manifest.source or 'a release'}: choose another name."
+            f"{folder} has archives of {there.source}, not of {wanted.source}: choose "
+            "another name, or delete that folder."
         )
-    return replace(manifest, archives=there.archives)
+    return replace(wanted, archives=there.archives)
 
 
-def _fetch_one(
-    offer: Offer, release: Release, task: str, set_name: str
-) -> tuple[ReleasedArchive, bool]:
-    """Return an archive that is on this machine now, and whether it was before."""
-    there = release.manifest.of(task, set_name)
-    wanted = offer.manifest.of(task, set_name) if offer.manifest else there
-    if there is not None and there == wanted and _is_whole(release, there):
-        return there, True
-    if offer.manifest is not None and wanted is not None:
-        source = filesystem.join(offer.address, wanted.file)
-        _keep(release.path_of(wanted), read_checked(source, wanted))
-        return wanted, False
-    return _fetch_published(offer, release, task, set_name), False
-
-
-def _is_whole(release: Release, archive: ReleasedArchive) -> bool:
+def _is_kept(offer: Offer, release: Release, there: ReleasedArchive) -> bool:
+    """Return whether an archive is there whole, and is what is offered now."""
+    if offer.manifest is not None and offer.manifest.of(*there.pair) != there:
+        return False
     try:
-        read_checked(release.path_of(archive), archive)
+        read_checked(release.path_of(there), there)
     except ResultError:
         return False
     return True
 
 
-def _keep(path: str, content: bytes) -> None:
-    filesystem.write_bytes(path, content)
-
-
-def _fetch_published(
-    offer: Offer, release: Release, task: str, set_name: str
-) -> ReleasedArchive:
-    """Fetch an archive of which no digest was published; it must be one that is read.
-
-    It is checked under a hidden name first, so that no other is ever seen.
-    """
-    file = f"{task}/{set_name}{_ARCHIVE}"
+def _fetch_one(offer: Offer, task: str, set_name: str) -> tuple[ReleasedArchive, bytes]:
+    """Return an archive's line of the manifest, and its bytes, which are checked."""
+    if offer.manifest is not None:
+        archive = offer.manifest.of(task, set_name)
+        assert archive is not None
+        source = filesystem.join(offer.address, archive.file)
+        return archive, read_checked(source, archive)
+    # No digest was published: it must be one that is read.
+    file = f"{task}/{set_name}{ARCHIVE}"
     source = filesystem.join(offer.address, file)
     content = filesystem.read_all(source, MAX_ARCHIVE_BYTES)
-    hidden = filesystem.join(release.folder, f".{task}.{set_name}{_ARCHIVE}")
-    _keep(hidden, content)
-    try:
-        arrays = read_archive(hidden)
-        if missing := [key for key in CURVE_KEYS if key not in arrays]:
-            raise DamagedFileError(source, f"it lacks {', '.join(missing)}")
-        filesystem.move_file(hidden, filesystem.join(release.folder, file))
-    finally:
-        filesystem.remove_file(hidden)
-    return describe(
-        task,
-        set_name,
-        file,
-        content,
-        arrays,
-        of_evaluations=arrays["eval/xs"].shape[-1],
-    )
+    arrays = parse_archive(content, source)
+    check_curves(source, arrays)
+    num_evals = arrays["eval/xs"].shape[-1]
+    archive = describe(task, set_name, file, content, arrays, of_evaluations=num_evals)
+    return archive, content

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 from learned_optimization import filesystem
+from learned_optimization.baselines.folder_names import is_plain_name
+from learned_optimization.baselines.release.manifest_fields import (
+    OF_ARCHIVES,
+    OF_RELEASES,
+    check,
+)
 from learned_optimization.errors import (
     DamagedFileError,
     LoptError,
@@ -29,8 +34,6 @@ MAX_BYTES = 64 << 20
 
 MAX_ARCHIVE_BYTES = 4 << 30
 """Bytes an archive of a release may have."""
-
-_SHA256_DIGITS = 64
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,9 @@ class ReleasedArchive:
       command: what trains it again.
       whole_sha256: digest of the whole archive's file that it was made of; empty where
         it is whole itself.
+
+    Raises:
+      LoptError: if one of them is what it cannot be.
     """
 
     task: str
@@ -74,6 +80,9 @@ class ReleasedArchive:
     command: str = ""
     whole_sha256: str = ""
 
+    def __post_init__(self) -> None:
+        check(self, OF_ARCHIVES, str(self.file))
+
     @property
     def pair(self) -> tuple[str, str]:
         """Task and set."""
@@ -90,6 +99,9 @@ class ReleasedArchive:
         return bool(self.whole_sha256)
 
 
+_NEEDED = [f.name for f in fields(ReleasedArchive) if f.default is MISSING]
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a release has.
@@ -99,7 +111,11 @@ class Manifest:
       archives: its archives, in the order of tasks and sets.
       command: what makes the release again.
       made_by: version of this package that made it, `optimizer-baselines==0.1.0`.
-      source: where its archives come from, of others' archives; else empty.
+      source: the address that its archives were fetched from; empty of a release that
+        was built here, or fetched by an earlier version.
+
+    Raises:
+      LoptError: if one of them is what it cannot be, or two archives are of one pair.
     """
 
     name: str
@@ -109,6 +125,7 @@ class Manifest:
     source: str = ""
 
     def __post_init__(self) -> None:
+        check(self, OF_RELEASES, "the release")
         counts = Counter(archive.pair for archive in self.archives)
         for (task, hparam_set), times in counts.items():
             if times > 1:
@@ -124,18 +141,8 @@ class Manifest:
 
     def with_archive(self, archive: ReleasedArchive) -> Manifest:
         """Return it with an archive, in the place of one of that task and set."""
-        return self._with([*self._others([archive.pair]), archive])
-
-    def without(self, pairs: Iterable[tuple[str, str]]) -> Manifest:
-        """Return it without the archives of some tasks and sets."""
-        return self._with(self._others(pairs))
-
-    def _others(self, pairs: Iterable[tuple[str, str]]) -> list[ReleasedArchive]:
-        left_out = set(pairs)
-        return [a for a in self.archives if a.pair not in left_out]
-
-    def _with(self, archives: Iterable[ReleasedArchive]) -> Manifest:
-        ordered = sorted(archives, key=lambda archive: archive.pair)
+        others = [a for a in self.archives if a.pair != archive.pair]
+        ordered = sorted([*others, archive], key=lambda one: one.pair)
         return replace(self, archives=tuple(ordered))
 
     @property
@@ -147,6 +154,19 @@ class Manifest:
     def num_trials(self) -> int:
         """Trials of its archives."""
         return sum(archive.num_trials for archive in self.archives)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no folder of a release can have.
+
+    Raises:
+      LoptError: saying which names there are.
+    """
+    if not is_plain_name(name):
+        raise LoptError(
+            f"a release cannot be called {brief(name)}: choose a name of letters, "
+            "digits and _ . + -, that begins with a letter, a digit or _."
+        )
 
 
 def read_manifest(folder: str) -> Manifest:
@@ -177,11 +197,10 @@ def read_manifest(folder: str) -> Manifest:
         if version != FORMAT:
             raise ValueError(f"its format is {brief(version)}, and should be {FORMAT}")
         return _manifest_of(said)
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, NewerSchemaError):
-            raise
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise DamagedFileError(path, reason.rstrip(".")) from error
+    except NewerSchemaError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise DamagedFileError(path, str(error).rstrip(".")) from error
 
 
 def write_manifest(folder: str, manifest: Manifest) -> None:
@@ -207,52 +226,25 @@ def _as_json(manifest: Manifest) -> str:
 
 
 def _manifest_of(said: dict[str, Any]) -> Manifest:
-    return Manifest(
-        name=_text(said, "name"),
-        archives=tuple(_archive_of(one) for one in said["archives"]),
-        command=str(said.get("command", "")),
-        made_by=str(said.get("made_by", "")),
-        source=str(said.get("source", "")),
-    )
+    archives = said.get("archives")
+    if not isinstance(archives, list):
+        raise TypeError(f"its archives are {brief(archives)}, and should be a list")
+    # What a later version of the same format adds is not known here, and not needed.
+    known = {name: said[name] for name in OF_RELEASES if name in said}
+    if "name" not in known:
+        raise TypeError("it lacks its name")
+    return Manifest(archives=tuple(map(_archive_of, archives)), **known)
 
 
 def _archive_of(said: Any) -> ReleasedArchive:
     if not isinstance(said, dict):
         raise TypeError(f"an archive is {brief(said)}, and no object")
-    # What a later version of the same format adds is not known here, and not needed.
-    known = {f.name: said[f.name] for f in fields(ReleasedArchive) if f.name in said}
-    for name in ("seeds", "versions"):
-        known[name] = tuple(known.get(name, ()))
-    archive = ReleasedArchive(**known)
-    for name in ("task", "hparam_set", "file"):
-        _text(said, name)
-    for part in archive.pair:
-        if "/" in part or part.startswith("."):
-            raise ValueError(f"{brief(part)} is no name of a task or set")
-    _check_relative(archive.file)
-    _check_sha256(archive.sha256, archive.file)
-    for name in ("num_bytes", "num_configs", "num_seeds", "evaluations"):
-        value = getattr(archive, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} of {archive.file} is {brief(value)}")
-    return archive
-
-
-def _text(said: Mapping[str, Any], name: str) -> str:
-    value = said[name]
-    if not isinstance(value, str) or not value:
-        raise TypeError(f"{name!r} is {brief(value)}, and should be text")
-    return value
-
-
-def _check_relative(path: str) -> None:
-    """Refuse a path that leads out of the release's folder."""
-    parts = path.split("/")
-    if path.startswith("/") or "://" in path or not {"", ".", ".."}.isdisjoint(parts):
-        raise ValueError(f"{brief(path)} is no path within the release")
-
-
-def _check_sha256(digest: Any, path: str) -> None:
-    is_one = isinstance(digest, str) and len(digest) == _SHA256_DIGITS
-    if not is_one or not set(digest) <= set("0123456789abcdef"):
-        raise ValueError(f"the sha256 of {path} is {brief(digest)}")
+    if lacking := [name for name in _NEEDED if name not in said]:
+        which = "an archive" if "file" in lacking else brief(said["file"])
+        raise TypeError(f"{which} lacks {', '.join(lacking)}")
+    known: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in said.items()
+        if name in OF_ARCHIVES
+    }
+    return ReleasedArchive(**known)

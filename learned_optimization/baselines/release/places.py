@@ -31,8 +31,9 @@ from learned_optimization.errors import (
     FileContentError,
     MissingFileError,
     ResultError,
+    TooLargeError,
 )
-from learned_optimization.npz import NpzWriter
+from learned_optimization.npz import NpzWriter, open_npz
 from learned_optimization.tasks.datasets.locations import data_dir
 
 PACKAGED = Path(__file__).parent.parent / "release_data"
@@ -178,7 +179,8 @@ def find(task: str, hparam_set: str) -> Released | None:
 def readable(released: Released) -> str:
     """Return the path of an archive that every reader of archives can read.
 
-    A packed one is unpacked into `LOPT_CACHE_DIR`, once.
+    A packed one is unpacked into `LOPT_CACHE_DIR`, once: again where what is there is
+    damaged.
 
     Raises:
       DamagedFileError: if its bytes are not those of the manifest.
@@ -189,7 +191,7 @@ def readable(released: Released) -> str:
     if not archive.file.endswith(packing.SUFFIX):
         return path
     target = _unpacked(archive.sha256)
-    if not filesystem.exists(target):
+    if not _is_unpacked(target):
         content = read_checked(path, archive)
         try:
             _write(target, content, path)
@@ -197,7 +199,7 @@ def readable(released: Released) -> str:
             raise
         except ResultError as error:
             cache.cannot_keep("archives of releases", error, "they are unpacked again")
-            target = str(Path(_folder_of_process()) / f"{archive.sha256}.npz")
+            target = str(Path(_folder_of_process().name) / f"{archive.sha256}.npz")
             _write(target, content, path)
     return target
 
@@ -206,9 +208,30 @@ def _unpacked(sha256: str) -> str:
     return str(cache.cache_dir() / "releases" / f"{sha256[:24]}.npz")
 
 
+def _is_unpacked(target: str) -> bool:
+    """Return whether an unpacked archive is there as it was written."""
+    try:
+        return _is_sealed(target, filesystem.info(target).stamp)
+    except ResultError:
+        return False
+
+
+# The stamp is a parameter so that a file that was changed is read again; one that was
+# not is read through once in a process.
+@functools.lru_cache(maxsize=4096)
+def _is_sealed(target: str, stamp: str) -> bool:
+    del stamp
+    with open_npz(target) as npz:
+        npz.read()
+        return npz.is_sealed
+
+
+# What is kept here is removed when the process ends.
 @functools.cache
-def _folder_of_process() -> str:
-    return tempfile.mkdtemp(prefix="lopt-release-")
+def _folder_of_process() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(
+        prefix="lopt-release-", ignore_cleanup_errors=True
+    )
 
 
 def _write(target: str, content: bytes, path: str) -> None:
@@ -233,12 +256,21 @@ def read_checked(path: str, archive: ReleasedArchive) -> bytes:
       DamagedFileError: if they are not.
       ResultError: if it is missing or cannot be read.
     """
-    content = filesystem.read_all(path, archive.num_bytes)
+    remedy = "Fetch or build the release again."
+    try:
+        content = filesystem.read_all(path, archive.num_bytes)
+    except TooLargeError as error:
+        raise DamagedFileError(
+            path,
+            f"it is longer than the {archive.num_bytes:,} bytes that the manifest "
+            f"says, so that its sha256 is not {archive.sha256}",
+            remedy,
+        ) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != archive.sha256:
         raise DamagedFileError(
             path,
             f"its sha256 is {digest}, and the manifest says {archive.sha256}",
-            "Fetch or build the release again.",
+            remedy,
         )
     return content

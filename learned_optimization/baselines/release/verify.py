@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
 from learned_optimization.baselines.release import agreement, packing
+from learned_optimization.baselines.release.checks import check_curves, check_is_of
+from learned_optimization.baselines.release.describe import describe
 from learned_optimization.baselines.release.manifest import ReleasedArchive
-from learned_optimization.baselines.release.places import (
-    Release,
-    Released,
-    read_checked,
-    readable,
-)
+from learned_optimization.baselines.release.places import Release, read_checked
 from learned_optimization.baselines.release.thin import thinned_of
 from learned_optimization.baselines.results.format import (
     Result,
     check_arrays,
-    read_archive,
+    parse_archive,
 )
 from learned_optimization.baselines.sets.registry import known_hparam_sets
 from learned_optimization.baselines.sweeps.replay import (
@@ -28,21 +25,31 @@ from learned_optimization.baselines.sweeps.replay import (
     train_again,
 )
 from learned_optimization.errors import DamagedFileError, LoptError, check_at_least
+from learned_optimization.text import brief
 
 _NUM_AXES = 2
+
+# What a manifest says of an archive that its bytes do not.
+_NOT_OF_THE_FILE = ("date", "command", "whole_sha256")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with an archive of a release.
+    """What is wrong with a release.
 
     Attributes:
-      archive: the archive.
+      archive: the archive with which it is; None if it is with the release.
       problem: what is wrong, as a sentence.
     """
 
-    archive: ReleasedArchive
+    archive: ReleasedArchive | None
     problem: str
+
+    def __str__(self) -> str:
+        """Return the problem, and with which archive it is."""
+        if self.archive is None:
+            return self.problem
+        return f"{self.archive.hparam_set} on {self.archive.task}: {self.problem}"
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,8 @@ class Retrained:
 
     Attributes:
       archive: the archive it is of.
-      opt_name: its configuration.
-      seed: its seed.
+      opt_name: its configuration; empty where the archive does not say.
+      seed: its seed; -1 where the archive does not say.
       largest: largest relative difference, beyond what rounding explains, of the losses
         of its curves up to step `SAME_STEPS`, and over whole splits where it has no
         more steps than that; infinite where one is finite and the other is not.
@@ -88,7 +95,7 @@ class Verification:
     """What verifying a release gave.
 
     Attributes:
-      problems: of archives.
+      problems: what is wrong.
       num_archives: archives whose bytes and form were checked.
       retrained: trials that were trained again.
     """
@@ -103,17 +110,24 @@ class Verification:
         return not self.problems and all(trial.is_good for trial in self.retrained)
 
     @property
+    def num_bad(self) -> int:
+        """Archives with which something is wrong."""
+        return len({p.archive.pair for p in self.problems if p.archive is not None})
+
+    @property
+    def trained(self) -> list[Retrained]:
+        """Those of the trials to train again that could be."""
+        return [trial for trial in self.retrained if not trial.problem]
+
+    @property
     def worst(self) -> Retrained | None:
         """The trial that differs most, of those not explained if there are any.
 
-        None if none was trained again.
+        None if none could be trained again.
         """
         return max(
-            self.retrained,
-            key=lambda trial: (
-                not trial.is_good,
-                float("inf") if trial.problem else trial.largest,
-            ),
+            self.trained,
+            key=lambda trial: (not trial.is_good, trial.largest),
             default=None,
         )
 
@@ -136,7 +150,7 @@ def verify(
       on_retrained: told of each trial.
 
     Raises:
-      LoptError: if a number is wrong, or there are not so many trials.
+      LoptError: if a number is wrong.
     """
     check_at_least("the number of trials to train again", num_retrained, 0)
     check_at_least("seed", seed, 0)
@@ -149,6 +163,14 @@ def verify(
             good.append(archive)
         except LoptError as error:
             done.problems.append(Problem(archive, str(error)))
+    num_readable = sum(archive.num_trials for archive in good)
+    if num_retrained > num_readable:
+        problem = (
+            f"{release.name} has {num_readable:,} trials that can be read, and "
+            f"{num_retrained:,} are to be trained again: none is. Draw fewer."
+        )
+        done.problems.append(Problem(None, problem))
+        return done
     for archive, config, place in _drawn(good, num_retrained, seed):
         done.retrained.append(_retrain(release, archive, config, place))
         on_retrained(done.retrained[-1])
@@ -159,45 +181,43 @@ def check_archive(release: Release, archive: ReleasedArchive) -> None:
     """Check bytes, form and trials of one archive of a release.
 
     Raises:
-      ResultError: saying what is wrong.
+      LoptError: saying what is wrong.
     """
     path = release.path_of(archive)
     content = read_checked(path, archive)
-    if archive.file.endswith(packing.SUFFIX):
-        arrays = packing.unpack(content, path)
-        check_arrays(path, arrays, _NUM_AXES)
-    else:
-        arrays = read_archive(path)
-    if "eval/xs" not in arrays:
-        raise DamagedFileError(path, "it is no archive", key="eval/xs")
-    said = archive.num_configs, archive.num_seeds, archive.evaluations
-    if arrays["eval/xs"].shape != said:
-        raise DamagedFileError(
-            path,
-            f"it is of {arrays['eval/xs'].shape} configurations, seeds and "
-            f"evaluations, and the manifest says {said}",
-        )
+    arrays = _arrays(path, archive, content)
+    check_curves(path, arrays)
     thinned = thinned_of(arrays)
-    whole = thinned.evaluations if thinned else archive.evaluations
-    if archive.is_thin != (thinned is not None) or whole != archive.of_evaluations:
+    if archive.is_thin != (thinned is not None):
         raise DamagedFileError(path, "the manifest says otherwise of what it lacks")
-    _check_names(path, archive, arrays)
-
-
-def _check_names(path: str, archive: ReleasedArchive, arrays: Result) -> None:
-    """Refuse an archive of other configurations than those of the set it is of."""
+    num_evals = arrays["eval/xs"].shape[-1]
+    found = describe(
+        *archive.pair,
+        archive.file,
+        content,
+        arrays,
+        of_evaluations=thinned.evaluations if thinned else num_evals,
+    )
+    for name in (f.name for f in fields(found) if f.name not in _NOT_OF_THE_FILE):
+        said, is_so = getattr(archive, name), getattr(found, name)
+        if said != is_so:
+            raise DamagedFileError(
+                path,
+                f"its {name} is {brief(is_so)}, and the manifest says {brief(said)}",
+            )
+    # What is whole is as others published it, and no other is known of a set of
+    # somebody's own.
     known = known_hparam_sets([archive.hparam_set]).get(archive.hparam_set)
-    if known is None or not archive.is_thin:
-        # A set of somebody's own, or as others published it.
-        return
-    names = [str(name) for name in arrays["opt_name"][:, 0]]
-    if names != list(known.opt_names):
-        raise DamagedFileError(
-            path,
-            f"its configurations are not those of {archive.hparam_set}: it has "
-            f"{', '.join(names[:3])}, ..., and the set {known.opt_names[0]}, ...",
-            "The set has changed since: build that archive again.",
-        )
+    if thinned is not None and known is not None:
+        check_is_of(path, arrays, known)
+
+
+def _arrays(path: str, archive: ReleasedArchive, content: bytes) -> Result:
+    if not archive.file.endswith(packing.SUFFIX):
+        return parse_archive(content, path)
+    arrays = packing.unpack(content, path)
+    check_arrays(path, arrays, _NUM_AXES)
+    return arrays
 
 
 def _drawn(
@@ -206,11 +226,6 @@ def _drawn(
     """Return archives with places of a configuration and a seed, each trial once."""
     sizes = [archive.num_trials for archive in archives]
     total = sum(sizes)
-    if num > total:
-        raise LoptError(
-            f"the release has {total:,} trials that can be read, and {num:,} are to be "
-            "trained again: draw fewer."
-        )
     places = np.random.default_rng(seed).choice(total, num, replace=False)
     ends = np.cumsum(sizes)
     drawn = []
@@ -225,30 +240,38 @@ def _drawn(
 def _retrain(
     release: Release, archive: ReleasedArchive, config: int, place: int
 ) -> Retrained:
-    arrays = read_archive(readable(Released(release, archive)))
-    stored = {key: array[config, place] for key, array in arrays.items()}
-    opt_name = str(stored.get("opt_name", ""))
-    seed = int(stored.get("seed", -1))
-    where = f"{release.path_of(archive)}, {opt_name}, seed {seed}"
+    path = release.path_of(archive)
+    trial = Retrained(archive, "", -1)
     try:
-        _, result = train_again(where, stored)
+        arrays = _arrays(path, archive, read_checked(path, archive))
+        axes = arrays["eval/xs"].shape[:_NUM_AXES]
+        stored = {
+            key: array[config, place]
+            for key, array in arrays.items()
+            if array.shape[:_NUM_AXES] == axes
+        }
+        opt_name, seed = str(stored["opt_name"]), int(stored.get("seed", -1))
+        trial = Retrained(archive, opt_name, seed)
+        return _compared(trial, f"{path}, {opt_name}, seed {seed}", stored)
     except LoptError as error:
-        return Retrained(archive, opt_name, seed, problem=str(error))
+        return replace(trial, problem=str(error))
+
+
+def _compared(trial: Retrained, where: str, stored: Result) -> Retrained:
+    """Return a trial with how far it is from the stored one when trained again."""
+    _, result = train_again(where, stored)
     found = agreement.gaps(stored, result)
     key, largest = agreement.worst(found)
+    trial = replace(trial, largest=largest, key=key)
     if largest <= TOLERANCE or "strategy" not in stored:
-        return Retrained(archive, opt_name, seed, largest, key)
+        return trial
     seen = agreement.at_steps_of(stored, result)
     by_rounding = agreement.largest(
         agreement.gaps(seen, train_again(where, stored, other)[1])
         for other in ROUNDINGS
     )
-    return Retrained(
-        archive,
-        opt_name,
-        seed,
-        largest,
-        key,
+    return replace(
+        trial,
         by_rounding=agreement.worst(by_rounding)[1],
         is_amplified=agreement.is_amplified(found, by_rounding),
     )

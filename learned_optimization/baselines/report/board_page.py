@@ -257,7 +257,7 @@ def _reproduce(
         "python scripts/make_board.py",
         f"lopt report {suite_name}",
         *(manifest.command.split("\n") if manifest.command else []),
-        f"lopt release verify {manifest.name} --retrain 40",
+        f"lopt release verify release:{manifest.name} --retrain 40",
         "```",
         "",
         '??? note "Each line by itself, trained again"',

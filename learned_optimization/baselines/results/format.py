@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -148,6 +149,20 @@ def read_archive(
             raise
         # Perhaps only the copy is damaged.
         return read(local_copy(path, again=True))
+
+
+def parse_archive(content: bytes, path: str) -> Result:
+    """Return what `read_archive` does, of an archive's bytes.
+
+    Args:
+      content: its bytes.
+      path: where they are from, for messages.
+
+    Raises:
+      FileContentError: as there.
+    """
+    npz = NpzReader(io.BytesIO(content), path)
+    return _read(npz, None, missing_ok=False, num_axes=2)
 
 
 def _read(

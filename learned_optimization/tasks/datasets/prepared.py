@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from learned_optimization import locking
 from learned_optimization.errors import DatasetShapeError, LoptError
 
 MANIFEST = "manifest.json"
@@ -254,19 +255,14 @@ def _replace(folder: Path, partial: Path) -> None:
 def _alone(partial: Path) -> Iterator[None]:
     """Keep two processes from writing the same data set at once."""
     path = partial.with_name(partial.name + ".lock")
-    with open(path, "w") as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # not on Windows
-            pass
-        except OSError as error:
+            stack.enter_context(locking.alone(str(path), wait=False))
+        except BlockingIOError as error:
             raise LoptError(
                 f"another process is writing {partial}: wait until it is done."
             ) from error
         yield
-        path.unlink(missing_ok=True)
 
 
 def _append(file: Any, name: str, field: Field, array: np.ndarray) -> None:

@@ -1,63 +1,33 @@
-"""Built, found, verified and fetched: the way of one release that was trained."""
+"""Building a release, and finding what one has."""
 
-import hashlib
-import lzma
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 
 from learned_optimization.baselines import utils
 from learned_optimization.baselines.release import places
 from learned_optimization.baselines.release.build import build, everything_of
-from learned_optimization.baselines.release.fetch import fetch, look_at
+from learned_optimization.baselines.release.fetch import fetch
 from learned_optimization.baselines.release.manifest import (
     read_manifest,
-    write_manifest,
 )
-from learned_optimization.baselines.release.packing import pack, unpack
+from learned_optimization.baselines.release.packing import unpack
 from learned_optimization.baselines.release.thin import NUM_KEPT, thinned_of
-from learned_optimization.baselines.release.verify import verify
 from learned_optimization.baselines.results.archives import list_archived_tasks
 from learned_optimization.baselines.results.status import status
+from learned_optimization.baselines.sets.hparam_set import HParamSet
+from learned_optimization.baselines.sets.registry import get_hparam_set
 from learned_optimization.baselines.suites.registry import get_suite
 from learned_optimization.errors import (
     LoptError,
     MissingArchiveError,
     ResultError,
-    UnknownNameError,
 )
-from tests.baselines.release.trained import (
-    TASK,
-    build_short,
-    find_releases,
-    short_set,
-)
-
-SET = "ShortSGD_30_R2"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the archives that were trained, and a release of them."""
-    folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("BASELINE", "BASELINE_ARCHIVES", "DATA", "CACHE"):
-            patch.setenv(f"LOPT_{name}_DIR", str(folder / name.lower()))
-        patch.setenv("LOPT_NO_RELEASES", "1")
-        build_short(folder / "releases" / "short")
-    return folder
-
-
-@pytest.fixture
-def released(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the release, in a folder of releases."""
-    shutil.copytree(trained / "releases", tmp_path / "releases")
-    short_set()
-    return tmp_path / "releases"
+from tests.baselines.archives import write_of_set
+from tests.baselines.release.trained import SET, TASK, find_releases, short_set
 
 
 def own_archive(trained: Path) -> Path:
@@ -143,6 +113,25 @@ def test_a_damaged_release_is_left_out_and_a_damaged_archive_refused(
     utils.load_archive(TASK, SET)
 
 
+@pytest.mark.parametrize("where", [100, 0, -2000])
+def test_a_damaged_unpacked_copy_is_unpacked_again(
+    released, monkeypatch, tmp_path, where
+):
+    find_releases(monkeypatch, released)
+    losses = utils.load_archive(TASK, SET)["final/test/loss"]
+    [copy] = (tmp_path / "cache" / "releases").iterdir()
+    content = bytearray(copy.read_bytes())
+    content[where] ^= 1
+    copy.write_bytes(bytes(content))
+    np.testing.assert_array_equal(
+        utils.load_archive(TASK, SET)["final/test/loss"], losses
+    )
+    copy.write_bytes(bytes(content)[:500])
+    np.testing.assert_array_equal(
+        utils.load_archive(TASK, SET)["final/test/loss"], losses
+    )
+
+
 def test_where_no_cache_can_be_kept_it_is_read_all_the_same(
     released, monkeypatch, tmp_path
 ):
@@ -199,6 +188,82 @@ def test_a_build_that_stops_keeps_what_it_has(released, tmp_path):
         build([], folder, "other")
 
 
+THREE = ["AdamLR_1000_R5", "SGDMLR_1000_R5", "LionLR_1000_R5"]
+
+
+def write_own() -> list[HParamSet]:
+    """Write archives of three sets, and return the sets."""
+    sets = [get_hparam_set(name) for name in THREE]
+    for hparam_set in sets:
+        write_of_set(TASK, hparam_set)
+    return sets
+
+
+def own_path(name: str) -> Path:
+    return Path(utils.get_baseline_archive_path(TASK, name))
+
+
+def test_what_another_process_adds_meanwhile_stays(tmp_path):
+    folder = str(tmp_path / "r")
+    adam, sgdm, lion = write_own()
+
+    def meanwhile(archive, is_there):
+        if archive.hparam_set == adam.name:
+            build([(TASK, sgdm)], folder, "r", "the other command")
+
+    pairs = [(TASK, adam), (TASK, lion)]
+    manifest = build(pairs, folder, "r", "a command", on_archive=meanwhile)
+    assert manifest == read_manifest(folder)
+    assert sorted(a.hparam_set for a in manifest.archives) == sorted(THREE)
+    assert manifest.command == "a command\nthe other command"
+    # What another has built in the meantime is not trained again.
+    own_path(sgdm.name).unlink()
+    build([(TASK, sgdm)], folder, "r", train=lambda *_: pytest.fail("trained"))
+
+
+def test_one_that_cannot_be_built_does_not_take_the_others_with_it(tmp_path):
+    sets = write_own()
+    own_path(THREE[0]).unlink()
+    own_path(THREE[1]).write_bytes(b"half of one")
+    problems = []
+
+    def fail(task, hparam_set):
+        raise LoptError("trials failed.")
+
+    folder = str(tmp_path / "r")
+    pairs = [(TASK, s) for s in sets]
+    build(pairs, folder, "r", train=fail, on_problem=problems.append)
+    assert [a.hparam_set for a in read_manifest(folder).archives] == [THREE[2]]
+    failed, damaged = map(str, problems)
+    assert failed == f"{THREE[0]} on {TASK}: trials failed."
+    assert damaged.startswith(f"{THREE[1]} on {TASK}: cannot read ")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"name": "SGDLR_1000_R5"}, "its configurations are not those of AdamLR"),
+        ({"num_steps": 2000}, "its steps are not those of AdamLR_1000_R5"),
+        ({"repetitions": 4}, "its seeds are not those of AdamLR_1000_R5: it has [0, 1"),
+        ({"first_seed": 5}, "its seeds are not those of AdamLR_1000_R5: it has [5, 6"),
+    ],
+)
+def test_an_archive_of_other_trials_than_its_set_is_refused(tmp_path, change, problem):
+    adam = get_hparam_set("AdamLR_1000_R5")
+    other = get_hparam_set(change.pop("name", adam.name))
+    write_of_set(TASK, replace(other, **change, name=adam.name))
+    with pytest.raises(LoptError) as error:
+        build([(TASK, adam)], str(tmp_path / "r"), "r")
+    assert problem in str(error.value)
+    assert not (tmp_path / "r" / "manifest.json").exists()
+
+
+def test_no_release_has_a_name_that_no_folder_can_have(tmp_path):
+    with pytest.raises(LoptError, match="cannot be called 'my release': choose"):
+        build([], str(tmp_path / "my release"), "my release")
+    assert not (tmp_path / "my release").exists()
+
+
 def test_made_up_data_is_not_released(trained, tmp_path):
     with np.load(own_archive(trained)) as whole:
         arrays = {key: whole[key] for key in whole}
@@ -226,134 +291,3 @@ def test_the_whole_release_of_the_laptop_suite():
         "ImageMLP_FashionMnist8_64x64_Relu_MSE",
     }
     assert len(pairs) == len(short) + len(published)
-
-
-def release_at(folder: Path) -> places.Release:
-    return places.Release(str(folder), read_manifest(str(folder)), is_packaged=False)
-
-
-@pytest.mark.slow
-def test_trials_trained_again_are_the_same(released):
-    done = verify(release_at(released / "short"), num_retrained=6, seed=3)
-    assert done.is_good
-    assert {(t.opt_name, t.seed) for t in done.retrained} == {
-        (name, seed) for name in short_set().opt_names for seed in (0, 1)
-    }
-    assert done.worst is not None
-    assert done.worst.largest <= 1e-3
-
-
-def rewrite(folder: Path, change) -> places.Release:
-    """Change the arrays of the release's archive, and let its manifest fit them."""
-    release = release_at(folder)
-    [archive] = release.manifest.archives
-    path = folder / archive.file
-    arrays = unpack(path.read_bytes(), str(path))
-    change(arrays)
-    path.write_bytes(pack(arrays))
-    changed = replace(
-        archive,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        num_bytes=path.stat().st_size,
-    )
-    write_manifest(str(folder), release.manifest.with_archive(changed))
-    return release_at(folder)
-
-
-@pytest.mark.slow
-def test_a_trial_that_trains_to_other_losses_is_found(released):
-    def change(arrays):
-        arrays["eval/test/loss"][0, 1, 10] *= 1.02
-
-    done = verify(rewrite(released / "short", change), num_retrained=6)
-    assert not done.problems
-    assert not done.is_good
-    [other] = [trial for trial in done.retrained if not trial.is_same]
-    assert (other.opt_name, other.seed, other.key) == (
-        "SGD_lr0.001",
-        1,
-        "eval/test/loss",
-    )
-    # Two percent, less the rounding to seven bits.
-    assert 0.01 < other.largest < 0.02
-
-
-@pytest.mark.slow
-def test_a_final_loss_must_be_exact(released):
-    def change(arrays):
-        arrays["final/test/loss"] *= np.float32(1.0015)
-
-    done = verify(rewrite(released / "short", change), num_retrained=6)
-    different = [trial for trial in done.retrained if not trial.is_same]
-    assert len(different) == 6
-    assert {trial.key for trial in different} == {"final/test/loss"}
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        (lambda a: a.pop("eval/xs"), "eval/xs"),
-        (lambda a: a.update(seed=a["seed"][:1]), "trials"),
-        (lambda a: a["eval/xs"].__setitem__((0, 0, 0), 7), "must rise"),
-        (lambda a: a.pop("thin/evaluations"), "the manifest says otherwise"),
-        (lambda a: a["opt_name"].__setitem__((0, 0), "SGD_lr9"), "not those of"),
-    ],
-)
-def test_what_is_wrong_with_an_archive_is_found(released, change, problem):
-    def changed(arrays):
-        for key in ("eval/xs", "opt_name"):
-            arrays[key] = arrays[key].copy()
-        change(arrays)
-
-    done = verify(rewrite(released / "short", changed))
-    [found] = done.problems
-    assert problem in found.problem
-    assert not done.is_good
-
-
-def test_what_cannot_be_verified_is_said(released):
-    release = release_at(released / "short")
-    with pytest.raises(LoptError, match="6 trials that can be read, and 7"):
-        verify(release, num_retrained=7)
-    (released / "short" / TASK / f"{SET}.npz.xz").unlink()
-    [found] = verify(release).problems
-    assert "no such file" in found.problem
-
-
-def test_fetching_goes_on_where_it_was(released, monkeypatch):
-    find_releases(monkeypatch, released / "none")
-    there = fsspec.filesystem("memory")
-    there.put(str(released / "short"), "/bucket/short", recursive=True)
-    address = "memory://bucket/short"
-    offer = look_at(address)
-    assert offer.manifest is not None
-    assert offer.pairs == ((TASK, SET),)
-    done = fetch(address)
-    assert (done.num_new, done.num_kept, done.problems) == (1, 0, [])
-    assert done.release.folder == f"{places.releases_dir()}/short"
-    assert verify(done.release).is_good
-    assert utils.list_hparam_sets_for_task(TASK) == [SET]
-    done = fetch(address, [TASK], [SET])
-    assert (done.num_new, done.num_kept) == (0, 1)
-    # Half of one, as a full disk may have left it, is fetched again.
-    path = Path(done.release.folder, TASK, f"{SET}.npz.xz")
-    path.write_bytes(path.read_bytes()[:100])
-    assert fetch(address).num_new == 1
-    assert verify(done.release).is_good
-    with pytest.raises(UnknownNameError, match="ShortSGD_30_R2"):
-        fetch(address, sets=["ShortSGD_30_R3"])
-    with pytest.raises(LoptError, match="no manifest of a release and no archives"):
-        fetch("memory://bucket/none")
-    there.rm("/bucket", recursive=True)
-
-
-def test_what_has_another_digest_is_never_kept(released, monkeypatch):
-    find_releases(monkeypatch, released / "none")
-    file = released / "short" / TASK / f"{SET}.npz.xz"
-    file.write_bytes(lzma.compress(b"something else"))
-    done = fetch(str(released / "short"))
-    [problem] = done.problems
-    assert "sha256" in problem
-    folder = Path(places.releases_dir())
-    assert not [path for path in folder.rglob("*") if path.is_file()]
-    assert places.find(TASK, SET) is None

@@ -1,7 +1,7 @@
 """Manifests: written and read alike, and refused where they say what cannot be."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -10,6 +10,10 @@ from learned_optimization.baselines.release.manifest import (
     ReleasedArchive,
     read_manifest,
     write_manifest,
+)
+from learned_optimization.baselines.release.manifest_fields import (
+    OF_ARCHIVES,
+    OF_RELEASES,
 )
 from learned_optimization.errors import (
     DamagedFileError,
@@ -50,7 +54,6 @@ def test_it_is_read_as_it_was_written(tmp_path):
     assert got.num_bytes == 20
     assert got.of("T", "S_1_R2") == ARCHIVE
     assert got.of("T", "other") is None
-    assert got.without([OTHER.pair]).archives == (ARCHIVE,)
     assert ARCHIVE.is_thin
     # A line of its own for each archive, so that a change is seen in review.
     lines = (tmp_path / "manifest.json").read_text().splitlines()
@@ -74,16 +77,34 @@ def test_none_is_missing(tmp_path):
     ("changes", "problem"),
     [
         ({"format": 0}, "its format is 0"),
-        ({"name": ""}, "'name' is ''"),
-        ({"archives": 3}, "not iterable"),
+        ({"name": ""}, "the name of the release is '', and should be text"),
+        ({"name": None}, "the name of the release is None"),
+        ({"command": 3}, "the command of the release is 3, and should be text"),
+        ({"source": []}, "the source of the release is []"),
+        ({"archives": 3}, "its archives are 3, and should be a list"),
+        ({"archives": {"T": 1}}, "its archives are {'T': 1}, and should be a list"),
         ({"archives": ["T"]}, "an archive is 'T'"),
-        ({"archives": [{"file": "../T/S.npz"}]}, "'../T/S.npz' is no path within"),
-        ({"archives": [{"file": "/etc/passwd"}]}, "no path within"),
-        ({"archives": [{"file": "gs://b/x.npz"}]}, "no path within"),
-        ({"archives": [{"task": "../T"}]}, "'../T' is no name"),
+        ({"archives": [{"file": "../T/S.npz"}]}, "should be a path within the release"),
+        ({"archives": [{"file": "/etc/x.npz"}]}, "should be a path within"),
+        ({"archives": [{"file": "gs://b/x.npz"}]}, "should be a path within"),
+        ({"archives": [{"file": "manifest.json"}]}, "ends in .npz or .npz.xz"),
+        ({"archives": [{"file": 3}]}, "the file of 3 is 3"),
+        ({"archives": [{"task": "../T"}]}, "is '../T', and should be a name"),
+        ({"archives": [{"task": ""}]}, "the task of T/S_1_R2.npz.xz is ''"),
+        ({"archives": [{"hparam_set": ".hid"}]}, "does not begin with a dot"),
         ({"archives": [{"sha256": "abc"}]}, "sha256 of T/S_1_R2.npz.xz is 'abc'"),
         ({"archives": [{"num_bytes": -1}]}, "num_bytes of T/S_1_R2.npz.xz is -1"),
         ({"archives": [{"num_seeds": "5"}]}, "num_seeds of T/S_1_R2.npz.xz is '5'"),
+        ({"archives": [{"num_configs": True}]}, "num_configs of T/S_1_R2.npz.xz is T"),
+        ({"archives": [{"num_steps": "many"}]}, "num_steps of T/S_1_R2.npz.xz is 'ma"),
+        ({"archives": [{"of_evaluations": 0}]}, "a whole number of at least 1"),
+        ({"archives": [{"seeds": 3}]}, "should be a list of whole numbers"),
+        ({"archives": [{"seeds": ["a"]}]}, "should be a list of whole numbers"),
+        ({"archives": [{"versions": "jax"}]}, "should be a list of texts"),
+        ({"archives": [{"hardware": None}]}, "the hardware of T/S_1_R2.npz.xz is None"),
+        ({"archives": [{"date": 20260102}]}, "should be a day as YYYY-MM-DD, or empty"),
+        ({"archives": [{"command": 1}]}, "the command of T/S_1_R2.npz.xz is 1"),
+        ({"archives": [{"whole_sha256": "x"}]}, "64 hexadecimal digits, or empty"),
         ({"archives": [{}, {}]}, "is there twice"),
     ],
 )
@@ -99,6 +120,37 @@ def test_what_cannot_be_is_refused(tmp_path, changes, problem):
     with pytest.raises(DamagedFileError, match=r"manifest\.json") as error:
         read_manifest(str(tmp_path))
     assert problem in str(error.value)
+
+
+def test_what_is_missing_is_named(tmp_path):
+    write_manifest(str(tmp_path), Manifest("r", (ARCHIVE,)))
+    path = tmp_path / "manifest.json"
+    said = json.loads(path.read_text())
+    for name in ("name", "archives"):
+        path.write_text(json.dumps({k: v for k, v in said.items() if k != name}))
+        with pytest.raises(DamagedFileError, match=f"its {name}"):
+            read_manifest(str(tmp_path))
+    [archive] = said["archives"]
+    del archive["sha256"], archive["num_steps"]
+    path.write_text(json.dumps(said))
+    with pytest.raises(DamagedFileError, match=r"'T/S_1_R2.npz.xz' lacks sha256, num_"):
+        read_manifest(str(tmp_path))
+    del archive["file"]
+    path.write_text(json.dumps(said))
+    with pytest.raises(DamagedFileError, match="an archive lacks file, sha256"):
+        read_manifest(str(tmp_path))
+
+
+def test_every_field_has_a_form():
+    assert set(OF_ARCHIVES) == {f.name for f in fields(ReleasedArchive)}
+    assert {*OF_RELEASES, "archives"} == {f.name for f in fields(Manifest)}
+
+
+def test_what_could_not_be_read_again_is_not_made():
+    with pytest.raises(
+        LoptError, match=r"the hparam_set of T/S_1_R2.npz.xz is '\.hid'"
+    ):
+        replace(ARCHIVE, hparam_set=".hid")
 
 
 def test_what_later_versions_add(tmp_path):

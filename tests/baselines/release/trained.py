@@ -10,6 +10,7 @@ from learned_optimization.baselines.release.manifest import Manifest
 from learned_optimization.baselines.sets.hparam_set import HParamSet
 
 TASK = "ImageMLP_FashionMnist8_Relu32"
+SET = "ShortSGD_30_R2"
 
 
 def short_set() -> HParamSet:
@@ -17,7 +18,7 @@ def short_set() -> HParamSet:
     rates = (0.001, 0.03, 1e8)
     return add_hparam_set(
         HParamSet(
-            name="ShortSGD_30_R2",
+            name=SET,
             optimizer="SGD",
             opt_names=tuple(f"SGD_lr{rate}" for rate in rates),
             hparams=tuple({"learning_rate": rate} for rate in rates),

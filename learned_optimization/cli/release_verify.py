@@ -55,7 +55,10 @@ def verify(
     if retrain:
         use_all_cores()
         keep_compiled()
-    is_good = True
+    damaged = [] if release else places.damaged()
+    for error in damaged:
+        say(f"error: {error}", err=True)
+    is_good = not damaged
     for one in _named(release):
         is_good &= _verify_one(one, retrain, seed)
     if not is_good:

@@ -229,3 +229,17 @@ def test_refusals(built):
             *("--import", "nowhere.py"),
         )
     )
+
+
+def test_verifying_all_fails_where_a_manifest_is_damaged(built):
+    assert lopt_here("release", "fetch", str(built)).returncode == 0
+    assert lopt_here("release", "fetch", str(built), "--name", "other").returncode == 0
+    whole = lopt_here("release", "verify")
+    assert whole.returncode == 0, whole.stderr
+    [row, _] = json.loads(lopt_here("release", "list", "--json").stdout)
+    (Path(row["where"]) / "manifest.json").write_text("{}")
+    with pytest.warns(UserWarning, match="a release is left out"):
+        result = lopt_here("release", "verify")
+    assert result.returncode == 1
+    assert f"error: cannot read {row['where']}/manifest.json" in result.stderr
+    assert "0 archives are bad" in result.stdout

@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -122,15 +122,29 @@ def releases() -> list[Release]:
         return [alone]
     if environment.flag("LOPT_NO_RELEASES"):
         return []
-    return [*_below(releases_dir(), False), *packaged()]
+    return [*_usable(_below(releases_dir(), False)), *packaged()]
 
 
 def packaged() -> list[Release]:
     """Return the releases of the package, whatever the environment says."""
-    return list(_below(str(PACKAGED), True))
+    return list(_usable(_below(str(PACKAGED), True)))
 
 
-def _below(root: str, is_packaged: bool) -> Iterator[Release]:
+def damaged() -> list[FileContentError]:
+    """Return why fetched releases are left out whose manifests are damaged."""
+    found = _below(releases_dir(), False)
+    return [one for one in found if isinstance(one, FileContentError)]
+
+
+def _usable(found: Iterable[Release | FileContentError]) -> Iterator[Release]:
+    for one in found:
+        if isinstance(one, Release):
+            yield one
+        else:
+            warnings.warn(f"a release is left out: {one}", stacklevel=3)
+
+
+def _below(root: str, is_packaged: bool) -> Iterator[Release | FileContentError]:
     for name in filesystem.list_folders(root):
         folder = filesystem.join(root, name)
         try:
@@ -140,9 +154,9 @@ def _below(root: str, is_packaged: bool) -> Iterator[Release]:
             # It is being fetched for the first time, or is no release.
             continue
         except FileContentError as error:
-            warnings.warn(f"a release is left out: {error}", stacklevel=3)
-            continue
-        yield Release(folder, manifest, is_packaged)
+            yield error
+        else:
+            yield Release(folder, manifest, is_packaged)
 
 
 # The stamp is a parameter so that a manifest written again is read again.

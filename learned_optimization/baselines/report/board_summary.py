@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from learned_optimization.baselines import stats
-from learned_optimization.baselines.report.board import TITLES, Group
+from learned_optimization.baselines.report.board import LEARNED, TITLES, Group
 from learned_optimization.baselines.report.board_words import score_text
 from learned_optimization.baselines.stats.race_words import count, listed
 
@@ -16,14 +16,35 @@ _THAN = {
     stats.PairOutcome.TOO_FEW_SEEDS: "with too few seeds to compare them",
 }
 
+# Sets that are named of those with the best configuration for all tasks.
+_SHOWN = 3
+
 
 def summary(groups: Sequence[Group]) -> list[str]:
-    """Return a line on each group, as an item of a list.
+    """Return a line on each group, and on one setting for all tasks, as a list.
 
     Args:
       groups: the groups.
     """
-    return [f"- **{TITLES[group.name]}:** {_first_of(group)}." for group in groups]
+    said = [f"- **{TITLES[group.name]}:** {_first_of(group)}." for group in groups]
+    return said + _one_for_all(groups)
+
+
+def _one_for_all(groups: Sequence[Group]) -> list[str]:
+    """Return who has the best configuration for all tasks, and who needs several."""
+    tuned = [line for g in groups if g.name != LEARNED for line in g.own]
+    if len(tuned) <= _SHOWN:
+        return []
+    tuned.sort(key=lambda line: -line.one_for_all)
+    first, *next_ = tuned[:_SHOWN]
+    others = listed([f"{x.label} {x.one_for_all:.3f}" for x in next_])
+    most = max(tuned, key=lambda x: x.overall.score.estimate - x.one_for_all)
+    return [
+        "- **With one configuration for all tasks**, the best over them: "
+        f"{first.label} scores {first.one_for_all:.3f}, {others}. {most.label} loses "
+        f"most by it: {most.one_for_all:.3f} instead of "
+        f"{most.overall.score.estimate:.3f}."
+    ]
 
 
 def _first_of(group: Group) -> str:

@@ -108,6 +108,15 @@ def test_one_configuration_for_all_tasks(archives):
     text = page([made], Manifest("r"), "laptop", "images/board")
     [row] = [x for x in text.splitlines() if x.startswith("| 1 | **Lion**")]
     assert [cell.strip() for cell in row.split("|")][9] == "2"
+    # With more sets it is said who has the best, and who loses most.
+    names = [ADAM, FAST, WORSE, "LionLR_1000_R5"]
+    text = page([group(CONSTANT, TASKS, names, ADAM)], Manifest("r"), "laptop", "")
+    [said] = [x for x in text.splitlines() if x.startswith("- **With one config")]
+    assert ": SGDM scores 1.13" in said
+    assert ", Adam 1.00" in said
+    assert "and Lion 1.00" in said
+    assert "Lion loses most by it: 1.00" in said
+    assert " instead of 1.13" in said
 
 
 def test_rare_divergence_is_not_none():

@@ -18,11 +18,8 @@ from pathlib import Path
 
 import generated_page
 
-from learned_optimization.baselines.plots.saving import save
-from learned_optimization.baselines.release import places
-from learned_optimization.baselines.release.manifest import Manifest
-from learned_optimization.baselines.report import board_figures
-from learned_optimization.baselines.report.board import (
+from learned_optimization.baselines.board import figures
+from learned_optimization.baselines.board.groups import (
     CONSTANT,
     LEARNED,
     OTHERS,
@@ -31,8 +28,11 @@ from learned_optimization.baselines.report.board import (
     group,
     kind_of,
 )
-from learned_optimization.baselines.report.board_longer import FEWEST, Longer, longer
-from learned_optimization.baselines.report.board_page import page
+from learned_optimization.baselines.board.longer import FEWEST, Longer, longer
+from learned_optimization.baselines.board.page import page
+from learned_optimization.baselines.plots.saving import save
+from learned_optimization.baselines.release import places
+from learned_optimization.baselines.release.manifest import Manifest
 from learned_optimization.baselines.suites.registry import get_suite
 from learned_optimization.benchmarking.optimizer_cost import (
     load_costs,
@@ -101,12 +101,12 @@ def keep_costs(path: Path, manifest: Manifest) -> None:
 def draw(groups: list[Group], longer_runs: Longer | None, folder: Path) -> None:
     """Draw the figures of the page into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    save(board_figures.ranking(groups), folder / "ranking.svg")
-    save(board_figures.ranking(groups, _IN_THUMBNAIL), folder / "thumbnail.svg")
-    save(board_figures.on_tasks(groups), folder / "tasks.svg")
-    save(board_figures.curves(groups), folder / "curves.svg")
+    save(figures.ranking(groups), folder / "ranking.svg")
+    save(figures.ranking(groups, _IN_THUMBNAIL), folder / "thumbnail.svg")
+    save(figures.on_tasks(groups), folder / "tasks.svg")
+    save(figures.curves(groups), folder / "curves.svg")
     if longer_runs:
-        save(board_figures.longer_runs(longer_runs), folder / "longer.svg")
+        save(figures.longer_runs(longer_runs), folder / "longer.svg")
 
 
 def out_of_date(text: str, fresh: Path) -> list[Path]:

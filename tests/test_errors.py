@@ -52,7 +52,7 @@ MAY_NAME_COMMANDS = {
     "configuration.py": "the flag is that of the published scripts",
     "baselines/report/build.py": "a report shows the command that makes it",
     "baselines/report/race.py": "so does that of a race",
-    "baselines/report/board_page.py": "the board shows how to make each of its lines",
+    "baselines/board/page.py": "the board shows how to make each of its lines",
     "baselines/report/cost_words.py": "a report says what measures the costs it lacks",
     "baselines/speedups/specs.py": "a normalizer's file records how to build it",
     "baselines/release/build.py": "a manifest records what trains each archive",

@@ -76,6 +76,7 @@ ROOMS = [
     "baselines.user_sets",
     "baselines",
     "baselines.report",
+    "baselines.board",
     "benchmarking",
     "cluster",
     "cli.advice",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from learned_optimization.baselines import stats
-from learned_optimization.baselines.report.board import LEARNED, TITLES, Group
-from learned_optimization.baselines.report.board_words import score_text
+from learned_optimization.baselines.board.groups import LEARNED, TITLES, Group
+from learned_optimization.baselines.board.words import score_text
 from learned_optimization.baselines.stats.race_words import count, listed
 
 _THAN = {

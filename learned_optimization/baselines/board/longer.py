@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from learned_optimization.baselines import stats
-from learned_optimization.baselines.report.board import CONSTANT, Group, Line, group
-from learned_optimization.baselines.report.board_words import (
+from learned_optimization.baselines.board.groups import CONSTANT, Group, Line, group
+from learned_optimization.baselines.board.words import (
     OUTCOMES,
     in_one_line,
     optimizer_text,

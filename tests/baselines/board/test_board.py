@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from learned_optimization.baselines.plots.saving import save
-from learned_optimization.baselines.release.manifest import Manifest
-from learned_optimization.baselines.report import board_figures
-from learned_optimization.baselines.report.board import (
+from learned_optimization.baselines.board import figures
+from learned_optimization.baselines.board.groups import (
     CONSTANT,
     LEARNED,
     OTHERS,
@@ -14,9 +12,11 @@ from learned_optimization.baselines.report.board import (
     group,
     kind_of,
 )
-from learned_optimization.baselines.report.board_longer import longer
-from learned_optimization.baselines.report.board_page import page
-from learned_optimization.baselines.report.board_words import share_text
+from learned_optimization.baselines.board.longer import longer
+from learned_optimization.baselines.board.page import page
+from learned_optimization.baselines.board.words import share_text
+from learned_optimization.baselines.plots.saving import save
+from learned_optimization.baselines.release.manifest import Manifest
 from learned_optimization.benchmarking.optimizer_cost import read_costs, write_costs
 from learned_optimization.errors import DamagedFileError, LoptError
 from tests.baselines.archives import FACTS, write_archive
@@ -188,12 +188,12 @@ def test_the_page_and_its_figures(groups, tmp_path):
         assert f"lopt sweep laptop {name} && " in text
     assert page(groups, manifest, "laptop", "images/board") == text
     for name, figure in {
-        "ranking": board_figures.ranking(groups),
-        "tasks": board_figures.on_tasks(groups),
-        "curves": board_figures.curves(groups),
+        "ranking": figures.ranking(groups),
+        "tasks": figures.on_tasks(groups),
+        "curves": figures.curves(groups),
     }.items():
         save(figure, tmp_path / f"{name}.svg")
-    save(board_figures.ranking(groups, 1), tmp_path / "thumbnail.svg")
+    save(figures.ranking(groups, 1), tmp_path / "thumbnail.svg")
     thumbnail = (tmp_path / "thumbnail.svg").read_text()
     for text in ("1  SGDM", "2  Adam", "constant learning rate, 2 of 3 (blue"):
         assert text in thumbnail
@@ -241,7 +241,7 @@ def test_longer_runs_by_hand(archives, tmp_path):
     assert "is 0.50; SGDM moves by the most places, from a score of 1.13" in text
     [row] = [line for line in text.splitlines() if line.startswith("| 2 | SGDM | 0.9")]
     assert row.endswith("| 1 |")
-    save(board_figures.longer_runs(made), tmp_path / "longer.svg")
+    save(figures.longer_runs(made), tmp_path / "longer.svg")
     assert "SGDM" in (tmp_path / "longer.svg").read_text()
     with pytest.raises(LoptError, match="optimizers in longer runs"):
         longer(TASKS, list(names.items())[:2], (ADAM, names[ADAM]))

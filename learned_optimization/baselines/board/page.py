@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from learned_optimization.baselines.release.manifest import Manifest
-from learned_optimization.baselines.report.board import (
+from learned_optimization.baselines.board.groups import (
     CONSTANT,
     LEARNED,
     OTHERS,
@@ -15,15 +14,15 @@ from learned_optimization.baselines.report.board import (
     Group,
     Line,
 )
-from learned_optimization.baselines.report.board_legend import legend
-from learned_optimization.baselines.report.board_longer import (
+from learned_optimization.baselines.board.legend import legend
+from learned_optimization.baselines.board.longer import (
     Longer,
     longer_section,
     longer_summary,
 )
-from learned_optimization.baselines.report.board_summary import summary
-from learned_optimization.baselines.report.board_tuning import TRIES
-from learned_optimization.baselines.report.board_words import (
+from learned_optimization.baselines.board.summary import summary
+from learned_optimization.baselines.board.tuning import TRIES
+from learned_optimization.baselines.board.words import (
     OUTCOMES,
     in_one_line,
     optimizer_text,
@@ -32,6 +31,7 @@ from learned_optimization.baselines.report.board_words import (
     share_text,
     table,
 )
+from learned_optimization.baselines.release.manifest import Manifest
 from learned_optimization.baselines.report.verdict_words import interval
 from learned_optimization.baselines.stats.race_words import count, listed
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from learned_optimization.baselines import stats
-from learned_optimization.baselines.report.board import Line
+from learned_optimization.baselines.board.groups import Line
 from learned_optimization.baselines.report.verdict_words import interval
 
 OUTCOMES = {

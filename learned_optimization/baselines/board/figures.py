@@ -12,12 +12,12 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from learned_optimization.baselines.analysis.scores import scores
+from learned_optimization.baselines.board.groups import TITLES, Group, Line
+from learned_optimization.baselines.board.longer import Longer
 from learned_optimization.baselines.plots.axes import finish, set_title
 from learned_optimization.baselines.plots.figures import plot_many_tasks
 from learned_optimization.baselines.plots.saving import look
 from learned_optimization.baselines.plots.styles import COLORS
-from learned_optimization.baselines.report.board import TITLES, Group, Line
-from learned_optimization.baselines.report.board_longer import Longer
 
 _BEST, _OUT = COLORS[0], "#8A8F98"
 _LINE_HEIGHT = 0.23

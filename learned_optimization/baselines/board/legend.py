@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from learned_optimization.baselines.analysis.scores import improvement
-from learned_optimization.baselines.report.board import Group
+from learned_optimization.baselines.board.groups import Group
 from learned_optimization.baselines.stats.race_words import count, listed
 
 
 def legend(groups: Sequence[Group]) -> list[str]:
-    """Return what the columns of `board_page` say, as items of a list.
+    """Return what the columns of `page` say, as items of a list.
 
     Args:
       groups: the groups, all on the same tasks with the same reference.

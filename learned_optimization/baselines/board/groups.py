@@ -1,7 +1,7 @@
 """The board: every optimizer of a release on a suite, in groups that compare alike.
 
-What it says is of `analysis` and `stats`; here it is put in rows. `board_page` makes
-the page of them, `board_figures` draws them.
+What it says is of `analysis` and `stats`; here it is put in rows. `page` makes
+the page of them, `figures` draws them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from learned_optimization.baselines.analysis.overall import Overall
 from learned_optimization.baselines.analysis.set_results import SetResult
 from learned_optimization.baselines.analysis.verdicts import Verdict, compare
 from learned_optimization.baselines.analysis.verdicts import load_results as load
+from learned_optimization.baselines.board.tuning import after_tries, one_for_all
 from learned_optimization.baselines.plots.labels import short_labels
-from learned_optimization.baselines.report.board_tuning import after_tries, one_for_all
 from learned_optimization.baselines.sets.checkpoint_sets import split_set_name
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.benchmarking.optimizer_cost import OptimizerCost
@@ -55,7 +55,7 @@ class Line:
       overall: how it stands over tasks.
       outcome: against the first of its group; None of the first itself.
       one_for_all: score of the configuration that is best over all tasks together.
-      tries: expected score after each of `board_tuning.TRIES`, as far as the set has so
+      tries: expected score after each of `tuning.TRIES`, as far as the set has so
         many.
       at_edge: tasks whose best configuration is at the edge of the search.
       decades: how wide the range of good learning rates is, median over tasks; NaN

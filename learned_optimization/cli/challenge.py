@@ -95,8 +95,8 @@ def challenge(
         list[str] | None,
         typer.Option(
             metavar="OPTIMIZER",
-            help="A baseline, in place of the usual ones; with Cosine at the end of "
-            "its name on a cosine schedule; repeatable.",
+            help="A baseline, in place of the usual ones; with Cosine or Linear at "
+            "the end of its name on that schedule; repeatable.",
             autocompletion=completer("optimizer"),
         ),
     ] = None,

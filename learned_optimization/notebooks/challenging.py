@@ -46,7 +46,7 @@ def challenge(
       challenger: an optimizer or its name, or a set or its name.
       suite: name of the suite.
       only: tasks of the suite, for a first minute; all of them if empty.
-      against: names of optimizers, with `Cosine` at the end on a cosine schedule.
+      against: names of optimizers, with `Cosine` or `Linear` at the end on a schedule.
       seeds: of every configuration, in place of the suite's.
       tolerance: share of what Adam improves that does not matter.
       retrain: as of `sweep`.

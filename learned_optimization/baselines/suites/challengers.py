@@ -32,10 +32,15 @@ from learned_optimization.registry import source_file
 from learned_optimization.training.plan import RunPlan
 
 BASELINES = (
-    *("Adam", "AdamCosine", "AdamW", "AdamWCosine", "NAdamW", "NAdamWCosine"),
-    *("SGDM", "SGDMCosine", "Muon", "Lion", "SOAP"),
+    *("Adam", "AdamCosine", "AdamWCosine", "NAdamW", "NAdamWCosine"),
+    *("SGDM", "SGDMCosine", "Lion", "ScheduleFreeAdamW", "MuonCosine", "SOAPCosine"),
 )
-"""Optimizers that a challenger is compared with; `Cosine` has the cosine schedule."""
+"""Optimizers that a challenger is compared with, after their names that of a schedule.
+
+They are those that most people use, and the first of the board.
+"""
+
+_SCHEDULES = ("Cosine", "Linear")
 
 _RATE = "learning_rate"
 
@@ -45,8 +50,8 @@ def baseline_sets(suite: Suite, names: Iterable[str] = BASELINES) -> list[HParam
 
     Args:
       suite: the suite.
-      names: of optimizers, those that `BASELINES` has or others; with `Cosine` at the
-        end, their learning rate falls by half a cosine.
+      names: of optimizers, those that `BASELINES` has or others; with `Cosine` or
+        `Linear` at the end, their learning rate falls so.
 
     Raises:
       UnknownNameError: if there is no optimizer of a name.
@@ -55,7 +60,7 @@ def baseline_sets(suite: Suite, names: Iterable[str] = BASELINES) -> list[HParam
     lengths = [(suite.num_steps, suite.seeds)]
     sets = []
     for name in names:
-        optimizer = name.removesuffix("Cosine")
+        optimizer = name if name in known else _without_schedule(name)
         if optimizer not in known:
             raise UnknownNameError("optimizer", optimizer, known)
         if optimizer == name:
@@ -64,6 +69,10 @@ def baseline_sets(suite: Suite, names: Iterable[str] = BASELINES) -> list[HParam
             made = next(s for s in schedules(optimizer, lengths) if s.family == name)
         sets.append(_of_suite(made, suite))
     return sets
+
+
+def _without_schedule(name: str) -> str:
+    return next((name.removesuffix(s) for s in _SCHEDULES if name.endswith(s)), name)
 
 
 def sets_of_file(path: str | os.PathLike, suite: Suite) -> list[HParamSet]:

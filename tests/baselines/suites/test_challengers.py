@@ -64,6 +64,9 @@ def test_baselines_of_another_length_and_other_evaluations():
     assert (adam.plan, adam.repetitions) == (OTHER.plan, 2)
     assert [h["learning_rate"] for h in adam.hparams] == list(LEARNING_RATES)
     assert {h["CosineDecay.num_steps"] for h in cosine.hparams} == {300.0}
+    [linear] = baseline_sets(OTHER, ["MuonLinear"])
+    assert linear.name == "MuonLinearLR_300_R2_eval20x5x10"
+    assert {h["LinearDecay.num_steps"] for h in linear.hparams} == {300.0}
     with pytest.raises(UnknownNameError, match=r"unknown optimizer 'Adem'.*Adam"):
         baseline_sets(OTHER, ["Adem"])
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from learned_optimization.baselines.analysis.losses import ceilings_of, reported
-from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.set_results import SetResult, of_set
 from learned_optimization.baselines.analysis.times import lowest
 from learned_optimization.errors import LoptError
 
@@ -35,7 +35,7 @@ def improvement(row: Sequence[SetResult], set_name: str) -> float:
       set_name: the set.
     """
     ceilings = ceilings_of(row)
-    result = next(r for r in row if r.set_name == set_name)
+    result = of_set(row, set_name)
     gained = ceilings[result.report] - float(reported(result, ceilings).mean())
     return max(gained, 0.0) if np.isfinite(gained) else 0.0
 
@@ -150,7 +150,7 @@ def why_no_target(
       reference: name of the set.
       share: of its improvement, as of `target_of`.
     """
-    result = next(r for r in row if r.set_name == reference)
+    result = of_set(row, reference)
     target, first = target_of(result, share), result.best_curves()[:, 0]
     met = int((first <= target).sum())
     if not met:
@@ -193,7 +193,7 @@ def scores(
     columns = []
     for row in results:
         ceilings = ceilings_of(row)
-        result = next(r for r in row if r.set_name == set_name)
+        result = of_set(row, set_name)
         gained = ceilings[result.report] - reported(result, ceilings)
         columns.append(gained / improvement(row, reference))
     return columns

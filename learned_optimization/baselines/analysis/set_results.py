@@ -182,6 +182,11 @@ class SetResult:
         )
 
 
+def of_set(row: Sequence[SetResult], set_name: str) -> SetResult:
+    """Return the result of a set, which is among those of a task."""
+    return next(result for result in row if result.set_name == set_name)
+
+
 def comparable(row: Sequence[SetResult]) -> list[SetResult]:
     """Return sets on a task whose final losses are measured in the same way.
 

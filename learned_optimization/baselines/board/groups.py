@@ -14,12 +14,13 @@ import numpy as np
 from learned_optimization.baselines import stats
 from learned_optimization.baselines.analysis.costs import with_costs
 from learned_optimization.baselines.analysis.overall import Overall
-from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.set_results import SetResult, of_set
 from learned_optimization.baselines.analysis.verdicts import Verdict, compare
 from learned_optimization.baselines.analysis.verdicts import load_results as load
 from learned_optimization.baselines.board.tuning import after_tries, one_for_all
 from learned_optimization.baselines.plots.labels import short_labels
 from learned_optimization.baselines.sets.checkpoint_sets import split_set_name
+from learned_optimization.baselines.sets.hparam_set import SCHEDULES
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.benchmarking.optimizer_cost import OptimizerCost
 from learned_optimization.errors import LoptError
@@ -40,8 +41,6 @@ TITLES = {
 _TARGET_SHARE = 0.95
 """Less than in a report: all seeds of the reference get there, so that only a set that
 does not has no more than a bound."""
-
-_SCHEDULES = ("Cosine", "Linear")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +120,7 @@ def kind_of(set_name: str) -> str:
         return LEARNED
     known = all_hparam_sets().get(set_name)
     family = known.family if known is not None and known.family else set_name
-    if family.partition("LR_")[0].endswith(_SCHEDULES):
+    if family.partition("LR_")[0].endswith(tuple(SCHEDULES)):
         return SCHEDULED
     is_of_rates = "LR_" in set_name and (known is None or _varies_rate(set_name))
     return CONSTANT if is_of_rates else OTHERS
@@ -184,7 +183,7 @@ def _line(
     verdict: Verdict,
 ) -> Line:
     name = overall.set_name
-    own = [next(r for r in row if r.set_name == name) for row in results]
+    own = [of_set(row, name) for row in results]
     widths = [r.sensitivity for r in own if r.sensitivity is not None]
     has_widths = len(widths) == len(own)
     comparison = verdict.over_tasks.comparison

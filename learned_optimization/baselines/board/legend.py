@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from learned_optimization.baselines.analysis.scores import improvement
+from learned_optimization.baselines.analysis.set_results import of_set
 from learned_optimization.baselines.board.groups import Group
 from learned_optimization.baselines.stats.race_words import count, listed
 
@@ -66,7 +67,7 @@ def _worth(group: Group) -> str:
     """Return what a hundredth of a score is, in losses."""
     shares = []
     for row in group.results:
-        reference = next(r for r in row if r.set_name == group.verdict.reference)
+        reference = of_set(row, group.verdict.reference)
         final = float(reference.best.final[reference.report].mean())
         shares.append(0.01 * improvement(row, reference.set_name) / final)
     low, middle, high = np.percentile(shares, [0, 50, 100])

@@ -171,12 +171,12 @@ def _section(group: Group) -> list[str]:
 def _all_at_once(group: Group) -> str:
     """Return what is said of all sets together, where chance is not taken twice."""
     out = [line.label for line in group.lines if line.overall.is_out]
-    said = f"{listed(out)} {'are' if len(out) > 1 else 'is'} out"
+    are = "are" if len(out) > 1 else "is"
     seeds = count(group.num_seeds, "seed")
     return (
         f"All {len(group.lines)} at once, by [one look](race.md#one-look) that throws "
         "out a set that is truly the best about once in twenty times at most, "
-        f"{said if out else 'none is out'}: with {seeds} nothing more is sure of so "
+        f"{listed(out) or 'none'} {are} out: with {seeds} nothing more is sure of so "
         "many."
     )
 

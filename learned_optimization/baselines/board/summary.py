@@ -50,12 +50,8 @@ def _one_for_all(groups: Sequence[Group]) -> list[str]:
 def _first_of(group: Group) -> str:
     """Return what comes first of a group, and how sure that is, pair by pair."""
     line, own = group.own[0], group.own
-    says = f"{line.label} has a score of {score_text(line)}"
-    if len(own) > 1:
-        says = (
-            f"{line.label} comes first of {count(len(own), 'set')}, with a score of "
-            f"{score_text(line)}"
-        )
+    comes = "has" if len(own) == 1 else f"comes first of {count(len(own), 'set')}, with"
+    says = f"{line.label} {comes} a score of {score_text(line)}"
     best = group.lines[0]
     if best is not line:
         # What stands beside a group to be compared with is ahead of it.

@@ -13,7 +13,7 @@ from learned_optimization.baselines.analysis.losses import (
     clipped,
 )
 from learned_optimization.baselines.analysis.scores import improvement
-from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.set_results import SetResult, of_set
 
 TRIES = (1, 3, 14)
 """Numbers of configurations tried, of which the board says what is expected."""
@@ -38,7 +38,7 @@ def after_tries(
     scores = []
     for row in results:
         ceilings = ceilings_of(row)
-        result = _of(row, set_name)
+        result = of_set(row, set_name)
         losses = [
             _means(result, split, ceilings) for split in (result.select, result.report)
         ]
@@ -65,7 +65,7 @@ def one_for_all(
     chosen_by, scores = [], []
     for row in results:
         ceilings = ceilings_of(row)
-        result, base = _of(row, set_name), _of(row, reference)
+        result, base = of_set(row, set_name), of_set(row, reference)
         select, report = result.select, result.report
         unit = ceilings[select] - _means(base, select, ceilings).min()
         chosen_by.append((ceilings[select] - _means(result, select, ceilings)) / unit)
@@ -73,10 +73,6 @@ def one_for_all(
         scores.append(gained / improvement(row, reference))
     best = int(np.argmax(np.mean(chosen_by, axis=0)))
     return float(np.mean(scores, axis=0)[best])
-
-
-def _of(row: Sequence[SetResult], set_name: str) -> SetResult:
-    return next(r for r in row if r.set_name == set_name)
 
 
 def _means(result: SetResult, split: str, ceilings: Ceilings) -> np.ndarray:

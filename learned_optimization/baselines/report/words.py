@@ -10,7 +10,7 @@ import numpy as np
 from learned_optimization.baselines.analysis.losses import num_shared_seeds
 from learned_optimization.baselines.analysis.overall import FEWEST_TASKS, Failure
 from learned_optimization.baselines.analysis.scores import why_no_reference
-from learned_optimization.baselines.analysis.set_results import SetResult
+from learned_optimization.baselines.analysis.set_results import SetResult, of_set
 from learned_optimization.baselines.analysis.standings import TaskVerdict
 from learned_optimization.baselines.analysis.times import EMA_OF_TIMES
 from learned_optimization.baselines.analysis.verdicts import Verdict
@@ -80,7 +80,7 @@ def _first_on(task: TaskVerdict, row: Sequence[SetResult]) -> str:
     best = task.standings[0]
     if not best.has_loss:
         return f"On {task.task_name} no set has a loss to compare."
-    result = next(r for r in row if r.set_name == best.set_name)
+    result = of_set(row, best.set_name)
     own = "" if _has_same_seeds(row) else "its own "
     return (
         f"On {task.task_name} {best.set_name} comes first: final {result.report} loss "

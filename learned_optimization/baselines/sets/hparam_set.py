@@ -295,6 +295,10 @@ def learning_rates(
     return sets(prefix, optimizer, settings, lengths, opt_name or optimizer)
 
 
+SCHEDULES = {"Cosine": "CosineDecay", "Linear": "LinearDecay"}
+"""What names of sets on a schedule have after their optimizer's, and the schedule."""
+
+
 def schedules(optimizer: str, lengths: Lengths) -> list[HParamSet]:
     """Return sets over the peak of schedules that warm up and end at zero.
 
@@ -302,7 +306,7 @@ def schedules(optimizer: str, lengths: Lengths) -> list[HParamSet]:
     half a cosine, `<optimizer>LinearLR` by a straight line.
     """
     made = []
-    for short, schedule in (("Cosine", "CosineDecay"), ("Linear", "LinearDecay")):
+    for short, schedule in SCHEDULES.items():
         for num_steps, repetitions in lengths:
             settings = one_parameter(
                 f"{optimizer}{short}",

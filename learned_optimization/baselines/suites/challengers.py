@@ -19,6 +19,7 @@ from learned_optimization.baselines.sets.define import hparam_set
 from learned_optimization.baselines.sets.files import import_file
 from learned_optimization.baselines.sets.hparam_set import (
     LEARNING_RATES,
+    SCHEDULES,
     HParamSet,
     learning_rates,
     schedules,
@@ -39,8 +40,6 @@ BASELINES = (
 
 They are those that most people use, and the first of the board.
 """
-
-_SCHEDULES = ("Cosine", "Linear")
 
 _RATE = "learning_rate"
 
@@ -72,7 +71,7 @@ def baseline_sets(suite: Suite, names: Iterable[str] = BASELINES) -> list[HParam
 
 
 def _without_schedule(name: str) -> str:
-    return next((name.removesuffix(s) for s in _SCHEDULES if name.endswith(s)), name)
+    return next((name.removesuffix(s) for s in SCHEDULES if name.endswith(s)), name)
 
 
 def sets_of_file(path: str | os.PathLike, suite: Suite) -> list[HParamSet]:

@@ -59,7 +59,8 @@ def _thinned(group: Group) -> str:
         return ""
     return (
         "Curves of the release are thin, which [changes times]"
-        "(releases.md#what-a-thin-archive-has) by some percent."
+        "(releases.md#what-a-thin-archive-has), by up to a sixth where that was "
+        "checked."
     )
 
 

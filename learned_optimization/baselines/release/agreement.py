@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,14 +102,12 @@ def worst(found: Mapping[str, Gap]) -> tuple[str, float]:
     return largest
 
 
-def largest(several: Iterable[Mapping[str, Gap]]) -> dict[str, Gap]:
-    """Return the largest of several gaps of the same keys and steps, step by step."""
-    found: dict[str, Gap] = {}
-    for gaps_of_one in several:
-        for key, gap in gaps_of_one.items():
-            before = found.get(key, gap).sizes
-            found[key] = Gap(gap.steps, np.maximum(before, gap.sizes))
-    return found
+def larger(found: Mapping[str, Gap], other: Mapping[str, Gap]) -> dict[str, Gap]:
+    """Return the larger of two gaps of the same keys and steps, step by step."""
+    return {
+        key: Gap(gap.steps, np.maximum(gap.sizes, other[key].sizes))
+        for key, gap in found.items()
+    }
 
 
 def is_amplified(found: Mapping[str, Gap], by_rounding: Mapping[str, Gap]) -> bool:

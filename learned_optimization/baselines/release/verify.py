@@ -19,11 +19,8 @@ from learned_optimization.baselines.results.format import (
     parse_archive,
 )
 from learned_optimization.baselines.sets.registry import known_hparam_sets
-from learned_optimization.baselines.sweeps.replay import (
-    ROUNDINGS,
-    TOLERANCE,
-    train_again,
-)
+from learned_optimization.baselines.sweeps.nudged import train_nudged
+from learned_optimization.baselines.sweeps.replay import TOLERANCE, train_again
 from learned_optimization.errors import DamagedFileError, LoptError, check_at_least
 from learned_optimization.text import brief
 
@@ -64,8 +61,9 @@ class Retrained:
         of its curves up to step `SAME_STEPS`, and over whole splits where it has no
         more steps than that; infinite where one is finite and the other is not.
       key: the key with that difference; empty if all are the same.
-      by_rounding: the largest difference of two new results that are rounded in
-        different ways; measured where `largest` is beyond `TOLERANCE`.
+      by_rounding: the largest difference of the new result from others that differ in
+        nothing but how numbers are rounded; measured where `largest` is beyond
+        `TOLERANCE`.
       is_amplified: whether that explains the difference, see `agreement.is_amplified`.
       problem: why it could not be trained again; empty if it was.
     """
@@ -266,12 +264,14 @@ def _compared(trial: Retrained, where: str, stored: Result) -> Retrained:
     if largest <= TOLERANCE or "strategy" not in stored:
         return trial
     seen = agreement.at_steps_of(stored, result)
-    by_rounding = agreement.largest(
-        agreement.gaps(seen, train_again(where, stored, other)[1])
-        for other in ROUNDINGS
-    )
+    by_rounding = agreement.gaps(seen, seen)
+    is_amplified = False
+    for other in train_nudged(where, stored):
+        by_rounding = agreement.larger(by_rounding, agreement.gaps(seen, other))
+        if is_amplified := agreement.is_amplified(found, by_rounding):
+            break
     return replace(
         trial,
         by_rounding=agreement.worst(by_rounding)[1],
-        is_amplified=agreement.is_amplified(found, by_rounding),
+        is_amplified=is_amplified,
     )

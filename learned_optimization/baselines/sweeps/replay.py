@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import jax
 import numpy as np
@@ -19,11 +18,6 @@ from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
 from learned_optimization.numerics import shown
 from learned_optimization.torch_optimizers.define import torch_class
-
-Rounding = Literal["kernels", "beside"]
-"""What decides how numbers are rounded, and nothing else."""
-
-ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
 
 SAME_STEPS = 1_000
 """Steps for which a curve is the same, up to rounding, however it is executed."""
@@ -136,9 +130,31 @@ def replay(path: str) -> Replay:
     )
 
 
-def train_again(
-    path: str, stored: Result, other: Rounding | None = None
-) -> tuple[Trial, Result]:
+def prepared_trial_of(path: str, stored: Result) -> Trial:
+    """Return the trial a result is of as `trial_of`, ready to be trained again.
+
+    It runs on one device. The global gin configuration is replaced.
+
+    Args:
+      path: where the result is from, for messages.
+      stored: what it holds, of one trial.
+
+    Raises:
+      LoptError: if the trial cannot be made, or not with the data it was trained on.
+    """
+    trial = trial_of(path, stored)
+    was_synthetic = bool(stored.get("synthetic_data", False))
+    if was_synthetic != trial.is_synthetic:
+        raise LoptError(
+            f"{path} was trained on {'made-up' if was_synthetic else 'real'} data: "
+            f"{'set' if was_synthetic else 'unset'} LOPT_SYNTHETIC_DATA."
+        )
+    trial.opt.prepare()
+    # On one device, or each would take one of several trials.
+    return trial if trial.device else replace(trial, device=jax.local_devices()[0])
+
+
+def train_again(path: str, stored: Result) -> tuple[Trial, Result]:
     """Train the trial of a result again; nothing is written.
 
     It is computed as it was: by the same kernels, and where there were trials beside it
@@ -148,32 +164,16 @@ def train_again(
     Args:
       path: where the result is from, for messages.
       stored: what it holds, of one trial.
-      other: what is done in another way than is recorded, so that numbers are rounded
-        in another way: by other kernels of a CPU, or beside a trial if it was alone
-        and alone if it was not.
 
     Returns:
       The trial, and its new result.
 
     Raises:
-      LoptError: if the trial cannot be made.
+      LoptError: as `prepared_trial_of`.
     """
-    trial = trial_of(path, stored)
-    was_synthetic = bool(stored.get("synthetic_data", False))
-    if was_synthetic != trial.is_synthetic:
-        raise LoptError(
-            f"{path} was trained on {'made-up' if was_synthetic else 'real'} data: "
-            f"{'set' if was_synthetic else 'unset'} LOPT_SYNTHETIC_DATA."
-        )
+    trial = prepared_trial_of(path, stored)
     strategy = Strategy.parse(str(stored["strategy"])) if "strategy" in stored else None
-    if strategy is not None and other == "kernels":
-        strategy = replace(strategy, library_kernels=not strategy.library_kernels)
-    is_beside = _was_beside(stored, strategy) != (other == "beside")
-    if strategy is not None and is_beside:
-        strategy = replace(strategy, trials_at_once=max(2, strategy.trials_at_once))
-    trial.opt.prepare()
-    # On one device, or each would take one of the two.
-    trial = trial if trial.device else replace(trial, device=jax.local_devices()[0])
+    is_beside = _was_beside(stored, strategy)
     [(_, result), *_] = TrialGrid([[trial]] * (2 if is_beside else 1)).run(
         strategy=strategy
     )

@@ -154,21 +154,22 @@ def test_too_few_trials_are_a_problem_beside_the_others(released):
     assert str(few).startswith("short has 0 trials that can be read, and 1")
 
 
-@pytest.mark.parametrize("fails_at", [1, 2])
+def doubled(where, stored):
+    """Stand in for training a trial again, to losses that are twice as large."""
+    return None, {**stored, "eval/test/loss": stored["eval/test/loss"] * 2}
+
+
+def failing(where, stored):
+    raise LoptError("no such task.")
+
+
+@pytest.mark.parametrize("fails", ["train_again", "train_nudged"])
 def test_a_trial_that_cannot_be_trained_is_one_of_those_that_differ(
-    released, monkeypatch, fails_at
+    released, monkeypatch, fails
 ):
-    calls = []
-
-    def train(where, stored, other=None):
-        calls.append(other)
-        if len(calls) == fails_at:
-            raise LoptError("no such task.")
-        return None, {**stored, "eval/test/loss": stored["eval/test/loss"] * 2}
-
-    monkeypatch.setattr(
-        "learned_optimization.baselines.release.verify.train_again", train
-    )
+    module = "learned_optimization.baselines.release.verify."
+    monkeypatch.setattr(module + "train_again", doubled)
+    monkeypatch.setattr(module + fails, failing)
     done = verify(release_at(released / "short"), num_retrained=1)
     [trial] = done.retrained
     assert trial.problem == "no such task."
@@ -178,8 +179,29 @@ def test_a_trial_that_cannot_be_trained_is_one_of_those_that_differ(
     assert done.worst is None
 
 
+def test_nothing_more_is_trained_once_rounding_explains_a_trial(released, monkeypatch):
+    given = []
+
+    def nudged(where, stored):
+        for factor in (2.0, 2.02, 1.8, 2.5):
+            given.append(factor)
+            yield {**stored, "eval/test/loss": stored["eval/test/loss"] * factor}
+
+    module = "learned_optimization.baselines.release.verify."
+    monkeypatch.setattr(module + "train_again", doubled)
+    monkeypatch.setattr(module + "train_nudged", nudged)
+    done = verify(release_at(released / "short"), num_retrained=1)
+    [trial] = done.retrained
+    # The stored one is half of the new one: the two that are 1% and 10% away from it
+    # make .1 and 1 of that.
+    assert given == [2.0, 2.02, 1.8]
+    assert done.is_good
+    assert not trial.is_same
+    assert trial.by_rounding == pytest.approx(0.1)
+
+
 def test_steps_that_no_trial_has_are_said(released, monkeypatch):
-    def train(where, stored, other=None):
+    def train(where, stored):
         kept = {key: a[:-1] if a.ndim else a for key, a in stored.items()}
         return None, kept
 

@@ -13,6 +13,7 @@ RUN pip install --no-cache-dir -c /opt/optimizer-baselines/constraints.txt \
     "/opt/optimizer-baselines[$EXTRAS]" "ray[default]"
 ENV LOPT_BASELINE_DIR=/results/lopt_baselines \
     LOPT_BASELINE_ARCHIVES_DIR=/results/lopt_baselines_archives \
-    LOPT_CACHE_DIR=/results/.lopt_cache
+    LOPT_CACHE_DIR=/results/.lopt_cache \
+    LOPT_DATA_DIR=/results/.lopt_data
 WORKDIR /results
 CMD ["lopt", "--help"]

@@ -28,6 +28,9 @@ class CacheWarning(UserWarning):
 def cache_dir() -> Path:
     """Return `LOPT_CACHE_DIR`, or `~/.cache/lopt`: what may be deleted any time.
 
+    But for its folder `finished`: finished curves that could not be written where they
+    belong.
+
     Where the variable names no folder of this machine, that is said once, and it is
     as if it were not set. A folder that cannot be written to is returned: whoever
     keeps something there does without, see `cannot_keep`.

@@ -9,7 +9,7 @@ import numpy as np
 from learned_optimization.baselines.analysis.scores import improvement
 from learned_optimization.baselines.analysis.set_results import of_set
 from learned_optimization.baselines.board.groups import Group
-from learned_optimization.baselines.stats.race_words import count, listed
+from learned_optimization.baselines.stats.race_words import listed
 
 
 def legend(groups: Sequence[Group]) -> list[str]:
@@ -20,33 +20,35 @@ def legend(groups: Sequence[Group]) -> list[str]:
     """
     verdict, seeds = groups[0].verdict, groups[0].num_seeds
     columns = {
-        "Score": f"the share of the improvement of `{verdict.reference}` over the "
-        "untrained loss, mean over tasks and runs; 1 is as good as that, 0 as not "
-        f"trained. {_worth(groups[0])} Each seed counts at the configuration that the "
-        "seeds before it choose for a task, so that choosing is not rewarded for luck; "
-        f"the interval (95%) is over the other {seeds - 1} of "
-        f"{count(seeds, 'seed')}, on these tasks.",
+        "Score": "how much lower the loss is than before training, as a share of how "
+        f"much `{verdict.reference}`, the reference, lowers it; the mean over tasks "
+        "and runs. 1 is as good as the reference, 0 is no better than untrained. "
+        f"{_worth(groups[0])} Each seed counts at the configuration that the seeds "
+        "before it choose for a task, so that luck in choosing is not rewarded. The "
+        f"first seed only chooses: the interval (95%) is over the other {seeds - 1} of "
+        f"{seeds}, for these tasks.",
         "Against the first": "by the rules of [the verdict](report.md"
         "#what-it-says-and-how-it-knows), each pair by itself at 5%; *equivalent* is "
         f"within {100 * verdict.tolerance:.3g}% of the improvement of the reference. A "
-        "set in bold keeps up: the first is not better than it beyond chance. That "
-        "allows for another configuration being the best in truth, as the intervals "
-        "of the scores do not: so a set may keep up that has a lower score than one "
-        "that does not.",
+        "set in bold keeps up: chance may explain that the first is better. This test "
+        "allows for another configuration being truly the best, and the intervals of "
+        "scores do not. So a set may keep up although its score is lower than that of "
+        "one that does not.",
         "One for all": "the score of the one configuration that is best over all tasks "
         "together.",
         "After k tries": "the expected score of the best of k configurations drawn at "
-        "random, for each task, of all seeds together.",
+        "random, for each task, over all seeds together.",
         "At edge": "tasks on which the best configuration is the first or the last of "
         "the search, so that a better one may lie beyond.",
-        "Good rates": "decades of learning rates whose loss is at most 5% above the "
-        "best, median over tasks; ≥ where they reach the edge of the search on half "
-        "of the tasks.",
+        "Good rates": "how many decades the learning rates span whose loss is at most "
+        "5% above the best, median over tasks; ≥ where they reach the edge of the "
+        "search on half of the tasks.",
         "Diverged": "the share of all trials that end with no finite loss.",
-        "Sooner": "how many times fewer updates than the reference it takes to "
-        f"{verdict.target_share:.0%} of the reference's improvement: at most that (≤) "
-        "where the set misses the target with some seed, at least that (≥) where the "
-        f"reference does, rough (~) where both do. {_thinned(groups[0])}",
+        "Sooner": "the reference's number of updates to "
+        f"{verdict.target_share:.0%} of its improvement, over the set's number to the "
+        "same loss (2 is twice as fast): at most that (≤) where the set misses the "
+        "target with some seed, at least that (≥) where the reference does, and rough "
+        f"(~) where both do. {_thinned(groups[0])}",
         "Step, state": _measured_on(groups),
         "Fails on": "tasks on which it has less than half of the improvement of the "
         "reference.",
@@ -58,9 +60,8 @@ def _thinned(group: Group) -> str:
     if not any(result.curves.thinned for row in group.results for result in row):
         return ""
     return (
-        "Curves of the release are thin, which [changes times]"
-        "(releases.md#what-a-thin-archive-has), by up to a sixth where that was "
-        "checked."
+        "The release's curves are thin, which [changes these times]"
+        "(releases.md#what-a-thin-archive-has), by up to a sixth where it was checked."
     )
 
 
@@ -73,20 +74,21 @@ def _worth(group: Group) -> str:
         shares.append(0.01 * improvement(row, reference.set_name) / final)
     low, middle, high = np.percentile(shares, [0, 50, 100])
     return (
-        f"A hundredth of it is {middle:.1%} of the reference's last loss on the middle "
-        f"task, from {low:.1%} to {high:.1%}."
+        f"A difference of 0.01 is {middle:.1%} of the reference's final loss on the "
+        f"median task, and {low:.1%} to {high:.1%} over all of them."
     )
 
 
 def _measured_on(groups: Sequence[Group]) -> str:
     costs = [line.cost for group in groups for line in group.lines if line.cost]
     if not costs:
-        return "nobody measured them."
+        return "they were not measured."
     tasks = listed([f"`{task}`" for task in sorted({c.task for c in costs})])
     sizes = sorted({c.num_params for c in costs})
     return (
-        "seconds of a whole step over those of SGD, and bytes for each parameter, of "
-        f"one trial on {tasks} ({listed([f'{size:,}' for size in sizes])} parameters) "
-        f"alone on a {costs[0].machine.device.split()[0].upper()}; on larger models "
-        "both differ. A dash where nobody measured them."
+        "the time of a whole step relative to SGD's, and the bytes of state per "
+        "parameter, for one trial alone on a "
+        f"{costs[0].machine.device.split()[0].upper()}, on {tasks} "
+        f"({listed([f'{size:,}' for size in sizes])} parameters); on larger models "
+        "both differ. A dash where they were not measured."
     )

@@ -119,11 +119,11 @@ def longer_section(longer: Longer, images: str) -> list[str]:
     return [
         f"## After {many:,} updates",
         "",
-        f"Does the order hold in runs {many / few:.3g} times longer? On "
+        f"Does the order hold in runs {many / few:.3g} times as long? On "
         f"{count(len(tasks), 'task')} the release has "
-        f"{count(len(longer.pairs), 'set')} at a constant rate, whose scores "
-        "refer to Adam after as many updates. Places of sets that are equivalent, or "
-        "not told apart, are no ranking.",
+        f"{count(len(longer.pairs), 'set')} at a constant rate; their scores refer to "
+        "Adam after the same number of updates. Between sets that are equivalent, or "
+        "not told apart, the places mean nothing.",
         "",
         f"![Scores after {few:,} and {many:,} updates]({images}/longer.svg)",
         "",

@@ -40,11 +40,11 @@ _ABOUT = {
     SCHEDULED: "The learning rate warms up over 5% of the run and falls to zero, by "
     "half a cosine or linearly; the peak is varied. The reference keeps its rate.",
     LEARNED: "Learned optimizers that [the package has](pretrained.md), with one "
-    "configuration each. This is no held-out result: what was meta-trained may have "
-    "been chosen by these very tasks, and Lapstep was; its [model "
-    "card](pretrained.md#lapstep) has results on tasks that had no part in it. Beside "
-    "them stand Adam and what comes first on a schedule, each with the best of its "
-    "learning rates for each task.",
+    "configuration each. This is not a held-out result: what was meta-trained may have "
+    "been chosen on these very tasks, and Lapstep was; its [model "
+    "card](pretrained.md#lapstep) has results on tasks that had no part in it. For "
+    "comparison the table also has Adam, Adam on a cosine and what comes first on a "
+    "schedule, each with the best of its learning rates for each task.",
     OTHERS: "Optimizers that find their own learning rate, or whose authors tune "
     "something else. They have fewer configurations: their search costs less.",
 }
@@ -82,11 +82,11 @@ def page(
             *summary(groups),
             *([longer_summary(longer)] if longer else ()),
             "",
-            "Of many pairs, each at 5%, some are wrong by chance; what is sure of all "
-            "sets of a group at once stands below its table. Below all tables stands "
-            "[what the columns say](#what-the-columns-say). [What an optimizer "
-            "is](optimizers.md) has a page of its own, and `lopt sets NAME` shows what "
-            "a set varies.",
+            "Each pair is tested at 5%, so of many pairs some are wrong by chance. "
+            "What is sure of all sets of a group at once is said below its table. "
+            "[What the columns say](#what-the-columns-say) is explained below the "
+            "tables, [what each optimizer is](optimizers.md) on a page of its own; "
+            "`lopt sets NAME` shows what a set varies.",
             "",
             f"![Scores with their intervals]({images}/ranking.svg)",
             "",
@@ -121,18 +121,19 @@ def _caution(group: Group, suite_name: str) -> list[str]:
     return [
         f'!!! warning "What {steps:,} steps on {count(tasks, "small task")} can say"',
         "",
-        "    Which optimizer, with its best learning rate of the grid, ends lowest "
-        f"after {steps:,} updates on tasks of `{suite_name}`, and how sure that is; "
-        "how exactly it must be tuned; what a step costs. That finds mistakes, "
-        "compares an idea with what there is in minutes, and throws out what does not "
-        "work.",
+        "    **It can say** which optimizer, with the best learning rate of the grid, "
+        f"ends lowest after {steps:,} updates on the tasks of `{suite_name}` and how "
+        "sure that is, how exactly it must be tuned, and what a step costs. That is "
+        "enough to find mistakes, to compare an idea in minutes with what exists, and "
+        "to drop what does not work.",
         "",
         "    **It cannot say** how an optimizer does in long runs, on large models, "
         "with large batches, on other data, or how well what it finds generalizes: "
         "models this small hardly overfit in so few updates, warm-up is a large part "
         "of them, and a gain that comes late, or grows with the size of matrices, may "
-        "not show. A place on this board is no recommendation for a model of yours. "
-        "What is called equivalent, or not told apart, is no ranking.",
+        "not show. A place on this board is not a recommendation for your model. "
+        "Between optimizers that are called equivalent, or not told apart, the places "
+        "mean nothing.",
     ]
 
 
@@ -158,9 +159,7 @@ def _section(group: Group) -> list[str]:
     if group.equivalent:
         within = [f"{listed(list(members))}" for members in group.equivalent]
         said += [
-            "Every two are equivalent to each other among: "
-            + "; among ".join(within)
-            + ".",
+            f"Equivalent to each other, any two of them: {'; '.join(within)}.",
             "",
         ]
     if len(group.lines) > 2:
@@ -174,8 +173,8 @@ def _all_at_once(group: Group) -> str:
     are = "are" if len(out) > 1 else "is"
     seeds = count(group.num_seeds, "seed")
     return (
-        f"All {len(group.lines)} at once, by [one look](race.md#one-look) that throws "
-        "out a set that is truly the best about once in twenty times at most, "
+        f"Taken all {len(group.lines)} together, by [one look](race.md#one-look), "
+        "which puts out a set that is truly the best at most once in twenty times, "
         f"{listed(out) or 'none'} {are} out: with {seeds} nothing more is sure of so "
         "many."
     )
@@ -188,8 +187,8 @@ def _on_other_tasks(group: Group) -> str:
     if wide is None:
         return ""
     return (
-        f"For other tasks of these kinds the interquartile mean of {first.label} is "
-        f"{interval(wide, digits=3)}."
+        "For other tasks of these kinds the interquartile mean of the scores of "
+        f"{first.label} is {interval(wide, digits=3)}."
     )
 
 
@@ -231,7 +230,7 @@ def _reproduce(
     used = {a.pair: a for a in archives if a is not None}.values()
     versions = sorted({v for a in used for v in a.versions})
     dates = sorted(a.date for a in used if a.date)
-    when = f" {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}" if dates else ""
+    when = f" from {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}" if dates else ""
     devices = listed(sorted({a.hardware for a in used}))
     sets = [line.set_name for group in groups for line in group.lines]
     lines = [
@@ -243,15 +242,15 @@ def _reproduce(
     return [
         "## How to reproduce it",
         "",
-        f"Every number is of the release `{manifest.name}` ([releases](releases.md)): "
-        f"{count(len(used), 'archive')} with "
-        f"{sum(a.num_trials for a in used):,} trials, trained{when} with {devices} as "
-        f"devices of jax, and {', '.join(versions)}. Its manifest has the digest and "
-        "the command of each archive.",
+        f"Every number comes from the release `{manifest.name}` "
+        f"([releases](releases.md)): {count(len(used), 'archive')} with "
+        f"{sum(a.num_trials for a in used):,} trials, trained{when}. The devices of "
+        f"jax were {devices}, the versions {', '.join(versions)}. The manifest of the "
+        "release has the digest and the command of each archive.",
         "",
-        "This page, from the release; a report of the usual baselines, with all "
-        "charts; the release, trained again; and 40 trials of it, trained again and "
-        "compared:",
+        "These commands make this page from the release; make a report on the usual "
+        "baselines, with all charts; train the release again; and train 40 of its "
+        "trials again and compare them:",
         "",
         "```text",
         "python scripts/make_board.py",
@@ -260,7 +259,7 @@ def _reproduce(
         f"lopt release verify release:{manifest.name} --retrain 40",
         "```",
         "",
-        '??? note "Each line by itself, trained again"',
+        '??? note "One optimizer by itself, trained again"',
         "",
         "    ```text",
         *(f"    {line}" for line in lines),

@@ -10,10 +10,10 @@ from learned_optimization.baselines.board.words import score_text
 from learned_optimization.baselines.stats.race_words import count, listed
 
 _THAN = {
-    stats.PairOutcome.BETTER: "which is better",
-    stats.PairOutcome.EQUIVALENT: "which is equivalent",
-    stats.PairOutcome.UNDECIDED: "which is not told apart from it",
-    stats.PairOutcome.TOO_FEW_SEEDS: "with too few seeds to compare them",
+    stats.PairOutcome.BETTER: "is better",
+    stats.PairOutcome.EQUIVALENT: "is equivalent",
+    stats.PairOutcome.UNDECIDED: "is not told apart from it",
+    stats.PairOutcome.TOO_FEW_SEEDS: "has too few seeds to compare them",
 }
 
 # Sets that are named of those with the best configuration for all tasks.
@@ -40,7 +40,7 @@ def _one_for_all(groups: Sequence[Group]) -> list[str]:
     others = listed([f"{x.label} {x.one_for_all:.3f}" for x in next_])
     most = max(tuned, key=lambda x: x.overall.score.estimate - x.one_for_all)
     return [
-        "- **With one configuration for all tasks**, the best over them: "
+        "- **With one configuration for all tasks**, the one that is best over them: "
         f"{first.label} scores {first.one_for_all:.3f}, {others}. {most.label} loses "
         f"most by it: {most.one_for_all:.3f} instead of "
         f"{most.overall.score.estimate:.3f}."
@@ -55,8 +55,8 @@ def _first_of(group: Group) -> str:
     best = group.lines[0]
     if best is not line:
         # What stands beside a group to be compared with is ahead of it.
-        than = _THAN[line.outcome] if line.outcome else ""
-        return f"{says}; {best.label}, tuned, has {score_text(best)}, {than}"
+        than = _THAN[line.outcome] if line.outcome else "is ahead"
+        return f"{says}; tuned {best.label}, with {score_text(best)}, {than}"
     rest = [other for other in own if other is not line]
     worse = [other.label for other in rest if not other.keeps_up]
     open_ = [other.label for other in rest if other.keeps_up]

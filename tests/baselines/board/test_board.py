@@ -214,8 +214,8 @@ def test_the_summary_names_the_first_of_a_groups_own(archives):
     text = page(made, Manifest("r"), "laptop", "images/board")
     [line] = [x for x in text.splitlines() if x.startswith("- **Other searches")]
     assert "LBFGS has a score of 0.93" in line
-    assert "; Adam, tuned, has 1.00" in line
-    assert line.endswith("], which is better.")
+    assert "; tuned Adam, with 1.00" in line
+    assert line.endswith("], is better.")
 
 
 def test_longer_runs_by_hand(archives, tmp_path):

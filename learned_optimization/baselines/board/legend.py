@@ -50,8 +50,6 @@ def legend(groups: Sequence[Group]) -> list[str]:
         "target with some seed, at least that (≥) where the reference does, and rough "
         f"(~) where both do. {_thinned(groups[0])}",
         "Step, state": _measured_on(groups),
-        "Fails on": "tasks on which it has less than half of the improvement of the "
-        "reference.",
     }
     return [f"- **{name}:** {text.strip()}" for name, text in columns.items()]
 

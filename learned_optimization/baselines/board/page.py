@@ -138,16 +138,11 @@ def _caution(group: Group, suite_name: str) -> list[str]:
 
 
 def _section(group: Group) -> list[str]:
-    has_failures = any(line.fails_on for line in group.lines)
     tries = [f"after {k} {'try' if k == 1 else 'tries'}" for k in TRIES]
     head = ["", "optimizer", "score", "against the first", "one for all", *tries]
     head += ["at edge", "good rates", "diverged", "sooner", "step", "state"]
     rule = ["--:", "---", "---", "---", *["--:"] * (len(TRIES) + 7)]
     rows = [_row(line) for line in group.lines]
-    if has_failures:
-        head, rule = [*head, "fails on"], [*rule, "---"]
-        fails = [", ".join(f"`{t}`" for t in line.fails_on) for line in group.lines]
-        rows = [[*row, tasks] for row, tasks in zip(rows, fails, strict=True)]
     said = [
         f"## {TITLES[group.name]}",
         "",
@@ -156,6 +151,9 @@ def _section(group: Group) -> list[str]:
         *table(head, rule, rows),
         "",
     ]
+    if fails := [_failing(line) for line in group.lines if line.fails_on]:
+        less = "Less than half of the reference's improvement:"
+        said += [f"{less} {'; '.join(fails)}.", ""]
     if group.equivalent:
         within = [f"{listed(list(members))}" for members in group.equivalent]
         said += [
@@ -167,6 +165,10 @@ def _section(group: Group) -> list[str]:
     return said
 
 
+def _failing(line: Line) -> str:
+    return f"{line.label} on {listed([f'`{task}`' for task in line.fails_on])}"
+
+
 def _all_at_once(group: Group) -> str:
     """Return what is said of all sets together, where chance is not taken twice."""
     out = [line.label for line in group.lines if line.overall.is_out]
@@ -174,7 +176,8 @@ def _all_at_once(group: Group) -> str:
     seeds = count(group.num_seeds, "seed")
     return (
         f"Taken all {len(group.lines)} together, by [one look](race.md#one-look), "
-        "which puts out a set that is truly the best at most once in twenty times, "
+        "which puts out a set that is truly the best about once in twenty times at "
+        "most, "
         f"{listed(out) or 'none'} {are} out: with {seeds} nothing more is sure of so "
         "many."
     )

@@ -19,7 +19,7 @@ from learned_optimization.optimizers.base import (
     optimizer,
 )
 from learned_optimization.optimizers.optax_opts import Adam
-from learned_optimization.optimizers.wrapped import WrappedOptimizer, step_inside
+from learned_optimization.optimizers.wrapped import WrappedOptimizer
 
 __all__ = [
     "GradientClipOptimizer",
@@ -52,14 +52,6 @@ class GradientClipOptimizer(WrappedOptimizer):
         clipped = jax.tree.map(
             lambda g: jnp.clip(g, -self.grad_clip, self.grad_clip), grad
         )
-        return step_inside(
-            self.opt,
-            opt_state,
-            clipped,
-            loss=loss,
-            model_state=model_state,
-            is_valid=is_valid,
-            key=key,
-            loss_fn=loss_fn,
-            **extra,
+        return self.pass_on(
+            opt_state, clipped, loss, model_state, is_valid, key, loss_fn, **extra
         )

@@ -203,14 +203,6 @@ class WeightDecayWrapper(WrappedOptimizer):
             grad,
             params,
         )
-        return step_inside(
-            self.opt,
-            opt_state,
-            decayed,
-            loss=loss,
-            model_state=model_state,
-            is_valid=is_valid,
-            key=key,
-            loss_fn=loss_fn,
-            **extra,
+        return self.pass_on(
+            opt_state, decayed, loss, model_state, is_valid, key, loss_fn, **extra
         )

@@ -69,6 +69,33 @@ class WrappedOptimizer(Optimizer):
         """Return the state before the first update; see `Optimizer.init`."""
         return self.opt.init(params, model_state, num_steps, key)
 
+    def pass_on(
+        self,
+        opt_state: OptState,
+        grad: Gradient,
+        loss: jax.Array | None = None,
+        model_state: ModelState | None = None,
+        is_valid: bool = False,
+        key: PRNGKey | None = None,
+        loss_fn: LossFn | None = None,
+        **extra: Any,
+    ) -> OptState:
+        """Return the state after one step of `opt`, whose state is that of this one.
+
+        The arguments are those of `Optimizer.update`; see `step_inside`.
+        """
+        return step_inside(
+            self.opt,
+            opt_state,
+            grad,
+            loss=loss,
+            model_state=model_state,
+            is_valid=is_valid,
+            key=key,
+            loss_fn=loss_fn,
+            **extra,
+        )
+
     def get_params(self, opt_state: OptState) -> Params:
         """Return the parameters held by a state."""
         return self.inside[0].get_params(self.states_inside(opt_state)[0])

@@ -155,7 +155,7 @@ def _section(group: Group) -> list[str]:
         less = "Less than half of the reference's improvement:"
         said += [f"{less} {'; '.join(fails)}.", ""]
     if group.equivalent:
-        within = [f"{listed(list(members))}" for members in group.equivalent]
+        within = [listed(list(members)) for members in group.equivalent]
         said += [
             f"Equivalent to each other, any two of them: {'; '.join(within)}.",
             "",
@@ -177,9 +177,8 @@ def _all_at_once(group: Group) -> str:
     return (
         f"Taken all {len(group.lines)} together, by [one look](race.md#one-look), "
         "which puts out a set that is truly the best about once in twenty times at "
-        "most, "
-        f"{listed(out) or 'none'} {are} out: with {seeds} nothing more is sure of so "
-        "many."
+        f"most, {listed(out) or 'none'} {are} out: with {seeds} nothing more is sure "
+        "of so many."
     )
 
 

@@ -19,8 +19,6 @@ from learned_optimization.baselines.sweeps.grids import TrialGrid
 from learned_optimization.baselines.sweeps.replay import prepared_trial_of
 from learned_optimization.eval_training import Strategy
 from learned_optimization.optimizers.base import (
-    Gradient,
-    LossFn,
     ModelState,
     Optimizer,
     OptState,
@@ -29,7 +27,7 @@ from learned_optimization.optimizers.base import (
     hparam,
     hparams_dataclass,
 )
-from learned_optimization.optimizers.wrapped import WrappedOptimizer, step_inside
+from learned_optimization.optimizers.wrapped import WrappedOptimizer
 from learned_optimization.prng import key_of_seed
 
 MOST = 16
@@ -67,29 +65,7 @@ class Nudged(WrappedOptimizer):
         keys = jax.random.split(key, len(leaves))
         return jax.tree.unflatten(structure, map(_nudged, leaves, keys))
 
-    def update(
-        self,
-        opt_state: OptState,
-        grad: Gradient,
-        loss: jax.Array | None = None,
-        model_state: ModelState | None = None,
-        is_valid: bool = False,
-        key: PRNGKey | None = None,
-        loss_fn: LossFn | None = None,
-        **extra: Any,
-    ) -> OptState:
-        """Return the state after one step; see `Optimizer.update`."""
-        return step_inside(
-            self.opt,
-            opt_state,
-            grad,
-            loss=loss,
-            model_state=model_state,
-            is_valid=is_valid,
-            key=key,
-            loss_fn=loss_fn,
-            **extra,
-        )
+    update = WrappedOptimizer.pass_on
 
 
 def _nudged(values: jax.Array, key: jax.Array) -> jax.Array:

@@ -25,7 +25,7 @@ from learned_optimization.optimizers.gradient_accumulator import GradientAccumul
 from learned_optimization.optimizers.hparams import hparams_dataclass, pytree_field
 from learned_optimization.optimizers.opt_to_optax import opt_to_optax_opt
 from learned_optimization.optimizers.optimizer_wrappers import WeightDecayWrapper
-from learned_optimization.optimizers.wrapped import WrappedOptimizer, step_inside
+from learned_optimization.optimizers.wrapped import WrappedOptimizer
 from learned_optimization.prng import key_of_seed
 from learned_optimization.research.general_lopt.pretrained_optimizers import VeLO
 
@@ -112,16 +112,8 @@ class LearnedOptimizer(WrappedOptimizer):
         **extra: Any,
     ) -> OptState:
         """Return the state after one step; see `Optimizer.update`."""
-        return step_inside(
-            self.opt,
-            opt_state,
-            grad,
-            loss=loss,
-            model_state=model_state,
-            is_valid=is_valid,
-            key=_key(key),
-            loss_fn=loss_fn,
-            **extra,
+        return self.pass_on(
+            opt_state, grad, loss, model_state, is_valid, _key(key), loss_fn, **extra
         )
 
 

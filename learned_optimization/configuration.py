@@ -122,7 +122,7 @@ def load(
     register_all()
     gin.clear_config()
     bindings = [_QUOTED_REFERENCE.sub(r"= \2", line) for line in bindings]
-    with _helpful_errors():
+    with helpful_errors():
         if skip_unknown:
             _load_what_is_known(files, "\n".join(bindings))
         else:
@@ -220,7 +220,7 @@ def bound(bindings: Bindings) -> Iterator[None]:
         # Clearing also forgets what earlier calls used, so that the operative
         # configuration recorded with a trial is that trial's alone.
         gin.clear_config()
-        with _helpful_errors():
+        with helpful_errors():
             gin.parse_config(before)
         bind(bindings)
         yield
@@ -238,7 +238,7 @@ def bind(bindings: Bindings) -> None:
     Raises:
       LoptError: if a configurable or parameter is unknown.
     """
-    with _helpful_errors():
+    with helpful_errors():
         for parameter, value in bindings.items():
             is_reference = isinstance(value, str) and value[:1] in ("@", "%")
             value = gin_config.parse_value(value) if is_reference else value
@@ -289,7 +289,12 @@ def bound_text() -> str:
 
 
 @contextmanager
-def _helpful_errors() -> Iterator[None]:
+def helpful_errors() -> Iterator[None]:
+    """Turn what gin raises in the block into errors that help.
+
+    Raises:
+      LoptError: with the nearest names where a name is unknown.
+    """
     try:
         yield
     except LoptError:

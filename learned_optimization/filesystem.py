@@ -54,6 +54,9 @@ _DISK_ERRORS = {
 _CLIENTS = ("adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs")
 _CLIENTS += ("google", "httpx", "httpx2", "huggingface_hub", "requests", "s3fs")
 _CLIENTS += ("urllib3",)
+# What a web server answers where there is no such file.
+_ABSENT = (404, 410)
+_BYTES_OF_ONE_PIECE = 16 << 20
 
 _unlisted: set[str] = set()
 
@@ -119,6 +122,9 @@ def _naming(action: str, path: str | os.PathLike) -> Iterator[None]:
     except ResultError:
         raise
     except OSError as error:
+        if answer := _answer_of_server(error):
+            reason = str(answer) or type(answer).__name__
+            raise ResultError(f"cannot {action} {os.fspath(path)}: {reason}") from error
         if listing.is_gone(error):
             raise MissingFileError(f"no such file: {os.fspath(path)}") from error
         reason = error.strerror or str(error) or type(error).__name__
@@ -130,6 +136,20 @@ def _naming(action: str, path: str | os.PathLike) -> Iterator[None]:
             raise
         reason = str(error) or type(error).__name__
         raise ResultError(f"cannot {action} {os.fspath(path)}: {reason}") from error
+
+
+def _answer_of_server(error: OSError) -> BaseException | None:
+    """Return why a web server gives no file, where it does not say that there is none.
+
+    fsspec says of every such answer, and of none, that there is no file.
+    """
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or cause is None:
+        return None
+    is_answer = type(cause).__module__.startswith("aiohttp") or (
+        isinstance(cause, TimeoutError)
+    )
+    return cause if is_answer and getattr(cause, "status", 0) not in _ABSENT else None
 
 
 def _is_of_a_client(error: Exception) -> bool:
@@ -216,13 +236,22 @@ def _read_at_once(
 ) -> bytes:
     try:
         with open_to_read(path) as file:
-            return file.read(size)
+            return _read_up_to(file, size)
     except ResultError as error:
         if attempts == 1 or not _was_replaced(error.__cause__):
             raise
     # Another process has written it between the two requests of one reading: what it
     # says now is as good.
     return _read_at_once(path, size, attempts - 1)
+
+
+def _read_up_to(file: IO[bytes], size: int) -> bytes:
+    """Return at most so many bytes; Python would make room for all of them at once."""
+    pieces = []
+    while size > 0 and (piece := file.read(min(size, _BYTES_OF_ONE_PIECE))):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def _was_replaced(error: BaseException | None) -> bool:
@@ -632,5 +661,6 @@ def check_writable(folder: str | os.PathLike) -> None:
         raise ResultError(
             f"cannot write below {os.fspath(folder)}: {reason}. "
             "Choose a folder you may write to (results go to LOPT_BASELINE_DIR, "
-            "archives to LOPT_BASELINE_ARCHIVES_DIR)."
+            "archives to LOPT_BASELINE_ARCHIVES_DIR, releases that are fetched to "
+            "LOPT_RELEASES_DIR)."
         ) from cause

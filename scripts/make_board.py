@@ -81,13 +81,17 @@ def longer_of(manifest: Manifest, suite_name: str) -> Longer | None:
     for steps in sorted(lengths, reverse=True):
         long = f"_{steps}_R{suite.seeds}"
         tasks = [t for t in suite.tasks if (t, f"AdamLR{long}") in has]
-        names = sorted({n for _, n in has if n.endswith(f"LR{long}")})
+        names = sorted({n for _, n in has if _is_of_rates(n, long)})
         pairs = [(n.removesuffix(long) + short, n) for n in names]
         complete = [p for p in pairs if all((t, n) in has for t in tasks for n in p)]
         reference = (f"AdamLR{short}", f"AdamLR{long}")
         if tasks and reference in complete and len(complete) >= FEWEST:
             return longer(tasks, complete, reference)
     return None
+
+
+def _is_of_rates(set_name: str, ending: str) -> bool:
+    return set_name.endswith(f"LR{ending}") and kind_of(set_name) == CONSTANT
 
 
 def keep_costs(path: Path, manifest: Manifest) -> None:

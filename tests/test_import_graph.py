@@ -33,6 +33,7 @@ ROOMS = [
     "configurable",
     "gin_files",
     "configuration",
+    "recorded_gin",
     "cache",
     "npz",
     "tasks.datasets",

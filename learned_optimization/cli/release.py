@@ -13,6 +13,12 @@ from learned_optimization.baselines.release.offer import look_at
 from learned_optimization.baselines.release.places import Release
 from learned_optimization.cli.completion import completer
 from learned_optimization.cli.output import say
+from learned_optimization.cli.release_names import (
+    OFF,
+    PUBLISHED,
+    RELEASE,
+    address_of,
+)
 from learned_optimization.cli.tables import Table, console, json_option, print_json
 
 
@@ -20,8 +26,9 @@ def list_releases(
     address: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ADDRESS]",
-            help="A folder or URL: what lies there, of which nothing is fetched.",
+            metavar="[NAME|ADDRESS]",
+            help="A release on this machine, or a folder or URL: what lies there, of "
+            f"which nothing is fetched. Of both, {RELEASE}NAME or ./NAME.",
         ),
     ] = None,
     names: Annotated[
@@ -43,15 +50,15 @@ def list_releases(
 ) -> None:
     """List the releases on this machine, or what lies at an address."""
     if address is not None:
-        address = fetching.PUBLISHED if address == "published" else address
-        _list_offer(address, names or [], as_json)
+        _list_offer(address_of(address), names or [], as_json)
         return
     rows = [_row(release) for release in places.releases()]
     if as_json:
         print_json(rows)
         return
     if not rows:
-        say(f"no releases here; fetched ones go to {places.releases_dir()}")
+        where = f"fetched ones go to {places.releases_dir()}"
+        say(f"no releases here; {OFF if places.are_off() else where}")
         return
     table = Table()
     table.add_column("release", overflow="fold")
@@ -118,7 +125,7 @@ def fetch(
         typer.Argument(
             metavar="ADDRESS",
             help="Folder or URL, of any store that fsspec knows, of a release or of "
-            f"archives TASK/SET.npz. 'published' stands for {fetching.PUBLISHED}.",
+            f"archives TASK/SET.npz. '{PUBLISHED}' stands for {fetching.PUBLISHED}.",
         ),
     ],
     names: Annotated[
@@ -140,7 +147,7 @@ def fetch(
     Every archive is checked before it is used; stopped, the same command goes on.
     Exits with code 1 if some cannot be fetched.
     """
-    address = fetching.PUBLISHED if address == "published" else address
+    address = fetching.PUBLISHED if address == PUBLISHED else address
 
     def tell(archive: ReleasedArchive, is_there: bool) -> None:
         if not is_there:
@@ -149,6 +156,12 @@ def fetch(
     done = fetching.fetch(address, names or (), name, tell)
     for problem in done.problems:
         say(f"error: {problem}", err=True)
+    if done.num_left:
+        say(
+            f"error: {done.num_left:,} archives are left, as those before them could "
+            "not be had; the same command goes on",
+            err=True,
+        )
     say(
         f"{done.num_new:,} archives fetched, {done.num_kept:,} were there; "
         f"{done.release.folder}"

@@ -21,11 +21,9 @@ from learned_optimization.baselines.sweeps.replay import TOLERANCE
 from learned_optimization.cli.choosing import import_files
 from learned_optimization.cli.options import Imports
 from learned_optimization.cli.output import folder_of, say
-from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.cli.release_names import OFF, RELEASE
+from learned_optimization.errors import LoptError, MissingFileError, UnknownNameError
 from learned_optimization.eval_training import keep_compiled, use_all_cores
-
-_RELEASE = "release:"
-"""What says that a name is not that of a folder."""
 
 
 def verify(
@@ -34,7 +32,7 @@ def verify(
         typer.Argument(
             metavar="[NAME|FOLDER]",
             help="A release on this machine, or the folder of one; where a name is of "
-            f"both, {_RELEASE}NAME or ./NAME. Every one on this machine by default.",
+            f"both, {RELEASE}NAME or ./NAME. Every one on this machine by default.",
         ),
     ] = None,
     retrain: Annotated[
@@ -69,23 +67,36 @@ def _named(name: str | None) -> list[Release]:
     here = places.releases()
     if name is None:
         if not here:
-            raise LoptError("there is no release on this machine: fetch or build one.")
+            why = OFF if places.are_off() else "fetch or build one"
+            raise LoptError(f"there is no release on this machine: {why}.")
         return here
-    wanted = name.removeprefix(_RELEASE)
+    wanted = name.removeprefix(RELEASE)
     named = [release for release in here if release.name == wanted]
     folder = folder_of(name)
     is_folder = wanted == name and filesystem.exists(folder)
     if not named and not is_folder:
+        if places.are_off():
+            raise LoptError(f"there is no release {wanted}: {OFF}.")
         raise UnknownNameError("release", wanted, {r.name for r in here})
     if not named:
-        return [Release(folder, read_manifest(folder), is_packaged=False)]
+        return [Release(folder, _manifest_in(folder), is_packaged=False)]
     others = [_where(one) for one in named if folder_of(one.folder) != folder]
     if is_folder and others and filesystem.exists(filesystem.join(folder, NAME)):
         raise LoptError(
             f"{name} is a release ({', '.join(others)}) and also a folder with one, "
-            f"{folder}: say {_RELEASE}{name} for the first, or ./{name} for the second."
+            f"{folder}: say {RELEASE}{name} for the first, or ./{name} for the second."
         )
     return named
+
+
+def _manifest_in(folder: str) -> Manifest:
+    try:
+        return read_manifest(folder)
+    except MissingFileError as error:
+        raise LoptError(
+            f"{folder} has no {NAME}, so it is no release: name the folder of one, as "
+            "`lopt release build` and `fetch` make it."
+        ) from error
 
 
 def _where(release: Release) -> str:
@@ -138,7 +149,11 @@ def _said_of(trial: Retrained) -> str:
     difference = f"{trial.largest:.3g} in {trial.key}"
     if trial.is_same:
         return f"{difference}, within {TOLERANCE:g}"
-    alone = f"rounding alone makes {trial.by_rounding:.3g}"
+    alone = (
+        "what rounding alone makes was not measured"
+        if trial.by_rounding is None
+        else f"rounding alone makes {trial.by_rounding:.3g}"
+    )
     return (
         f"{difference}, {alone}"
         if trial.is_amplified

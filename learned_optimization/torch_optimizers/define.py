@@ -15,6 +15,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import packages_distributions
 from types import ModuleType
@@ -35,7 +36,12 @@ from learned_optimization.torch_optimizers.hyperparameters import (
 )
 from learned_optimization.torch_optimizers.parameters import Parameters
 
-__all__ = ["TorchOptimizer", "torch_class", "torch_optimizer"]
+__all__ = [
+    "TorchOptimizer",
+    "recorded_torch_class",
+    "torch_class",
+    "torch_optimizer",
+]
 
 PREFIX = "torch:"
 """How the path of a class is told from the name of an optimizer."""
@@ -176,6 +182,26 @@ def torch_class(path: str) -> type[TorchOptimizer]:
     if not (inspect.isclass(factory) and issubclass(factory, Optimizer)):
         raise LoptError(f"{path} is no class of torch.optim.Optimizer.")
     return _made(factory, name, __name__, False, is_own=False, path=path)
+
+
+def recorded_torch_class(path: str) -> type[TorchOptimizer]:
+    """Return the optimizer of a class that a result file names, as `torch_class`.
+
+    The file may be anybody's: no module is imported because it says so, but those of
+    `torch.optim`.
+
+    Args:
+      path: the class as Python imports it.
+
+    Raises:
+      LoptError: as `torch_class`, or if the module of the class is not imported yet.
+    """
+    module = path.removeprefix(PREFIX).rpartition(".")[0]
+    if module != "torch.optim" and module not in sys.modules:
+        raise LoptError(
+            f"its optimizer is {brief(path)}, and {brief(module)} is not imported here."
+        )
+    return torch_class(path)
 
 
 def _class_name(factory: Factory) -> str:

@@ -1,14 +1,23 @@
 """`lopt release`: what is printed, and what is refused."""
 
+import hashlib
 import json
 import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
 from learned_optimization.baselines import utils
-from learned_optimization.baselines.release.manifest import Manifest, read_manifest
+from learned_optimization.baselines.release.manifest import (
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
+from learned_optimization.baselines.release.packing import pack, unpack
 from learned_optimization.baselines.sets.registry import get_hparam_set
 from learned_optimization.cli import release_build
 from tests.baselines.archives import write_of_set
@@ -56,6 +65,11 @@ def test_a_release_is_built_fetched_listed_and_read(built, tmp_path):
     assert row["trials"] == 420
     table = lopt_here("release", "list").stdout
     assert "420" in table
+    for name in ("r", "release:r"):
+        own = json.loads(lopt_here("release", "list", name, "--json").stdout)
+        assert own == offered
+    error = refused(lopt_here("release", "list", "release:q"))
+    assert "unknown release 'q': known: r" in error
     report = lopt_here("report", *TASKS, "-o", str(tmp_path / "report"))
     assert report.returncode == 0, report.stderr
     assert "SGDMLR_1000_R5 comes first" in report.stdout
@@ -78,6 +92,45 @@ def test_verifying(built):
     assert bad.startswith(f"error: AdamLR_1000_R5 on {TASKS[0]}: cannot read {file}")
     assert few.startswith("error: r has 350 trials that can be read, and 400")
     assert "unknown release 'q'" in refused(lopt_here("release", "verify", "q"))
+
+
+def test_where_no_release_is_used_that_is_said(built, tmp_path, monkeypatch):
+    assert lopt_here("release", "fetch", str(built)).returncode == 0
+    (built / "manifest.json").unlink()
+    error = refused(lopt_here("release", "verify", str(built)))
+    assert f"{built} has no manifest.json, so it is no release: name" in error
+    monkeypatch.setenv("LOPT_NO_RELEASES", "1")
+    off = "LOPT_NO_RELEASES is 1, unset it"
+    assert f"no releases here; {off}" in lopt_here("release", "list").stdout
+    error = refused(lopt_here("release", "verify", "release:r"))
+    assert f"there is no release r: {off}" in error
+    assert off in refused(lopt_here("release", "verify"))
+
+
+def test_an_archive_is_not_executed(built, tmp_path, monkeypatch):
+    """Not even where it is told to: what it imports lies beside it."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "hostile.py").write_text("raise SystemExit(7)\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    path = built / TASKS[0] / "AdamLR_1000_R5.npz.xz"
+    manifest = read_manifest(str(built))
+    archive = manifest.of(TASKS[0], "AdamLR_1000_R5")
+    assert archive is not None
+    arrays = unpack(path.read_bytes(), str(path))
+    said = {"gin_operative_config": "import hostile\n", "opt_config": "Adam"}
+    said["task_name"] = TASKS[0]
+    shape = arrays["seed"].shape
+    content = pack({**arrays, **{k: np.full(shape, v) for k, v in said.items()}})
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    line = replace(archive, sha256=digest, num_bytes=len(content))
+    write_manifest(str(built), replace(manifest, archives=(line,)))
+    result = lopt_here("release", "verify", str(built), "--retrain", "1")
+    assert result.returncode == 1
+    assert "it imports 'hostile', which is not imported here" in result.stdout
+    assert "hostile" not in sys.modules
 
 
 def test_what_cannot_be_trained_again_is_counted_by_itself(built):

@@ -106,7 +106,7 @@ def bucket(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """Return a folder, and the address it is served at."""
+    """Return a folder, and the address it is served at; see `_Quiet`."""
     folder = tmp_path / "web"
     folder.mkdir()
     handler = functools.partial(_Quiet, directory=str(folder))
@@ -120,5 +120,14 @@ def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files quietly; what lies in a folder `busy` it cannot give just now."""
+
+    def send_head(self):
+        """Return the file that a request is answered with, None after an error."""
+        if "/busy/" in self.path:
+            self.send_error(503)
+            return None
+        return super().send_head()
+
     def log_message(self, format: str, *args: object) -> None:
         pass

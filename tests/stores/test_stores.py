@@ -11,6 +11,7 @@ import pytest
 from learned_optimization import filesystem
 from learned_optimization.baselines import utils, vis
 from learned_optimization.baselines.analysis.best_of_set import load_final_losses
+from learned_optimization.baselines.release.offer import look_at
 from learned_optimization.baselines.results.archiving import archive
 from learned_optimization.baselines.results.selecting import files_of
 from learned_optimization.baselines.results.status import status
@@ -21,7 +22,11 @@ from learned_optimization.baselines.sweeps.sweep import (
     sweep_trials,
 )
 from learned_optimization.cache import cache_dir, local_copy
-from learned_optimization.errors import DamagedFileError, ResultError
+from learned_optimization.errors import (
+    DamagedFileError,
+    MissingFileError,
+    ResultError,
+)
 from tests.baselines.files import TASK, result, write, write_set
 from tests.baselines.sweeps.faulty import Trainer
 from tests.tiny import tiny_set
@@ -266,6 +271,23 @@ def test_published_archives_are_read_over_http(web, monkeypatch, small_set):
     served.write_bytes(served.read_bytes()[:-10])
     with pytest.raises(DamagedFileError, match=address):
         utils.load_archive(TASK, small_set.name)
+
+
+def test_what_a_web_server_answers_is_said(web):
+    _, address = web
+    busy = f"{address}/busy/release"
+    for attempt in (
+        lambda: filesystem.read_all(f"{busy}/manifest.json", 100),
+        lambda: look_at(busy),
+    ):
+        with pytest.raises(ResultError, match=f"cannot read {busy}.*: 503") as error:
+            attempt()
+        assert not isinstance(error.value, MissingFileError)
+    with pytest.raises(MissingFileError, match=f"no such file: {address}/none"):
+        filesystem.read_all(f"{address}/none", 100)
+    nobody = "http://127.0.0.1:1/release"
+    with pytest.raises(ResultError, match=f"cannot read {nobody}.*: Cannot connect"):
+        look_at(nobody)
 
 
 def test_nothing_is_written_over_http(web, monkeypatch):

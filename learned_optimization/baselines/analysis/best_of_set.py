@@ -165,7 +165,7 @@ def _read(path: str, stamp: str, where: str) -> tuple[Curves, dict[str, np.ndarr
         # The same arrays are returned to whoever asks again.
         values.flags.writeable = False
     arrays = read_archive(path, [*WHOLE_KEYS, *THIN_KEYS], missing_ok=True)
-    curves = replace(curves, thinned=thinned_of(arrays))
+    curves = replace(curves, thinned=thinned_of(arrays, path))
     if not has_whole(arrays):
         return curves, {}
     return curves, {split: last_losses(arrays, split, True) for split in EVAL_SPLITS}
@@ -196,7 +196,7 @@ def curves_of(where: str, archive: Result) -> Curves:
         xs=common_steps(where, xs),
         losses={split: archive[f"eval/{split}/loss"] for split in EVAL_SPLITS},
         opt_names=tuple(str(name) for name in names[:, 0]),
-        thinned=thinned_of(archive),
+        thinned=thinned_of(archive, where),
     )
 
 

@@ -24,32 +24,39 @@ def spacings(xs: np.ndarray) -> np.ndarray:
     return np.round(distances / distances.min()).astype(np.int64)
 
 
-def evenly_spaced(
-    values: np.ndarray, gaps: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return curves with the evaluations that thin archives lack, interpolated.
+def decaying(
+    values: np.ndarray, ema: float, start: np.ndarray, gaps: np.ndarray | None = None
+) -> np.ndarray:
+    """Return averages of curves that decay with evaluations.
 
-    Averages that decay with evaluations then reach as far back as those of a whole
-    archive, and lag as much behind a curve that falls.
+    What a thin archive lacks lies on straight lines between what it has: averages then
+    reach as far back as those of a whole archive, and lag as much behind a curve that
+    falls.
 
     Args:
-      values: float `[..., num_evals]`, NaN where there is no curve.
-      gaps: int `[num_evals - 1]`, of `spacings`.
+      values: float64 `[num_evals, ...]`, NaN where there is no curve.
+      ema: decay per evaluation, in [0, 1).
+      start: float64 `[...]`, the average at the first evaluation.
+      gaps: int `[num_evals - 1]`, of `spacings`. Evenly spaced if None.
 
     Returns:
-      Float64 `[..., sum(gaps) + 1]`, and int64 `[num_evals]`, the places in it of the
-      values given.
+      Float64 `[num_evals, ...]`.
     """
-    values = np.asarray(values, np.float64)
-    places = np.concatenate([[0], np.cumsum(gaps)]).astype(np.int64)
-    if len(places) == places[-1] + 1:
-        return values, places
-    before = np.repeat(np.arange(len(gaps)), gaps)
-    share = (np.arange(places[-1]) - places[before]) / np.asarray(gaps)[before]
-    low, high = values[..., before], values[..., before + 1]
-    # What is given must not become NaN beside what is.
-    between = np.where(share == 0.0, low, (1.0 - share) * low + share * high)
-    return np.concatenate([between, values[..., -1:]], axis=-1), places
+    gaps = np.ones(len(values) - 1) if gaps is None else np.asarray(gaps, np.float64)
+    kept = ema**gaps
+    # The sum of `(1 - ema) * ema**(gap - j) * j / gap` over the places j of a line: the
+    # weight of its end. That of its beginning is what is left.
+    ends = 1.0 - ema * (1.0 - kept) / (gaps * (1.0 - ema))
+    is_next = gaps == 1
+    ends = np.where(is_next, 1.0 - ema, ends)
+    begins = np.where(is_next, 0.0, 1.0 - kept - ends)
+    averages = np.empty_like(values)
+    averages[0] = start
+    for i in range(len(gaps)):
+        averages[i + 1] = ends[i] * values[i + 1] + kept[i] * averages[i]
+        if not is_next[i]:
+            averages[i + 1] += begins[i] * values[i]
+    return averages
 
 
 def smooth(
@@ -62,8 +69,7 @@ def smooth(
     Args:
       values: float `[..., num_evals]`.
       ema: decay per evaluation, in [0, 1); 0 leaves the values as they are.
-      gaps: int `[num_evals - 1]`, of `spacings`: those of a thin archive are
-        interpolated (`evenly_spaced`). Evenly spaced if None.
+      gaps: int `[num_evals - 1]`, of `spacings`; see `decaying`.
 
     Returns:
       Float64 array of the same shape.
@@ -77,15 +83,12 @@ def smooth(
     values = np.asarray(values, np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
     # One row per evaluation, so that each step is of numbers side by side.
-    places = np.arange(values.shape[-1])
-    if gaps is not None:
-        values, places = evenly_spaced(values, gaps)
     # One row per evaluation, so that each step is of numbers side by side.
-    total = (1.0 - ema) * np.ascontiguousarray(np.moveaxis(values, -1, 0))
-    for i in range(1, len(total)):
-        total[i] += ema * total[i - 1]
-    weights = 1.0 - ema ** np.arange(1, len(total) + 1)
-    return (np.moveaxis(total, 0, -1) / weights)[..., places]
+    rows = np.ascontiguousarray(np.moveaxis(values, -1, 0))
+    total = decaying(rows, ema, (1.0 - ema) * rows[0], gaps)
+    steps = np.ones(len(rows) - 1) if gaps is None else np.asarray(gaps, np.float64)
+    weights = 1.0 - ema ** np.cumsum([1.0, *steps])
+    return np.moveaxis(total, 0, -1) / weights
 
 
 def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,11 @@ from learned_optimization.baselines.analysis.overall import Overall
 from learned_optimization.baselines.analysis.set_results import SetResult, of_set
 from learned_optimization.baselines.analysis.verdicts import Verdict, compare
 from learned_optimization.baselines.analysis.verdicts import load_results as load
-from learned_optimization.baselines.board.tuning import after_tries, one_for_all
+from learned_optimization.baselines.board.tuning import (
+    ForAllTasks,
+    after_tries,
+    for_all_tasks,
+)
 from learned_optimization.baselines.plots.labels import short_labels
 from learned_optimization.baselines.sets.checkpoint_sets import split_set_name
 from learned_optimization.baselines.sets.hparam_set import SCHEDULES
@@ -53,13 +57,14 @@ class Line:
       place: from 1, the highest score first.
       overall: how it stands over tasks.
       outcome: against the first of its group; None of the first itself.
-      one_for_all: score of the configuration that is best over all tasks together.
+      for_all: score with one configuration for all tasks.
       tries: expected score after each of `tuning.TRIES`, as far as the set has so
         many.
       at_edge: tasks whose best configuration is at the edge of the search.
       decades: how wide the range of good learning rates is, median over tasks; NaN
         where no learning rate is varied.
-      is_wider: on half of the tasks or more that range reaches the edge of the search.
+      is_wider: that range reaches the edge of the search on so many tasks that the
+        median may be larger.
       diverged: share of all its trials that end with no finite loss.
       cost: what was measured of it, median over tasks; None if nothing.
       fails_on: tasks on which it has less than half of the reference's improvement.
@@ -70,7 +75,7 @@ class Line:
     place: int
     overall: Overall
     outcome: stats.PairOutcome | None
-    one_for_all: float
+    for_all: ForAllTasks
     tries: tuple[float, ...]
     at_edge: int
     decades: float
@@ -197,18 +202,25 @@ def _line(
         place=place,
         overall=overall,
         outcome=outcome,
-        one_for_all=one_for_all(results, name, verdict.reference),
+        for_all=for_all_tasks(results, name, verdict.reference),
         tries=after_tries(results, name, verdict.reference),
         at_edge=sum(r.best.at_edge for r in own),
         decades=float(np.median([w.decades for w in widths]))
         if has_widths
         else float("nan"),
-        is_wider=has_widths and 2 * sum(w.at_edge for w in widths) >= len(widths),
+        is_wider=has_widths and _is_bound(widths),
         diverged=sum(r.best.num_diverged for r in own)
         / sum(r.best.num_trials for r in own),
         cost=_cost(own),
         fails_on=tuple(f.task_name for f in failures if f.set_name == name),
     )
+
+
+def _is_bound(widths: Sequence[stats.Sensitivity]) -> bool:
+    """Return whether the median of widths is no more than a bound of the true one."""
+    decades = [w.decades for w in widths]
+    middle = float(np.quantile(decades, 0.5, method="higher"))
+    return any(w.at_edge and w.decades <= middle for w in widths)
 
 
 def _cost(own: Sequence[SetResult]) -> OptimizerCost | None:

@@ -35,14 +35,14 @@ def legend(groups: Sequence[Group]) -> list[str]:
         "scores do not. So a set may keep up although its score is lower than that of "
         "one that does not.",
         "One for all": "the score of the one configuration that is best over all tasks "
-        "together.",
+        "together. All seeds choose it, and all count.",
         "After k tries": "the expected score of the best of k configurations drawn at "
         "random, for each task, over all seeds together.",
         "At edge": "tasks on which the best configuration is the first or the last of "
         "the search, so that a better one may lie beyond.",
         "Good rates": "how many decades the learning rates span whose loss is at most "
         "5% above the best, median over tasks; ≥ where they reach the edge of the "
-        "search on half of the tasks.",
+        "search on so many tasks that the median may be larger.",
         "Diverged": "the share of all trials that end with no finite loss.",
         "Sooner": "the reference's number of updates to "
         f"{verdict.target_share:.0%} of its improvement, over the set's number to the "

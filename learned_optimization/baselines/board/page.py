@@ -32,7 +32,7 @@ from learned_optimization.baselines.board.words import (
     table,
 )
 from learned_optimization.baselines.release.manifest import Manifest
-from learned_optimization.baselines.report.verdict_words import interval
+from learned_optimization.baselines.report.verdict_words import interval, luck_sentence
 from learned_optimization.baselines.stats.race_words import count, listed
 
 _ABOUT = {
@@ -174,11 +174,17 @@ def _all_at_once(group: Group) -> str:
     out = [line.label for line in group.lines if line.overall.is_out]
     are = "are" if len(out) > 1 else "is"
     seeds = count(group.num_seeds, "seed")
+    comparison = group.verdict.over_tasks.comparison
+    assert comparison is not None
+    pairs = len(comparison.look.pairs)
+    sure = len(comparison.family_wise())
     return (
         f"Taken all {len(group.lines)} together, by [one look](race.md#one-look), "
         "which puts out a set that is truly the best about once in twenty times at "
-        f"most, {listed(out) or 'none'} {are} out: with {seeds} nothing more is sure "
-        "of so many."
+        f"most, {listed(out) or 'none'} {are} out, with {seeds}. Of the {pairs:,} "
+        f"pairs {sure or 'none'} {'is' if sure < 2 else 'are'} told apart at 5% for "
+        "all together (Holm's correction). "
+        f"{luck_sentence(comparison, is_score=True, digits=3)}".rstrip()
     )
 
 
@@ -204,7 +210,7 @@ def _row(line: Line) -> list[str]:
         optimizer_text(line),
         in_one_line(score_text(line)),
         OUTCOMES[line.outcome],
-        f"{line.one_for_all:.3f}",
+        f"{line.for_all.one:.3f}",
         *tries,
         *["-"] * (len(TRIES) - len(tries)),
         str(line.at_edge or ""),

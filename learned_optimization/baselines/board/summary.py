@@ -35,15 +35,14 @@ def _one_for_all(groups: Sequence[Group]) -> list[str]:
     tuned = [line for g in groups if g.name != LEARNED for line in g.own]
     if len(tuned) <= _SHOWN:
         return []
-    tuned.sort(key=lambda line: -line.one_for_all)
+    tuned.sort(key=lambda line: -line.for_all.one)
     first, *next_ = tuned[:_SHOWN]
-    others = listed([f"{x.label} {x.one_for_all:.3f}" for x in next_])
-    most = max(tuned, key=lambda x: x.overall.score.estimate - x.one_for_all)
+    others = listed([f"{x.label} {x.for_all.one:.3f}" for x in next_])
+    most = max(tuned, key=lambda x: x.for_all.each - x.for_all.one)
     return [
         "- **With one configuration for all tasks**, the one that is best over them: "
-        f"{first.label} scores {first.one_for_all:.3f}, {others}. {most.label} loses "
-        f"most by it: {most.one_for_all:.3f} instead of "
-        f"{most.overall.score.estimate:.3f}."
+        f"{first.label} scores {first.for_all.one:.3f}, {others}. {most.label} loses "
+        f"most by it: {most.for_all.one:.3f} instead of {most.for_all.each:.3f}."
     ]
 
 

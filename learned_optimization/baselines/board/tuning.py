@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,10 +50,25 @@ def after_tries(
     return tuple(np.mean(scores, axis=0).tolist())
 
 
-def one_for_all(
+@dataclass(frozen=True)
+class ForAllTasks:
+    """What a set scores with one configuration for all tasks, and with one for each.
+
+    All seeds choose, and all are scored: what luck in choosing adds is in both.
+
+    Attributes:
+      one: of the one configuration that is the best over all tasks.
+      each: of the best configuration for each task.
+    """
+
+    one: float
+    each: float
+
+
+def for_all_tasks(
     results: Sequence[Sequence[SetResult]], set_name: str, reference: str
-) -> float:
-    """Return the score of the one configuration that is the best over all tasks.
+) -> ForAllTasks:
+    """Return what a set scores with one configuration for all tasks.
 
     It is chosen by the mean over tasks of the improvement on the selecting split, in
     units of what the best configuration of the reference improves there.
@@ -72,7 +88,11 @@ def one_for_all(
         gained = ceilings[report] - _means(result, report, ceilings)
         scores.append(gained / improvement(row, reference))
     best = int(np.argmax(np.mean(chosen_by, axis=0)))
-    return float(np.mean(scores, axis=0)[best])
+    each = [
+        score[np.argmax(chosen)]
+        for chosen, score in zip(chosen_by, scores, strict=True)
+    ]
+    return ForAllTasks(float(np.mean(scores, axis=0)[best]), float(np.mean(each)))
 
 
 def _means(result: SetResult, split: str, ceilings: Ceilings) -> np.ndarray:

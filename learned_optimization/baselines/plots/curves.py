@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -33,7 +34,7 @@ from learned_optimization.baselines.plots.axes import (
     set_title,
 )
 from learned_optimization.baselines.plots.labels import config_label, short_labels
-from learned_optimization.baselines.plots.legends import Entry, add_legend
+from learned_optimization.baselines.plots.legends import Entry, add_legend, thin_curves
 from learned_optimization.baselines.plots.styles import styles
 from learned_optimization.errors import LoptError
 
@@ -205,7 +206,10 @@ def draw_best_of_sets(
                 linewidth=0.3,
             )
         drawn.append((curves.xs, mean))
-        entry = _entry(line, short.of[name], curves, best, name in given)
+        entry = replace(
+            _entry(line, short.of[name], curves, best, name in given),
+            is_thin=curves.thinned is not None,
+        )
         entries.append((mean[-1] if np.isfinite(mean[-1]) else np.inf, entry))
 
     _choose_loss_range(ax, drawn, initial_shift, always_include_first_opt)
@@ -213,12 +217,9 @@ def draw_best_of_sets(
     ax.set_xlabel("updates")
     ax.set_ylabel(f"{split} loss")
     of = f" ({short.pattern})" if short.pattern else ""
-    is_thin = any(curves.thinned is not None for curves, _ in loaded.values())
-    set_title(
-        ax,
-        f"{task}\nbest of each set{of} by {select} loss"
-        + (", thin curves of a release" if is_thin else ""),
-    )
+    named = [entry for _, entry in entries]
+    thin = f", {said}" if (said := thin_curves(named)) else ""
+    set_title(ax, f"{task}\nbest of each set{of} by {select} loss{thin}")
     finish(ax)
     return ax, [entry for _, entry in sorted(entries, key=lambda e: e[0])]
 

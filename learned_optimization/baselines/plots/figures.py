@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -26,7 +27,11 @@ from learned_optimization.baselines.plots.final_losses import (
     plot_tuning,
 )
 from learned_optimization.baselines.plots.labels import short_labels
-from learned_optimization.baselines.plots.legends import Entry, legend_below_all
+from learned_optimization.baselines.plots.legends import (
+    Entry,
+    legend_below_all,
+    thin_curves,
+)
 from learned_optimization.baselines.plots.panels import draw_panels
 from learned_optimization.baselines.plots.profile import plot_profile
 from learned_optimization.baselines.plots.searches import plot_search
@@ -94,11 +99,14 @@ def plot_many_tasks(
             **options,
         )
         set_title(ax, task, MEDIUM)
-        lines.update({entry.text: entry for entry in entries})
+        for entry in entries:
+            was_thin = entry.text in lines and lines[entry.text].is_thin
+            lines[entry.text] = replace(entry, is_thin=entry.is_thin or was_thin)
 
     draw_panels(task_names, grid.flat, draw, on_left_out)
     for ax in list(grid.flat)[count:]:
         ax.set_axis_off()
     listed = [lines[text] for text in short.of.values() if text in lines]
-    legend_below_all(fig, listed, short.pattern, grow=size is None)
+    about = ", ".join(filter(None, [short.pattern, thin_curves(listed)]))
+    legend_below_all(fig, listed, about, grow=size is None)
     return fig

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ _GAP, _FARTHEST = 1.3, 4.5
 _BESIDE = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
 _OFFSET = 14.0
 _MOST_COLUMNS = 8
+# Thin curves that are named one by one.
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,22 @@ class Entry:
       line: the line.
       text: its name.
       longer: its name with more about it, for where there is room.
+      is_thin: whether it lacks evaluations that were made, as in a release.
     """
 
     line: Line2D
     text: str
     longer: str = ""
+    is_thin: bool = False
+
+
+def thin_curves(entries: Collection[Entry]) -> str:
+    """Return which of some lines are thin curves of a release; empty if none is."""
+    thin = [entry.text for entry in entries if entry.is_thin]
+    if len(thin) == len(entries) or len(thin) > _MOST_NAMED:
+        some = "" if len(thin) == len(entries) else f"{len(thin)} of {len(entries)} "
+        return f"{some}thin curves of a release" if thin else ""
+    return f"thin curves of a release: {', '.join(thin)}" if thin else ""
 
 
 def name_lines(ax: Axes, entries: Sequence[Entry], title: str = "") -> None:

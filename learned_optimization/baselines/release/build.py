@@ -20,12 +20,13 @@ from learned_optimization.baselines.release.adding import add
 from learned_optimization.baselines.release.checks import check_curves, check_is_of
 from learned_optimization.baselines.release.describe import describe
 from learned_optimization.baselines.release.manifest import (
-    MAX_ARCHIVE_BYTES,
     Manifest,
     ReleasedArchive,
     check_name,
     read_manifest,
 )
+from learned_optimization.baselines.release.manifest_fields import MAX_ARCHIVE_BYTES
+from learned_optimization.baselines.release.places import read_checked
 from learned_optimization.baselines.release.thin import thin
 from learned_optimization.baselines.results.archiving import archive as archive_set
 from learned_optimization.baselines.results.format import read_archive
@@ -37,7 +38,7 @@ from learned_optimization.baselines.speedups.specs import NORMALIZERS
 from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.baselines.sweeps.trials import versions
-from learned_optimization.errors import LoptError, MissingFileError
+from learned_optimization.errors import FileContentError, LoptError, MissingFileError
 from learned_optimization.learned_optimizers.pretrained import pretrained_names
 
 Pair = tuple[str, HParamSet]
@@ -119,8 +120,9 @@ def build(
     """Build a release, or what of it is not built yet.
 
     A set is trained on a task where there is no archive of one's own, and thinned where
-    the release has none of that archive. So an archive that was made again replaces
-    the one of the release. Several processes may add to one folder.
+    the release has none of that archive, or a damaged one, or one of a set of that name
+    as it was before. So an archive that was made again replaces the one of the release.
+    Several processes may add to one folder.
 
     Args:
       pairs: tasks and sets, in the order in which they are trained.
@@ -191,9 +193,7 @@ def _build_one(
     path = get_baseline_archive_path(task, hparam_set.name)
     # Another process may have built it since.
     known = begin().of(task, hparam_set.name)
-    is_there = known is not None and filesystem.exists(
-        filesystem.join(folder, known.file)
-    )
+    is_there = known is not None and _is_whole(folder, known, hparam_set)
     if not is_there and not filesystem.exists(path):
         train(task, hparam_set)
     if known is not None and is_there and not _is_newer(path, known):
@@ -201,6 +201,18 @@ def _build_one(
     archive, content = _thinned(task, hparam_set, path, options)
     add(folder, archive, content, begin)
     return archive, False
+
+
+def _is_whole(folder: str, known: ReleasedArchive, hparam_set: HParamSet) -> bool:
+    """Return whether an archive is there undamaged, and of the set as it is now."""
+    path = filesystem.join(folder, known.file)
+    try:
+        arrays = packing.unpack(read_checked(path, known), path)
+        check_curves(path, arrays)
+        check_is_of(path, arrays, hparam_set)
+    except (FileContentError, MissingFileError):
+        return False
+    return True
 
 
 def _is_newer(path: str, known: ReleasedArchive) -> bool:

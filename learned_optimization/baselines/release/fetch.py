@@ -19,11 +19,11 @@ from learned_optimization.baselines.release.adding import add
 from learned_optimization.baselines.release.checks import check_curves
 from learned_optimization.baselines.release.describe import describe
 from learned_optimization.baselines.release.manifest import (
-    MAX_ARCHIVE_BYTES,
     Manifest,
     ReleasedArchive,
     read_manifest,
 )
+from learned_optimization.baselines.release.manifest_fields import MAX_ARCHIVE_BYTES
 from learned_optimization.baselines.release.offer import ARCHIVE, Offer, look_at
 from learned_optimization.baselines.release.places import (
     Release,
@@ -33,6 +33,7 @@ from learned_optimization.baselines.release.places import (
 from learned_optimization.baselines.results.format import parse_archive
 from learned_optimization.errors import (
     DamagedFileError,
+    FileContentError,
     LoptError,
     MissingFileError,
     ResultError,
@@ -40,6 +41,9 @@ from learned_optimization.errors import (
 
 PUBLISHED = "gs://gresearch/learned_optimization/opt_archives"
 """Where the archives lie that were published with VeLO."""
+
+# So many archives in a row that cannot be had, for no fault of theirs: none can.
+_MOST_IN_A_ROW = 3
 
 
 @dataclass
@@ -50,12 +54,14 @@ class Fetched:
       release: the release as it is on this machine now.
       num_new: archives that were fetched.
       num_kept: archives that were there already.
+      num_left: archives that were not tried, as none could be had any more.
       problems: what could not be fetched or used, and why.
     """
 
     release: Release
     num_new: int = 0
     num_kept: int = 0
+    num_left: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -71,6 +77,8 @@ def fetch(
     archives finds them. Each is checked before it gets its name, and what is there
     already, with the right digest, is not fetched again: stopped, the same call goes
     on from there. A manifest there that is damaged is made again of what is fetched.
+    Where several archives in a row cannot be had, the store or the disk being at fault
+    and not they, the others are not tried.
 
     Args:
       address: folder or URL of any store that fsspec knows.
@@ -81,7 +89,8 @@ def fetch(
 
     Raises:
       UnknownNameError: if a name is of nothing that is there.
-      LoptError: if `name` is none, or is that of archives of another address.
+      LoptError: if `name` is none, or is that of archives of another address, or of a
+        release that was built here.
       ResultError: if the address cannot be reached or has nothing, or the folder cannot
         be written to.
     """
@@ -89,9 +98,13 @@ def fetch(
     wanted = _wanted(offer, name)
     folder = filesystem.join(releases_dir(), wanted.name)
     filesystem.check_writable(folder)
-    begin = partial(_with_kept, folder, wanted)
+    begin = partial(_with_kept, folder, wanted, offer)
     done = Fetched(Release(folder, begin(), is_packaged=False))
-    for task, set_name in offer.pairs:
+    in_a_row = 0
+    for place, (task, set_name) in enumerate(offer.pairs):
+        if in_a_row == _MOST_IN_A_ROW:
+            done.num_left = len(offer.pairs) - place
+            break
         there = done.release.manifest.of(task, set_name)
         try:
             if there is not None and _is_kept(offer, done.release, there):
@@ -102,11 +115,19 @@ def fetch(
                 done.release = replace(done.release, manifest=manifest)
         except LoptError as error:
             done.problems.append(f"{set_name} on {task}: {error}")
+            in_a_row = in_a_row + 1 if _is_of_store(error) else 0
             continue
+        in_a_row = 0
         done.num_kept += is_there
         done.num_new += not is_there
         on_archive(archive, is_there)
     return done
+
+
+def _is_of_store(error: LoptError) -> bool:
+    """Return whether the store or the disk is at fault, and not the archive."""
+    is_of_file = isinstance(error, (FileContentError, MissingFileError))
+    return isinstance(error, ResultError) and not is_of_file
 
 
 def _wanted(offer: Offer, name: str) -> Manifest:
@@ -129,7 +150,7 @@ def _from_root(address: str) -> str:
     return path.rstrip("/") if "://" in path else os.path.abspath(path)
 
 
-def _with_kept(folder: str, wanted: Manifest) -> Manifest:
+def _with_kept(folder: str, wanted: Manifest, offer: Offer) -> Manifest:
     """Return the manifest with the archives that are there already."""
     try:
         there = read_manifest(folder)
@@ -141,7 +162,16 @@ def _with_kept(folder: str, wanted: Manifest) -> Manifest:
             f"{folder} has archives of {there.source}, not of {wanted.source}: choose "
             "another name, or delete that folder."
         )
+    if not there.source and not set(there.archives) <= set(_lines(offer)):
+        raise LoptError(
+            f"{folder} has a release that was built here, or was fetched by an earlier "
+            f"version: choose another name than {wanted.name}, or delete that folder."
+        )
     return replace(wanted, archives=there.archives)
+
+
+def _lines(offer: Offer) -> tuple[ReleasedArchive, ...]:
+    return () if offer.manifest is None else offer.manifest.archives
 
 
 def _is_kept(offer: Offer, release: Release, there: ReleasedArchive) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from learned_optimization import filesystem
 from learned_optimization.baselines.folder_names import is_plain_name
 from learned_optimization.baselines.release.manifest_fields import (
+    NAME,
     OF_ARCHIVES,
     OF_RELEASES,
     check,
@@ -23,17 +24,11 @@ from learned_optimization.errors import (
 from learned_optimization.json_reading import parse_json
 from learned_optimization.text import brief
 
-NAME = "manifest.json"
-"""Name of the manifest's file, in the folder of a release."""
-
 FORMAT = 1
 """Version of the manifests written."""
 
 MAX_BYTES = 64 << 20
 """Bytes a manifest may have: one of a thousand archives has a megabyte."""
-
-MAX_ARCHIVE_BYTES = 4 << 30
-"""Bytes an archive of a release may have."""
 
 
 @dataclass(frozen=True)

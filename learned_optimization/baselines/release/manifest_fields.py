@@ -14,6 +14,12 @@ from learned_optimization.text import brief, one_line
 
 _SUFFIXES = (".npz", packing.SUFFIX)
 
+NAME = "manifest.json"
+"""Name of the manifest's file, in the folder of a release."""
+
+MAX_ARCHIVE_BYTES = 4 << 30
+"""Bytes an archive of a release may have."""
+
 
 @dataclass(frozen=True)
 class Form:
@@ -52,7 +58,8 @@ def _is_file(value: Any) -> bool:
     """Return whether a path leads to an archive within the folder of the release."""
     if not _is_text(value) or "://" in value or not value.endswith(_SUFFIXES):
         return False
-    return all(map(_is_name, value.split("/")))
+    parts = value.split("/")
+    return parts[0] != NAME and all(map(_is_name, parts))
 
 
 def _is_like(pattern: str) -> Callable[[Any], bool]:
@@ -65,6 +72,10 @@ _NAME = Form(
     "a name without a slash, which does not begin with a dot",
 )
 _COUNT = Form(lambda value: _is_whole(value, 1), "a whole number of at least 1")
+_BYTES = Form(
+    lambda value: _is_whole(value, 1) and value <= MAX_ARCHIVE_BYTES,
+    f"a whole number of at least 1, and at most {MAX_ARCHIVE_BYTES:,}",
+)
 _STEP = Form(lambda value: _is_whole(value, 0), "a whole number of at least 0")
 _STEPS = Form(
     lambda values: _all(values, lambda value: _is_whole(value, 0)),
@@ -82,7 +93,7 @@ OF_ARCHIVES: Mapping[str, Form] = {
     "task": _NAME,
     "hparam_set": _NAME,
     "sha256": _DIGEST,
-    "num_bytes": _COUNT,
+    "num_bytes": _BYTES,
     "num_configs": _COUNT,
     "num_seeds": _COUNT,
     "num_steps": _STEP,

@@ -107,6 +107,11 @@ def only(folder: str) -> Iterator[Release]:
         _only.reset(token)
 
 
+def are_off() -> bool:
+    """Return whether `LOPT_NO_RELEASES` is 1, so that there are no releases."""
+    return environment.flag("LOPT_NO_RELEASES")
+
+
 def is_alone() -> bool:
     """Return whether archives of one's own are left aside, as in a block of `only`."""
     return _only.get() is not None
@@ -115,12 +120,12 @@ def is_alone() -> bool:
 def releases() -> list[Release]:
     """Return the releases on this machine, those that come first where two have a set.
 
-    There are none where `LOPT_NO_RELEASES` is 1. One whose manifest is damaged is left
-    out, with a warning.
+    There are none where `LOPT_NO_RELEASES` is 1. One with a damaged manifest, or whose
+    folder this user may not look into, is left out, with a warning.
     """
     if (alone := _only.get()) is not None:
         return [alone]
-    if environment.flag("LOPT_NO_RELEASES"):
+    if are_off():
         return []
     return [*_usable(_below(releases_dir(), False)), *packaged()]
 
@@ -136,7 +141,7 @@ def damaged() -> list[FileContentError]:
     return [one for one in found if isinstance(one, FileContentError)]
 
 
-def _usable(found: Iterable[Release | FileContentError]) -> Iterator[Release]:
+def _usable(found: Iterable[Release | ResultError]) -> Iterator[Release]:
     for one in found:
         if isinstance(one, Release):
             yield one
@@ -144,7 +149,7 @@ def _usable(found: Iterable[Release | FileContentError]) -> Iterator[Release]:
             warnings.warn(f"a release is left out: {one}", stacklevel=3)
 
 
-def _below(root: str, is_packaged: bool) -> Iterator[Release | FileContentError]:
+def _below(root: str, is_packaged: bool) -> Iterator[Release | ResultError]:
     for name in filesystem.list_folders(root):
         folder = filesystem.join(root, name)
         try:
@@ -153,7 +158,7 @@ def _below(root: str, is_packaged: bool) -> Iterator[Release | FileContentError]
         except MissingFileError:
             # It is being fetched for the first time, or is no release.
             continue
-        except FileContentError as error:
+        except ResultError as error:
             yield error
         else:
             yield Release(folder, manifest, is_packaged)
@@ -194,10 +199,11 @@ def readable(released: Released) -> str:
     """Return the path of an archive that every reader of archives can read.
 
     A packed one is unpacked into `LOPT_CACHE_DIR`, once: again where what is there is
-    damaged.
+    damaged. One that is not packed is read where it lies, and was checked when it was
+    fetched.
 
     Raises:
-      DamagedFileError: if its bytes are not those of the manifest.
+      DamagedFileError: if the bytes of a packed one are not those of the manifest.
       ResultError: if it is missing or cannot be read.
     """
     archive = released.archive

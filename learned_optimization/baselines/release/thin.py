@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learned_optimization.errors import LoptError, check_at_least
+from learned_optimization.errors import DamagedFileError, LoptError, check_at_least
 
 Arrays = Mapping[str, np.ndarray]
 """What an archive holds: key to array `[num_configs, num_seeds, ...]`."""
@@ -37,10 +37,10 @@ _MANTISSA_BITS = 23
 
 _EVALUATIONS = "thin/evaluations"
 _TRAIN_LOSSES = "thin/train_losses"
-_LOSS_BITS = "thin/loss_bits"
-_OTHER_BITS = "thin/other_bits"
+LOSS_BITS_KEY = "thin/loss_bits"
+OTHER_BITS_KEY = "thin/other_bits"
 
-THIN_KEYS = (_EVALUATIONS, _TRAIN_LOSSES, _LOSS_BITS, _OTHER_BITS)
+THIN_KEYS = (_EVALUATIONS, _TRAIN_LOSSES, LOSS_BITS_KEY, OTHER_BITS_KEY)
 """Keys that only thin archives have, whole numbers `[num_configs, num_seeds]`."""
 
 
@@ -162,12 +162,19 @@ def _thin_of(key: str, array: np.ndarray, kept: Mapping[str, np.ndarray]) -> np.
     return near
 
 
-def thinned_of(arrays: Arrays) -> Thinned | None:
+def thinned_of(arrays: Arrays, where: str = "an archive") -> Thinned | None:
     """Return what was left out of an archive; None of a whole one.
 
     Args:
       arrays: at least its `THIN_KEYS`, where it has these.
+      where: the archive, for messages.
+
+    Raises:
+      DamagedFileError: if it has some of them and not all.
     """
-    if not all(key in arrays for key in THIN_KEYS):
+    lacking = [key for key in THIN_KEYS if key not in arrays]
+    if len(lacking) == len(THIN_KEYS):
         return None
+    if lacking:
+        raise DamagedFileError(where, f"it is thin, and lacks {', '.join(lacking)}")
     return Thinned(*(int(arrays[key].max()) for key in THIN_KEYS))

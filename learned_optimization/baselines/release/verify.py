@@ -12,7 +12,13 @@ from learned_optimization.baselines.release.checks import check_curves, check_is
 from learned_optimization.baselines.release.describe import describe
 from learned_optimization.baselines.release.manifest import ReleasedArchive
 from learned_optimization.baselines.release.places import Release, read_checked
-from learned_optimization.baselines.release.thin import thinned_of
+from learned_optimization.baselines.release.thin import (
+    LOSS_BITS,
+    LOSS_BITS_KEY,
+    OTHER_BITS,
+    OTHER_BITS_KEY,
+    thinned_of,
+)
 from learned_optimization.baselines.results.format import (
     Result,
     check_arrays,
@@ -62,8 +68,8 @@ class Retrained:
         more steps than that; infinite where one is finite and the other is not.
       key: the key with that difference; empty if all are the same.
       by_rounding: the largest difference of the new result from others that differ in
-        nothing but how numbers are rounded; measured where `largest` is beyond
-        `TOLERANCE`.
+        nothing but how numbers are rounded; None where it was not measured, as
+        `largest` is within `TOLERANCE`, or the trial cannot be trained so.
       is_amplified: whether that explains the difference, see `agreement.is_amplified`.
       problem: why it could not be trained again; empty if it was.
     """
@@ -73,7 +79,7 @@ class Retrained:
     seed: int
     largest: float = 0.0
     key: str = ""
-    by_rounding: float = 0.0
+    by_rounding: float | None = None
     is_amplified: bool = False
     problem: str = ""
 
@@ -185,7 +191,9 @@ def check_archive(release: Release, archive: ReleasedArchive) -> None:
     content = read_checked(path, archive)
     arrays = _arrays(path, archive, content)
     check_curves(path, arrays)
-    thinned = thinned_of(arrays)
+    thinned = thinned_of(arrays, path)
+    if thinned is not None:
+        _check_rounding(path, arrays)
     if archive.is_thin != (thinned is not None):
         raise DamagedFileError(path, "the manifest says otherwise of what it lacks")
     num_evals = arrays["eval/xs"].shape[-1]
@@ -208,6 +216,18 @@ def check_archive(release: Release, archive: ReleasedArchive) -> None:
     known = known_hparam_sets([archive.hparam_set]).get(archive.hparam_set)
     if thinned is not None and known is not None:
         check_is_of(path, arrays, known)
+
+
+def _check_rounding(path: str, arrays: Result) -> None:
+    """Refuse an archive that says that it is rounded more than thin ones are.
+
+    What it says is taken off every difference.
+    """
+    for key, least in ((LOSS_BITS_KEY, LOSS_BITS), (OTHER_BITS_KEY, OTHER_BITS)):
+        if (bits := int(arrays[key].min())) < least:
+            raise DamagedFileError(
+                path, f"its {key} is {bits}, and thin archives have at least {least}"
+            )
 
 
 def _arrays(path: str, archive: ReleasedArchive, content: bytes) -> Result:
@@ -265,13 +285,14 @@ def _compared(trial: Retrained, where: str, stored: Result) -> Retrained:
         return trial
     seen = agreement.at_steps_of(stored, result)
     by_rounding = agreement.gaps(seen, seen)
-    is_amplified = False
+    is_amplified = is_measured = False
     for other in train_nudged(where, stored):
+        is_measured = True
         by_rounding = agreement.larger(by_rounding, agreement.gaps(seen, other))
         if is_amplified := agreement.is_amplified(found, by_rounding):
             break
     return replace(
         trial,
-        by_rounding=agreement.worst(by_rounding)[1],
+        by_rounding=agreement.worst(by_rounding)[1] if is_measured else None,
         is_amplified=is_amplified,
     )

@@ -25,6 +25,27 @@ def interval(estimated: stats.Interval, digits: int = 4) -> str:
     return text
 
 
+def luck_sentence(comparison: Comparison, is_score: bool, digits: int = 4) -> str:
+    """Return how much of coming first is luck; empty where too few seeds say.
+
+    Args:
+      comparison: the look.
+      is_score: whether its losses are 1 minus a score, rather than losses.
+      digits: behind the point.
+    """
+    luck = comparison.look.luck
+    if luck is None:
+        return ""
+    low, high, honest, what = luck.loss.low, luck.loss.high, luck.honest, "loss"
+    if is_score:
+        low, high, honest, what = 1 - high, 1 - low, 1 - honest, "score"
+    return (
+        f"To come first is luck in part: a {what} from {low:.{digits}f} to "
+        f"{high:.{digits}f} holds for whichever set does ({LEVEL:.0%}), and seeds that "
+        f"had no part in choosing the first have {honest:.{digits}f}."
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Told:
     """One look, and what it takes to say it.
@@ -196,18 +217,8 @@ class Told:
         return said
 
     def _luck(self) -> list[str]:
-        luck = self.comparison.look.luck
-        if luck is None:
-            return []
-        low, high, honest = luck.loss.low, luck.loss.high, luck.honest
-        what = "loss"
-        if self.is_score:
-            low, high, honest, what = 1 - high, 1 - low, 1 - honest, "score"
-        return [
-            f"To come first is luck in part: a {what} from {low:.4f} to {high:.4f} "
-            f"holds for whichever set does ({LEVEL:.0%}), and seeds that had no part "
-            f"in choosing the first have {honest:.4f}."
-        ]
+        said = luck_sentence(self.comparison, self.is_score)
+        return [said] if said else []
 
     def _claim(self) -> str:
         num_sets = len(self.comparison.set_names)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from learned_optimization.baselines.analysis.best_of_set import common_steps
-from learned_optimization.baselines.analysis.smoothing import evenly_spaced
+from learned_optimization.baselines.analysis.smoothing import decaying
 from learned_optimization.baselines.release.thin import THIN_KEYS, thinned_of
 from learned_optimization.baselines.results.archives import find_archive
 from learned_optimization.baselines.results.format import Result, read_archive
@@ -70,19 +70,14 @@ def ema(
     Args:
       values: float `[..., num_evals]`.
       decay: per evaluation, in [0, 1).
-      gaps: int `[num_evals - 1]`, of `smoothing.spacings`: those of a thin archive
-        are interpolated. Evenly spaced if None.
+      gaps: int `[num_evals - 1]`, of `smoothing.spacings`; see `smoothing.decaying`.
 
     Returns:
       Float64 array of the same shape.
     """
     out = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
-    places = np.arange(out.shape[-1])
-    if gaps is not None:
-        out, places = evenly_spaced(out, gaps)
-    for i in range(1, out.shape[-1]):
-        out[..., i] = decay * out[..., i - 1] + (1.0 - decay) * out[..., i]
-    return out[..., places]
+    rows = np.moveaxis(out, -1, 0)
+    return np.moveaxis(decaying(rows, decay, rows[0], gaps), 0, -1)
 
 
 def build_curve(
@@ -170,11 +165,12 @@ def _load(task: str, hparam_sets: Sequence[str]) -> tuple[np.ndarray, np.ndarray
 
 def _load_losses(task: str, hparam_set: str) -> Result:
     keys = ["eval/xs", "eval/train/loss", *THIN_KEYS]
-    arrays = read_archive(find_archive(task, hparam_set), keys, missing_ok=True)
+    path = find_archive(task, hparam_set)
+    arrays = read_archive(path, keys, missing_ok=True)
     for key in keys[:2]:
         if key not in arrays:
             raise LoptError(f"the archive of {hparam_set} on {task} lacks {key}.")
-    thinned, kept = thinned_of(arrays), arrays["eval/xs"].shape[-1]
+    thinned, kept = thinned_of(arrays, path), arrays["eval/xs"].shape[-1]
     if thinned is not None and kept < thinned.evaluations:
         raise LoptError(
             f"the archive of {hparam_set} on {task} is thin: it has {kept} of "

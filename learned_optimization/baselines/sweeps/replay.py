@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from learned_optimization import configuration
+from learned_optimization import recorded_gin
 from learned_optimization.baselines.folder_names import present_name
 from learned_optimization.baselines.results.differences import Difference, differences
 from learned_optimization.baselines.results.format import Result, read_result
@@ -17,7 +17,7 @@ from learned_optimization.baselines.sweeps.trials import Trial, versions
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
 from learned_optimization.numerics import shown
-from learned_optimization.torch_optimizers.define import torch_class
+from learned_optimization.torch_optimizers.define import recorded_torch_class
 
 SAME_STEPS = 1_000
 """Steps for which a curve is the same, up to rounding, however it is executed."""
@@ -74,8 +74,8 @@ def trial_of(path: str, stored: Result) -> Trial:
     text = str(stored["gin_operative_config"])
     try:
         if "opt_class" in stored:
-            torch_class(str(stored["opt_class"]))
-        configuration.load(bindings=[text])
+            recorded_torch_class(str(stored["opt_class"]))
+        recorded_gin.load(text)
         trial = configured_trial()
     except LoptError as error:
         raise LoptError(

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learned_optimization.baselines.analysis.smoothing import kept_points, thinned_band
+from learned_optimization.baselines.analysis.smoothing import (
+    decaying,
+    kept_points,
+    smooth,
+    spacings,
+    thinned_band,
+)
 from learned_optimization.errors import LoptError
 
 
@@ -67,3 +73,38 @@ def test_a_band_is_nowhere_narrower(seed, num_bins):
     assert len(thin_xs) <= num_bins + 2
     assert (np.interp(xs, thin_xs, thin_low) <= low + 1e-12).all()
     assert (np.interp(xs, thin_xs, thin_high) >= high - 1e-12).all()
+
+
+def by_hand(values: np.ndarray, ema: float, gaps: np.ndarray) -> list[float]:
+    """Average a curve place by place, with straight lines in the gaps."""
+    places = np.concatenate([[0], np.cumsum(gaps)])
+    line = np.interp(np.arange(places[-1] + 1), places, values)
+    average, averages = float(values[0]), [float(values[0])]
+    for value in line[1:]:
+        average = ema * average + (1 - ema) * value
+        averages.append(average)
+    return [averages[place] for place in places]
+
+
+@given(st.integers(0, 1000), st.sampled_from([0.0, 0.3, 0.9, 0.99]))
+def test_averages_reach_over_gaps_as_over_straight_lines(seed, ema):
+    rng = np.random.default_rng(seed)
+    gaps = rng.integers(1, 40, 12)
+    values = rng.standard_normal(13)
+    got = decaying(values, ema, values[0], gaps)
+    np.testing.assert_allclose(got, by_hand(values, ema, gaps), rtol=1e-9, atol=1e-11)
+
+
+def test_a_gap_takes_no_room():
+    gaps = spacings(np.asarray([0, 1, 2**50]))
+    assert gaps.tolist() == [1, 2**50 - 1]
+    # So long a line is at its end, less the mean lag of the average.
+    got = smooth(np.asarray([3.0, 2.0, 1.0]), 0.9, gaps)
+    np.testing.assert_allclose(got[-1], 1.0, rtol=1e-12)
+
+
+def test_an_average_ends_where_its_curve_does():
+    values = np.asarray([2.0, 1.0, np.inf, 1.0])
+    got = smooth(values, 0.5, np.asarray([1, 5, 3]))
+    assert np.isfinite(got[:2]).all()
+    assert np.isnan(got[2:]).all()

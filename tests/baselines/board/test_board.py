@@ -17,6 +17,7 @@ from learned_optimization.baselines.board.page import page
 from learned_optimization.baselines.board.words import share_text
 from learned_optimization.baselines.plots.saving import save
 from learned_optimization.baselines.release.manifest import Manifest
+from learned_optimization.baselines.report.verdict_words import luck_sentence
 from learned_optimization.benchmarking.optimizer_cost import read_costs, write_costs
 from learned_optimization.errors import DamagedFileError, LoptError
 from tests.baselines.archives import FACTS, write_archive
@@ -91,7 +92,7 @@ def test_lines_by_hand(groups):
     assert fast.diverged == 0
     # The second rate is the best of both tasks; Lamb's is not at an edge either.
     assert [line.at_edge for line in constant.lines] == [0, 0, 0]
-    assert fast.one_for_all == pytest.approx(1.7 / 1.5, abs=0.01)
+    assert fast.for_all.one == pytest.approx(1.7 / 1.5, abs=0.01)
 
 
 def test_one_configuration_for_all_tasks(archives):
@@ -102,7 +103,7 @@ def test_one_configuration_for_all_tasks(archives):
         write_archive(task, "LionLR_1000_R5", final, seeds=range(5), facts=FACTS)
     made = group(CONSTANT, TASKS, [ADAM, "LionLR_1000_R5"], ADAM)
     line = next(x for x in made.lines if x.label == "Lion")
-    assert line.one_for_all == pytest.approx(1.5 / 1.5, abs=0.01)
+    assert line.for_all.one == pytest.approx(1.5 / 1.5, abs=0.01)
     assert line.overall.score.estimate == pytest.approx(1.7 / 1.5, abs=0.01)
     assert line.at_edge == 2
     text = page([made], Manifest("r"), "laptop", "images/board")
@@ -151,9 +152,13 @@ def test_lines_are_in_the_order_of_their_scores(archives):
     text = page([made], Manifest("r"), "laptop", "images/board")
     out = [line.label for line in made.lines if line.overall.is_out]
     assert out == ["Adam", "Lamb"]
-    assert (
-        "Adam and Lamb are out: with 5 seeds nothing more is sure of so many." in text
-    )
+    assert "Adam and Lamb are out, with 5 seeds. Of the 6 pairs " in text
+    comparison = made.verdict.over_tasks.comparison
+    assert comparison is not None
+    sure = len(comparison.family_wise())
+    assert 3 <= sure <= 6
+    assert f" {sure} are told apart at 5% for all together" in text
+    assert luck_sentence(comparison, is_score=True, digits=3) in text
     assert "it is better than 2 of the others; Lion may be as good or better." in text
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from learned_optimization.baselines.plots import figures
+from learned_optimization.baselines.plots.curves import draw_best_of_sets
 from learned_optimization.baselines.plots.styles import styles
 from learned_optimization.errors import LoptError, ResultError
 from tests.baselines.archives import write_archive, write_three
@@ -36,6 +37,36 @@ def test_sensitivity():
     assert (x, y) == (0.1, pytest.approx(0.3))
     assert ax.get_xscale() == "log"
     assert ax.get_ylabel() == "final test loss"
+
+
+THIN = {
+    "thin/evaluations": 101,
+    "thin/train_losses": 101,
+    "thin/loss_bits": 7,
+    "thin/other_bits": 4,
+}
+
+
+def test_thin_curves_are_said():
+    for task in ("T", "U"):
+        write_archive(task, "AdamLR_1000_R5", FINAL[:2], facts=THIN)
+        write_archive(task, "LionLR_1000_R5", FINAL[:2])
+        write_archive(task, "LambLR_1000_R5", FINAL[:2], facts=THIN)
+
+    def said(*sets: str) -> tuple[str, str]:
+        figure = figures.plot_many_tasks(["T", "U"], list(sets))
+        [legend] = figure.legends
+        ax, _ = draw_best_of_sets("T", sets)
+        return legend.get_title().get_text(), ax.get_title().replace("\n", " ")
+
+    adam, lion, lamb = "AdamLR_1000_R5", "LionLR_1000_R5", "LambLR_1000_R5"
+    for text in said(adam, lamb):
+        assert "thin curves of a release" in text
+        assert "thin curves of a release:" not in text
+    for text in said(adam, lion, lamb):
+        assert "thin curves of a release: Adam, Lamb" in text
+    for text in said(lion):
+        assert "thin" not in text
 
 
 def test_sensitivity_needs_learning_rates():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from learned_optimization import filesystem
 from learned_optimization.baselines import utils
 from learned_optimization.baselines.release import places
 from learned_optimization.baselines.release.build import build, everything_of
@@ -113,6 +114,22 @@ def test_a_damaged_release_is_left_out_and_a_damaged_archive_refused(
     utils.load_archive(TASK, SET)
 
 
+def test_a_folder_that_cannot_be_looked_into_is_left_out(released, monkeypatch):
+    find_releases(monkeypatch, released)
+    (released / "odd").mkdir()
+    look = filesystem.info
+
+    def refuse(path):
+        if "odd" in str(path):
+            raise ResultError(f"cannot look at {path}: Permission denied.")
+        return look(path)
+
+    monkeypatch.setattr(filesystem, "info", refuse)
+    with pytest.warns(UserWarning, match=r"a release is left out: .*Permission denied"):
+        assert [r.name for r in places.releases()] == ["short"]
+    assert places.damaged() == []
+
+
 @pytest.mark.parametrize("where", [100, 0, -2000])
 def test_a_damaged_unpacked_copy_is_unpacked_again(
     released, monkeypatch, tmp_path, where
@@ -173,6 +190,40 @@ def test_building_goes_on_where_it_was(trained, released, monkeypatch):
     thin = unpack(Path(folder, archive.file).read_bytes(), archive.file)
     np.testing.assert_array_equal(thin["final/test/loss"], changed["final/test/loss"])
     assert not calls
+
+
+@pytest.mark.parametrize("damage", [lambda c: c[:100], lambda c: c[:-1] + b"x", None])
+def test_a_damaged_archive_is_built_again(tmp_path, damage):
+    adam, *_ = write_own()
+    folder = str(tmp_path / "r")
+    build([(TASK, adam)], folder, "r")
+    path = Path(folder, TASK, f"{adam.name}.npz.xz")
+    content = path.read_bytes()
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage(content))
+    seen = []
+    build([(TASK, adam)], folder, "r", on_archive=lambda _, there: seen.append(there))
+    build([(TASK, adam)], folder, "r", on_archive=lambda _, there: seen.append(there))
+    assert seen == [False, True]
+    assert path.read_bytes() == content
+
+
+def test_an_archive_of_a_set_that_has_changed_is_built_again(tmp_path):
+    adam, *_ = write_own()
+    folder = str(tmp_path / "r")
+    build([(TASK, adam)], folder, "r")
+    own_path(adam.name).unlink()
+    changed = replace(adam, opt_names=(*adam.opt_names[:-1], "Adam_lr9"))
+
+    def train(task, hparam_set):
+        write_of_set(task, hparam_set)
+
+    build([(TASK, changed)], folder, "r", train=train)
+    [archive] = read_manifest(folder).archives
+    content = Path(folder, archive.file).read_bytes()
+    assert "Adam_lr9" in unpack(content, archive.file)["opt_name"]
 
 
 def test_a_build_that_stops_keeps_what_it_has(released, tmp_path):

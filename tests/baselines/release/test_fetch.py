@@ -18,7 +18,7 @@ from learned_optimization.baselines.release.manifest import (
 )
 from learned_optimization.baselines.release.offer import look_at
 from learned_optimization.baselines.release.verify import verify
-from learned_optimization.errors import LoptError, UnknownNameError
+from learned_optimization.errors import LoptError, ResultError, UnknownNameError
 from tests.baselines.release.trained import SET, TASK, find_releases
 
 
@@ -102,6 +102,45 @@ def test_what_an_earlier_version_fetched_is_taken_as_it_is(
     folder = fetch(one).release.folder
     write_manifest(folder, replace(read_manifest(folder), source=""))
     assert fetch(one).num_kept == 1
+
+
+def test_a_release_built_here_is_not_overwritten(released, monkeypatch, tmp_path):
+    find_releases(monkeypatch, released / "none")
+    other = released / "short"
+    mine = Path(places.releases_dir()) / "mine"
+    shutil.copytree(other, mine)
+    manifest = read_manifest(str(mine))
+    [archive] = manifest.archives
+    line = replace(archive, hardware="mine")
+    write_manifest(str(mine), replace(manifest, name="mine", archives=(line,)))
+    with pytest.raises(
+        LoptError, match=r"was built here, .*choose another name than m"
+    ):
+        fetch(str(other), name="mine")
+    assert read_manifest(str(mine)).archives == (line,)
+
+
+def test_where_nothing_can_be_had_the_rest_is_left(released, monkeypatch):
+    find_releases(monkeypatch, released / "none")
+    folder = released / "short"
+    manifest = read_manifest(str(folder))
+    [archive] = manifest.archives
+    more = [replace(archive, hparam_set=name) for name in "ABCDE"]
+    write_manifest(str(folder), replace(manifest, archives=tuple(more)))
+    asked = []
+
+    def refuse(folder, archive, content, begin):
+        asked.append(archive.hparam_set)
+        raise ResultError("cannot write: No space left on device.")
+
+    monkeypatch.setattr("learned_optimization.baselines.release.fetch.add", refuse)
+    done = fetch(str(folder))
+    assert asked == ["A", "B", "C"]
+    assert (len(done.problems), done.num_left) == (3, 2)
+    # What is wrong with archives themselves does not stop the others.
+    (folder / archive.file).write_bytes(b"x")
+    done = fetch(str(folder))
+    assert (len(done.problems), done.num_left) == (5, 0)
 
 
 def test_a_damaged_manifest_is_mended_by_fetching_again(

@@ -13,6 +13,7 @@ from learned_optimization.baselines.release.manifest import (
     write_manifest,
 )
 from learned_optimization.baselines.release.packing import pack, unpack
+from learned_optimization.baselines.release.thin import THIN_KEYS
 from learned_optimization.baselines.release.verify import verify
 from learned_optimization.errors import LoptError
 from tests.baselines.release.trained import SET, TASK, short_set
@@ -85,7 +86,13 @@ def test_a_final_loss_must_be_exact(released):
         (lambda a: a.pop("eval/xs"), "eval/xs"),
         (lambda a: a.update(seed=a["seed"][:1]), "trials"),
         (lambda a: a["eval/xs"].__setitem__((0, 0, 0), 7), "must rise"),
-        (lambda a: a.pop("thin/evaluations"), "the manifest says otherwise"),
+        (lambda a: a.pop("thin/evaluations"), "it is thin, and lacks thin/evaluations"),
+        (lambda a: [a.pop(k) for k in THIN_KEYS], "the manifest says otherwise"),
+        (
+            lambda a: a["thin/loss_bits"].__setitem__((0, 1), 1),
+            "its thin/loss_bits is 1, and thin archives have at least 7",
+        ),
+        (lambda a: a["thin/other_bits"].fill(1), "thin/other_bits is 1"),
         (lambda a: a["opt_name"].__setitem__((0, 0), "SGD_lr9"), "not those of"),
         (lambda a: a.pop("opt_name"), "it lacks opt_name"),
         (lambda a: a.pop("eval/test/loss"), "it lacks eval/test/loss"),
@@ -94,7 +101,7 @@ def test_a_final_loss_must_be_exact(released):
 )
 def test_what_is_wrong_with_an_archive_is_found(released, change, problem):
     def changed(arrays):
-        for key in ("eval/xs", "opt_name", "num_steps"):
+        for key in ("eval/xs", "opt_name", "num_steps", *THIN_KEYS):
             arrays[key] = arrays[key].copy()
         change(arrays)
 

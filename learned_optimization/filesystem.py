@@ -54,8 +54,9 @@ _DISK_ERRORS = {
 _CLIENTS = ("adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs")
 _CLIENTS += ("google", "httpx", "httpx2", "huggingface_hub", "requests", "s3fs")
 _CLIENTS += ("urllib3",)
-# What a web server answers where there is no such file.
-_ABSENT = (404, 410)
+# What a web server answers where there is no such file; a store does not say that to
+# whom it does not list its files.
+_ABSENT = (401, 403, 404, 410)
 _BYTES_OF_ONE_PIECE = 16 << 20
 
 _unlisted: set[str] = set()
@@ -122,11 +123,13 @@ def _naming(action: str, path: str | os.PathLike) -> Iterator[None]:
     except ResultError:
         raise
     except OSError as error:
-        if answer := _answer_of_server(error):
+        answer = _answer_of_server(error)
+        if answer is not None and getattr(answer, "status", 0) not in _ABSENT:
             reason = str(answer) or type(answer).__name__
             raise ResultError(f"cannot {action} {os.fspath(path)}: {reason}") from error
         if listing.is_gone(error):
-            raise MissingFileError(f"no such file: {os.fspath(path)}") from error
+            said = f" ({answer})" if answer is not None else ""
+            raise MissingFileError(f"no such file: {os.fspath(path)}{said}") from error
         reason = error.strerror or str(error) or type(error).__name__
         raise ResultError(f"cannot {action} {os.fspath(path)}: {reason}.") from error
     # Each store's client has errors of its own, which only their packages tell from
@@ -139,9 +142,9 @@ def _naming(action: str, path: str | os.PathLike) -> Iterator[None]:
 
 
 def _answer_of_server(error: OSError) -> BaseException | None:
-    """Return why a web server gives no file, where it does not say that there is none.
+    """Return what a web server answers instead of a file, or why there is no answer.
 
-    fsspec says of every such answer, and of none, that there is no file.
+    fsspec says of all of it that there is no file.
     """
     cause = error.__cause__
     if not isinstance(error, FileNotFoundError) or cause is None:
@@ -149,7 +152,7 @@ def _answer_of_server(error: OSError) -> BaseException | None:
     is_answer = type(cause).__module__.startswith("aiohttp") or (
         isinstance(cause, TimeoutError)
     )
-    return cause if is_answer and getattr(cause, "status", 0) not in _ABSENT else None
+    return cause if is_answer else None
 
 
 def _is_of_a_client(error: Exception) -> bool:

@@ -5,13 +5,18 @@ import sys
 import gin
 import pytest
 
-from learned_optimization import configuration, recorded_gin
+from learned_optimization import configuration, outer_train, recorded_gin
 from learned_optimization.errors import LoptError
 from learned_optimization.optimizers.optax_opts import Adam
 from learned_optimization.torch_optimizers.define import recorded_torch_class
 
 UNUSED = "this"
 """A module of the standard library that prints a poem as it is imported."""
+
+NINE = range(1, 10)
+
+
+assert outer_train.run_train, "gin knows it from here on"
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +27,9 @@ def _not_imported(monkeypatch):
 def test_what_it_binds_is_bound_and_nothing_else():
     configuration.load([], ["SGD.learning_rate = 3.0"])
     recorded_gin.load(
-        "import learned_optimization.optimizers.no_such_module\n"
-        "import sys\n"
+        f"import {UNUSED}\n"
+        f"from {UNUSED} import s\n"
+        "from __gin__ import dynamic_registration\n"
         "rate = 0.25\n"
         "inner_train_task.opt = @Adam()\n"
         "Adam.learning_rate = %rate\n"
@@ -34,18 +40,20 @@ def test_what_it_binds_is_bound_and_nothing_else():
     with gin.config_scope("named"):
         assert Adam().beta1 == 0.5
     assert "SGD.learning_rate" not in configuration.bound_parameters()
+    assert UNUSED not in sys.modules
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"import {UNUSED}\n", f"it imports '{UNUSED}', which is not imported here"),
-        (f"from {UNUSED} import s\n", f"it imports '{UNUSED}.s'"),
-        ("from __gin__ import dynamic_registration\n", "it imports '__gin__"),
-        ("include '/etc/hostname'\n", "it includes '/etc/hostname'"),
+        ("include '/etc/hostname'\n", "it includes '/etc/hostname'."),
         (
             "inner_train_task.task = @inner_train_task()\n",
-            "refers to @'inner_train_task', which a trial has no use for",
+            "it refers to @'inner_train_task', which a trial has no use for.",
+        ),
+        (
+            "inner_train_task.task = @run_train()\n",
+            "it refers to @'run_train', which a trial has no use for.",
         ),
         (
             "one/gin.singleton.constructor = @maybe_archive_hparam_set\n"
@@ -56,7 +64,22 @@ def test_what_it_binds_is_bound_and_nothing_else():
             "Adam.learning_rate = {'a': [(1, @x/run_archive.maybe_get_hparam_set())]}",
             "maybe_get_hparam_set",
         ),
+        (
+            "m = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)\n"
+            + "".join(
+                f"m{'m' * n} = ({('%m' + 'm' * (n - 1) + ',') * 10})\n" for n in NINE
+            )
+            + "Adam.learning_rate = %mmmmmmmmmm\n",
+            "it binds more than 100,000 values.",
+        ),
+        ("a = (1, %b)\nb = [%a]\n", "its macro 'b' stands for itself."),
+        (
+            "opt_from_checkpoint.checkpoint_path = 'reference://x::https://h/x.json'\n",
+            "it names 'reference://x::https://h/x.json': an address in a result may be",
+        ),
+        ("x = ['https://h/a::file://b']\n", "it names 'https://h/a::file://b'"),
         ("Adm.learning_rate = 1\n", "did you mean Adam"),
+        (f"import {UNUSED}\nAdm.learning_rate = 1\n", f"It imports '{UNUSED}'."),
         ("Adam.learning_rate = \n", "Unable to parse"),
         (" " * (recorded_gin.MAX_BYTES + 1), "has more than 1,048,576 characters"),
     ],
@@ -64,8 +87,17 @@ def test_what_it_binds_is_bound_and_nothing_else():
 def test_what_does_more_is_refused(text, message):
     with pytest.raises(LoptError) as error:
         recorded_gin.load(text)
-    assert message in str(error.value)
+    said = str(error.value)
+    assert message in said
+    # A message of one line, which does not show what it refuses whole.
+    assert len(said.splitlines()) == 1
+    assert not isinstance(error.value, recorded_gin.RefusedError) or len(said) < 200
     assert UNUSED not in sys.modules
+
+
+def test_plain_addresses_are_taken():
+    for text in ("/a/b::c", "params", "gs://b/params", "https://h:1/p?q", "file:///p"):
+        recorded_gin.check_address(text)
 
 
 def test_a_class_is_not_imported_because_a_file_names_it():

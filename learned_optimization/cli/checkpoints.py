@@ -101,6 +101,7 @@ def load_archived(names: Sequence[str]) -> None:
 def _define_from_archive(task_name: str, set_name: str) -> None:
     # They read gin's text, which commands do without that are given no such set.
     from learned_optimization.baselines.analysis.recorded_settings import read_gin
+    from learned_optimization.recorded_gin import check_address
 
     made_of = split_set_name(set_name)
     assert made_of is not None
@@ -113,6 +114,7 @@ def _define_from_archive(task_name: str, set_name: str) -> None:
     if not isinstance(path, str):
         # An archive of that name which is none of a checkpoint: it is no set.
         return
+    check_address(path)
     lines = (setting or {}).get(f"{prefix}extra_bindings") or ()
     NamedCheckpoint(name, path, _architecture(lines, path)).define()
 

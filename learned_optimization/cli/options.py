@@ -102,7 +102,7 @@ GinImports = Annotated[
         "--gin_import",
         "--gin-import",
         metavar="MODULE",
-        help="A module whose gin configurables are needed; repeatable.",
+        help="A module whose gin configurables, or optimizers, are needed; repeatable.",
     ),
 ]
 SkipUnknown = Annotated[

@@ -28,7 +28,7 @@ def list_releases(
         typer.Argument(
             metavar="[NAME|ADDRESS]",
             help="A release on this machine, or a folder or URL: what lies there, of "
-            f"which nothing is fetched. Of both, {RELEASE}NAME or ./NAME.",
+            f"which nothing is fetched. {RELEASE}NAME if a folder is called so too.",
         ),
     ] = None,
     names: Annotated[

@@ -6,7 +6,7 @@ from learned_optimization import filesystem
 from learned_optimization.baselines.release import fetch as fetching
 from learned_optimization.baselines.release import places
 from learned_optimization.cli.output import folder_of
-from learned_optimization.errors import UnknownNameError
+from learned_optimization.errors import LoptError, UnknownNameError
 
 RELEASE = "release:"
 """What says that a name is not that of a folder."""
@@ -25,6 +25,7 @@ def address_of(name: str) -> str:
       name: a folder, a URL, `PUBLISHED`, or a release on this machine.
 
     Raises:
+      LoptError: if there is none, as `LOPT_NO_RELEASES` is 1.
       UnknownNameError: if there is no release of the name behind `RELEASE`.
     """
     if name == PUBLISHED:
@@ -33,6 +34,8 @@ def address_of(name: str) -> str:
     if wanted == name and ("://" in name or filesystem.exists(folder_of(name))):
         return name
     here = {release.name: release.folder for release in places.releases()}
+    if wanted not in here and wanted != name and places.are_off():
+        raise LoptError(f"there is no release {wanted}: {OFF}.")
     if wanted not in here and wanted != name:
         raise UnknownNameError("release", wanted, here)
     return here.get(wanted, name)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from learned_optimization import filesystem
+from learned_optimization import configuration, filesystem
 from learned_optimization.baselines.release import places
 from learned_optimization.baselines.release.manifest import (
     NAME,
@@ -19,7 +19,7 @@ from learned_optimization.baselines.release.verify import Retrained, Verificatio
 from learned_optimization.baselines.release.verify import verify as verify_release
 from learned_optimization.baselines.sweeps.replay import TOLERANCE
 from learned_optimization.cli.choosing import import_files
-from learned_optimization.cli.options import Imports
+from learned_optimization.cli.options import GinImports, Imports
 from learned_optimization.cli.output import folder_of, say
 from learned_optimization.cli.release_names import OFF, RELEASE
 from learned_optimization.errors import LoptError, MissingFileError, UnknownNameError
@@ -43,6 +43,7 @@ def verify(
     ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0,
     imports: Imports = None,
+    modules: GinImports = None,
 ) -> None:
     """Check a release: its bytes, its form, and trials trained again.
 
@@ -50,6 +51,7 @@ def verify(
     explains.
     """
     import_files(imports)
+    configuration.import_modules(modules or [])
     if retrain:
         use_all_cores()
         keep_compiled()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from learned_optimization import configuration
 from learned_optimization.baselines.results.differences import (
     Difference,
     differences,
@@ -15,7 +16,7 @@ from learned_optimization.baselines.results.differences import (
 from learned_optimization.baselines.sweeps.replay import SAME_STEPS, TOLERANCE
 from learned_optimization.baselines.sweeps.replay import replay as train_again
 from learned_optimization.cli.choosing import import_files
-from learned_optimization.cli.options import Imports
+from learned_optimization.cli.options import GinImports, Imports
 from learned_optimization.cli.output import say
 from learned_optimization.cli.tables import Table, console
 from learned_optimization.eval_training import keep_compiled, use_all_cores
@@ -26,6 +27,7 @@ def replay(
         str, typer.Argument(metavar="FILE.curves", help="The result file.")
     ],
     imports: Imports = None,
+    modules: GinImports = None,
 ) -> None:
     """Train a stored trial again, from what its file records, and compare.
 
@@ -34,6 +36,7 @@ def replay(
     use_all_cores()
     keep_compiled()
     import_files(imports)
+    configuration.import_modules(modules or [])
     done = train_again(file)
     trial = done.trial
     say(

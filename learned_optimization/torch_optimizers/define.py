@@ -197,7 +197,7 @@ def recorded_torch_class(path: str) -> type[TorchOptimizer]:
       LoptError: as `torch_class`, or if the module of the class is not imported yet.
     """
     module = path.removeprefix(PREFIX).rpartition(".")[0]
-    if module != "torch.optim" and module not in sys.modules:
+    if not f"{module}.".startswith("torch.optim.") and module not in sys.modules:
         raise LoptError(
             f"its optimizer is {brief(path)}, and {brief(module)} is not imported here."
         )

@@ -17,6 +17,9 @@ from gin import config_parser
 # out of it; gin text has some thousand.
 _MAX_NAME = 4_000
 _MAX_GIN = 200_000
+# What gin's parser raises of a text that is none.
+_UNREADABLE = (ValueError, SyntaxError, TypeError, tokenize.TokenError)
+_UNREADABLE += (RecursionError, MemoryError)
 
 
 class _UnreadableError(Exception):
@@ -166,7 +169,7 @@ def read_gin(text: str) -> dict[str, Any] | None:
                 scope = f"{statement.scope}/" if statement.scope else ""
                 owner = bindings.setdefault(_last_part(scope + statement.selector), {})
                 owner[statement.arg_name] = statement.value
-    except (ValueError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError):
+    except _UNREADABLE:
         return None
     optimizer = bindings.get("inner_train_task", {}).get("opt")
     if not isinstance(optimizer, _Reference):

@@ -83,7 +83,6 @@ def smooth(
     values = np.asarray(values, np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
     # One row per evaluation, so that each step is of numbers side by side.
-    # One row per evaluation, so that each step is of numbers side by side.
     rows = np.ascontiguousarray(np.moveaxis(values, -1, 0))
     total = decaying(rows, ema, (1.0 - ema) * rows[0], gaps)
     steps = np.ones(len(rows) - 1) if gaps is None else np.asarray(gaps, np.float64)

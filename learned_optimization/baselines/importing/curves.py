@@ -102,6 +102,8 @@ def import_curves(
     arrays = archive_of(values, optimizer or set_name, "\n".join(sources))
     _check_folders([str(name) for name in arrays["opt_name"][:, 0]])
     replaced = _which_trials(path)
+    if replaced is not None:
+        _check_folders([str(name) for name in replaced["opt_name"][:, 0]])
     written = write_result_files(task_name, set_name, arrays)
     write_archive(task_name, set_name, arrays)
     # Of the archive before, and of an import that was killed before it had one.
@@ -145,8 +147,8 @@ def archive_of(values: Sequence[Value], optimizer: str, source: str) -> Result:
     curves = _by_trial(values)
     configs = sorted({trial.hparams for trial in curves}, key=_order)
     seeds = sorted({trial.seed for trial in curves})
+    _check_complete(configs, seeds, curves)
     trials = [[Trial(hparams, seed) for seed in seeds] for hparams in configs]
-    _check_complete(trials, curves)
     steps, metrics = _check_alike(curves)
     shape = len(configs), len(seeds)
     arrays: dict[str, Any] = {
@@ -206,14 +208,18 @@ def _by_trial(values: Sequence[Value]) -> dict[Trial, dict[Any, dict[int, float]
 
 
 def _check_complete(
-    trials: Sequence[Sequence[Trial]], curves: Mapping[Trial, Curves]
+    configs: Sequence[Any], seeds: Sequence[int], curves: Mapping[Trial, Curves]
 ) -> None:
-    missing = [trial for row in trials for trial in row if trial not in curves]
-    if missing:
-        raise LoptError(
-            f"{len(missing)} of {len(trials) * len(trials[0])} trials are missing, "
-            f"{_shown(missing[0])} for one: every configuration needs the same seeds."
-        )
+    every = len(configs) * len(seeds)
+    if every == len(curves):
+        return
+    # One by one, as there may be far more of them than of what is there.
+    trials = (Trial(hparams, seed) for hparams in configs for seed in seeds)
+    first = next(trial for trial in trials if trial not in curves)
+    raise LoptError(
+        f"{every - len(curves)} of {every} trials are missing, {_shown(first)} for "
+        "one: every configuration needs the same seeds."
+    )
 
 
 def _check_alike(

@@ -45,6 +45,8 @@ _NOT_METRICS = (
     "seed",
     "step",
 )
+# Beyond it not every whole number is a float.
+_MOST = 2**53
 _STEPS = ("step", "Step", "_step", "global_step", "trainer/global_step")
 _OF_RUN = re.compile(r"(?P<run>.+) - (?P<metric>[^ ]+)$")
 _RANGES = ("__MIN", "__MAX")
@@ -231,7 +233,8 @@ def _trial(where: str, table: Table, row: int, names: RunNames) -> Trial:
 
 def _made(where: str, given: dict[str, Any], which: str) -> Trial:
     seed = given.pop("seed", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+    is_whole = isinstance(seed, int) and not isinstance(seed, bool)
+    if not is_whole or not 0 <= seed < _MOST:
         raise LoptError(
             f"{where}, {which}: a seed is a whole number of at least 0, got "
             f"{brief(seed)}."
@@ -255,10 +258,10 @@ def _plain(value: Any) -> Any:
 
 def _whole(where: str, column: str, row: int, value: Any) -> int:
     number = _number(where, column, row, value)
-    if number is None or not number.is_integer() or number < 0:
+    if number is None or not number.is_integer() or not 0 <= number < _MOST:
         raise LoptError(
-            f"{where}, row {row + 1}: {column} must be a whole number of at least 0, "
-            f"got {brief(value)}."
+            f"{where}, row {row + 1}: {column} must be a whole number of at least 0 "
+            f"and below {_MOST:,}, got {brief(value)}."
         )
     return int(number)
 

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from learned_optimization import filesystem
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, TooLargeError
+from learned_optimization.npz.limits import max_read_bytes
 
 Table = Mapping[str, Sequence[Any]]
 """Column name to its values, all columns of one length; of CSV they are text."""
 
 _MAX_BYTES = 1 << 30
 _READERS = (".csv", ".parquet")
+_ROWS_AT_ONCE = 1024
 
 
 def read_table(path: str) -> tuple[Table, bytes]:
@@ -71,7 +73,16 @@ def _of_parquet(path: str, content: bytes) -> Table:
             "'optimizer-baselines[data]'."
         ) from error
     try:
-        table = parquet.read_table(pyarrow.BufferReader(content))
+        file = parquet.ParquetFile(pyarrow.BufferReader(content))
+        table: dict[str, list[Any]] = {name: [] for name in file.schema_arrow.names}
+        limit, num_bytes = max_read_bytes(len(content)), 0
+        # What repeats takes no room in the file, and its metadata do not say how much.
+        for batch in file.iter_batches(_ROWS_AT_ONCE):
+            num_bytes += batch.nbytes
+            if num_bytes > limit:
+                raise TooLargeError(path, f"it holds more than {limit:,} bytes")
+            for name, column in batch.to_pydict().items():
+                table[name] += column
     except (pyarrow.ArrowException, OSError) as error:
         raise LoptError(f"{path} is no parquet file: {error}.") from error
-    return {name: table[name].to_pylist() for name in table.column_names}
+    return table

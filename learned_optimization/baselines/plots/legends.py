@@ -55,10 +55,13 @@ class Entry:
 def thin_curves(entries: Collection[Entry]) -> str:
     """Return which of some lines are thin curves of a release; empty if none is."""
     thin = [entry.text for entry in entries if entry.is_thin]
-    if len(thin) == len(entries) or len(thin) > _MOST_NAMED:
-        some = "" if len(thin) == len(entries) else f"{len(thin)} of {len(entries)} "
-        return f"{some}thin curves of a release" if thin else ""
-    return f"thin curves of a release: {', '.join(thin)}" if thin else ""
+    if not thin:
+        return ""
+    if len(thin) == len(entries):
+        return "thin curves of a release"
+    if len(thin) <= _MOST_NAMED:
+        return f"thin curves of a release: {', '.join(thin)}"
+    return f"{len(thin)} of {len(entries)} curves are thin, of a release"
 
 
 def name_lines(ax: Axes, entries: Sequence[Entry], title: str = "") -> None:

@@ -38,7 +38,7 @@ from learned_optimization.baselines.speedups.specs import NORMALIZERS
 from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.baselines.sweeps.trials import versions
-from learned_optimization.errors import FileContentError, LoptError, MissingFileError
+from learned_optimization.errors import LoptError, MissingFileError, ResultError
 from learned_optimization.learned_optimizers.pretrained import pretrained_names
 
 Pair = tuple[str, HParamSet]
@@ -210,7 +210,7 @@ def _is_whole(folder: str, known: ReleasedArchive, hparam_set: HParamSet) -> boo
         arrays = packing.unpack(read_checked(path, known), path)
         check_curves(path, arrays)
         check_is_of(path, arrays, hparam_set)
-    except (FileContentError, MissingFileError):
+    except ResultError:
         return False
     return True
 

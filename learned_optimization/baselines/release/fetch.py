@@ -43,7 +43,7 @@ PUBLISHED = "gs://gresearch/learned_optimization/opt_archives"
 """Where the archives lie that were published with VeLO."""
 
 # So many archives in a row that cannot be had, for no fault of theirs: none can.
-_MOST_IN_A_ROW = 3
+_MOST_IN_A_ROW = 10
 
 
 @dataclass

@@ -24,6 +24,9 @@ SUFFIX = ".npz.xz"
 
 _PRESET = 9 | lzma.PRESET_EXTREME
 
+# What xz needs for the largest dictionary of its presets is a quarter of this.
+_MAX_MEMORY = 256 << 20
+
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return arrays as the bytes of a packed archive; equal arrays make equal bytes.
@@ -54,9 +57,9 @@ def unpack(content: bytes, path: str) -> dict[str, np.ndarray]:
       TooLargeError: if they are more than may be read.
       DamagedFileError: if they are no packed archive.
     """
-    limit = max_read_bytes()
+    limit = max_read_bytes(len(content))
     try:
-        reader = lzma.LZMADecompressor(format=lzma.FORMAT_XZ)
+        reader = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
         whole = reader.decompress(content, max_length=limit + 1)
         is_whole = reader.eof and not reader.unused_data
     except lzma.LZMAError as error:

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike
 from learned_optimization.baselines.stats.checks import check_between, checked_array
 from learned_optimization.errors import LoptError, check_at_least
 
+# Numbers of configurations of which a curve has a point each; more would not be seen.
+_MOST_KS = 500
+
 
 @dataclass(frozen=True)
 class TuningCurve:
@@ -50,7 +53,8 @@ def best_after(
     Args:
       select: `[configs]`, loss that decides, e.g. on `outer_valid`; `+inf` is worst.
       report: `[configs]`, loss that is reported, e.g. on `test`; `+inf` is allowed.
-      ks: numbers of configurations, each between 1 and all; every one if None.
+      ks: numbers of configurations, each between 1 and all. If None, every one up to a
+        few hundred, and so many that are log-spaced of more.
       quantiles: of the band, between 0 and 1. A quantile is the lowest of the report
         losses that at least this share of the subsets does not exceed.
 
@@ -66,7 +70,7 @@ def best_after(
             f"{select.shape} and {report.shape}."
         )
     num_configs = len(select)
-    chosen_ks = range(1, num_configs + 1) if ks is None else ks
+    chosen_ks = _every_k(num_configs) if ks is None else ks
     for k in chosen_ks:
         check_at_least("k", k, 1)
         if k > num_configs:
@@ -90,6 +94,14 @@ def best_after(
         for quantile in quantiles
     )
     return TuningCurve(all_ks, expected, low, high)
+
+
+def _every_k(num_configs: int) -> Sequence[int]:
+    """Return numbers of configurations, few enough for an array of each by each."""
+    if num_configs <= _MOST_KS:
+        return range(1, num_configs + 1)
+    spaced = np.geomspace(1, num_configs, _MOST_KS).round().astype(np.int64)
+    return np.unique(spaced).tolist()
 
 
 def _chances_to_be_chosen(select: np.ndarray, ks: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from learned_optimization.baselines.sweeps.trials import Trial, versions
 from learned_optimization.errors import LoptError
 from learned_optimization.eval_training import Strategy
 from learned_optimization.numerics import shown
+from learned_optimization.text import brief, named
 from learned_optimization.torch_optimizers.define import recorded_torch_class
 
 SAME_STEPS = 1_000
@@ -67,22 +68,27 @@ def trial_of(path: str, stored: Result) -> Trial:
         optimizer that was passed as a Python object cannot be made from text.
     """
     needed = ("gin_operative_config", "seed", "opt_config", "task_name", "opt_name")
+    needed += ("train/xs", "train/loss")
     if lacking := [key for key in needed if key not in stored]:
         raise LoptError(
             f"{path} cannot be replayed: it does not record {', '.join(lacking)}."
         )
     text = str(stored["gin_operative_config"])
+    cannot = f"{path} cannot be replayed from the gin configuration it records: "
     try:
         if "opt_class" in stored:
             recorded_torch_class(str(stored["opt_class"]))
         recorded_gin.load(text)
         trial = configured_trial()
+    except recorded_gin.RefusedError as error:
+        raise LoptError(f"{cannot}{error}") from error
     except LoptError as error:
         raise LoptError(
-            f"{path} cannot be replayed from the gin configuration it records: {error} "
-            "Import the file of a task or optimizer of your own before; what was "
-            "passed as an object from Python is not recorded."
+            f"{cannot}{error} Import the file, or the module, of a task or optimizer of "
+            "your own before; what was passed as an object from Python is not recorded."
         ) from error
+    except Exception as error:  # whatever a value of a wrong type leads to
+        raise LoptError(f"{cannot}{brief(named(error))}.") from error
     now = _identity_of(trial)
     then = {key: str(stored[key]) for key in now if key in stored}
     then["opt_name"] = present_name(then["opt_name"])

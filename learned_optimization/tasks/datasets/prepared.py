@@ -194,6 +194,21 @@ def verify(folder: Path) -> None:
             )
 
 
+def _check_entry(name: str, entry: dict[str, Any]) -> None:
+    """Refuse what is no array of numbers in the folder.
+
+    Raises:
+      ValueError: saying what is wrong; KeyError or TypeError likewise.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"an array is called {name!r}")
+    kind = np.dtype(entry["dtype"])
+    if kind.kind not in "iuf" or kind.fields or kind.subdtype:
+        raise ValueError(f"{name} is of {entry['dtype']!r}, and should be of numbers")
+    if not all(type(size) is int and size >= 0 for size in entry["shape"]):
+        raise ValueError(f"{name} has the shape {entry['shape']!r}")
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
@@ -203,8 +218,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
                 f"{path}: is of format {manifest['format']}, this version reads "
                 f"{_FORMAT}. Prepare the data set again."
             )
+        for name, entry in manifest["arrays"].items():
+            _check_entry(name, entry)
         return manifest
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, DatasetShapeError):
             raise
         raise DatasetShapeError(

@@ -15,7 +15,8 @@ from learned_optimization.baselines.results.status import OTHER, status
 from learned_optimization.baselines.sets.hparam_set import learning_rates
 from learned_optimization.baselines.sets.registry import all_hparam_sets
 from learned_optimization.baselines.sweeps.replay import replay
-from learned_optimization.errors import LoptError
+from learned_optimization.errors import LoptError, TooLargeError
+from learned_optimization.npz import limits
 from tests.baselines.archives import write_archive
 
 TASK = "ImageMLP_FashionMnist8_Relu32"
@@ -243,6 +244,8 @@ def test_a_run_that_diverged_may_be_short(tmp_path) -> None:
         (LONG, [[*r[:4], "low", 0] for r in long_rows()], "row 1: loss must be a num"),
         (LONG, [[r[0], -1, *r[2:]] for r in long_rows()], "a seed is a whole number"),
         (LONG, long_rows(("train", "test")), "there is no loss on outer_valid"),
+        (LONG, [[*r[:2], 1e30, *r[3:]] for r in long_rows()], "0 and below 9,007,199"),
+        (LONG, [[r[0], 10**30, *r[2:]] for r in long_rows()], "a seed is a whole numb"),
         (LONG, long_rows()[:-9], "1 of 6 trials are missing, the trial of learning_r"),
         (LONG, long_rows()[:-1], "is not measured at the same steps"),
         (LONG, [[0.1, 0, *r[2:]] for r in long_rows()], "has two values of train/loss"),
@@ -297,3 +300,16 @@ def test_names_are_checked(tmp_path) -> None:
         import_curves("curves.xlsx", TASK, "Theirs2")
     with pytest.raises(LoptError, match="has hyper-parameters and the seed in braces"):
         import_curves(path, TASK, "Theirs2", run_name="adamw")
+
+
+def test_a_parquet_file_that_holds_much_is_refused(tmp_path, monkeypatch) -> None:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    monkeypatch.setattr(limits, "MAX_SMALL_READ_BYTES", 1_000)
+    path = tmp_path / "bomb.parquet"
+    table = pyarrow.table({"step": [1] * 5_000, "run": ["x" * 1_000] * 5_000})
+    parquet.write_table(table, path)
+    assert path.stat().st_size < 20_000
+    with pytest.raises(TooLargeError, match="it holds more than"):
+        import_curves(str(path), TASK, "Theirs")

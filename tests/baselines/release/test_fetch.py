@@ -125,7 +125,7 @@ def test_where_nothing_can_be_had_the_rest_is_left(released, monkeypatch):
     folder = released / "short"
     manifest = read_manifest(str(folder))
     [archive] = manifest.archives
-    more = [replace(archive, hparam_set=name) for name in "ABCDE"]
+    more = [replace(archive, hparam_set=name) for name in "ABCDEFGHIJKL"]
     write_manifest(str(folder), replace(manifest, archives=tuple(more)))
     asked = []
 
@@ -135,12 +135,12 @@ def test_where_nothing_can_be_had_the_rest_is_left(released, monkeypatch):
 
     monkeypatch.setattr("learned_optimization.baselines.release.fetch.add", refuse)
     done = fetch(str(folder))
-    assert asked == ["A", "B", "C"]
-    assert (len(done.problems), done.num_left) == (3, 2)
+    assert asked == list("ABCDEFGHIJ")
+    assert (len(done.problems), done.num_left) == (10, 2)
     # What is wrong with archives themselves does not stop the others.
     (folder / archive.file).write_bytes(b"x")
     done = fetch(str(folder))
-    assert (len(done.problems), done.num_left) == (5, 0)
+    assert (len(done.problems), done.num_left) == (12, 0)
 
 
 def test_a_damaged_manifest_is_mended_by_fetching_again(

@@ -8,6 +8,7 @@ import pytest
 
 from learned_optimization.baselines.release.packing import pack, unpack
 from learned_optimization.errors import DamagedFileError, TooLargeError, UnsafeFileError
+from learned_optimization.npz import limits
 
 ARRAYS = {
     "eval/xs": np.arange(12).reshape(2, 2, 3),
@@ -51,3 +52,19 @@ def test_what_is_not_whole_is_refused(monkeypatch):
     monkeypatch.setenv("LOPT_MAX_READ_BYTES", "100")
     with pytest.raises(TooLargeError, match="more than 100 bytes"):
         unpack(content, "a.npz.xz")
+
+
+def test_a_small_file_that_holds_much_is_refused(monkeypatch):
+    monkeypatch.setattr(limits, "MAX_SMALL_READ_BYTES", 1_000)
+    bomb = lzma.compress(bytes(1 << 20))
+    most = limits.MAX_INFLATION * len(bomb)
+    assert most < 1 << 20
+    with pytest.raises(TooLargeError, match=f"it holds more than {most:,} bytes"):
+        unpack(bomb, "a.npz.xz")
+
+
+def test_a_dictionary_of_gigabytes_is_refused():
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]
+    content = bytearray(lzma.compress(b"no npz", filters=filters))
+    with pytest.raises(DamagedFileError, match="emory usage limit"):
+        unpack(bytes(content), "a.npz.xz")

@@ -185,6 +185,21 @@ def test_short_names_stand_where_lines_end_and_fit(chromium, tmp_path):
             assert plot_box["width"] >= 0.65 * chart_box["width"]
 
 
+def test_names_are_text_and_no_tags(chromium, tmp_path):
+    sets = ["One<i>x", "Two&lt;y"]
+    for task in TASKS:
+        for name, best in zip(sets, (0.2, 0.3), strict=True):
+            ends = best + 0.01 * np.arange(15.0).reshape(3, 5)
+            write_archive(task, name, ends, facts=FACTS, seeds=range(5))
+    url = Path(build_report(TASKS, sets, str(tmp_path / "tags"))).as_uri()
+    with Page(chromium, url, viewport={"width": 1100, "height": 900}) as opened:
+        page = opened.ready()
+        page.wait_for_selector("#tuning .annotation-text")
+        assert sorted(texts(page, "tuning", ".annotation-text")) == sets
+        assert sorted(texts(page, "scores", ".ytick text")) == sets
+        assert sorted(page.locator("#entries label").all_inner_texts()) == sets
+
+
 def test_a_search_is_shown_over_two_hyperparameters(chromium, tmp_path):
     pairs = [(rate, beta) for rate in (0.001, 0.01, 0.1) for beta in (0.8, 0.9)]
     ends = np.repeat(0.1 * np.arange(1.0, len(pairs) + 1)[:, None], 5, axis=1)

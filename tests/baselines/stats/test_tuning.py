@@ -87,3 +87,12 @@ def test_selecting_on_what_is_not_reported():
 def test_out_of_range(options, message):
     with pytest.raises(LoptError, match=message):
         stats.best_after(**{"select": [1, 2, 3], "report": [1, 2, 3], **options})
+
+
+def test_thousands_of_configurations_take_little_room():
+    losses = np.random.default_rng(0).standard_normal(20_000)
+    curve = stats.best_after(losses, losses)
+    assert len(curve.ks) <= 500
+    assert (curve.ks[0], curve.ks[-1]) == (1, 20_000)
+    assert (np.diff(curve.ks) > 0).all()
+    np.testing.assert_allclose(curve.expected[[0, -1]], [losses.mean(), losses.min()])

@@ -1,6 +1,7 @@
 """Files of image data sets: where they are found, what is refused, preparing."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -121,6 +122,36 @@ def test_a_prepared_folder_of_another_make_is_refused(fault):
     }[fault]
     with pytest.raises(DatasetShapeError, match=message):
         mnist(8).load()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("label", {"dtype": "O"}, "label is of 'O', and should be of numbers"),
+        ("label", {"dtype": "O,i4"}, "label is of 'O,i4'"),
+        ("label", {"dtype": "no type"}, "no manifest of a prepared data set"),
+        ("label", {"shape": [-1]}, r"label has the shape \[-1\]"),
+        ("label", {"shape": [1.5]}, r"label has the shape \[1.5\]"),
+        ("../label", {}, "an array is called '../label'"),
+    ],
+)
+def test_a_prepared_manifest_names_arrays_of_numbers(tmp_path, name, changes, message):
+    """Not of pointers, which reading would follow, nor of files elsewhere."""
+    arrays = {"label": np.zeros(3, np.int32)}
+    prepared.write(
+        tmp_path / "p",
+        {"label": prepared.Field("int32")},
+        [prepared.Unit("train", lambda: arrays)],
+        fingerprint="",
+        info={},
+    )
+    assert prepared.read(tmp_path / "p").arrays["label"].shape == (3,)
+    path = tmp_path / "p" / prepared.MANIFEST
+    manifest = json.loads(path.read_text())
+    manifest["arrays"] = {name: manifest["arrays"]["label"] | changes}
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(DatasetShapeError, match=message):
+        prepared.read(tmp_path / "p")
 
 
 def test_an_empty_or_relative_data_dir(tmp_path, monkeypatch):

@@ -136,6 +136,9 @@
   const ink = () => getComputedStyle(root).getPropertyValue("--ink").trim();
   const colorOf = (name) => data.sets[name].color;
   const labelOf = (name) => data.sets[name].label;
+  // Charts read tags in text; names are text.
+  const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  const inChart = (name) => plain(labelOf(name));
   const dashOf = (name) =>
     ({ solid: "solid", dashed: "dash", dotted: "dot", dashdot: "dashdot" })[data.sets[name].dash];
   const faint = (name) => {
@@ -214,7 +217,7 @@
     if (places.some((place, i) => Math.abs(place - at[i]) > 4.5 * gap)) return look;
     const annotations = named.map((t, i) => ({
       xref: "paper", x: 1, yref: "paper", y: 1 - at[i] / height, ax: 18,
-      ay: places[i] - at[i], text: t.label, xanchor: "left", showarrow: true,
+      ay: places[i] - at[i], text: plain(t.label), xanchor: "left", showarrow: true,
       arrowhead: 0, arrowwidth: 1, arrowcolor: t.line.color, standoff: 1,
       font: { color: colorOfText(t.line.color), size }, borderpad: 0,
     }));
@@ -249,7 +252,7 @@
     return pieces;
   };
   const line = (name, x, y, more = {}) => ({
-    x, y, name: labelOf(name), label: labelOf(name), mode: "lines", line: { color: colorOf(name), dash: dashOf(name), width: 2 },
+    x, y, name: inChart(name), label: labelOf(name), mode: "lines", line: { color: colorOf(name), dash: dashOf(name), width: 2 },
     hovertemplate: "%{y:.4f} at %{x}<extra>%{fullData.name}</extra>", ...more,
   });
   // The beginning is far above the rest: it does not decide the range.
@@ -275,7 +278,7 @@
     if ($("bands").checked)
       for (const [name, c] of curves) traces.push(...bands(name, c.bx, c.lo, c.hi));
     for (const [name, c] of curves)
-      traces.push(line(name, c.x, c.y, { name: `${labelOf(name)}: ${task().sets[name].config}` }));
+      traces.push(line(name, c.x, c.y, { name: plain(`${labelOf(name)}: ${task().sets[name].config}`) }));
     const logy = $("logy").checked;
     drawNamed("curves", traces, layout("updates", `${split} loss`, {
       xaxis: { type: $("logx").checked ? "log" : "linear" },
@@ -419,7 +422,7 @@
     const least = Math.max(Math.min(...values), sorted[Math.floor(sorted.length / 2)] - 1);
     const pad = 0.05 * (Math.max(...values) - least) || 0.05;
     draw("scores", [{
-      x: rows.map((s) => s.score[0]), y: rows.map((s) => labelOf(s.set)), mode: "markers",
+      x: rows.map((s) => s.score[0]), y: rows.map((s) => inChart(s.set)), mode: "markers",
       marker: { size: 9, color: rows.map((s) => colorOf(s.set)) },
       error_x: { type: "data", symmetric: false, array: rows.map((s) => off(2, s)),
         arrayminus: rows.map((s) => off(1, s)), color: ink(), thickness: 1.5, width: 3 },
@@ -454,7 +457,7 @@
       layer: "below", line: { width: 0 }, fillcolor: css.getPropertyValue("--line").trim(), opacity: 0.5 });
     plot(id, [{
       x: rows.map((r) => (beyond(r) ? right : r.difference)),
-      y: rows.map((r) => labelOf(r.set)), mode: "markers", cliponaxis: false,
+      y: rows.map((r) => inChart(r.set)), mode: "markers", cliponaxis: false,
       marker: { size: 9, color: rows.map((r) => colorOf(r.set)),
         line: { width: rows.map((r) => (r.is_out ? 0 : 1.5)), color: ink() },
         symbol: rows.map((r) => beyond(r) ? "triangle-right" :

@@ -81,6 +81,8 @@ def _load_archive(
     row: ImageDataset, layout: _Layout, archive: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     wanted = {*layout.train, layout.test}
+    # One byte more than the largest file should have says that it is too long.
+    most = max(row.num_train, row.num_test) * _record_bytes(layout) + 1
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(archive) as tar:
@@ -88,7 +90,7 @@ def _load_archive(
             for member in tar:
                 name = member.name.rpartition("/")[2]
                 if name in wanted and (file := tar.extractfile(member)):
-                    found[name] = file.read()
+                    found[name] = file.read(most)
             # The checksum stands at the very end, after what tarfile reads.
             while tar.fileobj is not None and tar.fileobj.read(_CHUNK):
                 pass
@@ -102,11 +104,15 @@ def _load_archive(
     return _parse(row, layout, found.__getitem__, archive)
 
 
+def _record_bytes(layout: _Layout) -> int:
+    return layout.label_bytes + _CHANNELS * _SIDE**2
+
+
 def _parse(
     row: ImageDataset, layout: _Layout, read: Callable[[str], bytes], where: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return images and labels of all records, training part first."""
-    record = layout.label_bytes + _CHANNELS * _SIDE**2
+    record = _record_bytes(layout)
     per_file = row.num_train // len(layout.train)
     records = []
     for name in (*layout.train, layout.test):

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from learned_optimization.errors import DatasetShapeError
+from learned_optimization.errors import DatasetShapeError, ResultError
+from learned_optimization.npz import read_npz
 from learned_optimization.tasks.datasets.catalog import ImageDataset
 from learned_optimization.tasks.datasets.sources.base import check_labels
 
@@ -134,16 +133,6 @@ def _read_labels(file: Path) -> np.ndarray:
 
 def _read(file: Path, key: str) -> np.ndarray:
     try:
-        with np.load(file, allow_pickle=False) as npz:
-            return npz[key]
-    # TypeError: a file of one array, which numpy does not open as an archive.
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        TypeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+        return read_npz(str(file), [key])[key]
+    except (ResultError, KeyError) as error:
         raise DatasetShapeError(f"{file}: has no {key!r} to read: {error}.") from error

@@ -20,6 +20,8 @@ from learned_optimization.tasks.datasets.sources.base import TextSource, check_l
 from learned_optimization.tasks.datasets.sources.decode import UNIT_SIZE, decode_images
 
 _IMAGE_COLUMNS = ("image", "img")
+# Documents in memory at once.
+_ROWS = 1024
 _LABEL_COLUMNS = ("fine_label", "label", "labels")
 # Where the test part has no labels, as ImageNet's, the validation part is ours.
 _TEST_PARTS = ("test", "validation", "val")
@@ -73,7 +75,7 @@ class ParquetText:
                 f"{self.path}: has the columns {', '.join(file.schema_arrow.names)}, "
                 "expected one named text."
             )
-        batches = file.iter_batches(columns=["text"])
+        batches = file.iter_batches(_ROWS, columns=["text"])
         # Not by truth: a batch may be empty.
         while (batch := _checked(self.path, lambda: next(batches, None))) is not None:
             yield from (text for text in batch.column(0).to_pylist() if text)

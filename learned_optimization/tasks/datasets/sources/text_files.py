@@ -19,6 +19,8 @@ from learned_optimization.tasks.datasets.sources.base import TextSource
 
 _ENDINGS = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
 _KEY = "text"
+# A document; the longest articles have some megabytes.
+_MOST_BYTES = 256 << 20
 # What people keep next to data, and nobody trains on.
 _ABOUT = ("readme", "license", "licence", "copying")
 
@@ -46,7 +48,8 @@ class TextFile:
         number = 0
         try:
             with opener(self.path, "rb") as file:
-                for number, line in enumerate(file, 1):
+                lines = iter(lambda: file.readline(_MOST_BYTES + 1), b"")
+                for number, line in enumerate(lines, 1):
                     text = self._decode(number, line)
                     if is_json and text:
                         text = self._text_of_json(number, text)
@@ -58,6 +61,11 @@ class TextFile:
             ) from error
 
     def _decode(self, number: int, line: bytes) -> str:
+        if len(line) > _MOST_BYTES:
+            raise DatasetShapeError(
+                f"{self.path}, line {number}: has more than {_MOST_BYTES:,} bytes. A "
+                "line is one document: break them up."
+            )
         try:
             # Editors of some systems put a mark in front of UTF-8.
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")

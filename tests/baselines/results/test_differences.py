@@ -133,7 +133,9 @@ def test_what_cannot_be_replayed_says_why(trained):
     other = config.replace("inner_train_task.seed = ", "inner_train_task.seed = 1")
     assert "makes a trial of seed 1" in change(gin_operative_config=other)
     unknown = config.replace("TinyRegression()", "Nowhere()")
-    assert "Import the file of a task" in change(gin_operative_config=unknown)
+    assert "Import the file, or the module, of a task" in change(
+        gin_operative_config=unknown
+    )
     assert "LOPT_SYNTHETIC_DATA" in change(synthetic_data=np.True_)
 
 

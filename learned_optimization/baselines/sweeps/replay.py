@@ -84,8 +84,9 @@ def trial_of(path: str, stored: Result) -> Trial:
         raise LoptError(f"{cannot}{error}") from error
     except LoptError as error:
         raise LoptError(
-            f"{cannot}{error} Import the file, or the module, of a task or optimizer of "
-            "your own before; what was passed as an object from Python is not recorded."
+            f"{cannot}{error} Import the file, or the module, of a task or optimizer "
+            "of your own before; what was passed as an object from Python is not "
+            "recorded."
         ) from error
     except Exception as error:  # whatever a value of a wrong type leads to
         raise LoptError(f"{cannot}{brief(named(error))}.") from error

@@ -38,7 +38,12 @@ from learned_optimization.baselines.speedups.specs import NORMALIZERS
 from learned_optimization.baselines.suites.suite import Suite
 from learned_optimization.baselines.sweeps.sweep import run_sweep
 from learned_optimization.baselines.sweeps.trials import versions
-from learned_optimization.errors import LoptError, MissingFileError, ResultError
+from learned_optimization.errors import (
+    FileContentError,
+    LoptError,
+    MissingFileError,
+    ResultError,
+)
 from learned_optimization.learned_optimizers.pretrained import pretrained_names
 
 Pair = tuple[str, HParamSet]
@@ -204,10 +209,18 @@ def _build_one(
 
 
 def _is_whole(folder: str, known: ReleasedArchive, hparam_set: HParamSet) -> bool:
-    """Return whether an archive is there undamaged, and of the set as it is now."""
+    """Return whether an archive is there undamaged, and of the set as it is now.
+
+    Raises:
+      ResultError: if the store or the disk does not say.
+    """
     path = filesystem.join(folder, known.file)
     try:
-        arrays = packing.unpack(read_checked(path, known), path)
+        content = read_checked(path, known)
+    except (FileContentError, MissingFileError):
+        return False
+    try:
+        arrays = packing.unpack(content, path)
         check_curves(path, arrays)
         check_is_of(path, arrays, hparam_set)
     except ResultError:

@@ -210,6 +210,22 @@ def test_a_damaged_archive_is_built_again(tmp_path, damage):
     assert path.read_bytes() == content
 
 
+def test_nothing_is_trained_while_a_store_does_not_answer(tmp_path, monkeypatch):
+    adam, *_ = write_own()
+    folder = str(tmp_path / "r")
+    build([(TASK, adam)], folder, "r")
+    own_path(adam.name).unlink()
+
+    def refuse(path, archive):
+        raise ResultError(f"cannot read {path}: 503.")
+
+    monkeypatch.setattr(
+        "learned_optimization.baselines.release.build.read_checked", refuse
+    )
+    with pytest.raises(LoptError, match=r"cannot read .*: 503"):
+        build([(TASK, adam)], folder, "r", train=lambda *_: pytest.fail("trained"))
+
+
 def test_an_archive_of_a_set_that_has_changed_is_built_again(tmp_path):
     adam, *_ = write_own()
     folder = str(tmp_path / "r")

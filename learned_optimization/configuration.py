@@ -42,6 +42,9 @@ __all__ = [
 
 Bindings = Mapping[str, Any]
 
+MACRO = "gin.macro"
+"""The configurable that stands for every macro."""
+
 _R = TypeVar("_R")
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -162,17 +165,23 @@ def _bind_known(text: str, skipped: list[str]) -> None:
             except ImportError:
                 skipped.append(statement.format())
         elif isinstance(statement, config_parser.BindingStatement):
-            scope, selector, parameter, value, _ = statement
-            key = (scope, selector, parameter)
-            if not parameter:
-                macro = f"{scope}/{selector}" if scope else selector
-                key = (macro, "gin.macro", "value")
             try:
-                gin.bind_parameter(key, value)
+                gin.bind_parameter(bound_key(statement), statement.value)
             except ValueError as error:
                 if not _UNKNOWN.match(str(error)):
                     raise
-                skipped.append(f"{selector}.{parameter}")
+                skipped.append(f"{statement.selector}.{statement.arg_name}")
+
+
+def bound_key(statement: config_parser.BindingStatement) -> tuple[str, str, str]:
+    """Return the scope, the configurable and the parameter that a line of gin binds.
+
+    Of a line that binds a macro they are the macro's name, `MACRO` and `value`.
+    """
+    scope, selector, parameter, _, _ = statement
+    if parameter:
+        return scope, selector, parameter
+    return (f"{scope}/{selector}" if scope else selector), MACRO, "value"
 
 
 _UNKNOWN_CONFIGURABLE = r"No configurable matching (?:reference )?'@?([^'()]+)"

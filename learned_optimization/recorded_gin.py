@@ -24,7 +24,6 @@ __all__ = ["RefusedError", "check_address", "load"]
 _PACKAGE = "learned_optimization."
 # Of this package, the rooms whose configurables describe a task or an optimizer.
 _DESCRIBING = ("optimizers", "learned_optimizers", "tasks", "research.general_lopt")
-_MACRO = "gin.macro"
 
 MAX_BYTES = 1 << 20
 """Characters that a recorded configuration may have; one of ours has 10,000."""
@@ -127,12 +126,7 @@ def _bindings(
     found: list[tuple[_Key, object]] = []
     for statement in config_parser.ConfigParser(text, delegate):
         if isinstance(statement, config_parser.BindingStatement):
-            scope, selector, parameter, value, _ = statement
-            if parameter:
-                found.append(((scope, selector, parameter), value))
-            else:
-                macro = f"{scope}/{selector}" if scope else selector
-                found.append(((macro, _MACRO, "value"), value))
+            found.append((configuration.bound_key(statement), statement.value))
         elif isinstance(statement, config_parser.IncludeStatement):
             raise RefusedError(f"it includes {brief(statement.filename)}.")
         elif isinstance(statement, config_parser.ImportStatement):
@@ -145,7 +139,7 @@ def _check_values(bindings: list[tuple[_Key, object]]) -> None:
 
     Addresses among the values are checked as well.
     """
-    macros = {key[0]: value for key, value in bindings if key[1] == _MACRO}
+    macros = {key[0]: value for key, value in bindings if key[1] == configuration.MACRO}
     sizes: dict[str, int] = {}
     if sum(_size(value, macros, sizes, ()) for _, value in bindings) > MAX_VALUES:
         raise RefusedError(f"it binds more than {MAX_VALUES:,} values.")
@@ -164,7 +158,7 @@ def _size(
     is_macro = (
         isinstance(value, gin_config.ConfigurableReference)
         and value.configurable is not None
-        and value.configurable.selector == _MACRO
+        and value.configurable.selector == configuration.MACRO
     )
     if isinstance(value, str):
         check_address(value)

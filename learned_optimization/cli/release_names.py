@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from learned_optimization import filesystem
 from learned_optimization.baselines.release import fetch as fetching
 from learned_optimization.baselines.release import places
@@ -34,8 +36,18 @@ def address_of(name: str) -> str:
     if wanted == name and ("://" in name or filesystem.exists(folder_of(name))):
         return name
     here = {release.name: release.folder for release in places.releases()}
-    if wanted not in here and wanted != name and places.are_off():
-        raise LoptError(f"there is no release {wanted}: {OFF}.")
     if wanted not in here and wanted != name:
-        raise UnknownNameError("release", wanted, here)
+        raise unknown(wanted, here)
     return here.get(wanted, name)
+
+
+def unknown(name: str, known: Collection[str]) -> LoptError:
+    """Return the error of a name that is of no release on this machine.
+
+    Args:
+      name: the name.
+      known: names of those that there are.
+    """
+    if places.are_off():
+        return LoptError(f"there is no release {name}: {OFF}.")
+    return UnknownNameError("release", name, known)

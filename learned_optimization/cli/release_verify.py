@@ -21,8 +21,8 @@ from learned_optimization.baselines.sweeps.replay import TOLERANCE
 from learned_optimization.cli.choosing import import_files
 from learned_optimization.cli.options import GinImports, Imports
 from learned_optimization.cli.output import folder_of, say
-from learned_optimization.cli.release_names import OFF, RELEASE
-from learned_optimization.errors import LoptError, MissingFileError, UnknownNameError
+from learned_optimization.cli.release_names import OFF, RELEASE, unknown
+from learned_optimization.errors import LoptError, MissingFileError
 from learned_optimization.eval_training import keep_compiled, use_all_cores
 
 
@@ -77,9 +77,7 @@ def _named(name: str | None) -> list[Release]:
     folder = folder_of(name)
     is_folder = wanted == name and filesystem.exists(folder)
     if not named and not is_folder:
-        if places.are_off():
-            raise LoptError(f"there is no release {wanted}: {OFF}.")
-        raise UnknownNameError("release", wanted, {r.name for r in here})
+        raise unknown(wanted, {r.name for r in here})
     if not named:
         return [Release(folder, _manifest_in(folder), is_packaged=False)]
     others = [_where(one) for one in named if folder_of(one.folder) != folder]

@@ -284,15 +284,14 @@ def _compared(trial: Retrained, where: str, stored: Result) -> Retrained:
     if largest <= TOLERANCE or "strategy" not in stored:
         return trial
     seen = agreement.at_steps_of(stored, result)
-    by_rounding = agreement.gaps(seen, seen)
-    is_amplified = is_measured = False
+    by_rounding, is_amplified = None, False
     for other in train_nudged(where, stored):
-        is_measured = True
-        by_rounding = agreement.larger(by_rounding, agreement.gaps(seen, other))
+        apart = agreement.gaps(seen, other)
+        by_rounding = agreement.larger(by_rounding, apart) if by_rounding else apart
         if is_amplified := agreement.is_amplified(found, by_rounding):
             break
     return replace(
         trial,
-        by_rounding=agreement.worst(by_rounding)[1] if is_measured else None,
+        by_rounding=agreement.worst(by_rounding)[1] if by_rounding else None,
         is_amplified=is_amplified,
     )
